@@ -1,0 +1,61 @@
+// Package caller is the authenticated caller of a request, carried in its context.Context: who asks, through which key,
+// in which context, with what authority.
+package caller
+
+import (
+	"context"
+
+	"github.com/spectron-hq/spectron/services/contract/grant"
+)
+
+// Kind says what sort of actor a principal is. It is told, never asked: authority comes from grants alone.
+type Kind string
+
+// The kinds of principals.
+const (
+	Human      Kind = "human"
+	Agent      Kind = "agent"
+	Supervisor Kind = "supervisor"
+	Service    Kind = "service"
+	Unknown    Kind = "unknown"
+)
+
+// Principal is the actor that a key is bound to.
+type Principal struct {
+	// ID is unique in the context.
+	ID          string    `json:"id"`
+	DisplayName string    `json:"display_name"`
+	Kind        Kind      `json:"kind"`
+	Grants      grant.Map `json:"grants"`
+}
+
+// Caller is the outcome of a successful verification.
+type Caller struct {
+	// Context is the id of the context that the key opens, and no other.
+	Context string
+	// Incarnation names this life of the context: a context that is deleted and created again is another one.
+	Incarnation string
+	// KeyID and KeyName name the key, without its secret.
+	KeyID, KeyName string
+	Principal      Principal
+	// KeyGrants attenuates the principal's grants; nil inherits them.
+	KeyGrants grant.Map
+	// Effective is what the caller may do.
+	Effective grant.Map
+}
+
+// Authority returns the effective grants; it makes a Caller a [grant.Holder].
+func (c *Caller) Authority() grant.Map { return c.Effective }
+
+type contextKey struct{}
+
+// With returns a copy of ctx that carries c.
+func With(ctx context.Context, c *Caller) context.Context {
+	return context.WithValue(ctx, contextKey{}, c)
+}
+
+// From returns the caller that ctx carries. The second result is false where no authentication took place.
+func From(ctx context.Context) (*Caller, bool) {
+	c, ok := ctx.Value(contextKey{}).(*Caller)
+	return c, ok
+}

@@ -1,0 +1,66 @@
+// Package introspection is what the planes say to each other: the data plane asks the key manager what a key is worth,
+// which contexts to purge, and an operator's bootstrap enrols the first keys. All of it is JSON over HTTP, authenticated by a
+// short-lived service token (JWT, HS256), and none of it ever holds the text of a key: a [apikey.Digest] stands for it.
+package introspection
+
+import (
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/grant"
+)
+
+// The claims of a service token. Its subject names the replica that asks.
+const (
+	Issuer   = "spectron"
+	Audience = "spectron-keymanager"
+	// MinServiceSecret is the least length in bytes of the secret that signs service tokens (RFC 7518, section 3.2).
+	MinServiceSecret = 32
+)
+
+// Path is where the key manager answers a [Request], by POST.
+const Path = "/internal/v1/introspections"
+
+// MaxDigests is the most that one request may ask about.
+const MaxDigests = 512
+
+// Request asks about keys. The answers come in the order of the digests.
+type Request struct {
+	Digests []apikey.Digest `json:"digests"`
+}
+
+// Response answers a [Request]. All verdicts are of one snapshot.
+type Response struct {
+	// AsOf is the revision of that snapshot.
+	AsOf     int64     `json:"as_of"`
+	Verdicts []Verdict `json:"verdicts"`
+}
+
+// Verdict says what one key is worth. The zero value is the verdict on every key that opens nothing, be it unknown,
+// expired, deleted, rotated out or not bound to a principal: nothing tells these cases apart.
+type Verdict struct {
+	Active bool `json:"active"`
+	// ExpiresInMicros is the time the key has left in microseconds, on the authority's clock; 0 when it has no end. It
+	// is a duration because wall clocks of two machines are never compared.
+	ExpiresInMicros int64 `json:"expires_in_us,omitempty"`
+
+	Context     string            `json:"context,omitempty"`
+	Incarnation string            `json:"incarnation,omitempty"`
+	KeyID       string            `json:"key_id,omitempty"`
+	KeyName     string            `json:"key_name,omitempty"`
+	Principal   *caller.Principal `json:"principal,omitempty"`
+	// KeyGrants attenuates the principal's grants; nil (null) inherits them.
+	KeyGrants grant.Map `json:"key_grants"`
+}
+
+// Caller returns the caller that an active verdict describes.
+func (v Verdict) Caller() *caller.Caller {
+	return &caller.Caller{
+		Context:     v.Context,
+		Incarnation: v.Incarnation,
+		KeyID:       v.KeyID,
+		KeyName:     v.KeyName,
+		Principal:   *v.Principal,
+		KeyGrants:   v.KeyGrants,
+		Effective:   grant.Effective(v.Principal.Grants, v.KeyGrants),
+	}
+}

@@ -1,0 +1,3 @@
+module github.com/spectron-hq/spectron/services/spectron
+
+go 1.26

@@ -1,0 +1,3 @@
+module github.com/spectron-hq/spectron/services/spectrond
+
+go 1.26
