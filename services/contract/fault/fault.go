@@ -68,3 +68,7 @@ func KindOf(err error) Kind {
 	}
 	return Internal
 }
+
+// BadCredential is the one answer to every request that authentication refuses. A missing, malformed, unknown, expired,
+// deleted, rotated-out or foreign key must be told apart by nobody, so nothing may be added to it.
+func BadCredential() *Error { return New(Unauthenticated, "missing or invalid API key") }
