@@ -8,7 +8,7 @@ import (
 	"io/fs"
 )
 
-//go:embed control data
+//go:embed all:control all:data
 var files embed.FS
 
 // Control returns the migrations of the key manager for an engine, "postgres" or "sqlite".

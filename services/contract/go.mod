@@ -1,5 +1,5 @@
 module github.com/spectron-hq/spectron/services/contract
 
-go 1.26
+go 1.26.0
 
 require pgregory.net/rapid v1.3.0

@@ -1,3 +1,3 @@
 module github.com/spectron-hq/spectron/services/verifier
 
-go 1.26
+go 1.26.0
