@@ -88,8 +88,8 @@ func (p Path) Ancestors() []Path {
 
 // Child returns the node segment below p, or the reason why segment cannot be one.
 func (p Path) Child(segment string) (Path, error) {
-	if strings.Contains(segment, "/") {
-		return Path{}, errors.New("a segment of a scope path must not hold /")
+	if segment == "" || strings.Contains(segment, "/") {
+		return Path{}, errors.New("a segment of a scope path must not be empty or hold /")
 	}
 	if p == Root {
 		return ParsePath(segment)

@@ -30,6 +30,9 @@ func ParsePattern(text string) (Pattern, error) {
 		return Everything, nil
 	}
 	base, subtree := strings.CutSuffix(text, "/*")
+	if subtree && base == "/" {
+		return Pattern{}, errors.New("a scope pattern must not have an empty segment; everything is /*")
+	}
 	node, err := ParsePath(base)
 	if err != nil {
 		return Pattern{}, err
