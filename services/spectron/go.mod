@@ -1,3 +1,15 @@
 module github.com/spectron-hq/spectron/services/spectron
 
 go 1.26.0
+
+require (
+	github.com/oapi-codegen/runtime v1.8.0
+	github.com/spectron-hq/spectron/services/contract v0.0.0
+)
+
+require (
+	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+)
+
+replace github.com/spectron-hq/spectron/services/contract => ../contract

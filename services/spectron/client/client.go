@@ -1,0 +1,109 @@
+// Package client is the Go client of Spectron. A [Client] speaks for one data-plane key, in the one context that the
+// key opens: who am I, remember, recall, scopes. A [Management] speaks for a management key: contexts and their keys.
+//
+// Every failure that the server explains is a *[fault.Error], so that errors.Is(err, fault.NotFound) works; a server that
+// does not answer is a fault.Unavailable with the cause. Reads and Remember are repeated when the connection breaks or
+// the server fails (status 5xx); everything else is sent once.
+//
+// What the package promises: a key is sent to Config.URL and nowhere else (redirects are not followed), and no error,
+// log line or formatted value of this package ever holds one.
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/spectron/client/internal/dataapi"
+)
+
+// DefaultURL is where a local Spectron serves both planes.
+const DefaultURL = "http://127.0.0.1:9090"
+
+const (
+	defaultTimeout = 30 * time.Second
+	defaultRetries = 3
+)
+
+// Config says how to reach a deployment and as whom.
+type Config struct {
+	// URL is where the deployment answers, such as https://spectron.example.com; a path is kept. [DefaultURL] when empty.
+	URL string
+	// APIKey is sent with every request. Without it only Health is answered.
+	APIKey APIKey
+	// ContextID names the context that the key opens. [New] needs it, [NewManagement] does not look at it.
+	ContextID string
+	// HTTPClient carries the requests; a plain one when nil. It is copied, and the copy follows no redirects.
+	HTTPClient *http.Client
+	// Timeout bounds each attempt of a request; 30 seconds when zero.
+	Timeout time.Duration
+	// MaxRetries is how often a request that may be repeated is; 3 when zero, never when negative.
+	MaxRetries int
+}
+
+// Client speaks to the data plane. It is safe for concurrent use.
+type Client struct {
+	api       *dataapi.Client
+	contextID string
+}
+
+// New returns a client of the data plane. It sends nothing; its errors are about cfg.
+func New(cfg Config) (*Client, error) {
+	if err := checkSegment("ContextID", cfg.ContextID); err != nil {
+		return nil, err
+	}
+	t, err := newTransport(cfg)
+	if err != nil {
+		return nil, err
+	}
+	api, err := dataapi.NewClient(t.base, dataapi.WithHTTPClient(t))
+	if err != nil {
+		return nil, err
+	}
+	return &Client{api: api, contextID: cfg.ContextID}, nil
+}
+
+// Health asks whether the server serves. It needs no key.
+func (c *Client) Health(ctx context.Context) (Health, error) {
+	return decode[Health](c.api.GetHealth(ctx))
+}
+
+// Health is the answer of a process that serves.
+type Health struct {
+	Status  string `json:"status"`
+	Version string `json:"version,omitempty"`
+}
+
+// checkSegment refuses a name that cannot be one segment of a path. Dots are not escaped by URLs: a key named .. would
+// address the context that holds it.
+func checkSegment(field, name string) error {
+	switch name {
+	case "":
+		return fault.InvalidField(field, "must not be empty")
+	case ".", "..":
+		return fault.InvalidField(field, "must not be %s", name)
+	default:
+		return nil
+	}
+}
+
+// baseURL checks text and returns it without trailing slashes.
+func baseURL(text string) (string, error) {
+	if text == "" {
+		return DefaultURL, nil
+	}
+	u, err := url.Parse(text)
+	switch {
+	// The text is not repeated: it may hold a password.
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		return "", fault.InvalidField("URL", "want http://host:port or https://host")
+	case u.User != nil:
+		return "", fault.InvalidField("URL", "must not hold a user or a password; the API key is the credential")
+	case u.RawQuery != "" || u.Fragment != "":
+		return "", fault.InvalidField("URL", "must end with its path")
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}

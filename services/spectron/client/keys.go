@@ -1,0 +1,158 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/spectron/client/internal/managementapi"
+)
+
+// Grants says which verbs are allowed over which scope patterns: {"memory:read": {"org/acme/*"}}. A pattern is a node
+// (org/acme), a node and everything below it (org/acme/*), or everything (/*).
+type Grants map[string][]string
+
+// ScopeFloor is the region of a key: the node made of the dimensions that are given, in the order org, agent or team,
+// user, and everything below it. The zero value is everything.
+type ScopeFloor struct {
+	Org, Team, Agent, User string
+}
+
+// Key is what a listing tells about a key. It never holds the secret.
+type Key struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Grants attenuates the principal's; nil inherits them.
+	Grants      Grants `json:"grants,omitempty"`
+	PrincipalID string `json:"principalId"`
+	// Principal is the kind of the principal.
+	Principal caller.Kind `json:"principal"`
+	// ValidUntil is nil when the key has no end.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+	CreatedAt  time.Time  `json:"createdAt"`
+}
+
+// MintedKey is the answer to mint and rotate, the only one that holds the secret.
+type MintedKey struct {
+	// ID survives rotation.
+	ID   string
+	Name string
+	// Key prints as REDACTED; Key.Reveal gives the secret. It is not shown again.
+	Key         apikey.Key
+	PrincipalID string
+	// ValidUntil is nil when the key has no end.
+	ValidUntil *time.Time
+	// Revision is the revision of authority that holds the change.
+	Revision int64
+}
+
+// MintOptions says what a new key may do, and for how long. The zero value is an agent over everything, without end.
+type MintOptions struct {
+	// Kind is caller.Agent (the default) or caller.Supervisor.
+	Kind caller.Kind
+	// ScopeFloor is where the key may do what its kind may.
+	ScopeFloor ScopeFloor
+	// Grants says exactly what the key may do, instead of ScopeFloor. Nil is not given, empty is nothing.
+	Grants Grants
+	// TTL ends the key that long from now, in whole seconds, rounded up; zero means no end, unless the context has a cap.
+	TTL time.Duration
+}
+
+// MintKey mints a key in a context. The error is fault.Conflict when the name is taken.
+func (m *Management) MintKey(ctx context.Context, contextID, name string, opts MintOptions) (MintedKey, error) {
+	if err := checkKeyPath(contextID, name); err != nil {
+		return MintedKey{}, err
+	}
+	body := managementapi.MintKeyRequest{
+		Principal: optional(managementapi.MintKeyRequestPrincipal(opts.Kind)),
+		ScopeFloor: optional(managementapi.ScopeFloor{
+			Org:   optional(opts.ScopeFloor.Org),
+			Team:  optional(opts.ScopeFloor.Team),
+			Agent: optional(opts.ScopeFloor.Agent),
+			User:  optional(opts.ScopeFloor.User),
+		}),
+	}
+	if opts.Grants != nil {
+		body.Grants = new(managementapi.GrantMap(opts.Grants))
+	}
+	params := &managementapi.MintKeyParams{TTLSeconds: ttlSeconds(opts.TTL)}
+	return minted(m.api.MintKey(ctx, contextID, name, params, body))
+}
+
+// ListKeys returns every key of a context, ordered by name.
+func (m *Management) ListKeys(ctx context.Context, contextID string) ([]Key, error) {
+	if err := checkSegment("context_id", contextID); err != nil {
+		return nil, err
+	}
+	return allPages[Key](func(cursor *string) (*http.Response, error) {
+		return m.api.ListKeys(ctx, contextID, &managementapi.ListKeysParams{Cursor: cursor})
+	})
+}
+
+// RotateOptions says for how long the new secret works.
+type RotateOptions struct {
+	// TTL ends the key that long from now, in whole seconds, rounded up; zero keeps the end that it has.
+	TTL time.Duration
+}
+
+// RotateKey replaces the secret of a key. The key keeps its id, binding and grants; the previous secret is dead when
+// this returns without error.
+func (m *Management) RotateKey(ctx context.Context, contextID, name string, opts RotateOptions) (MintedKey, error) {
+	if err := checkKeyPath(contextID, name); err != nil {
+		return MintedKey{}, err
+	}
+	params := &managementapi.RotateKeyParams{TTLSeconds: ttlSeconds(opts.TTL)}
+	return minted(m.api.RotateKey(ctx, contextID, name, params))
+}
+
+// DeleteKey deletes a key, which is dead when this returns without error.
+func (m *Management) DeleteKey(ctx context.Context, contextID, name string) error {
+	if err := checkKeyPath(contextID, name); err != nil {
+		return err
+	}
+	return done(m.api.DeleteKey(ctx, contextID, name))
+}
+
+// minted reads the answer to mint and rotate.
+func minted(resp *http.Response, err error) (MintedKey, error) {
+	raw, err := decode[managementapi.MintedKey](resp, err)
+	if err != nil {
+		return MintedKey{}, err
+	}
+	key, err := apikey.Parse(raw.Key)
+	if err != nil {
+		// The key exists now, but nobody has its secret.
+		return MintedKey{}, fault.New(fault.Internal, "the server answered a key that is damaged; rotate %q", raw.Name).Because(err)
+	}
+	return MintedKey{
+		ID:          raw.ID,
+		Name:        raw.Name,
+		Key:         key,
+		PrincipalID: raw.PrincipalID,
+		ValidUntil:  raw.ValidUntil,
+		Revision:    raw.Revision,
+	}, nil
+}
+
+func checkKeyPath(contextID, name string) error {
+	if err := checkSegment("context_id", contextID); err != nil {
+		return err
+	}
+	return checkSegment("name", name)
+}
+
+// ttlSeconds rounds away from zero: a short time to live must not become none, and a negative one is for the server to
+// refuse.
+func ttlSeconds(ttl time.Duration) *int64 {
+	seconds := int64(ttl / time.Second)
+	switch rest := ttl % time.Second; {
+	case rest > 0:
+		seconds++
+	case rest < 0:
+		seconds--
+	}
+	return optional(seconds)
+}

@@ -1,0 +1,85 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/spectron/client/internal/managementapi"
+)
+
+// Management speaks to the management API. It is safe for concurrent use.
+type Management struct {
+	api *managementapi.Client
+}
+
+// NewManagement returns a client of the management API; cfg.APIKey must be a management key. It sends nothing; its
+// errors are about cfg.
+func NewManagement(cfg Config) (*Management, error) {
+	t, err := newTransport(cfg)
+	if err != nil {
+		return nil, err
+	}
+	api, err := managementapi.NewClient(t.base, managementapi.WithHTTPClient(t))
+	if err != nil {
+		return nil, err
+	}
+	return &Management{api: api}, nil
+}
+
+// Health asks whether the server serves. It needs no key.
+func (m *Management) Health(ctx context.Context) (Health, error) {
+	return decode[Health](m.api.GetHealth(ctx))
+}
+
+// Verb is one thing that grants can allow.
+type Verb struct {
+	Verb        string `json:"verb"`
+	Description string `json:"description"`
+}
+
+// ListVerbs returns the verbs of grants, in display order.
+func (m *Management) ListVerbs(ctx context.Context) ([]Verb, error) {
+	return decode[[]Verb](m.api.ListVerbs(ctx))
+}
+
+// allPages collects the rows of every page. page fetches the one at cursor; nil is the first.
+func allPages[T any](page func(cursor *string) (*http.Response, error)) ([]T, error) {
+	all := []T{}
+	var cursor *string
+	for {
+		resp, err := page(cursor)
+		rows, err := decode[[]T](resp, err)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+		next := nextCursor(resp.Header)
+		if next == "" {
+			return all, nil
+		}
+		if cursor != nil && *cursor == next {
+			return nil, fault.New(fault.Unavailable, "the server gives the same page twice")
+		}
+		cursor = &next
+	}
+}
+
+// nextCursor returns the cursor of the link to the next page (RFC 8288), or nothing. Only the cursor is taken from the
+// link, so that the key is never sent to where a link points.
+func nextCursor(header http.Header) string {
+	for _, value := range header.Values("Link") {
+		for link := range strings.SplitSeq(value, "<") {
+			target, params, ok := strings.Cut(link, ">")
+			if !ok || !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
+				continue
+			}
+			if u, err := url.Parse(target); err == nil {
+				return u.Query().Get("cursor")
+			}
+		}
+	}
+	return ""
+}
