@@ -1,0 +1,50 @@
+package database
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+const (
+	// maxAttempts bounds how often a write transaction is tried. On Postgres a conflict is rare and the second attempt
+	// nearly always wins; on SQLite each attempt has already waited busyTimeout for the lock.
+	maxAttempts = 5
+	// retryPause is the mean pause before the second attempt; it doubles with each further one.
+	retryPause = 5 * time.Millisecond
+)
+
+// Tx runs fn in one write transaction and commits it when fn returns nil. Where the engine asks for a retry (a
+// serialization failure, a deadlock, a busy SQLite file) fn runs again, a bounded number of times: it must have no effect
+// outside tx. An error of the database is returned as [Translate] returns it, any other error as fn returned it.
+func (d *DB) Tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	pause := retryPause
+	for attempt := 1; ; attempt++ {
+		err := d.WithContext(ctx).Transaction(fn)
+		if err == nil || attempt == maxAttempts || !retryable(err) {
+			return Translate(err)
+		}
+		// Jitter keeps transactions that met once from meeting again.
+		timer := time.NewTimer(rand.N(2 * pause)) //nolint:gosec // a pause, not a secret
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return Translate(err)
+		case <-timer.C:
+		}
+		pause *= 2
+	}
+}
+
+// Read runs fn on one snapshot of the database, which fn cannot write. Errors are those of [DB.Tx].
+func (d *DB) Read(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return Translate(d.reader.WithContext(ctx).Transaction(fn, d.readOption))
+}
+
+// Reader returns a handle for single read statements, each its own snapshot: without the two round trips of a
+// transaction on Postgres, and beside the writer instead of behind it on SQLite. Its errors are not translated.
+func (d *DB) Reader(ctx context.Context) *gorm.DB {
+	return d.reader.WithContext(ctx)
+}
