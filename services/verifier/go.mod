@@ -7,4 +7,6 @@ require (
 	github.com/spectron-hq/spectron/services/contract v0.0.0
 )
 
+require github.com/puzpuzpuz/xsync/v4 v4.5.0
+
 replace github.com/spectron-hq/spectron/services/contract => ../contract

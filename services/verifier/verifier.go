@@ -1,9 +1,21 @@
-// Package verifier tells what an API key is worth. It refuses a malformed key by its checksum, and asks the authority about
-// every other one, many at a time: while one or two questions are on the wire, the keys that arrive gather in the next.
+// Package verifier tells what an API key is worth, from memory, and never later than the truth.
 //
-// What it promises: a verdict is read by the authority after Verify was called, never before, so a key that was revoked
-// before the call is refused. A request may join a question that has not been sent yet, never one already on the wire. When
-// the authority cannot be asked, the key is refused with fault.AuthorityUnavailable: it fails closed.
+// A verifier caches verdicts under a lease that the authority grants and renews. Whoever revokes, rotates or narrows a key
+// is answered only when every verifier has dropped what that touched, or has lost its lease. So a request that arrives after
+// the answer is never accepted on the old authority, and a request that arrives before it is served at memory speed.
+//
+// Protecting a service of one's own:
+//
+//	v, err := verifier.New(verifier.Config{URL: "http://keymanager:9091", ServiceSecret: secret})
+//	if err != nil {
+//		return err
+//	}
+//	defer v.Close()
+//	http.Handle("/", v.Middleware(handler)) // caller.From(r.Context()) tells who asks
+//
+// What it promises: it fails closed. A malformed key is refused by its checksum, without asking anybody. Without a lease
+// it asks the authority about every request, many keys at a time, and when the authority cannot be asked it refuses with
+// fault.AuthorityUnavailable. A question that is on the wire is never joined, since its snapshot may be older than the request.
 package verifier
 
 import (
@@ -16,15 +28,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
-)
-
-const (
-	// maxInFlight questions are on the wire at once: one that the authority works on, one that travels.
-	maxInFlight = 2
-	// maxQueued questions wait behind them; what comes on top is refused, since it could not be answered in time.
-	maxQueued = 64
-
-	defaultTimeout = 5 * time.Second
+	"github.com/spectron-hq/spectron/services/verifier/authority"
 )
 
 // Authority answers for keys. [authority.Client] is one.
@@ -32,166 +36,192 @@ type Authority interface {
 	// Introspect returns one verdict per digest, in their order, all read in one snapshot that is taken after the call. It
 	// returns fault.AuthorityUnavailable when it cannot be reached.
 	Introspect(ctx context.Context, digests []apikey.Digest) (introspection.Response, error)
+	// Renew asks for a lease and acknowledges revisions.
+	Renew(ctx context.Context, renewal introspection.Renewal) (introspection.Lease, error)
+	// Watch calls fn with each event of the stream that goes on after the given revision, until ctx or the stream ends or
+	// fn returns an error. It never returns nil.
+	Watch(ctx context.Context, authority string, after int64, fn func(introspection.Event) error) error
+	// Report tells which keys were used.
+	Report(ctx context.Context, uses introspection.Uses) error
 }
 
-// Config says whom to ask.
+// Config says whom to ask and how much to remember.
 type Config struct {
+	// URL is the base URL of the key manager, such as http://keymanager:9091, and ServiceSecret the secret it shares with
+	// its services. Subject names this replica in its log; empty picks a random name.
+	URL           string
+	ServiceSecret []byte
+	Subject       string
+	// Authority, when not nil, is asked instead of URL.
 	Authority Authority
+
 	// Timeout bounds one question to the authority; 5 s if zero.
 	Timeout time.Duration
+	// MaxKeys bounds the accepted keys that are remembered; 1,048,576 if zero. A key takes about 250 bytes.
+	MaxKeys int
+	// MaxRefused bounds the refused keys that are remembered, separately, so that a flood of made-up keys cannot evict
+	// good ones; 65,536 if zero.
+	MaxRefused int
+	// Reread bounds the age of a remembered verdict; 5 minutes if zero. The actual age varies by a fifth, so that keys learnt
+	// together are not read again together.
+	Reread time.Duration
+	// Now is the clock; time.Now if nil. It must carry a monotonic reading.
+	Now func() time.Time
+}
+
+// Source says where a verdict came from.
+type Source string
+
+// The sources of verdicts.
+const (
+	FromCache     Source = "cache"
+	FromAuthority Source = "authority"
+)
+
+// Verdict is what a good key is worth, and how that is known.
+type Verdict struct {
+	Caller *caller.Caller
+	Source Source
+	// AsOf is the revision of the snapshot that the verdict was read in.
+	AsOf int64
 }
 
 // Verifier verifies keys. It is safe for concurrent use; Close it when done.
 type Verifier struct {
-	authority Authority
-	timeout   time.Duration
-	ctx       context.Context //nolint:containedctx // the lifetime of the sender goroutines, ended by Close
-	stop      context.CancelFunc
-	senders   sync.WaitGroup
-
-	mu       sync.Mutex  // guards the following fields
-	queue    []*question // not sent yet; only the last may be joined, and has room
-	inFlight int
-	closed   bool
+	cfg     Config
+	cache   *cache
+	lease   leaseHolder
+	asker   asker
+	uses    uses
+	stats   counters
+	now     func() time.Time
+	epoch   time.Time
+	stop    context.CancelFunc
+	workers sync.WaitGroup
 }
 
-// question is a batch of keys to ask about. Until it is taken from the queue, its digests and places are guarded by
-// the verifier's mutex; afterwards they do not change. verdicts and err are written before done is closed.
-type question struct {
-	digests  []apikey.Digest
-	places   map[apikey.Digest]int
-	done     chan struct{}
-	verdicts []introspection.Verdict
-	err      error
-}
-
-// New returns a Verifier.
-func New(cfg Config) *Verifier {
-	ctx, stop := context.WithCancel(context.Background())
-	if cfg.Timeout == 0 {
-		cfg.Timeout = defaultTimeout
+// New returns a running Verifier, or the reason why cfg cannot work. It does not wait for the authority.
+func New(cfg Config) (*Verifier, error) {
+	if cfg.Authority == nil {
+		client, err := authority.New(authority.Config{URL: cfg.URL, ServiceSecret: cfg.ServiceSecret, Subject: cfg.Subject})
+		if err != nil {
+			return nil, err
+		}
+		cfg.Authority = client
 	}
-	return &Verifier{authority: cfg.Authority, timeout: cfg.Timeout, ctx: ctx, stop: stop}
+	setDefaults(&cfg)
+	v := &Verifier{cfg: cfg, now: cfg.Now, epoch: cfg.Now(), stats: newCounters()}
+	v.cache = newCache(cfg.MaxKeys, cfg.MaxRefused)
+	ctx, stop := context.WithCancel(context.Background())
+	v.stop = stop
+	v.asker = asker{authority: cfg.Authority, timeout: cfg.Timeout, now: v.now, filled: v.fill, ctx: ctx, stats: &v.stats}
+	v.lease.name = apikey.NewID()
+	v.lease.acknowledge = make(chan struct{}, 1)
+	for _, worker := range []func(context.Context){v.watch, v.renew, v.report} {
+		v.workers.Go(func() { worker(ctx) })
+	}
+	return v, nil
 }
 
-// Close refuses further calls, ends those under way and waits for its goroutines.
+func setDefaults(cfg *Config) {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	if cfg.MaxKeys == 0 {
+		cfg.MaxKeys = 1 << 20
+	}
+	if cfg.MaxRefused == 0 {
+		cfg.MaxRefused = 1 << 16
+	}
+	if cfg.Reread == 0 {
+		cfg.Reread = 5 * time.Minute
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now //nolint:forbidigo // the default of the injected clock
+	}
+}
+
+// Close refuses further calls, ends those under way and waits for its goroutines. What was used since the last report is
+// reported first, as far as the authority can be reached at once.
 func (v *Verifier) Close() {
-	v.mu.Lock()
-	v.closed = true
-	v.mu.Unlock()
+	v.asker.close()
 	v.stop()
-	v.senders.Wait()
+	v.asker.wait()
+	v.workers.Wait()
 }
 
 // Verify returns the caller that key stands for. Errors: fault.Unauthenticated for every key that opens nothing,
 // fault.AuthorityUnavailable when that cannot be known, and ctx's error.
 func (v *Verifier) Verify(ctx context.Context, key string) (*caller.Caller, error) {
+	verdict, err := v.Check(ctx, key)
+	return verdict.Caller, err
+}
+
+// Check is Verify for those who want to know where the answer came from.
+func (v *Verifier) Check(ctx context.Context, key string) (Verdict, error) {
 	parsed, err := apikey.Parse(key)
 	if err != nil {
-		return nil, fault.BadCredential()
+		v.stats.malformed.Inc()
+		return Verdict{}, fault.BadCredential()
 	}
-	q, place, err := v.join(parsed.Digest())
+	digest := parsed.Digest()
+	// The clock is read before the cache: what is found there was trustworthy at that moment, so a process that sleeps
+	// between the two answers a request that arrived in time.
+	now := v.now()
+	if v.lease.trusted(now) {
+		if verdict, found := v.look(idOf(parsed.ID()), &digest, now); found {
+			if verdict.Caller == nil {
+				return Verdict{}, fault.BadCredential()
+			}
+			return verdict, nil
+		}
+	}
+	v.stats.misses.Inc()
+	return v.ask(ctx, digest, parsed.ID())
+}
+
+// look looks digest up. A verdict without a caller is a remembered refusal.
+func (v *Verifier) look(id keyID, digest *apikey.Digest, now time.Time) (Verdict, bool) {
+	elapsed := now.Sub(v.epoch)
+	if e, ok := v.cache.accepted(id, digest, elapsed); ok {
+		v.stats.hits.Inc()
+		minute := int32(elapsed / time.Minute) //nolint:gosec // minutes since this process began
+		if e.usedMinute.Load() != minute && e.usedMinute.Swap(minute) != minute {
+			v.uses.add(e.caller.KeyID, now)
+		}
+		return Verdict{Caller: &e.caller, Source: FromCache, AsOf: e.asOf}, true
+	}
+	if v.cache.refused(id, digest, elapsed) {
+		v.stats.negativeHits.Inc()
+		return Verdict{}, true
+	}
+	return Verdict{}, false
+}
+
+func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Verdict, error) {
+	q, place, err := v.asker.join(digest, id)
 	if err != nil {
-		return nil, err
+		return Verdict{}, err
 	}
 	select {
 	case <-q.done:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return Verdict{}, ctx.Err()
 	}
 	if q.err != nil {
-		return nil, q.err
+		return Verdict{}, q.err
 	}
-	if verdict := q.verdicts[place]; verdict.Active && verdict.Principal != nil {
-		return verdict.Caller(), nil
+	if c := q.callers[place]; c != nil {
+		v.uses.add(c.KeyID, v.now())
+		return Verdict{Caller: c, Source: FromAuthority, AsOf: q.asOf}, nil
 	}
-	return nil, fault.BadCredential()
+	return Verdict{}, fault.BadCredential()
 }
 
-// join adds digest to a question that has not been sent and returns it with the digest's place in it.
-func (v *Verifier) join(digest apikey.Digest) (*question, int, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.closed {
-		return nil, 0, unavailable("this verifier is closed")
-	}
-	q, err := v.openLocked(digest)
-	if err != nil {
-		return nil, 0, err
-	}
-	place, known := q.places[digest]
-	if !known {
-		place = len(q.digests)
-		q.digests = append(q.digests, digest)
-		q.places[digest] = place
-	}
-	if v.inFlight < maxInFlight {
-		v.inFlight++
-		v.senders.Add(1)
-		go v.send(v.takeLocked())
-	}
-	return q, place, nil
+// fill remembers the answers to q, as far as nothing that was applied since they were read has touched them.
+func (v *Verifier) fill(q *question) {
+	v.cache.fill(q, q.sent.Sub(v.epoch), v.cfg.Reread)
 }
 
-// openLocked returns the last question of the queue, when it can take digest, or a new one behind it.
-func (v *Verifier) openLocked(digest apikey.Digest) (*question, error) {
-	if n := len(v.queue); n > 0 {
-		last := v.queue[n-1]
-		if _, known := last.places[digest]; known || len(last.digests) < introspection.MaxDigests {
-			return last, nil
-		}
-		if n == maxQueued {
-			return nil, unavailable("too many keys wait to be verified")
-		}
-	}
-	q := &question{places: make(map[apikey.Digest]int), done: make(chan struct{})}
-	v.queue = append(v.queue, q)
-	return q, nil
-}
-
-func (v *Verifier) takeLocked() *question {
-	q := v.queue[0]
-	v.queue[0] = nil
-	v.queue = v.queue[1:]
-	return q
-}
-
-// send asks q, then whatever has gathered meanwhile, until nothing waits.
-func (v *Verifier) send(q *question) {
-	defer v.senders.Done()
-	for q != nil {
-		v.ask(q)
-		v.mu.Lock()
-		if len(v.queue) > 0 {
-			q = v.takeLocked()
-		} else {
-			q = nil
-			v.inFlight--
-		}
-		v.mu.Unlock()
-	}
-}
-
-func (v *Verifier) ask(q *question) {
-	defer close(q.done)
-	// Of the verifier's lifetime, not of any request's: whoever asked first may leave, the others still wait.
-	ctx, cancel := context.WithTimeout(v.ctx, v.timeout)
-	defer cancel()
-	answer, err := v.authority.Introspect(ctx, q.digests)
-	switch {
-	case err == nil && len(answer.Verdicts) == len(q.digests):
-		q.verdicts = answer.Verdicts
-	case err == nil:
-		q.err = errors.New("the authority did not answer for every key")
-	case ctx.Err() != nil:
-		q.err = unavailable("the authority did not answer in time").Because(err)
-	default:
-		q.err = err
-	}
-}
-
-func unavailable(message string) *fault.Error {
-	e := fault.New(fault.AuthorityUnavailable, "%s, so the key cannot be verified now; try again", message)
-	e.RetryAfter = time.Second
-	return e
-}
+// errGap: the stream left a revision out.
+var errGap = errors.New("the watch stream left a revision out")

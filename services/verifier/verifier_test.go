@@ -4,105 +4,19 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/spectron-hq/spectron/services/contract/apikey"
-	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
-	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
-// registry is an authority in memory. It takes its snapshot when it is asked and answers when gate lets it.
-type registry struct {
-	gate chan struct{} // one receive per answer; nil answers at once
-
-	mu    sync.Mutex // guards the following fields
-	live  map[apikey.Digest]string
-	err   error
-	sizes []int // of the questions, in order
-}
-
-func (r *registry) Introspect(ctx context.Context, digests []apikey.Digest) (introspection.Response, error) {
-	r.mu.Lock()
-	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(digests))}
-	for i, digest := range digests {
-		if id, ok := r.live[digest]; ok {
-			answer.Verdicts[i] = introspection.Verdict{
-				Active: true, Context: "acme", KeyID: id, Principal: &caller.Principal{ID: "p", Grants: grant.All()},
-			}
-		}
-	}
-	err := r.err
-	r.sizes = append(r.sizes, len(digests))
-	r.mu.Unlock()
-	if r.gate != nil {
-		select {
-		case <-r.gate:
-		case <-ctx.Done():
-			return introspection.Response{}, ctx.Err()
-		}
-	}
-	return answer, err
-}
-
-func (r *registry) mint(t *testing.T) apikey.Key {
-	t.Helper()
-	key, err := apikey.Mint(apikey.NewID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.live == nil {
-		r.live = make(map[apikey.Digest]string)
-	}
-	r.live[key.Digest()] = key.ID()
-	return key
-}
-
-func (r *registry) revoke(key apikey.Key) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.live, key.Digest())
-}
-
-func (r *registry) asked() []int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.sizes)
-}
-
-func open(t *testing.T, r *registry) *verifier.Verifier {
-	t.Helper()
-	v := verifier.New(verifier.Config{Authority: r})
-	t.Cleanup(v.Close)
-	return v
-}
-
-// result is what a Verify in the background came to.
-type result struct {
-	caller *caller.Caller
-	err    error
-}
-
-func verify(v *verifier.Verifier, key string) <-chan result {
-	out := make(chan result, 1)
-	go func() {
-		c, err := v.Verify(context.Background(), key)
-		out <- result{c, err}
-	}()
-	return out
-}
-
 func TestVerifyTellsGoodFromBad(t *testing.T) {
 	t.Parallel()
-	r := &registry{}
-	v := open(t, r)
+	r := newRegistry()
+	v := open(t, r, verifier.Config{})
 	key := r.mint(t)
 	got, err := v.Verify(t.Context(), key.Reveal())
 	if err != nil || got.Context != "acme" || got.KeyID != key.ID() || got.Effective == nil {
@@ -116,8 +30,8 @@ func TestVerifyTellsGoodFromBad(t *testing.T) {
 
 func TestMalformedKeysAreRefusedWithoutAsking(t *testing.T) {
 	t.Parallel()
-	r := &registry{}
-	v := open(t, r)
+	r := newRegistry()
+	v := open(t, r, verifier.Config{})
 	good := r.mint(t).Reveal()
 	for _, text := range []string{"", "secret", good[:54], good + "x", "sp-aaaaaaaaaaaaaaaa-00000000000000000000000000000000000"} {
 		if _, err := v.Verify(t.Context(), text); !errors.Is(err, fault.Unauthenticated) {
@@ -132,16 +46,17 @@ func TestMalformedKeysAreRefusedWithoutAsking(t *testing.T) {
 func TestArrivalsGatherWhileTwoQuestionsAreOnTheWire(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &registry{gate: make(chan struct{})}
-		v := open(t, r)
+		r := newRegistry()
+		r.gate = make(chan struct{})
+		v := open(t, r, verifier.Config{})
 		var pending []<-chan result
 		for range 2 {
-			pending = append(pending, verify(v, r.mint(t).Reveal()))
+			pending = append(pending, verify(v, r.mint(t)))
 			synctest.Wait()
 		}
-		shared := r.mint(t).Reveal()
+		shared := r.mint(t)
 		for range 10 {
-			pending = append(pending, verify(v, r.mint(t).Reveal()), verify(v, shared))
+			pending = append(pending, verify(v, r.mint(t)), verify(v, shared))
 		}
 		synctest.Wait()
 		close(r.gate)
@@ -160,15 +75,16 @@ func TestArrivalsGatherWhileTwoQuestionsAreOnTheWire(t *testing.T) {
 func TestARequestNeverJoinsAQuestionOnTheWire(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &registry{gate: make(chan struct{})}
-		v := open(t, r)
+		r := newRegistry()
+		r.gate = make(chan struct{})
+		v := open(t, r, verifier.Config{})
 		key := r.mint(t)
-		before := []<-chan result{verify(v, key.Reveal())}
+		before := []<-chan result{verify(v, key)}
 		synctest.Wait() // the first question is on the wire, its snapshot taken
-		before = append(before, verify(v, r.mint(t).Reveal()))
+		before = append(before, verify(v, r.mint(t)))
 		synctest.Wait() // and the second: what arrives now waits
 		r.revoke(key)
-		after := verify(v, key.Reveal())
+		after := verify(v, key)
 		synctest.Wait()
 		close(r.gate)
 		if got := <-after; !errors.Is(got.err, fault.Unauthenticated) {
@@ -185,11 +101,12 @@ func TestARequestNeverJoinsAQuestionOnTheWire(t *testing.T) {
 func TestLargeQuestionsAreSplit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &registry{gate: make(chan struct{})}
-		v := open(t, r)
+		r := newRegistry()
+		r.gate = make(chan struct{})
+		v := open(t, r, verifier.Config{})
 		var pending []<-chan result
 		for i := range 2 + introspection.MaxDigests + 1 {
-			pending = append(pending, verify(v, r.mint(t).Reveal()))
+			pending = append(pending, verify(v, r.mint(t)))
 			if i < 2 {
 				synctest.Wait()
 			}
@@ -213,8 +130,9 @@ func TestItFailsClosed(t *testing.T) {
 	t.Parallel()
 	t.Run("authority down, then back", func(t *testing.T) {
 		t.Parallel()
-		r := &registry{err: fault.New(fault.AuthorityUnavailable, "down")}
-		v := open(t, r)
+		r := newRegistry()
+		r.err = fault.New(fault.AuthorityUnavailable, "down")
+		v := open(t, r, verifier.Config{})
 		key := r.mint(t).Reveal()
 		if _, err := v.Verify(t.Context(), key); !errors.Is(err, fault.AuthorityUnavailable) {
 			t.Errorf("down: %v", err)
@@ -229,8 +147,9 @@ func TestItFailsClosed(t *testing.T) {
 	t.Run("authority silent", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			r := &registry{gate: make(chan struct{})}
-			v := open(t, r)
+			r := newRegistry()
+			r.gate = make(chan struct{})
+			v := open(t, r, verifier.Config{})
 			start := time.Now()
 			_, err := v.Verify(t.Context(), r.mint(t).Reveal())
 			var e *fault.Error
@@ -245,9 +164,10 @@ func TestItFailsClosed(t *testing.T) {
 	t.Run("closed", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			r := &registry{gate: make(chan struct{})}
-			v := open(t, r)
-			under := verify(v, r.mint(t).Reveal())
+			r := newRegistry()
+			r.gate = make(chan struct{})
+			v := open(t, r, verifier.Config{})
+			under := verify(v, r.mint(t))
 			synctest.Wait()
 			v.Close()
 			if got := <-under; !errors.Is(got.err, fault.AuthorityUnavailable) {
@@ -261,8 +181,9 @@ func TestItFailsClosed(t *testing.T) {
 	t.Run("caller gone", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			r := &registry{gate: make(chan struct{})}
-			v := open(t, r)
+			r := newRegistry()
+			r.gate = make(chan struct{})
+			v := open(t, r, verifier.Config{})
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Millisecond, cancel)
 			if _, err := v.Verify(ctx, r.mint(t).Reveal()); !errors.Is(err, context.Canceled) {
@@ -273,11 +194,12 @@ func TestItFailsClosed(t *testing.T) {
 	t.Run("flood", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			r := &registry{gate: make(chan struct{})}
-			v := open(t, r)
+			r := newRegistry()
+			r.gate = make(chan struct{})
+			v := open(t, r, verifier.Config{})
 			capacity := 2 + 64*introspection.MaxDigests
 			for i := range capacity {
-				verify(v, r.mint(t).Reveal())
+				verify(v, r.mint(t))
 				if i < 2 {
 					synctest.Wait()
 				}

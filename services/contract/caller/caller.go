@@ -29,7 +29,7 @@ type Principal struct {
 	Grants      grant.Map `json:"grants"`
 }
 
-// Caller is the outcome of a successful verification.
+// Caller is the outcome of a successful verification. It may be shared between requests: nothing in it may be changed.
 type Caller struct {
 	// Context is the id of the context that the key opens, and no other.
 	Context string
@@ -37,7 +37,8 @@ type Caller struct {
 	Incarnation string
 	// KeyID and KeyName name the key, without its secret.
 	KeyID, KeyName string
-	Principal      Principal
+	// Principal is shared between callers and must not be changed.
+	Principal *Principal
 	// KeyGrants attenuates the principal's grants; nil inherits them.
 	KeyGrants grant.Map
 	// Effective is what the caller may do.

@@ -59,7 +59,7 @@ func (v Verdict) Caller() *caller.Caller {
 		Incarnation: v.Incarnation,
 		KeyID:       v.KeyID,
 		KeyName:     v.KeyName,
-		Principal:   *v.Principal,
+		Principal:   v.Principal,
 		KeyGrants:   v.KeyGrants,
 		Effective:   grant.Effective(v.Principal.Grants, v.KeyGrants),
 	}

@@ -1,0 +1,59 @@
+package verifier
+
+import (
+	"math"
+
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/contract/mutant"
+)
+
+// remembered revisions, for answers that were on their way while a revision was applied. An answer older than these is
+// not cached.
+const remembered = 4096
+
+// unknown is the base of a history that has not begun.
+const unknown = math.MaxInt64
+
+// history is the newest revisions applied.
+type history struct {
+	base   int64 // nothing is known of revisions up to here
+	newest int64 // 0 while there is none
+	events [remembered]introspection.Event
+}
+
+func (h *history) add(e introspection.Event) {
+	h.events[e.Revision%remembered] = e
+	h.newest = e.Revision
+}
+
+// touched reports whether a revision newer than asOf may have touched the subject (a key in a context) or its principal.
+func (h *history) touched(asOf int64, subject introspection.Event, principal string) bool {
+	if mutant.Is(mutant.NoFillCheck) {
+		return false
+	}
+	if asOf < h.base || h.newest-asOf >= remembered {
+		return true
+	}
+	for revision := asOf + 1; revision <= h.newest; revision++ {
+		if touches(&h.events[revision%remembered], &subject, principal) {
+			return true
+		}
+	}
+	return false
+}
+
+func touches(e, subject *introspection.Event, principal string) bool {
+	switch e.Kind {
+	case introspection.SubjectKey:
+		return e.ID == subject.ID
+	case introspection.SubjectPrincipal:
+		return e.Context == subject.Context && e.ID == principal
+	case introspection.SubjectContext:
+		// A refusal names no context: any may be its own.
+		return subject.Context == "" || e.Context == subject.Context
+	case introspection.SubjectDeployment:
+		return true
+	default:
+		return true
+	}
+}

@@ -1,0 +1,164 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/contract/mutant"
+)
+
+const (
+	// maxInFlight questions are on the wire at once: one that the authority works on, one that travels.
+	maxInFlight = 2
+	// maxQueued questions wait behind them; what comes on top is refused, since it could not be answered in time.
+	maxQueued = 64
+)
+
+// asker gathers keys into questions and asks them.
+type asker struct {
+	authority Authority
+	timeout   time.Duration
+	now       func() time.Time
+	filled    func(*question) // called with each answered question before those who wait for it
+	ctx       context.Context //nolint:containedctx // the verifier's lifetime, that the senders share
+	stats     *counters
+	senders   sync.WaitGroup
+
+	mu       sync.Mutex  // guards the following fields
+	queue    []*question // not sent yet; only the last may be joined, and has room
+	onWire   []*question
+	inFlight int
+	closed   bool
+}
+
+// question is a batch of keys to ask about. Until it is taken from the queue, its digests, ids and places are guarded by
+// the asker's mutex; afterwards they do not change. The rest is written before done is closed.
+type question struct {
+	digests []apikey.Digest
+	ids     []string // of the keys, as their texts say
+	places  map[apikey.Digest]int
+	done    chan struct{}
+
+	sent     time.Time
+	verdicts []introspection.Verdict
+	callers  []*caller.Caller // nil where the key opens nothing
+	asOf     int64
+	err      error
+}
+
+// join adds a key to a question that has not been sent and returns it with the key's place in it.
+func (a *asker) join(digest apikey.Digest, id string) (*question, int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return nil, 0, unavailable("this verifier is closed")
+	}
+	if mutant.Is(mutant.JoinOnWire) {
+		for _, q := range a.onWire {
+			if place, known := q.places[digest]; known {
+				return q, place, nil
+			}
+		}
+	}
+	q, err := a.openLocked(digest)
+	if err != nil {
+		return nil, 0, err
+	}
+	place, known := q.places[digest]
+	if !known {
+		place = len(q.digests)
+		q.digests = append(q.digests, digest)
+		q.ids = append(q.ids, id)
+		q.places[digest] = place
+	}
+	if a.inFlight < maxInFlight {
+		a.inFlight++
+		next := a.takeLocked()
+		a.senders.Go(func() { a.send(next) })
+	}
+	return q, place, nil
+}
+
+// openLocked returns the last question of the queue, when it can take digest, or a new one behind it.
+func (a *asker) openLocked(digest apikey.Digest) (*question, error) {
+	if n := len(a.queue); n > 0 {
+		last := a.queue[n-1]
+		if _, known := last.places[digest]; known || len(last.digests) < introspection.MaxDigests {
+			return last, nil
+		}
+		if n == maxQueued {
+			return nil, unavailable("too many keys wait to be verified")
+		}
+	}
+	q := &question{places: make(map[apikey.Digest]int), done: make(chan struct{})}
+	a.queue = append(a.queue, q)
+	return q, nil
+}
+
+func (a *asker) takeLocked() *question {
+	q := a.queue[0]
+	a.queue[0] = nil
+	a.queue = a.queue[1:]
+	a.onWire = append(a.onWire, q)
+	return q
+}
+
+// send asks q, then whatever has gathered meanwhile, until nothing waits.
+func (a *asker) send(q *question) {
+	for q != nil {
+		a.ask(q)
+		a.mu.Lock()
+		a.onWire = slices.DeleteFunc(a.onWire, func(other *question) bool { return other == q })
+		if len(a.queue) > 0 {
+			q = a.takeLocked()
+		} else {
+			q = nil
+			a.inFlight--
+		}
+		a.mu.Unlock()
+	}
+}
+
+func (a *asker) ask(q *question) {
+	defer close(q.done)
+	// Of the verifier's lifetime, not of any request's: whoever asked first may leave, the others still wait.
+	ctx, cancel := context.WithTimeout(a.ctx, a.timeout)
+	defer cancel()
+	q.sent = a.now()
+	a.stats.questions.Inc()
+	a.stats.asked.Add(int64(len(q.digests)))
+	answer, err := a.authority.Introspect(ctx, q.digests)
+	switch {
+	case err == nil && len(answer.Verdicts) == len(q.digests):
+		q.verdicts, q.asOf = answer.Verdicts, answer.AsOf
+		q.callers = make([]*caller.Caller, len(q.verdicts))
+		a.filled(q)
+	case err == nil:
+		q.err = errors.New("the authority did not answer for every key")
+	case ctx.Err() != nil:
+		q.err = unavailable("the authority did not answer in time").Because(err)
+	default:
+		q.err = err
+	}
+}
+
+func (a *asker) close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+}
+
+func (a *asker) wait() { a.senders.Wait() }
+
+func unavailable(message string) *fault.Error {
+	e := fault.New(fault.AuthorityUnavailable, "%s, so the key cannot be verified now; try again", message)
+	e.RetryAfter = time.Second
+	return e
+}
