@@ -9,8 +9,9 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/pressly/goose/v3 v3.29.0
 	github.com/prometheus/client_golang v1.25.0
-	github.com/spectron-hq/spectron/services/contract v0.0.0-00010101000000-000000000000
+	github.com/spectron-hq/spectron/services/contract v0.0.0
 	github.com/spf13/pflag v1.0.10
+	golang.org/x/term v0.47.0
 	gorm.io/driver/postgres v1.6.3
 	gorm.io/driver/sqlite v1.6.0
 	gorm.io/gorm v1.31.2
