@@ -59,5 +59,5 @@ func replacer(redact func(string) string) func([]string, slog.Attr) slog.Attr {
 
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a descriptor is a small number
+	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -85,8 +86,7 @@ func decode(data []byte) (any, error) {
 	}
 	var raw json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return nil, fault.New(fault.Invalid, "the body is not valid JSON from byte %d on", syntax.Offset)
 		}
 		return nil, fault.New(fault.Invalid, "the body is not valid JSON")
@@ -134,7 +134,7 @@ func (d decoder) object(path []string) (any, error) {
 		if err != nil || !ok {
 			return nil, fault.New(fault.Invalid, "the body is not valid JSON").Because(err)
 		}
-		inner := append(path[:len(path):len(path)], name)
+		inner := append(slices.Clip(path), name)
 		if badText(name) != "" {
 			return nil, fault.New(fault.Invalid, "the name of a field contains the character NUL")
 		}
@@ -152,7 +152,7 @@ func (d decoder) object(path []string) (any, error) {
 func (d decoder) array(path []string) (any, error) {
 	array := []any{}
 	for d.More() {
-		value, err := d.value(append(path[:len(path):len(path)], strconv.Itoa(len(array))))
+		value, err := d.value(append(slices.Clip(path), strconv.Itoa(len(array))))
 		if err != nil {
 			return nil, err
 		}

@@ -55,8 +55,7 @@ func Fail(c *gin.Context, err error) {
 
 // public gives the errors of net/http and of an exhausted deadline their public face.
 func public(err error) error {
-	var known *fault.Error
-	if errors.As(err, &known) {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
 	if limit, ok := tooLarge(err); ok {
@@ -70,8 +69,7 @@ func public(err error) error {
 
 func logInternal(ctx context.Context, err error) {
 	attrs := []slog.Attr{slog.Any("error", err)}
-	var p *panicError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 	Logger(ctx).LogAttrs(ctx, slog.LevelError, "internal error", attrs...)
@@ -84,10 +82,8 @@ func challenge(c *gin.Context, err error) {
 		// The realm is a configured name: quoted-string rules are strconv's here.
 		c.Header("WWW-Authenticate", "Bearer realm="+strconv.Quote(serverOf(c.Request.Context()).realm))
 	}
-	var e *fault.Error
-	_ = errors.As(err, &e)
-	switch {
-	case e != nil && e.RetryAfter > 0:
+	switch e, ok := errors.AsType[*fault.Error](err); {
+	case ok && e.RetryAfter > 0:
 		c.Header("Retry-After", seconds(e.RetryAfter))
 	case kind.Status() == http.StatusServiceUnavailable:
 		c.Header("Retry-After", seconds(time.Second))

@@ -46,8 +46,7 @@ func newMetrics(options Options) *metrics {
 // register returns the collector that counts: its argument, or the equal one that another engine registered before.
 func register[C prometheus.Collector](registerer prometheus.Registerer, collector C) C {
 	err := registerer.Register(collector)
-	var before prometheus.AlreadyRegisteredError
-	if errors.As(err, &before) {
+	if before, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		if existing, ok := before.ExistingCollector.(C); ok {
 			return existing
 		}

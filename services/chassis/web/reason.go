@@ -45,14 +45,13 @@ func parameterReason(parameter *openapi3.Parameter, err error) string {
 
 // bodyFault turns the validator's error about a body into a fault.
 func bodyFault(err error) error {
-	var schema *openapi3.SchemaError
-	if !errors.As(err, &schema) {
+	schema, ok := errors.AsType[*openapi3.SchemaError](err)
+	if !ok {
 		return fault.New(fault.Invalid, "the body does not have the expected form").Because(err)
 	}
 	// What is wrong with a composed schema is what is wrong with its part.
 	if schema.SchemaField == "allOf" {
-		var part *openapi3.SchemaError
-		if errors.As(schema.Origin, &part) {
+		if part, ok := errors.AsType[*openapi3.SchemaError](schema.Origin); ok {
 			schema = part
 		}
 	}

@@ -92,7 +92,9 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		log.WarnContext(ctx, "requests in flight were cut off", slog.Duration("waited", drainTime))
 		err = server.Close()
 	}
-	<-served
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	if err != nil {
 		return fmt.Errorf("stopping the server on %s: %w", listener.Addr(), err)
 	}

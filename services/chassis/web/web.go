@@ -71,7 +71,7 @@ func recoverPanic(c *gin.Context) {
 	defer func() {
 		switch value := recover(); value {
 		case nil:
-		case http.ErrAbortHandler: //nolint:errorlint // the sentinel is panicked with as it is
+		case http.ErrAbortHandler:
 			panic(value) // net/http's way to drop a connection
 		default:
 			Fail(c, panicked(value))
@@ -105,8 +105,8 @@ func unescapeParams(c *gin.Context) {
 
 // tooLarge returns the limit that err says was exceeded.
 func tooLarge(err error) (limit int64, ok bool) {
-	var exceeded *http.MaxBytesError
-	if !errors.As(err, &exceeded) {
+	exceeded, ok := errors.AsType[*http.MaxBytesError](err)
+	if !ok {
 		return 0, false
 	}
 	return exceeded.Limit, true
