@@ -36,6 +36,9 @@ func (c Config) SamePolicy(o Config) bool {
 // MaxTTL is the longest time to live of anything in seconds: a hundred years, so that no sum overflows.
 const MaxTTL = 3_153_600_000
 
+// maxDocument bounds a configuration, in bytes: patches add up.
+const maxDocument = 64 << 10
+
 // Document is a configuration as it was patched together: a JSON object that holds what differs from the defaults. Nil is
 // the empty one.
 type Document json.RawMessage
@@ -84,6 +87,9 @@ func (d Document) Patch(patch json.RawMessage) (Document, error) {
 	if err := blankProviders(changes); err != nil {
 		return nil, err
 	}
+	if _, ok := storable(changes); !ok {
+		return nil, fault.InvalidField("config", "a number is out of range")
+	}
 	current := map[string]any{}
 	if len(d) > 0 {
 		if current, err = object(json.RawMessage(d)); err != nil {
@@ -93,6 +99,9 @@ func (d Document) Patch(patch json.RawMessage) (Document, error) {
 	merged, err := json.Marshal(merge(current, changes))
 	if err != nil {
 		return nil, fmt.Errorf("encoding a configuration: %w", err)
+	}
+	if len(merged) > maxDocument {
+		return nil, fault.InvalidField("config", "must not exceed %d bytes in all", maxDocument)
 	}
 	return Document(merged), Document(merged).check()
 }
@@ -109,6 +118,33 @@ func object(data json.RawMessage) (map[string]any, error) {
 		return nil, errors.New("null is no object")
 	}
 	return out, nil
+}
+
+// storable rewrites, in place, the numbers in value that are no 64-bit integers as the nearest double: a database refuses
+// some that JSON allows. It reports false for one beyond any double.
+func storable(value any) (any, bool) {
+	fits := true
+	switch value := value.(type) {
+	case map[string]any:
+		for name, inner := range value {
+			var ok bool
+			value[name], ok = storable(inner)
+			fits = fits && ok
+		}
+	case []any:
+		for i, inner := range value {
+			var ok bool
+			value[i], ok = storable(inner)
+			fits = fits && ok
+		}
+	case json.Number:
+		if _, err := value.Int64(); err == nil {
+			return value, true
+		}
+		double, err := value.Float64()
+		return double, err == nil
+	}
+	return value, fits
 }
 
 // blankProviders replaces the settings of each provider, which may be credentials, by an empty object.
