@@ -66,7 +66,7 @@ func Open(ctx context.Context, connection, schema string) (*DB, error) {
 	case "sqlite":
 		db, err = openSQLite(ctx, u)
 	default:
-		err = fmt.Errorf("unknown scheme %q: want postgres:// or sqlite:", u.Scheme)
+		err = fmt.Errorf("unknown scheme %q: want postgres or sqlite", u.Scheme)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)

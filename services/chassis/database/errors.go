@@ -53,12 +53,10 @@ func Translate(err error) error {
 }
 
 func meaningOf(err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return postgresMeaning(pg.Code)
 	}
-	var lite *sqlite.Error
-	if errors.As(err, &lite) {
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
 		return sqliteMeaning(lite.Code())
 	}
 	switch {
@@ -128,10 +126,9 @@ func unavailable(err error) error {
 // retryable reports whether the engine rolled the transaction back and asks to run it again. A lost connection is not
 // among the reasons: the commit may have happened.
 func retryable(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == "40001" || pg.Code == "40P01"
 	}
-	var lite *sqlite.Error
-	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY
+	lite, ok := errors.AsType[*sqlite.Error](err)
+	return ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }

@@ -73,12 +73,10 @@ func (statementLog) Trace(ctx context.Context, begin time.Time, statement func()
 
 // codeOf returns the engine's code of err, or nil.
 func codeOf(err error) any {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code
 	}
-	var lite *sqlite.Error
-	if errors.As(err, &lite) {
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
 		return lite.Code()
 	}
 	return nil

@@ -45,8 +45,7 @@ func Migrate(ctx context.Context, db *DB, m Migrations) (applied int, err error)
 			}
 			results, err := p.Up(ctx)
 			applied += len(results)
-			var partial *goose.PartialError
-			if errors.As(err, &partial) {
+			if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 				applied += len(partial.Applied)
 			}
 			if err == nil || db.Engine != SQLite {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -110,9 +111,7 @@ func openFile(ctx context.Context, path string, own url.Values, connections int)
 		"_timezone":     {"UTC"},
 		"_dqs":          {"0"}, // a misspelt "column" is an error, not a string
 	}
-	for name, value := range own {
-		values[name] = value
-	}
+	maps.Copy(values, own)
 	dsn := (&url.URL{Scheme: "file", Path: path, RawQuery: values.Encode()}).String()
 	pool, err := sql.Open(sqliteDriver, dsn)
 	if err != nil {

@@ -52,7 +52,7 @@ func (m *Management) CreateContext(ctx context.Context, id string, opts CreateCo
 	if err := checkSegment("id", id); err != nil {
 		return Context{}, err
 	}
-	return decode[Context](m.api.CreateContext(ctx, id, managementapi.CreateContextRequest{
+	req, err := managementapi.NewCreateContextRequest(m.server, id, managementapi.CreateContextRequest{
 		Namespace:        optional(opts.Namespace),
 		Database:         optional(opts.Database),
 		DisplayName:      optional(opts.DisplayName),
@@ -60,13 +60,14 @@ func (m *Management) CreateContext(ctx context.Context, id string, opts CreateCo
 		Config:           optionalJSON(opts.Config),
 		AdminExternalID:  optional(opts.AdminExternalID),
 		AdminDisplayName: optional(opts.AdminDisplayName),
-	}))
+	})
+	return call[Context](ctx, m.transport, req, err)
 }
 
 // ListContexts returns every context, ordered by id.
 func (m *Management) ListContexts(ctx context.Context) ([]Context, error) {
-	return allPages[Context](func(cursor *string) (*http.Response, error) {
-		return m.api.ListContexts(ctx, &managementapi.ListContextsParams{Cursor: cursor})
+	return allPages[Context](ctx, m.transport, func(cursor *string) (*http.Request, error) {
+		return managementapi.NewListContextsRequest(m.server, &managementapi.ListContextsParams{Cursor: cursor})
 	})
 }
 
@@ -75,7 +76,8 @@ func (m *Management) GetContext(ctx context.Context, id string) (Context, error)
 	if err := checkSegment("id", id); err != nil {
 		return Context{}, err
 	}
-	return decode[Context](m.api.GetContext(ctx, id))
+	req, err := managementapi.NewGetContextRequest(m.server, id)
+	return call[Context](ctx, m.transport, req, err)
 }
 
 // ContextPatch is a change of a context. What is nil stays.
@@ -91,10 +93,11 @@ func (m *Management) PatchContext(ctx context.Context, id string, patch ContextP
 	if err := checkSegment("id", id); err != nil {
 		return Context{}, err
 	}
-	return decode[Context](m.api.PatchContext(ctx, id, managementapi.PatchContextRequest{
+	req, err := managementapi.NewPatchContextRequest(m.server, id, managementapi.PatchContextRequest{
 		Config:             optionalJSON(patch.Config),
 		EnforcementBlocked: patch.EnforcementBlocked,
-	}))
+	})
+	return call[Context](ctx, m.transport, req, err)
 }
 
 // DeleteContext deletes a context and everything in it. Its keys stop working at once. This cannot be undone.
@@ -102,7 +105,9 @@ func (m *Management) DeleteContext(ctx context.Context, id string) error {
 	if err := checkSegment("id", id); err != nil {
 		return err
 	}
-	return done(m.api.DeleteContext(ctx, id))
+	req, err := managementapi.NewDeleteContextRequest(m.server, id)
+	_, err = m.transport.send(ctx, req, err)
+	return err
 }
 
 // optional returns nil for the zero value, which requests leave out.

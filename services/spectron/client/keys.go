@@ -79,7 +79,8 @@ func (m *Management) MintKey(ctx context.Context, contextID, name string, opts M
 		body.Grants = new(managementapi.GrantMap(opts.Grants))
 	}
 	params := &managementapi.MintKeyParams{TTLSeconds: ttlSeconds(opts.TTL)}
-	return minted(m.api.MintKey(ctx, contextID, name, params, body))
+	req, err := managementapi.NewMintKeyRequest(m.server, contextID, name, params, body)
+	return m.minted(ctx, req, err)
 }
 
 // ListKeys returns every key of a context, ordered by name.
@@ -87,8 +88,8 @@ func (m *Management) ListKeys(ctx context.Context, contextID string) ([]Key, err
 	if err := checkSegment("context_id", contextID); err != nil {
 		return nil, err
 	}
-	return allPages[Key](func(cursor *string) (*http.Response, error) {
-		return m.api.ListKeys(ctx, contextID, &managementapi.ListKeysParams{Cursor: cursor})
+	return allPages[Key](ctx, m.transport, func(cursor *string) (*http.Request, error) {
+		return managementapi.NewListKeysRequest(m.server, contextID, &managementapi.ListKeysParams{Cursor: cursor})
 	})
 }
 
@@ -105,7 +106,8 @@ func (m *Management) RotateKey(ctx context.Context, contextID, name string, opts
 		return MintedKey{}, err
 	}
 	params := &managementapi.RotateKeyParams{TTLSeconds: ttlSeconds(opts.TTL)}
-	return minted(m.api.RotateKey(ctx, contextID, name, params))
+	req, err := managementapi.NewRotateKeyRequest(m.server, contextID, name, params)
+	return m.minted(ctx, req, err)
 }
 
 // DeleteKey deletes a key, which is dead when this returns without error.
@@ -113,12 +115,14 @@ func (m *Management) DeleteKey(ctx context.Context, contextID, name string) erro
 	if err := checkKeyPath(contextID, name); err != nil {
 		return err
 	}
-	return done(m.api.DeleteKey(ctx, contextID, name))
+	req, err := managementapi.NewDeleteKeyRequest(m.server, contextID, name)
+	_, err = m.transport.send(ctx, req, err)
+	return err
 }
 
-// minted reads the answer to mint and rotate.
-func minted(resp *http.Response, err error) (MintedKey, error) {
-	raw, err := decode[managementapi.MintedKey](resp, err)
+// minted sends a mint or rotate and reads the key out of the answer.
+func (m *Management) minted(ctx context.Context, req *http.Request, err error) (MintedKey, error) {
+	raw, err := call[managementapi.MintedKey](ctx, m.transport, req, err)
 	if err != nil {
 		return MintedKey{}, err
 	}

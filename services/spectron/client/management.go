@@ -12,7 +12,8 @@ import (
 
 // Management speaks to the management API. It is safe for concurrent use.
 type Management struct {
-	api *managementapi.Client
+	transport *transport
+	server    string // what the generated code wants: the base with a trailing slash
 }
 
 // NewManagement returns a client of the management API; cfg.APIKey must be a management key. It sends nothing; its
@@ -22,16 +23,13 @@ func NewManagement(cfg Config) (*Management, error) {
 	if err != nil {
 		return nil, err
 	}
-	api, err := managementapi.NewClient(t.base, managementapi.WithHTTPClient(t))
-	if err != nil {
-		return nil, err
-	}
-	return &Management{api: api}, nil
+	return &Management{transport: t, server: t.base + "/"}, nil
 }
 
 // Health asks whether the server serves. It needs no key.
 func (m *Management) Health(ctx context.Context) (Health, error) {
-	return decode[Health](m.api.GetHealth(ctx))
+	req, err := managementapi.NewGetHealthRequest(m.server)
+	return call[Health](ctx, m.transport, req, err)
 }
 
 // Verb is one thing that grants can allow.
@@ -42,21 +40,26 @@ type Verb struct {
 
 // ListVerbs returns the verbs of grants, in display order.
 func (m *Management) ListVerbs(ctx context.Context) ([]Verb, error) {
-	return decode[[]Verb](m.api.ListVerbs(ctx))
+	req, err := managementapi.NewListVerbsRequest(m.server)
+	return call[[]Verb](ctx, m.transport, req, err)
 }
 
-// allPages collects the rows of every page. page fetches the one at cursor; nil is the first.
-func allPages[T any](page func(cursor *string) (*http.Response, error)) ([]T, error) {
+// allPages collects the rows of every page. page builds the request for the one at cursor; nil is the first.
+func allPages[T any](ctx context.Context, t *transport, page func(cursor *string) (*http.Request, error)) ([]T, error) {
 	all := []T{}
 	var cursor *string
 	for {
-		resp, err := page(cursor)
-		rows, err := decode[[]T](resp, err)
+		req, err := page(cursor)
+		got, err := t.send(ctx, req, err)
 		if err != nil {
 			return nil, err
 		}
+		var rows []T
+		if err := t.decode(got, &rows); err != nil {
+			return nil, err
+		}
 		all = append(all, rows...)
-		next := nextCursor(resp.Header)
+		next := nextCursor(got.header)
 		if next == "" {
 			return all, nil
 		}

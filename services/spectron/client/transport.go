@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +29,7 @@ const (
 // turns every answer but a success into an error. Answers are read whole, so that one that breaks off is repeated too.
 type transport struct {
 	client  *http.Client
-	base    string
+	base    string // without a trailing slash
 	key     APIKey
 	retries int
 }
@@ -62,8 +61,18 @@ func newTransport(cfg Config) (*transport, error) {
 	return &transport{client: &client, base: base, key: cfg.APIKey, retries: retries}, nil
 }
 
-// Do sends req, more than once where that is safe, and returns an answer of status 2xx or an error.
-func (t *transport) Do(req *http.Request) (*http.Response, error) {
+// answer is a success of the server, read whole.
+type answer struct {
+	header http.Header
+	body   []byte
+}
+
+// send sends req, more than once where that is safe. err is the outcome of building req.
+func (t *transport) send(ctx context.Context, req *http.Request, err error) (answer, error) {
+	if err != nil {
+		return answer{}, fmt.Errorf("building the request: %w", err)
+	}
+	req = req.WithContext(ctx)
 	req.Header.Set("Accept", "application/json, "+fault.ContentType)
 	req.Header.Set("User-Agent", userAgent)
 	if t.key != "" {
@@ -71,55 +80,56 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	}
 	wait := firstWait
 	for attempt := 0; ; attempt++ {
-		resp, again, err := t.attempt(req)
-		if err == nil || !again || !repeatable(req) || attempt >= t.retries {
-			return resp, err
-		}
-		if !sleep(req.Context(), wait) {
-			return nil, err
+		got, again, err := t.attempt(req)
+		if err == nil || !again || !repeatable(req) || attempt >= t.retries || !sleep(ctx, wait) {
+			return got, err
 		}
 		wait = min(2*wait, maxWait)
 	}
 }
 
-// attempt sends a copy of req once. again says that the failure may pass: the connection broke, or the server failed.
-func (t *transport) attempt(req *http.Request) (resp *http.Response, again bool, err error) {
+// attempt sends a copy of req once. The second result says that a failure may pass: the connection broke, or the server
+// failed.
+func (t *transport) attempt(req *http.Request) (answer, bool, error) {
 	copied := req.Clone(req.Context())
 	if req.GetBody != nil {
-		if copied.Body, err = req.GetBody(); err != nil {
-			return nil, false, err
+		body, err := req.GetBody()
+		if err != nil {
+			return answer{}, false, fmt.Errorf("reading the request: %w", err)
 		}
+		copied.Body = body
 	}
-	resp, err = t.client.Do(copied)
+	resp, err := t.client.Do(copied)
 	if err != nil {
-		return t.unanswered(req.Context(), err)
+		again, err := t.unanswered(req.Context(), err)
+		return answer{}, again, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return t.unanswered(req.Context(), err)
+		again, err := t.unanswered(req.Context(), err)
+		return answer{}, again, err
 	}
 	if len(body) > maxAnswer {
-		return nil, false, fault.New(fault.TooLarge, "the answer of %s exceeds %d bytes", t.base, maxAnswer)
+		return answer{}, false, fault.New(fault.TooLarge, "the answer of %s exceeds %d bytes", t.base, maxAnswer)
 	}
 	if resp.StatusCode/100 != 2 {
-		return nil, resp.StatusCode >= http.StatusInternalServerError, t.refusal(resp, body)
+		return answer{}, resp.StatusCode >= http.StatusInternalServerError, t.refusal(resp, body)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp, false, nil
+	return answer{resp.Header, body}, false, nil
 }
 
-// unanswered explains a request that got no answer. One that its caller gave up is not worth repeating, and no fault of
-// the server.
-func (t *transport) unanswered(ctx context.Context, cause error) (*http.Response, bool, error) {
+// unanswered explains a request that got no answer, and says whether repeating it may help. One that its caller gave up
+// is no fault of the server.
+func (t *transport) unanswered(ctx context.Context, cause error) (bool, error) {
 	if ctx.Err() != nil {
-		return nil, false, fmt.Errorf("asking %s: %w", t.base, context.Cause(ctx))
+		return false, fmt.Errorf("asking %s: %w", t.base, context.Cause(ctx))
 	}
 	// The outer error repeats the method and the URL.
 	if outer, ok := errors.AsType[*url.Error](cause); ok {
 		cause = outer.Err
 	}
-	return nil, true, fault.New(fault.Unavailable, "%s does not answer", t.base).Because(cause)
+	return true, fault.New(fault.Unavailable, "%s does not answer", t.base).Because(cause)
 }
 
 // refusal turns an answer that is no success into an error.
@@ -162,29 +172,21 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// decode reads the body of a successful answer.
-func decode[T any](resp *http.Response, err error) (T, error) {
+// call sends req and decodes the answer. err is the outcome of building req.
+func call[T any](ctx context.Context, t *transport, req *http.Request, err error) (T, error) {
 	var out T
+	got, err := t.send(ctx, req, err)
 	if err != nil {
 		return out, err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
-		return out, notSpectron(resp).Because(err)
-	}
-	return out, nil
+	err = t.decode(got, &out)
+	return out, err
 }
 
-// done is decode for answers without a body.
-func done(resp *http.Response, err error) error {
-	if err != nil {
-		return err
+// decode reads the body of a success.
+func (t *transport) decode(got answer, out any) error {
+	if err := json.Unmarshal(got.body, out); err != nil {
+		return fault.New(fault.Unavailable, "%s gives an answer that is not Spectron's; is the URL right?", t.base).Because(err)
 	}
-	return resp.Body.Close()
-}
-
-// notSpectron is the error for a success that cannot be understood.
-func notSpectron(resp *http.Response) *fault.Error {
-	return fault.New(fault.Unavailable, "%s://%s answered %s with what is not an answer of Spectron; is the URL right?",
-		resp.Request.URL.Scheme, resp.Request.URL.Host, resp.Status)
+	return nil
 }

@@ -5,10 +5,10 @@ package dbtest
 
 import (
 	"context"
-	"crypto/rand"
+	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -54,41 +54,44 @@ func Each(t *testing.T, fn func(t *testing.T, url string)) {
 }
 
 // SQLite returns the URL of a SQLite database that does not exist yet. Its file goes with the test.
-func SQLite(t testing.TB) string {
-	t.Helper()
-	return (&url.URL{Scheme: "sqlite", Path: filepath.Join(t.TempDir(), "test.db")}).String()
+func SQLite(tb testing.TB) string {
+	tb.Helper()
+	return (&url.URL{Scheme: "sqlite", Path: filepath.Join(tb.TempDir(), "test.db")}).String()
 }
 
 // Postgres returns the URL of a fresh, empty Postgres database, as its superuser. The database is dropped when the test
 // ends, whoever is still connected.
-func Postgres(t testing.TB) string {
-	t.Helper()
+func Postgres(tb testing.TB) string {
+	tb.Helper()
 	shared.start.Do(func() { shared.server, shared.err = startServer(settings.OS()) })
 	if shared.err != nil {
-		t.Fatalf("no Postgres for this test: %v", shared.err)
+		tb.Fatalf("no Postgres for this test: %v", shared.err)
 	}
-	name := "test_" + strings.ToLower(rand.Text())
-	admin(t, "CREATE DATABASE "+name+" TEMPLATE template0")
-	t.Cleanup(func() { admin(t, "DROP DATABASE "+name+" WITH (FORCE)") })
+	name := "test_" + randomName()
+	admin(tb, "CREATE DATABASE "+name+" TEMPLATE template0")
+	tb.Cleanup(func() { admin(tb, "DROP DATABASE "+name+" WITH (FORCE)") })
 	u := *shared.server.url
 	u.Path = "/" + name
 	return u.String()
 }
 
 // admin runs one statement on the server's own database.
-func admin(t testing.TB, statement string) {
-	t.Helper()
+func admin(tb testing.TB, statement string) {
+	tb.Helper()
 	// Not the test's context: the database is dropped after that has ended.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, shared.server.url.String())
 	if err != nil {
-		t.Fatalf("connecting to the test server: %v\n%s", err, shared.server.logs())
+		tb.Fatalf("connecting to the test server: %v\n%s", err, shared.server.logs())
 	}
 	if _, err := conn.Exec(ctx, statement); err != nil {
-		t.Errorf("preparing a test database: %v\n%s", err, shared.server.logs())
+		tb.Errorf("preparing a test database: %v\n%s", err, shared.server.logs())
 	}
 	if err := conn.Close(ctx); err != nil {
-		t.Errorf("leaving the test server: %v", err)
+		tb.Errorf("leaving the test server: %v", err)
 	}
 }
+
+// randomName keeps what is made here apart from what other test processes make.
+func randomName() string { return fmt.Sprintf("%016x", rand.Uint64()) } //nolint:gosec // a name, not a secret

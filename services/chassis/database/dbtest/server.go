@@ -2,7 +2,6 @@ package dbtest
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -136,8 +135,10 @@ func startInstalled(bin string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{filepath.Join(bin, "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories="}, serverFlags...)
+	args := append([]string{
+		filepath.Join(bin, "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
+		"-c", "unix_socket_directories=",
+	}, serverFlags...)
 	// SIGQUIT is Postgres's immediate shutdown: nothing here is worth a checkpoint.
 	script := fmt.Sprintf(watchdog, "kill -QUIT $server", "cd / && rm -rf '"+dir+"'")
 	s := &server{url: localURL(port), name: filepath.Base(dir), log: filepath.Join(dir, "log")}
@@ -159,9 +160,11 @@ func startDocker() (*server, error) {
 	if err := log.Close(); err != nil {
 		return nil, err
 	}
-	name := "dbtest-" + strings.ToLower(rand.Text())
-	args := append([]string{"docker", "run", "--rm", "--name", name, "-p", "127.0.0.1:" + port + ":5432",
-		"-e", "POSTGRES_HOST_AUTH_METHOD=trust", image, "-c", "cluster_name=" + name}, serverFlags...)
+	name := "dbtest-" + randomName()
+	args := append([]string{
+		"docker", "run", "--rm", "--name", name, "-p", "127.0.0.1:" + port + ":5432",
+		"-e", "POSTGRES_HOST_AUTH_METHOD=trust", image, "-c", "cluster_name=" + name,
+	}, serverFlags...)
 	script := fmt.Sprintf(watchdog, "docker rm -f "+name+" >/dev/null", "rm -f '"+log.Name()+"'")
 	s := &server{url: localURL(port), name: name, log: log.Name()}
 	command := exec.Command("sh", append([]string{"-c", script, "watchdog"}, args...)...) //nolint:gosec,noctx // built here; stop ends it

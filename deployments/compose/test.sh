@@ -1,0 +1,207 @@
+#!/usr/bin/env bash
+# Runs the whole story on Docker Compose, from nothing, under a project name, an image name and ports of its own, so that a
+# deployment on the same machine is left alone. It prints a line for each thing seen and removes all it made.
+# `make test-compose` runs it; it needs Docker with Compose, bash and curl.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+work=$(mktemp -d)
+run=spectron-test-$$
+export SPECTRON_IMAGE=$run:local SPECTRON_SECRETS=$work/secrets SPECTRON_VERSION=compose-test
+unset SPECTRON_PUBLIC_URL SPECTRON_PUBLIC_MANAGEMENT_URL SPECTRON_API_KEY SPECTRON_MANAGEMENT_API_KEY
+passed=0 failed=0
+
+clean() {
+	local project
+	for project in "$run-a" "$run-b"; do
+		docker compose --project-name "$project" down --volumes --timeout 2 >/dev/null 2>&1 || true
+	done
+	docker rm --force --volumes "$run-alone" >/dev/null 2>&1 || true
+	docker image rm --force "$SPECTRON_IMAGE" >/dev/null 2>&1 || true
+	rm -rf "$work"
+}
+trap clean EXIT
+
+say() { printf '%s\n' "$*"; }
+redact() { sed -E 's/sp-[a-z2-7]{16}-[A-Za-z0-9]+/sp-REDACTED/g'; }
+
+# check NAME COMMAND...: one PASS or FAIL; what the command printed is shown, without keys, when it fails.
+check() {
+	local name=$1
+	shift
+	if "$@" >"$work/output" 2>&1; then
+		passed=$((passed + 1))
+		say "PASS $name"
+	else
+		failed=$((failed + 1))
+		say "FAIL $name"
+		redact <"$work/output" | tail -n 20 >&2
+	fi
+}
+
+equal() { [ "$1" = "$2" ] || { say "got $1, want $2"; return 1; }; }
+contains() { case $1 in *"$2"*) ;; *) say "$1"; say "does not contain $2"; return 1 ;; esac; }
+refuse() { ! "$@"; }
+eventually() { # the command succeeds within half a minute: a service that lost its database finds it again
+	local end=$((SECONDS + 30))
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.2
+	done
+}
+
+free_port() {
+	local port
+	while port=$((20000 + RANDOM % 12000)); do
+		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { say "$port"; return; }
+	done
+}
+
+# call METHOD URL KEY [JSON]: leaves the answer in $status and $body. The key goes by a file: arguments are seen by all.
+call() {
+	local answer
+	answer=$(curl --silent --show-error --max-time 30 --request "$1" --header @<(printf 'Authorization: Bearer %s\n' "$3") \
+		${4:+--header 'Content-Type: application/json' --data "$4"} --write-out '\n%{http_code}' "$2") || true
+	status=${answer##*$'\n'}
+	body=${answer%$'\n'*}
+}
+answers() { # answers WANT METHOD URL KEY [JSON]
+	local want=$1
+	shift
+	call "$@"
+	[ "$status" = "$want" ] || { say "got $status, want $want: $body"; return 1; }
+}
+recalls() { answers 200 POST "$url/api/v1/$context/query" "$1" '{"query":"lighthouse","mode":"bm25"}' && contains "$body" 'The lighthouse opens at nine'; }
+field() { sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p" <<<"$body"; }
+
+# read_env FILE: takes the five values that a bootstrap printed, and insists on exactly those lines.
+read_env() {
+	local names='SPECTRON_URL SPECTRON_MANAGEMENT_URL SPECTRON_CONTEXT_ID SPECTRON_MANAGEMENT_API_KEY SPECTRON_API_KEY'
+	[ "$(cut -d= -f1 "$1" | tr '\n' ' ')" = "$names " ] || { say "lines: $(cut -d= -f1 "$1" | tr '\n' ' ')"; return 1; }
+	url=$(sed -n 's/^SPECTRON_URL=//p' "$1")
+	management=$(sed -n 's/^SPECTRON_MANAGEMENT_URL=//p' "$1")
+	context=$(sed -n 's/^SPECTRON_CONTEXT_ID=//p' "$1")
+	management_key=$(sed -n 's/^SPECTRON_MANAGEMENT_API_KEY=//p' "$1")
+	key=$(sed -n 's/^SPECTRON_API_KEY=//p' "$1")
+	printf '%s\n' "$management_key" "$key" >>"$work/seen"
+	equal "$url $management" "http://127.0.0.1:$SPECTRON_PORT http://127.0.0.1:$SPECTRON_MANAGEMENT_PORT"
+}
+
+as_role() { # as_role ROLE SQL, over TCP, where the password is asked for
+	docker compose exec -T postgres sh -c 'PGPASSWORD=$(cat "/run/secrets/$1_password") exec psql -v ON_ERROR_STOP=1 -At -h 127.0.0.1 -U "spectron_$1" -d spectron -c "$2"' sh "$1" "$2"
+}
+tables() { docker compose exec -T postgres psql -At -U postgres -d spectron -c "SELECT tablename FROM pg_tables WHERE schemaname = '$1'"; }
+forbidden() { # forbidden ROLE SCHEMA: every table of SCHEMA is refused to ROLE
+	local table count=0 answer
+	for table in $(tables "$2"); do
+		if answer=$(as_role "$1" "SELECT * FROM $2.\"$table\" LIMIT 1" 2>&1); then say "$1 reads $2.$table"; return 1; fi
+		contains "$answer" 'permission denied' || return 1
+		count=$((count + 1))
+	done
+	say "$count tables"
+	[ "$count" -gt 0 ]
+}
+
+begin() { # begin PROJECT: a fresh project, and ports, for what follows
+	export COMPOSE_PROJECT_NAME=$1
+	SPECTRON_PORT=$(free_port)
+	until SPECTRON_MANAGEMENT_PORT=$(free_port) && [ "$SPECTRON_MANAGEMENT_PORT" != "$SPECTRON_PORT" ]; do :; done
+	export SPECTRON_PORT SPECTRON_MANAGEMENT_PORT
+}
+up() { deployments/compose/up.sh >"$work/env" 2>"$work/up.log" || { tail -n 30 "$work/up.log"; return 1; }; }
+bootstrap_exits() { # bootstrap_exits STATUS: by hand, in the running container
+	local got=0
+	docker compose exec -T spectron spectrond bootstrap >"$work/env" 2>"$work/bootstrap.log" || got=$?
+	cat "$work/bootstrap.log"
+	equal "$got" "$1"
+}
+
+say "# the first start"
+begin "$run-a"
+check "make up starts everything from nothing" up
+check "it prints the five lines and nothing else" read_env "$work/env"
+check "the secret files are in a folder for their owner alone" equal "$(ls -ld "$SPECTRON_SECRETS" | cut -c1-10)" drwx------
+[ "$failed" = 0 ] || { say "$passed passed, $failed failed"; exit 1; } # nothing below can be seen without it
+
+say "# the story"
+keys=$management/api/v1/contexts/$context/keys
+check "remember" answers 200 POST "$url/api/v1/$context/facts" "$key" '{"text":"The lighthouse opens at nine","infer":"none"}'
+check "recall finds it" recalls "$key"
+check "mint with ttl_seconds" answers 201 POST "$keys/planner?ttl_seconds=3600" "$management_key"
+old=$(field key)
+check "the minted key is accepted" answers 200 GET "$url/api/v1/$context/me" "$old"
+check "and recalls" recalls "$old"
+check "rotate" answers 200 POST "$keys/planner/rotate" "$management_key"
+new=$(field key)
+printf '%s\n' "$old" "$new" >>"$work/seen"
+check "the old secret is refused at once" answers 401 GET "$url/api/v1/$context/me" "$old"
+check "the new secret is accepted" answers 200 GET "$url/api/v1/$context/me" "$new"
+check "list" answers 200 GET "$keys" "$management_key"
+check "the list names the key" contains "$body" '"planner"'
+list_is_clean() { ! grep -qE 'sp-[a-z2-7]{16}-[A-Za-z0-9]' <<<"$body"; }
+check "the list holds no secret" list_is_clean
+check "one host serves both planes" answers 200 GET "$url/api/v1/contexts" "$management_key"
+check "a context key is refused on the management routes" answers 403 GET "$management/api/v1/contexts" "$key"
+
+say "# once"
+check "a second bootstrap exits 3" bootstrap_exits 3
+check "and prints nothing" equal "$(cat "$work/env")" ""
+check "make up again succeeds" up
+check "and prints nothing" equal "$(cat "$work/env")" ""
+check "the first keys still work" recalls "$key"
+
+say "# the roles"
+check "the data plane's role reads its own schema" as_role data 'SELECT count(*) FROM pg_tables WHERE schemaname = $$data$$'
+check "every table of control is refused to the data plane's role" forbidden data control
+check "every table of data is refused to the key manager's role" forbidden control data
+
+say "# killed and restarted"
+for service in postgres keymanager spectron; do
+	docker compose kill --signal KILL "$service" >/dev/null 2>&1
+	check "$service comes back after kill -9" docker compose up --detach --wait --no-build
+	check "the memory is there" eventually recalls "$key"
+	check "the rotated key is accepted" eventually answers 200 GET "$url/api/v1/$context/me" "$new"
+	check "the secret before it is refused" answers 401 GET "$url/api/v1/$context/me" "$old"
+	check "the list is the same" eventually answers 200 GET "$keys" "$management_key"
+	check "with the key in it" contains "$body" '"planner"'
+done
+
+say "# what is left behind"
+docker compose logs --no-color >"$work/logs" 2>&1
+docker compose exec -T postgres pg_dumpall -U postgres >"$work/dump"
+# Each key whole, its secret part, and whatever was written to secret files.
+{
+	cat "$work/seen"
+	sed 's/.*-//' "$work/seen"
+	for file in "$SPECTRON_SECRETS"/*; do sed 's/^1://' "$file"; echo; done
+} | grep . >"$work/needles"
+check "the dump is one of this deployment" grep -q 'The lighthouse opens at nine' "$work/dump"
+check "no secret is in it" refuse grep -qFf "$work/needles" "$work/dump"
+check "the logs are those of this deployment" grep -q "keymanager-1" "$work/logs"
+check "no secret is in them" refuse grep -qFf "$work/needles" "$work/logs"
+
+say "# by hand"
+docker compose down --volumes --timeout 2 >/dev/null 2>&1
+begin "$run-b"
+check "a fresh deployment starts without bootstrap" docker compose up --detach --wait
+check "docker compose exec spectron spectrond bootstrap" bootstrap_exits 0
+check "it prints the same five lines" read_env "$work/env"
+check "its key is accepted" answers 200 GET "$url/api/v1/$context/me" "$key"
+check "the key of another deployment is not" answers 401 GET "$url/api/v1/$context/me" "$new"
+check "a second one exits 3" bootstrap_exits 3
+
+say "# the image"
+size=$(docker image inspect --format '{{.Size}}' "$SPECTRON_IMAGE")
+check "it is smaller than 60 MB ($((size / 1000000)) MB)" test "$size" -lt 60000000
+check "its user is not root" equal "$(docker image inspect --format '{{.Config.User}}' "$SPECTRON_IMAGE")" 65532:65532
+check "it has no shell" refuse docker run --rm --entrypoint /bin/sh "$SPECTRON_IMAGE" -c true
+docker run --detach --name "$run-alone" --read-only --cap-drop ALL --volume /var/lib/spectron "$SPECTRON_IMAGE" \
+	dev start --bind-address 0.0.0.0:9090 --data-dir /var/lib/spectron >/dev/null
+healthy() { equal "$(docker container inspect --format '{{.State.Health.Status}}' "$run-alone")" healthy; }
+check "docker run --read-only becomes healthy" eventually healthy
+started=$SECONDS
+docker stop -t 20 "$run-alone" >/dev/null
+check "it stops when asked ($((SECONDS - started)) s)" equal "$(docker container inspect --format '{{.State.ExitCode}}' "$run-alone")" 0
+
+say "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,113 @@
+// Package web gives every HTTP server the same shape on Gin: requests are traced, limited, logged once and checked
+// against the OpenAPI document before a handler sees them; handlers return errors, and [Fail] alone writes them. It
+// promises that no answer but the public face of a fault leaves the process, and that no header, body or query string
+// reaches a log.
+package web
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/spectron-hq/spectron/services/contract/fault"
+)
+
+// defaultBodyLimit bounds a request's body where Options says nothing.
+const defaultBodyLimit = 1 << 20
+
+// Options is how one server differs from another. The zero value serves.
+type Options struct {
+	// Name is the realm of authentication challenges and the label "server" of metrics.
+	Name string
+	// BodyLimit is the largest body accepted, in bytes; 0 means 1 MiB.
+	BodyLimit int64
+	// Log receives one line per request and the cause of every internal error; nil means slog.Default().
+	Log *slog.Logger
+	// Metrics registers the server's metrics; nil means none.
+	Metrics prometheus.Registerer
+}
+
+// NewEngine returns a Gin engine with the middleware every server has and no routes. It routes on the escaped path, so an
+// escaped slash stays inside its segment; c.Param returns each segment unescaped, once. No proxy's word about the client's
+// address is taken.
+func NewEngine(options Options) *gin.Engine {
+	if options.BodyLimit == 0 {
+		options.BodyLimit = defaultBodyLimit
+	}
+	if options.Log == nil {
+		options.Log = slog.Default()
+	}
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.UseEscapedPath = true
+	engine.UnescapePathValues = false // Gin's own way would turn + into a space
+	engine.ForwardedByClientIP = false
+	engine.ContextWithFallback = true // a *gin.Context is handed on as the context of the request
+	engine.Use(begin(options), observe(options), recoverPanic, limitBody(options.BodyLimit), unescapeParams)
+	engine.NoRoute(func(c *gin.Context) { Fail(c, fault.New(fault.NotFound, "no such route")) })
+	engine.NoMethod(func(c *gin.Context) {
+		Fail(c, fault.New(fault.MethodNotAllowed, "this route takes %s", c.Writer.Header().Get("Allow")))
+	})
+	return engine
+}
+
+// begin gives the request its trace id, where [Handler] has not, and what [Fail] and [Logger] need to know.
+func begin(options Options) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		r := traced(c.Writer, c.Request)
+		log := options.Log.With(slog.String("trace_id", TraceID(r.Context())))
+		c.Request = r.WithContext(withServer(r.Context(), &server{realm: options.Name, log: log}))
+	}
+}
+
+// recoverPanic answers a panicking handler's request like any internal error and keeps the process alive.
+func recoverPanic(c *gin.Context) {
+	defer func() {
+		switch value := recover(); value {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(value) // net/http's way to drop a connection
+		default:
+			Fail(c, panicked(value))
+		}
+	}()
+	c.Next()
+}
+
+// limitBody refuses a body that says it is too large and cuts one that turns out to be.
+func limitBody(limit int64) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if c.Request.ContentLength > limit {
+			Fail(c, &http.MaxBytesError{Limit: limit})
+			return
+		}
+		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
+	}
+}
+
+// unescapeParams undoes the escaping of path segments, which routing needed.
+func unescapeParams(c *gin.Context) {
+	for i, param := range c.Params {
+		value, err := url.PathUnescape(param.Value)
+		if err != nil {
+			Fail(c, fault.InvalidField(param.Key, "is not properly percent-encoded"))
+			return
+		}
+		c.Params[i].Value = value
+	}
+}
+
+// tooLarge returns the limit that err says was exceeded.
+func tooLarge(err error) (limit int64, ok bool) {
+	exceeded, ok := errors.AsType[*http.MaxBytesError](err)
+	if !ok {
+		return 0, false
+	}
+	return exceeded.Limit, true
+}

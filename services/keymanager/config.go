@@ -1,0 +1,76 @@
+package keymanager
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+)
+
+// noAdmin as the admin address turns that listener off.
+const noAdmin = "off"
+
+// Config is the configuration of a key manager.
+type Config struct {
+	ConnectionString settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
+	BindAddress      string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"0.0.0.0:9091" flag:"bind-address" usage:"address of the management API; every interface by default, because a container is reached from outside"`
+	Pepper           settings.Secret `env:"SPECTRON_PEPPER" usage:"secret under which keys are stored, 32 characters or more; several as VERSION:SECRET, by commas or lines, of which the first one is current; required"`
+	ServiceSecret    settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the data planes, 32 bytes or more; required"`
+	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+
+	// Log receives the log; nil means slog.Default().
+	Log *slog.Logger
+	// Metrics is where the service's metrics go; nil means a registry of its own, or none for one that is only opened.
+	Metrics *prometheus.Registry
+}
+
+// Verify reports everything that keeps a server with this configuration from running.
+func (c Config) Verify() error {
+	var errs []error
+	if c.ConnectionString == "" {
+		errs = append(errs, errors.New("SPECTRON_CONNECTION_STRING (--connection-string) is required: postgres://user:password@host/name"))
+	}
+	if c.BindAddress == "" {
+		errs = append(errs, errors.New("SPECTRON_BIND_ADDRESS (--bind-address) is required, such as 0.0.0.0:9091"))
+	}
+	_, _, err := c.secrets()
+	return errors.Join(append(errs, err)...)
+}
+
+// secrets reads what keys are sealed with and what service tokens are signed with. Errors quote neither.
+func (c Config) secrets() (*secret.Keyring, *secret.ServiceTokens, error) {
+	ring, err := secret.ParseKeyring(c.Pepper.Reveal())
+	if err != nil {
+		err = fmt.Errorf("SPECTRON_PEPPER or SPECTRON_PEPPER_FILE is required: %w (`spectrond generate-secret` makes one)", err)
+	}
+	services, tokenErr := secret.NewServiceTokens([]byte(c.ServiceSecret.Reveal()), c.clock())
+	if tokenErr != nil {
+		tokenErr = fmt.Errorf("SPECTRON_SERVICE_SECRET or SPECTRON_SERVICE_SECRET_FILE is required: %w", tokenErr)
+	}
+	return ring, services, errors.Join(err, tokenErr)
+}
+
+// clock is the clock of this process.
+func (Config) clock() func() time.Time {
+	return time.Now //nolint:forbidigo // the one place where this service takes the clock
+}
+
+func (c Config) log() *slog.Logger {
+	if c.Log == nil {
+		return slog.Default()
+	}
+	return c.Log
+}
+
+// adminAddress is empty where there is to be no admin listener.
+func (c Config) adminAddress() string {
+	if c.AdminAddress == noAdmin {
+		return ""
+	}
+	return c.AdminAddress
+}

@@ -1,0 +1,69 @@
+// Package audit says what was done, by whom, to what. An [Entry] is committed in the transaction of the change that it
+// records, so there is no change without its entry and no entry without its change. Entries hold no secret.
+package audit
+
+import "context"
+
+// Action names a change.
+type Action string
+
+// The actions.
+const (
+	DeploymentBootstrapped Action = "deployment.bootstrapped"
+	ContextCreated         Action = "context.created"
+	ContextPatched         Action = "context.patched"
+	ContextDeleted         Action = "context.deleted"
+	ContextPurged          Action = "context.purged"
+	KeyMinted              Action = "key.minted"
+	KeyRotated             Action = "key.rotated"
+	KeyDeleted             Action = "key.deleted"
+)
+
+// ActorKind says what sort of credential an actor showed.
+type ActorKind string
+
+// The kinds of actors.
+const (
+	// Operator holds a management key.
+	Operator ActorKind = "management"
+	// Service holds a service token.
+	Service ActorKind = "service"
+	// Local acts in this process, with the database in its hands: a bootstrap without the network.
+	Local ActorKind = "local"
+)
+
+// Origin is where a change came from.
+type Origin struct {
+	Actor ActorKind
+	// KeyID is the id of the actor's key or, of a service, its name.
+	KeyID string
+	// TraceID finds the request in the logs.
+	TraceID string
+	// Remote is the network address of the peer.
+	Remote string
+}
+
+// Entry is one change.
+type Entry struct {
+	Action    Action
+	ContextID string
+	// Target is the id of what was changed.
+	Target string
+	// Detail is more about it: names, never secrets.
+	Detail map[string]any
+}
+
+type contextKey struct{}
+
+// With returns a copy of ctx that carries the origin of the changes made under it.
+func With(ctx context.Context, origin Origin) context.Context {
+	return context.WithValue(ctx, contextKey{}, origin)
+}
+
+// From returns the origin that ctx carries: a local one where there is none.
+func From(ctx context.Context) Origin {
+	if origin, ok := ctx.Value(contextKey{}).(Origin); ok {
+		return origin
+	}
+	return Origin{Actor: Local}
+}

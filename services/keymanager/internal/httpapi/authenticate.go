@@ -1,0 +1,47 @@
+package httpapi
+
+import (
+	"github.com/gin-gonic/gin"
+
+	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
+)
+
+// requireOperator lets requests with a management key pass.
+func (p Parts) requireOperator(c *gin.Context) {
+	token, ok := web.Bearer(c.Request)
+	if !ok {
+		web.Fail(c, fault.BadCredential())
+		return
+	}
+	keyID, err := p.Judge.Operator(c, token)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	remember(c, audit.Operator, keyID)
+}
+
+// requireService lets requests with a service token pass.
+func (p Parts) requireService(c *gin.Context) {
+	token, ok := web.Bearer(c.Request)
+	if !ok {
+		web.Fail(c, fault.BadCredential())
+		return
+	}
+	replica, err := p.Services.Verify(token)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	remember(c, audit.Service, replica)
+}
+
+// remember puts the origin of the request where the audit log finds it.
+func remember(c *gin.Context, actor audit.ActorKind, name string) {
+	ctx := c.Request.Context()
+	c.Request = c.Request.WithContext(audit.With(ctx, audit.Origin{
+		Actor: actor, KeyID: name, TraceID: web.TraceID(ctx), Remote: c.RemoteIP(),
+	}))
+}

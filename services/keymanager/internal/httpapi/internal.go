@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+)
+
+// introspect answers what keys are worth.
+func (p Parts) introspect(c *gin.Context) {
+	request, err := decode[introspection.Request](c.Request.Body)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	response, err := p.Judge.Introspect(c, request)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, response)
+}
+
+// bootstrap enrols the first keys.
+func (p Parts) bootstrap(c *gin.Context) {
+	enrolment, err := decode[introspection.Enrolment](c.Request.Body)
+	if err == nil {
+		err = p.Founder.Bootstrap(c, enrolment)
+	}
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
+}
+
+// listPurges lists the deleted contexts that wait to be purged.
+func (p Parts) listPurges(c *gin.Context) {
+	purges, err := p.Purges.List(c)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, purges)
+}
+
+// purgeDone takes note that a deleted context has been purged.
+func (p Parts) purgeDone(c *gin.Context) {
+	incarnation := c.Param("incarnation")
+	var err error
+	if !utf8.ValidString(incarnation) || strings.ContainsRune(incarnation, 0) {
+		err = &fault.Error{Kind: fault.Unprocessable, Field: "incarnation", Message: "incarnation: is not text"}
+	} else {
+		err = p.Purges.Done(c, incarnation)
+	}
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
+}
+
+// decode reads one JSON value, strictly. Its errors quote nothing of the body, which holds digests.
+func decode[T any](body io.Reader) (T, error) {
+	var value T
+	decoder := json.NewDecoder(body)
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&value)
+	if err == nil {
+		var more json.RawMessage
+		if after := decoder.Decode(&more); !errors.Is(after, io.EOF) {
+			err = errors.Join(errors.New("data after the value"), after)
+		}
+	}
+	if err == nil {
+		return value, nil
+	}
+	var mismatch *json.UnmarshalTypeError
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return value, err
+	case errors.Is(err, apikey.ErrDigest):
+		return value, fault.InvalidField("digest", "%v", apikey.ErrDigest)
+	case errors.As(err, &mismatch) && mismatch.Field != "":
+		return value, fault.InvalidField(mismatch.Field, "has the wrong type")
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return value, fault.InvalidField(strings.Trim(name, `"`), "unknown field")
+	}
+	return value, fault.New(fault.Invalid, "the body is not valid JSON")
+}

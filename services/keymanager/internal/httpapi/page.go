@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spectron-hq/spectron/services/contract/fault"
+)
+
+// maxPage is the most rows of one answer, and how many there are when nobody asks.
+const maxPage = 1000
+
+// page is a part of a list.
+type page struct {
+	// after is the name of the last row of the page before.
+	after string
+	limit int
+}
+
+// pageOf reads the parameters of a list. The document has checked the limit.
+func pageOf(limit *Limit, cursor *Cursor) (page, error) {
+	p := page{limit: maxPage}
+	if limit != nil {
+		p.limit = int(*limit)
+	}
+	if cursor == nil {
+		return p, nil
+	}
+	name, err := base64.RawURLEncoding.DecodeString(*cursor)
+	if err != nil || !utf8.Valid(name) || strings.ContainsRune(string(name), 0) {
+		return p, fault.InvalidField("cursor", "is not one that was given out")
+	}
+	p.after = string(name)
+	return p, nil
+}
+
+// cut returns the rows of the page and, when there is one row more than that, the Link header that leads on.
+func cut[T any](p page, path string, rows []T, name func(T) string) ([]T, *string) {
+	if len(rows) <= p.limit {
+		return rows, nil
+	}
+	rows = rows[:p.limit]
+	cursor := base64.RawURLEncoding.EncodeToString([]byte(name(rows[p.limit-1])))
+	link := fmt.Sprintf(`<%s?%s>; rel="next"`, path, url.Values{"limit": {fmt.Sprint(p.limit)}, "cursor": {cursor}}.Encode())
+	return rows, &link
+}
+
+// each turns rows into what is shown of them.
+func each[T, B any](rows []T, body func(T) (B, error)) ([]B, error) {
+	out := make([]B, len(rows))
+	for i, row := range rows {
+		var err error
+		if out[i], err = body(row); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,46 @@
+package httpapi
+
+import (
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gin-gonic/gin"
+
+	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+)
+
+// routes is the whole route table. Who calls is asked before what is asked for, so that nobody without a key learns
+// anything about the API's rules.
+func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
+	api := ServerInterfaceWrapper{
+		Handler: NewStrictHandlerWithOptions(p, nil, StrictGinServerOptions{
+			RequestErrorHandlerFunc:  web.RefuseBody,
+			HandlerErrorFunc:         web.Fail,
+			ResponseErrorHandlerFunc: web.Fail,
+		}),
+		ErrorHandler: web.RefuseParameter,
+	}
+
+	open := engine.Group("")
+	open.GET("/health", api.GetLiveness)
+	open.GET("/api/v1/health", api.GetHealth)
+
+	management := engine.Group("/api/v1", p.requireOperator, web.Validate(spec))
+	management.GET("/verbs", api.ListVerbs)
+	management.GET("/contexts", api.ListContexts)
+	management.POST("/contexts", api.CreateContextNamed)
+	management.GET("/contexts/:context_id", api.GetContext)
+	management.POST("/contexts/:context_id", api.CreateContext)
+	management.PATCH("/contexts/:context_id", api.PatchContext)
+	management.DELETE("/contexts/:context_id", api.DeleteContext)
+	management.GET("/contexts/:context_id/keys", api.ListKeys)
+	management.POST("/contexts/:context_id/keys/:name", api.MintKey)
+	management.DELETE("/contexts/:context_id/keys/:name", api.DeleteKey)
+	management.POST("/contexts/:context_id/keys/:name/rotate", api.RotateKey)
+
+	// Not in the document: contract/introspection describes these, and only our own services call them.
+	internal := engine.Group("", p.requireService)
+	internal.POST(introspection.Path, p.introspect)
+	internal.POST(introspection.BootstrapPath, p.bootstrap)
+	internal.GET(introspection.PurgesPath, p.listPurges)
+	internal.DELETE(introspection.PurgesPath+"/:incarnation", p.purgeDone)
+}

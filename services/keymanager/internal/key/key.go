@@ -1,0 +1,119 @@
+// Package key is about credentials: minting, rotating, listing and deleting them, and saying what one is worth.
+//
+// It promises that the text of a key exists here only between its making and the answer that shows it; that rotation keeps
+// everything but the secret, and that the old secret is worth nothing once it has committed; and that expiry is decided on
+// one clock, the authority's. How fast the rest of the world learns of a change is not its concern.
+package key
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
+)
+
+// maxName is the longest name of a key in characters.
+const maxName = 128
+
+// Kind says what a key opens.
+type Kind string
+
+// The kinds of keys.
+const (
+	// Management keys open the management routes and nothing else. They belong to the deployment.
+	Management Kind = "management"
+	// Context keys are bound to a principal of a context.
+	Context Kind = "context"
+)
+
+// Key is a credential without its text.
+type Key struct {
+	ID   string
+	Kind Kind
+	// ContextID and PrincipalID are empty for a management key.
+	ContextID, PrincipalID string
+	// Name is unique in the context.
+	Name string
+	// Grants attenuates the principal's grants; nil inherits them.
+	Grants grant.Map
+	// Seal stands for the secret, under the pepper of that version.
+	Seal   secret.Seal
+	Pepper uint16
+	// CreatedAt is set by the store.
+	CreatedAt time.Time
+	// RotatedAt is zero until the first rotation, ExpiresAt for a key that has no end.
+	RotatedAt, ExpiresAt time.Time
+}
+
+// Expired reports whether k has ended at the time at.
+func (k Key) Expired(at time.Time) bool { return !k.ExpiresAt.IsZero() && !at.Before(k.ExpiresAt) }
+
+// Listed is a key as lists show it.
+type Listed struct {
+	Key
+	PrincipalKind caller.Kind
+}
+
+// Minted is a key with its secret, right after it was made.
+type Minted struct {
+	Key
+	Secret apikey.Key
+	// Revision is the newest at that moment: the rotation's own, or the last before a mint.
+	Revision int64
+}
+
+// NotFound is the answer about a key that does not exist.
+func NotFound(name string) error { return fault.New(fault.NotFound, "there is no key %q", name) }
+
+// Taken is the answer to a mint whose name is in use.
+func Taken(name string) error {
+	return fault.New(fault.Conflict, "a key named %q exists already", name)
+}
+
+// CheckName returns an Unprocessable fault when name cannot name a key.
+func CheckName(name string) error {
+	const rule = "name: must have 1 to 128 printable characters, no slash, and no space at either end"
+	length := utf8.RuneCountInString(name)
+	unfit := func(r rune) bool { return r == '/' || r == utf8.RuneError || !unicode.IsPrint(r) }
+	if length >= 1 && length <= maxName && strings.TrimSpace(name) == name && strings.IndexFunc(name, unfit) < 0 {
+		return nil
+	}
+	err := fault.New(fault.Unprocessable, rule)
+	err.Field = "name"
+	return err
+}
+
+// checkTTL returns an Invalid fault when ttl is given and out of range.
+func checkTTL(ttl *int64) error {
+	if ttl != nil && (*ttl < 1 || *ttl > tenant.MaxTTL) {
+		return fault.InvalidField("ttl_seconds", "must be from 1 to %d", tenant.MaxTTL)
+	}
+	return nil
+}
+
+// Store keeps keys.
+type Store interface {
+	// MintKey stores what mint makes, in one transaction and with the context's policy as it is in it, and returns the
+	// newest revision. Errors: tenant.NotFound, [Taken].
+	MintKey(ctx context.Context, contextID string, p principal.Principal, mint func(at time.Time, policy tenant.Config) Key) (Key, int64, error)
+	// RotateKey stores what rotate makes of a key, alone with it, and returns the result and its revision. Errors:
+	// tenant.NotFound, [NotFound], and those of rotate.
+	RotateKey(ctx context.Context, contextID, name string, rotate Rotation) (Key, int64, error)
+	// DeleteKey removes a key, and the principal made for it unless another key is bound to that. Errors:
+	// tenant.NotFound, [NotFound].
+	DeleteKey(ctx context.Context, contextID, name string) error
+	// Keys returns at most limit keys of a context by name, those after the name after. Errors: tenant.NotFound.
+	Keys(ctx context.Context, contextID, after string, limit int) ([]Listed, error)
+}
+
+// Rotation makes of a key what it is to become.
+type Rotation func(at time.Time, policy tenant.Config, k Key) (Key, error)

@@ -1,0 +1,115 @@
+package key
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
+)
+
+// Registry is the use of keys by operators.
+type Registry struct {
+	store Store
+	ring  *secret.Keyring
+}
+
+// NewRegistry returns the registry of the keys in store, which seals with ring.
+func NewRegistry(store Store, ring *secret.Keyring) *Registry { return &Registry{store, ring} }
+
+// Mint makes a key called name and a principal for it, shaped by shape. ttl is in seconds; nil is none, up to the
+// context's cap. Errors: Unprocessable, Invalid, NotFound, Conflict.
+func (r *Registry) Mint(ctx context.Context, contextID, name string, ttl *int64, shape principal.Shape) (Minted, error) {
+	if err := check(contextID, name, ttl); err != nil {
+		return Minted{}, err
+	}
+	text, err := apikey.Mint(apikey.NewID())
+	if err != nil {
+		return Minted{}, err
+	}
+	owner, err := principal.ForKey(contextID, text.ID(), name, shape)
+	if err != nil {
+		return Minted{}, err
+	}
+	k, newest, err := r.store.MintKey(ctx, contextID, owner, func(at time.Time, policy tenant.Config) Key {
+		k := Key{ID: text.ID(), Kind: Context, ContextID: contextID, PrincipalID: owner.ID, Name: name}
+		k.Seal, k.Pepper = r.ring.Seal(text.Digest())
+		k.ExpiresAt = expiry(at, ttl, policy, time.Time{})
+		return k
+	})
+	if err != nil {
+		return Minted{}, err
+	}
+	return Minted{k, text, newest}, nil
+}
+
+// Rotate gives a key a new secret and keeps everything else. ttl is in seconds from now; nil keeps the expiry, up to the
+// context's cap. Errors: Unprocessable, Invalid, NotFound; Conflict for a key that has expired and no ttl.
+func (r *Registry) Rotate(ctx context.Context, contextID, name string, ttl *int64) (Minted, error) {
+	if err := check(contextID, name, ttl); err != nil {
+		return Minted{}, err
+	}
+	var text apikey.Key
+	k, revision, err := r.store.RotateKey(ctx, contextID, name, func(at time.Time, policy tenant.Config, k Key) (Key, error) {
+		if ttl == nil && k.Expired(at) {
+			return Key{}, fault.New(fault.Conflict, "the key %q has expired; pass ttl_seconds to give it a new end", name)
+		}
+		var err error
+		if text, err = apikey.Mint(k.ID); err != nil {
+			return Key{}, fmt.Errorf("rotating a key: %w", err)
+		}
+		k.Seal, k.Pepper = r.ring.Seal(text.Digest())
+		k.RotatedAt = at
+		k.ExpiresAt = expiry(at, ttl, policy, k.ExpiresAt)
+		return k, nil
+	})
+	if err != nil {
+		return Minted{}, err
+	}
+	return Minted{k, text, revision}, nil
+}
+
+// Delete removes a key. Errors: Unprocessable, NotFound.
+func (r *Registry) Delete(ctx context.Context, contextID, name string) error {
+	if err := check(contextID, name, nil); err != nil {
+		return err
+	}
+	return r.store.DeleteKey(ctx, contextID, name)
+}
+
+// List returns at most limit keys of a context by name, those after the name after. Errors: NotFound.
+func (r *Registry) List(ctx context.Context, contextID, after string, limit int) ([]Listed, error) {
+	return r.store.Keys(ctx, contextID, after, limit)
+}
+
+func check(contextID, name string, ttl *int64) error {
+	if err := tenant.CheckID(contextID); err != nil {
+		return err
+	}
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	return checkTTL(ttl)
+}
+
+// expiry returns the end of a key: ttl seconds from at, or kept where no ttl is given, but never later than the policy's
+// cap allows. The zero time is no end.
+func expiry(at time.Time, ttl *int64, policy tenant.Config, kept time.Time) time.Time {
+	end := kept
+	if ttl != nil {
+		end = at.Add(seconds(*ttl))
+	}
+	if policy.MaxTokenTTL == 0 {
+		return end
+	}
+	if latest := at.Add(seconds(policy.MaxTokenTTL)); end.IsZero() || end.After(latest) {
+		return latest
+	}
+	return end
+}
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

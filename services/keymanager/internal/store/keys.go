@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
+)
+
+// MintKey implements key.Store.
+func (s *Store) MintKey(
+	ctx context.Context, contextID string, p principal.Principal, mint func(at time.Time, policy tenant.Config) key.Key,
+) (k key.Key, revised int64, err error) {
+	err = s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		// The lock makes a change of the policy, and a deletion, wait until the key is there to be subject to it.
+		policy, err := findPolicy(tx, contextID, lockShared)
+		if err != nil {
+			return err
+		}
+		k = mint(at, policy)
+		k.CreatedAt = at
+		if err := insertPrincipal(tx, at, p); err != nil {
+			return err
+		}
+		if err := insertKey(tx, k); err != nil {
+			return err
+		}
+		if revised, err = newest(tx); err != nil {
+			return err
+		}
+		return record(tx, at, audit.Entry{
+			Action: audit.KeyMinted, ContextID: contextID, Target: k.ID, Detail: map[string]any{
+				"name": k.Name, "principal_id": p.ID, "principal_kind": p.Kind, "grants": p.Grants, "valid_until": end(k),
+			},
+		})
+	})
+	if errors.Is(err, database.ErrDuplicate) {
+		err = key.Taken(k.Name)
+	}
+	return k, revised, err
+}
+
+// findPolicy returns the configuration of a context, or tenant.NotFound.
+func findPolicy(tx *gorm.DB, contextID string, locks ...lock) (tenant.Config, error) {
+	c, err := findContext(tx, contextID, locks...)
+	if err != nil {
+		return tenant.Config{}, err
+	}
+	return c.Config.Config()
+}
+
+func insertKey(tx *gorm.DB, k key.Key) error {
+	row, err := rowOfKey(k)
+	if err != nil {
+		return err
+	}
+	if err := tx.Create(&row).Error; err != nil {
+		return fmt.Errorf("inserting a key: %w", err)
+	}
+	return nil
+}
+
+// end is the end of a key in an audit entry: null when it has none.
+func end(k key.Key) any {
+	if k.ExpiresAt.IsZero() {
+		return nil
+	}
+	return k.ExpiresAt
+}
+
+// RotateKey implements key.Store.
+func (s *Store) RotateKey(ctx context.Context, contextID, name string, rotate key.Rotation) (rotated key.Key, revised int64, err error) {
+	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+		policy, err := findPolicy(tx, contextID)
+		if err != nil {
+			return err
+		}
+		current, err := findKey(tx, contextID, name)
+		if err != nil {
+			return err
+		}
+		if rotated, err = rotate(at, policy, current); err != nil {
+			return err
+		}
+		row, err := rowOfKey(rotated)
+		if err != nil {
+			return err
+		}
+		// What a rotation may change, and nothing else.
+		err = tx.Model(&keyRow{}).Where("id = ?", rotated.ID).Updates(map[string]any{
+			"digest_hmac": row.DigestHMAC, "pepper_version": row.PepperVersion, "rotated_at": row.RotatedAt, "expires_at": row.ExpiresAt,
+		}).Error
+		if err != nil {
+			return fmt.Errorf("updating a key: %w", err)
+		}
+		revised, err = number(tx, at, revision.Change{Kind: revision.KeyRotated, Subject: rotated.ID, ContextID: contextID})
+		if err != nil {
+			return err
+		}
+		return record(tx, at, audit.Entry{
+			Action: audit.KeyRotated, ContextID: contextID, Target: rotated.ID,
+			Detail: map[string]any{"name": name, "valid_until": end(rotated), "revision": revised},
+		})
+	})
+	return rotated, revised, err
+}
+
+// findKey returns a key of a context, or key.NotFound.
+func findKey(tx *gorm.DB, contextID, name string) (key.Key, error) {
+	var row keyRow
+	err := tx.Where("context_id = ? AND name = ?", contextID, name).Take(&row).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return key.Key{}, key.NotFound(name)
+	}
+	if err != nil {
+		return key.Key{}, err
+	}
+	return row.key()
+}
+
+// DeleteKey implements key.Store.
+func (s *Store) DeleteKey(ctx context.Context, contextID, name string) error {
+	return s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+		if _, err := findContext(tx, contextID); err != nil {
+			return err
+		}
+		k, err := findKey(tx, contextID, name)
+		if err != nil {
+			return err
+		}
+		if err := tx.Where("id = ?", k.ID).Delete(&keyRow{}).Error; err != nil {
+			return fmt.Errorf("deleting a key: %w", err)
+		}
+		err = tx.Where("context_id = ? AND id = ? AND owner_key = ?", contextID, k.PrincipalID, k.ID).
+			Where("NOT EXISTS (SELECT 1 FROM keys WHERE keys.context_id = principals.context_id AND keys.principal_id = principals.id)").
+			Delete(&principalRow{}).Error
+		if err != nil {
+			return fmt.Errorf("deleting the principal of a key: %w", err)
+		}
+		revised, err := number(tx, at, revision.Change{Kind: revision.KeyDeleted, Subject: k.ID, ContextID: contextID})
+		if err != nil {
+			return err
+		}
+		return record(tx, at, audit.Entry{
+			Action: audit.KeyDeleted, ContextID: contextID, Target: k.ID,
+			Detail: map[string]any{"name": name, "principal_id": k.PrincipalID, "revision": revised},
+		})
+	})
+}
+
+// Keys implements key.Store.
+func (s *Store) Keys(ctx context.Context, contextID, after string, limit int) ([]key.Listed, error) {
+	var rows []listedRow
+	err := s.read(ctx, func(tx *gorm.DB) error {
+		if _, err := findContext(tx, contextID); err != nil {
+			return err
+		}
+		return tx.Table("keys").Select("keys.*, principals.kind AS principal_kind").
+			Joins("JOIN principals ON principals.context_id = keys.context_id AND principals.id = keys.principal_id").
+			Where("keys.context_id = ? AND keys.name > ?", contextID, after).Order("keys.name").Limit(limit).Find(&rows).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]key.Listed, len(rows))
+	for i, row := range rows {
+		if out[i], err = row.listed(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

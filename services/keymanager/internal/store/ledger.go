@@ -1,0 +1,75 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
+)
+
+type revisionRow struct {
+	ID        int64 `gorm:"primaryKey;autoIncrement"`
+	Kind      string
+	Subject   string
+	ContextID string
+	At        time.Time
+}
+
+// TableName tells GORM where the rows are.
+func (revisionRow) TableName() string { return "revisions" }
+
+type auditRow struct {
+	ID         int64 `gorm:"primaryKey;autoIncrement"`
+	At         time.Time
+	Action     string
+	ActorKind  string
+	ActorKeyID string
+	ContextID  string
+	Target     string
+	TraceID    string
+	Remote     string
+	Detail     string
+}
+
+// TableName tells GORM where the rows are.
+func (auditRow) TableName() string { return "audit_log" }
+
+// number takes the next revision for change. tx must hold the lock of revisions.
+func number(tx *gorm.DB, at time.Time, change revision.Change) (int64, error) {
+	row := revisionRow{Kind: string(change.Kind), Subject: change.Subject, ContextID: change.ContextID, At: at}
+	if err := tx.Create(&row).Error; err != nil {
+		return 0, fmt.Errorf("taking a revision: %w", err)
+	}
+	return row.ID, nil
+}
+
+// newest returns the newest revision, 0 before the first.
+func newest(tx *gorm.DB) (int64, error) {
+	var id int64
+	err := tx.Raw("SELECT coalesce(max(id), 0) FROM revisions").Row().Scan(&id)
+	return id, err
+}
+
+// record writes entry, with the origin that the transaction's context carries.
+func record(tx *gorm.DB, at time.Time, entry audit.Entry) error {
+	if entry.Detail == nil {
+		entry.Detail = map[string]any{}
+	}
+	detail, err := json.Marshal(entry.Detail)
+	if err != nil {
+		return fmt.Errorf("encoding an audit entry: %w", err)
+	}
+	origin := audit.From(tx.Statement.Context)
+	row := auditRow{
+		At: at, Action: string(entry.Action), ActorKind: string(origin.Actor), ActorKeyID: origin.KeyID,
+		ContextID: entry.ContextID, Target: entry.Target, TraceID: origin.TraceID, Remote: origin.Remote, Detail: string(detail),
+	}
+	if err := tx.Create(&row).Error; err != nil {
+		return fmt.Errorf("writing an audit entry: %w", err)
+	}
+	return nil
+}

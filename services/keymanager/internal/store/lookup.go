@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+)
+
+const (
+	foundColumns = `k.digest_hmac, k.id, k.name, k.kind, k.expires_at, k.context_id, c.incarnation, k.grants,
+		p.id, p.display_name, p.kind, p.grants`
+	foundJoins = `LEFT JOIN principals p ON p.context_id = k.context_id AND p.id = k.principal_id
+		LEFT JOIN contexts c ON c.id = k.context_id`
+)
+
+// FindKeys implements key.Lookup. It is one statement, so it reads one snapshot, and it goes past GORM's scanning: every
+// request of the data plane that its cache cannot answer ends here.
+func (s *Store) FindKeys(ctx context.Context, seals []secret.Seal) (key.Snapshot, error) {
+	raw := make([][]byte, len(seals))
+	for i := range seals {
+		raw[i] = seals[i][:]
+	}
+	statement, args := s.engine.findKeys(raw)
+	rows, err := s.db.Reader(ctx).Statement.ConnPool.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return key.Snapshot{}, public(database.Translate(err))
+	}
+	snapshot := key.Snapshot{Found: make(map[secret.Seal]*key.Found, len(seals))}
+	for rows.Next() {
+		if err = scanFound(rows, &snapshot); err != nil {
+			break
+		}
+	}
+	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		return key.Snapshot{}, public(database.Translate(err))
+	}
+	return snapshot, nil
+}
+
+// scanFound adds one row to snapshot. Where no key was found there is a single row, which holds nothing but the revision
+// and the time.
+func scanFound(rows *sql.Rows, snapshot *key.Snapshot) error {
+	var (
+		micros                                                         int64
+		seal                                                           sql.RawBytes
+		id, name, kind, contextID, incarnation                         sql.NullString
+		principalID, displayName, principalKind, keyGrants, principals sql.NullString
+		expires                                                        sql.NullTime
+	)
+	err := rows.Scan(&snapshot.AsOf, &micros, &seal, &id, &name, &kind, &expires, &contextID, &incarnation, &keyGrants,
+		&principalID, &displayName, &principalKind, &principals)
+	snapshot.At = time.UnixMicro(micros)
+	if err != nil || !id.Valid {
+		return err
+	}
+	found := &key.Found{
+		ID: id.String, Name: name.String, Kind: key.Kind(kind.String), ExpiresAt: expires.Time,
+		ContextID: contextID.String, Incarnation: incarnation.String,
+		Principal: caller.Principal{ID: principalID.String, DisplayName: displayName.String, Kind: caller.Kind(principalKind.String)},
+	}
+	if found.Grants, err = parseGrants(keyGrants); err != nil {
+		return err
+	}
+	if found.Principal.Grants, err = parseGrants(principals); err != nil {
+		return err
+	}
+	snapshot.Found[secret.Seal(seal)] = found
+	return nil
+}

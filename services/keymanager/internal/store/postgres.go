@@ -1,0 +1,35 @@
+package store
+
+import (
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// revisionLock is the advisory lock of revisions. Advisory locks are shared by all of a database: the number is random, so
+// that nobody else's is the same.
+const revisionLock int64 = 0x2f6b_19c4_8d53_e701
+
+// postgres is the engine of deployments.
+type postgres struct{}
+
+func (postgres) clock(tx *gorm.DB) (time.Time, error) {
+	var at time.Time
+	// Not now(), the start of the transaction: it may have waited for a lock since.
+	err := tx.Raw("SELECT clock_timestamp()").Row().Scan(&at)
+	return at.UTC(), err
+}
+
+func (postgres) lockRevisions(tx *gorm.DB) error {
+	return tx.Exec("SELECT pg_advisory_xact_lock(?)", revisionLock).Error
+}
+
+func (postgres) findKeys(seals [][]byte) (string, []any) {
+	// One array rather than a list of parameters: one statement to prepare, whatever the number of seals.
+	const statement = `
+		SELECT r.as_of, r.at, ` + foundColumns + `
+		FROM (SELECT coalesce(max(id), 0) AS as_of, (extract(epoch FROM now()) * 1000000)::bigint AS at FROM revisions) r
+		LEFT JOIN keys k ON k.digest_hmac = ANY($1)
+		` + foundJoins
+	return statement, []any{seals}
+}

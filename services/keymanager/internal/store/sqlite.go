@@ -1,0 +1,38 @@
+package store
+
+import (
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// sqlite is the engine of a single process.
+type sqlite struct{ now func() time.Time }
+
+func (e sqlite) clock(*gorm.DB) (time.Time, error) {
+	return e.now().UTC().Truncate(time.Microsecond), nil
+}
+
+// lockRevisions has nothing to do: a write transaction is alone from its first statement.
+func (sqlite) lockRevisions(*gorm.DB) error { return nil }
+
+func (e sqlite) findKeys(seals [][]byte) (string, []any) {
+	// One JSON array rather than a list of parameters: one statement to prepare, whatever the number of seals.
+	const statement = `
+		SELECT r.as_of, r.at, ` + foundColumns + `
+		FROM (SELECT coalesce(max(id), 0) AS as_of, CAST(? AS integer) AS at FROM revisions) r
+		LEFT JOIN keys k ON k.digest_hmac IN (SELECT unhex(value) FROM json_each(?))
+		` + foundJoins
+	var list strings.Builder
+	list.WriteByte('[')
+	for i, seal := range seals {
+		if i > 0 {
+			list.WriteByte(',')
+		}
+		list.WriteString(`"` + hex.EncodeToString(seal) + `"`)
+	}
+	list.WriteByte(']')
+	return statement, []any{e.now().UnixMicro(), list.String()}
+}

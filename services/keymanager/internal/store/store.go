@@ -1,0 +1,80 @@
+// Package store keeps the authority's data in a relational database, on Postgres or on SQLite. It promises that a change,
+// its revision and its audit entry commit together or not at all, and that revisions become visible in the order of
+// their numbers.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+)
+
+// Store is the database of one deployment. It is safe for concurrent use.
+type Store struct {
+	db     *database.DB
+	engine engine
+}
+
+// engine is what the database systems do differently.
+type engine interface {
+	// clock reads the authority's clock, in UTC and to the microsecond.
+	clock(tx *gorm.DB) (time.Time, error)
+	// lockRevisions keeps every other transaction from taking a revision until tx ends.
+	lockRevisions(tx *gorm.DB) error
+	// findKeys returns the statement that looks keys up by seal, and its arguments.
+	findKeys(seals [][]byte) (statement string, args []any)
+}
+
+// New returns the store in db, which must have been migrated. now is the authority's clock on SQLite, where there is one
+// process; on Postgres it is the database's, because several replicas must agree.
+func New(db *database.DB, now func() time.Time) *Store {
+	s := &Store{db: db, engine: postgres{}}
+	if db.Engine == database.SQLite {
+		s.engine = sqlite{now}
+	}
+	return s
+}
+
+// change runs fn in one write transaction, with the time on the authority's clock.
+func (s *Store) change(ctx context.Context, fn func(tx *gorm.DB, at time.Time) error) error {
+	return public(s.db.Tx(ctx, func(tx *gorm.DB) error {
+		at, err := s.engine.clock(tx)
+		if err != nil {
+			return err
+		}
+		return fn(tx, at)
+	}))
+}
+
+// revise runs fn as [Store.change] does, alone among those that may take a revision. The lock comes first: a lock on a row
+// taken before it could deadlock, and a snapshot could be older than the revision before.
+func (s *Store) revise(ctx context.Context, fn func(tx *gorm.DB, at time.Time) error) error {
+	return public(s.db.Tx(ctx, func(tx *gorm.DB) error {
+		if err := s.engine.lockRevisions(tx); err != nil {
+			return err
+		}
+		at, err := s.engine.clock(tx)
+		if err != nil {
+			return err
+		}
+		return fn(tx, at)
+	}))
+}
+
+// read runs fn on one snapshot.
+func (s *Store) read(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return public(s.db.Read(ctx, fn))
+}
+
+// public turns trouble with the database into the fault that callers are told.
+func public(err error) error {
+	if errors.Is(err, database.ErrUnavailable) {
+		return fault.New(fault.Unavailable, "the database does not answer; try again").Because(err)
+	}
+	return err
+}

@@ -1,0 +1,158 @@
+// Package keymanager is the authority of a deployment: it owns contexts, principals, keys and the order of their changes,
+// and says what a key is worth. Only it reads what is stored of keys. It serves operators on the management API and other
+// services on the internal one; any number of replicas may share a Postgres database.
+package keymanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+
+	"github.com/spectron-hq/spectron/migrations"
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/chassis/process"
+	"github.com/spectron-hq/spectron/services/chassis/telemetry"
+	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
+)
+
+const (
+	// schema holds the tables, on Postgres; the data plane's role has no right on it.
+	schema = "control"
+	// migrationTable records which migrations have been applied.
+	migrationTable = "control_migrations"
+)
+
+// Service is an open key manager. It is safe for concurrent use.
+type Service struct {
+	db      *database.DB
+	handler http.Handler
+	founder *deployment.Founder
+}
+
+// Open opens a key manager without listening. Its database must have been migrated. Of cfg it needs the connection string,
+// the pepper and the service secret.
+func Open(ctx context.Context, cfg Config) (*Service, error) {
+	ring, services, err := cfg.secrets()
+	if err != nil {
+		return nil, fmt.Errorf("opening the key manager: %w", err)
+	}
+	db, err := database.Open(ctx, cfg.ConnectionString.Reveal(), schema)
+	if err != nil {
+		return nil, fmt.Errorf("opening the key manager: %w", err)
+	}
+	service, err := assemble(ctx, cfg, db, ring, services)
+	if err != nil {
+		return nil, fmt.Errorf("opening the key manager: %w", errors.Join(err, db.Close()))
+	}
+	return service, nil
+}
+
+func assemble(
+	ctx context.Context, cfg Config, db *database.DB, ring *secret.Keyring, services *secret.ServiceTokens,
+) (*Service, error) {
+	if err := requireMigrated(ctx, db); err != nil {
+		return nil, err
+	}
+	records := store.New(db, cfg.clock())
+	founder := deployment.NewFounder(records, ring)
+	parts := httpapi.Parts{
+		Contexts: tenant.NewRegistry(records),
+		Purges:   tenant.NewPurger(records),
+		Keys:     key.NewRegistry(records, ring),
+		Judge:    key.NewJudge(records, ring),
+		Founder:  founder,
+		Services: services,
+		Log:      cfg.log(),
+	}
+	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
+		parts.Metrics = cfg.Metrics
+	}
+	handler, err := httpapi.New(parts)
+	return &Service{db, handler, founder}, err
+}
+
+// requireMigrated refuses a schema older than this program.
+func requireMigrated(ctx context.Context, db *database.DB) error {
+	m, err := Migrations(db.Engine)
+	if err != nil {
+		return err
+	}
+	pending, err := database.Pending(ctx, db, m)
+	if err != nil {
+		return err
+	}
+	if pending > 0 {
+		return fmt.Errorf("the database lacks %d migrations: run `spectrond migrate` first", pending)
+	}
+	return nil
+}
+
+// Migrations returns the schema of the key manager, for whoever migrates.
+func Migrations(engine database.Engine) (database.Migrations, error) {
+	files, err := migrations.Control(engine.String())
+	if err != nil {
+		return database.Migrations{}, err
+	}
+	return database.Migrations{FS: files, Schema: schema, Table: migrationTable}, nil
+}
+
+// Handler serves both APIs.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+// Ready reports whether the key manager can do its work.
+func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
+
+// Bootstrap creates the first context and the first keys. The same enrolment again succeeds again. Errors:
+// fault.AlreadyDone, fault.Unprocessable, fault.Unavailable.
+func (s *Service) Bootstrap(ctx context.Context, enrolment introspection.Enrolment) error {
+	return s.founder.Bootstrap(ctx, enrolment)
+}
+
+// Close closes the database. Call it when no request is being served any more.
+func (s *Service) Close() error { return s.db.Close() }
+
+// Run serves a key manager until ctx ends and the requests in flight are done.
+func Run(ctx context.Context, cfg Config) (err error) {
+	if err := cfg.Verify(); err != nil {
+		return err
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = telemetry.NewRegistry()
+	}
+	service, err := Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, service.Close()) }()
+	parts := []func(context.Context) error{}
+	for _, l := range []struct {
+		name, address string
+		handler       http.Handler
+	}{
+		{"management", cfg.BindAddress, service.Handler()},
+		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, service.Ready)},
+	} {
+		if l.address == "" {
+			continue
+		}
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.address)
+		if err != nil {
+			return fmt.Errorf("listening for %s: %w", l.name, err)
+		}
+		defer func() { _ = listener.Close() }() // Serve has closed it, unless it never began
+		cfg.log().InfoContext(ctx, "listening", slog.String("server", l.name), slog.String("address", listener.Addr().String()))
+		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.log()) })
+	}
+	return process.Group(ctx, parts...)
+}

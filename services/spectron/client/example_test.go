@@ -1,0 +1,75 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/spectron/client"
+)
+
+// Remember a sentence and find it again, as whoever the environment says: SPECTRON_URL, SPECTRON_API_KEY and
+// SPECTRON_CONTEXT_ID.
+func Example() {
+	cfg, err := client.FromEnviron(os.LookupEnv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := client.New(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	if _, err := c.Remember(ctx, "Ada prefers tea.", client.RememberOptions{Scopes: client.AnyOf("user/ada")}); err != nil {
+		log.Fatal(err)
+	}
+	found, err := c.Recall(ctx, "What does Ada drink?", client.RecallOptions{K: 3})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, hit := range found.Hits {
+		fmt.Println(hit.Text)
+	}
+}
+
+// Errors are faults: their kind says what to do about them.
+func ExampleClient_Me() {
+	c, err := client.New(client.Config{APIKey: "sp-…", ContextID: "acme"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	switch me, err := c.Me(context.Background()); {
+	case errors.Is(err, fault.Unauthenticated):
+		fmt.Println("this key opens nothing here")
+	case err != nil:
+		log.Fatal(err)
+	default:
+		fmt.Println("I am", me.DisplayName)
+	}
+}
+
+// Mint a key that ends in a day, then replace its secret: the first one is dead when RotateKey returns.
+func ExampleManagement() {
+	m, err := client.NewManagement(client.Config{URL: "http://127.0.0.1:9091", APIKey: "sp-…"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	minted, err := m.MintKey(ctx, "acme", "planner", client.MintOptions{
+		ScopeFloor: client.ScopeFloor{Org: "acme", Agent: "planner"},
+		TTL:        24 * time.Hour,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(minted.Key)          // REDACTED
+	fmt.Println(minted.Key.Reveal()) // the secret, this once
+
+	if _, err := m.RotateKey(ctx, "acme", "planner", client.RotateOptions{}); err != nil {
+		log.Fatal(err)
+	}
+}
