@@ -15,12 +15,19 @@ import (
 // noAdmin as the admin address turns that listener off.
 const noAdmin = "off"
 
+// The shortest and the longest lease. Below, renewals are most of the traffic; beyond, a lost verifier holds every change up.
+const (
+	minLease = 250 * time.Millisecond
+	maxLease = time.Minute
+)
+
 // Config is the configuration of a key manager.
 type Config struct {
 	ConnectionString settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
 	BindAddress      string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"0.0.0.0:9091" flag:"bind-address" usage:"address of the management API; every interface by default, because a container is reached from outside"`
 	Pepper           settings.Secret `env:"SPECTRON_PEPPER" usage:"secret under which keys are stored, 32 characters or more; several as VERSION:SECRET, by commas or lines, of which the first one is current; required"`
 	ServiceSecret    settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the data planes, 32 bytes or more; required"`
+	LeaseTTL         time.Duration   `env:"SPECTRON_LEASE_TTL" envDefault:"2s" flag:"lease-ttl" usage:"how long a verifier may answer from memory without hearing from us, and so how long a revocation waits for one that is gone; 250ms to 60s, 2s because a cut link must not hold an operator up"`
 	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
 
 	// Log receives the log; nil means slog.Default().
@@ -37,6 +44,9 @@ func (c Config) Verify() error {
 	}
 	if c.BindAddress == "" {
 		errs = append(errs, errors.New("SPECTRON_BIND_ADDRESS (--bind-address) is required, such as 0.0.0.0:9091"))
+	}
+	if c.LeaseTTL < minLease || c.LeaseTTL > maxLease {
+		errs = append(errs, fmt.Errorf("SPECTRON_LEASE_TTL (--lease-ttl) must be from %s to %s", minLease, maxLease))
 	}
 	_, _, err := c.secrets()
 	return errors.Join(append(errs, err)...)

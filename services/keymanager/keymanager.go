@@ -10,7 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-
+	"sync"
 
 	"github.com/spectron-hq/spectron/migrations"
 	"github.com/spectron-hq/spectron/services/chassis/database"
@@ -21,6 +21,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
@@ -38,6 +39,8 @@ type Service struct {
 	db      *database.DB
 	handler http.Handler
 	founder *deployment.Founder
+	stop    context.CancelFunc
+	feeding sync.WaitGroup
 }
 
 // Open opens a key manager without listening. Its database must have been migrated. Of cfg it needs the connection string,
@@ -65,12 +68,17 @@ func assemble(
 		return nil, err
 	}
 	records := store.New(db, cfg.clock())
+	feed := revision.NewFeed(records)
+	barrier := revision.NewBarrier(records, cfg.LeaseTTL, cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)
 	parts := httpapi.Parts{
-		Contexts: tenant.NewRegistry(records),
+		Contexts: tenant.NewRegistry(records, barrier),
 		Purges:   tenant.NewPurger(records),
-		Keys:     key.NewRegistry(records, ring),
+		Keys:     key.NewRegistry(records, ring, barrier),
 		Judge:    key.NewJudge(records, ring),
+		Uses:     key.NewUses(records),
+		Leases:   revision.NewLeases(records, cfg.LeaseTTL, barrier),
+		Feed:     feed,
 		Founder:  founder,
 		Services: services,
 		Log:      cfg.log(),
@@ -79,7 +87,13 @@ func assemble(
 		parts.Metrics = cfg.Metrics
 	}
 	handler, err := httpapi.New(parts)
-	return &Service{db, handler, founder}, err
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	service := &Service{db: db, handler: handler, founder: founder, stop: stop}
+	service.feeding.Go(func() { feed.Run(ctx) })
+	return service, nil
 }
 
 // requireMigrated refuses a schema older than this program.
@@ -120,7 +134,11 @@ func (s *Service) Bootstrap(ctx context.Context, enrolment introspection.Enrolme
 }
 
 // Close closes the database. Call it when no request is being served any more.
-func (s *Service) Close() error { return s.db.Close() }
+func (s *Service) Close() error {
+	s.stop()
+	s.feeding.Wait()
+	return s.db.Close()
+}
 
 // Run serves a key manager until ctx ends and the requests in flight are done.
 func Run(ctx context.Context, cfg Config) (err error) {

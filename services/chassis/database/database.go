@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 )
 
@@ -43,11 +44,12 @@ type DB struct {
 	// Engine is never zero on a DB that [Open] returned.
 	Engine Engine
 
-	reader     *gorm.DB                // the same handle on Postgres; SQLite's own pool of query-only connections
-	readOption *sql.TxOptions          // what makes a transaction one read snapshot on this engine
-	schema     string                  // of Postgres; empty on SQLite
-	migrate    func() (*sql.DB, error) // opens a connection pool for migrations, without the time limits of requests
-	pools      []*sql.DB               // what Close closes
+	reader     *gorm.DB                                 // the same handle on Postgres; SQLite's own pool of query-only connections
+	readOption *sql.TxOptions                           // what makes a transaction one read snapshot on this engine
+	schema     string                                   // of Postgres; empty on SQLite
+	migrate    func() (*sql.DB, error)                  // opens a connection pool for migrations, without the time limits of requests
+	listen     func(context.Context) (*pgx.Conn, error) // opens a connection for notifications; nil on SQLite
+	pools      []*sql.DB                                // what Close closes
 }
 
 // Open opens the database at connection, a URL: postgres://user:password@host/name, sqlite:///absolute/path or

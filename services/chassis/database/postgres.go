@@ -61,7 +61,9 @@ func openPostgres(ctx context.Context, u *url.URL, schema string) (*DB, error) {
 		readOption: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		schema:     schema,
 		migrate:    func() (*sql.DB, error) { return openPool(config, 2), nil },
-		pools:      []*sql.DB{pool},
+		// No statement limit: it would end the wait.
+		listen: func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, config.Copy()) },
+		pools:  []*sql.DB{pool},
 	}, nil
 }
 

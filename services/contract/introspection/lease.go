@@ -13,6 +13,8 @@ type Renewal struct {
 	Authority string `json:"authority"`
 	// Acknowledged is the highest revision applied: every cached verdict that it or an earlier one touched is gone.
 	Acknowledged int64 `json:"acknowledged"`
+	// Release ends the lease: the verifier has stopped answering, and no change need wait for it.
+	Release bool `json:"release,omitempty"`
 }
 
 // Lease is the right to answer from a cache.

@@ -16,6 +16,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
@@ -26,6 +27,9 @@ type Parts struct {
 	Purges   *tenant.Purger
 	Keys     *key.Registry
 	Judge    *key.Judge
+	Uses     *key.Uses
+	Leases   *revision.Leases
+	Feed     *revision.Feed
 	Founder  *deployment.Founder
 	Services *secret.ServiceTokens
 	Log      *slog.Logger

@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -29,6 +31,77 @@ func (p Parts) introspect(c *gin.Context) {
 		return
 	}
 	c.JSON(http.StatusOK, response)
+}
+
+// renewLease takes renewals and acknowledgements of verifiers.
+func (p Parts) renewLease(c *gin.Context) {
+	renewal, err := decode[introspection.Renewal](c.Request.Body)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	lease, err := p.Leases.Renew(c, renewal)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, lease)
+}
+
+// recordUses takes note of which keys were used.
+func (p Parts) recordUses(c *gin.Context) {
+	report, err := decode[introspection.Uses](c.Request.Body)
+	if err == nil {
+		err = p.Uses.Record(c, report)
+	}
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
+}
+
+// watch streams revisions until either side ends.
+func (p Parts) watch(c *gin.Context) {
+	after, err := strconv.ParseInt(c.Query(introspection.WatchAfterParam), 10, 64)
+	if err != nil {
+		web.Fail(c, fault.InvalidField(introspection.WatchAfterParam, "must be a whole number"))
+		return
+	}
+	ctx, cancel := context.WithCancel(c.Request.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-web.Draining(ctx):
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	encoder := json.NewEncoder(c.Writer)
+	err = p.Feed.Stream(ctx, c.Query(introspection.WatchAuthorityParam), after, func(events []introspection.Event) error {
+		if !c.Writer.Written() {
+			if err := web.Stream(c.Writer); err != nil {
+				return err
+			}
+			c.Header("Content-Type", "application/x-ndjson")
+		}
+		if len(events) == 0 {
+			_, err := io.WriteString(c.Writer, "\n")
+			if err != nil {
+				return err
+			}
+		}
+		for _, event := range events {
+			if err := encoder.Encode(event); err != nil {
+				return err
+			}
+		}
+		c.Writer.Flush()
+		return nil
+	})
+	if !c.Writer.Written() {
+		web.Fail(c, err)
+	}
 }
 
 // bootstrap enrols the first keys.

@@ -64,10 +64,14 @@ func shapeOf(body MintKeyRequest) principal.Shape {
 
 // mintedBody is the one place where the text of a key leaves.
 func mintedBody(m key.Minted) MintedKey {
-	return MintedKey{
+	body := MintedKey{
 		Id: m.ID, Name: m.Name, Key: m.Secret.Reveal(), ValidUntil: given(m.ExpiresAt), PrincipalId: m.PrincipalID,
 		Revision: m.Revision,
 	}
+	if p := m.Propagation; p != nil {
+		body.Propagation = &Propagation{Acknowledged: p.Acknowledged, Lapsed: p.Lapsed, WaitedMs: p.Waited.Milliseconds()}
+	}
+	return body
 }
 
 func keyBody(k key.Listed) (Key, error) {

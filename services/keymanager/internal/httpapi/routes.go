@@ -40,6 +40,9 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	// Not in the document: contract/introspection describes these, and only our own services call them.
 	internal := engine.Group("", p.requireService)
 	internal.POST(introspection.Path, p.introspect)
+	internal.POST(introspection.LeasesPath, p.renewLease)
+	internal.GET(introspection.WatchPath, p.watch)
+	internal.POST(introspection.UsesPath, p.recordUses)
 	internal.POST(introspection.BootstrapPath, p.bootstrap)
 	internal.GET(introspection.PurgesPath, p.listPurges)
 	internal.DELETE(introspection.PurgesPath+"/:incarnation", p.purgeDone)

@@ -1,8 +1,8 @@
 // Package key is about credentials: minting, rotating, listing and deleting them, and saying what one is worth.
 //
 // It promises that the text of a key exists here only between its making and the answer that shows it; that rotation keeps
-// everything but the secret, and that the old secret is worth nothing once it has committed; and that expiry is decided on
-// one clock, the authority's. How fast the rest of the world learns of a change is not its concern.
+// everything but the secret; that a change answers only when no verifier accepts what was true before it; and that expiry is decided
+// on one clock, the authority's.
 package key
 
 import (
@@ -17,6 +17,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
@@ -69,6 +70,8 @@ type Minted struct {
 	Secret apikey.Key
 	// Revision is the newest at that moment: the rotation's own, or the last before a mint.
 	Revision int64
+	// Propagation says how a rotation reached the verifiers; nil after a mint, which no verifier need hear of.
+	Propagation *revision.Propagation
 }
 
 // NotFound is the answer about a key that does not exist.
@@ -108,11 +111,17 @@ type Store interface {
 	// RotateKey stores what rotate makes of a key, alone with it, and returns the result and its revision. Errors:
 	// tenant.NotFound, [NotFound], and those of rotate.
 	RotateKey(ctx context.Context, contextID, name string, rotate Rotation) (Key, int64, error)
-	// DeleteKey removes a key, and the principal made for it unless another key is bound to that. Errors:
-	// tenant.NotFound, [NotFound].
-	DeleteKey(ctx context.Context, contextID, name string) error
+	// DeleteKey removes a key, and the principal made for it unless another key is bound to that, and returns the revision.
+	// Errors: tenant.NotFound, [NotFound].
+	DeleteKey(ctx context.Context, contextID, name string) (int64, error)
 	// Keys returns at most limit keys of a context by name, those after the name after. Errors: tenant.NotFound.
 	Keys(ctx context.Context, contextID, after string, limit int) ([]Listed, error)
+}
+
+// Barrier is the wait between a change and its answer.
+type Barrier interface {
+	// Await returns when no verifier answers from what was true before the revision. Errors: Unavailable.
+	Await(ctx context.Context, revision int64) (revision.Propagation, error)
 }
 
 // Rotation makes of a key what it is to become.

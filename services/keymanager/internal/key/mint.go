@@ -14,12 +14,15 @@ import (
 
 // Registry is the use of keys by operators.
 type Registry struct {
-	store Store
-	ring  *secret.Keyring
+	store   Store
+	ring    *secret.Keyring
+	barrier Barrier
 }
 
-// NewRegistry returns the registry of the keys in store, which seals with ring.
-func NewRegistry(store Store, ring *secret.Keyring) *Registry { return &Registry{store, ring} }
+// NewRegistry returns the registry of the keys in store, which seals with ring and answers a change behind barrier.
+func NewRegistry(store Store, ring *secret.Keyring, barrier Barrier) *Registry {
+	return &Registry{store, ring, barrier}
+}
 
 // Mint makes a key called name and a principal for it, shaped by shape. ttl is in seconds; nil is none, up to the
 // context's cap. Errors: Unprocessable, Invalid, NotFound, Conflict.
@@ -44,17 +47,17 @@ func (r *Registry) Mint(ctx context.Context, contextID, name string, ttl *int64,
 	if err != nil {
 		return Minted{}, err
 	}
-	return Minted{k, text, newest}, nil
+	return Minted{Key: k, Secret: text, Revision: newest}, nil
 }
 
 // Rotate gives a key a new secret and keeps everything else. ttl is in seconds from now; nil keeps the expiry, up to the
-// context's cap. Errors: Unprocessable, Invalid, NotFound; Conflict for a key that has expired and no ttl.
+// context's cap. Errors: Unprocessable, Invalid, NotFound; Conflict for a key that has expired and no ttl; Unavailable.
 func (r *Registry) Rotate(ctx context.Context, contextID, name string, ttl *int64) (Minted, error) {
 	if err := check(contextID, name, ttl); err != nil {
 		return Minted{}, err
 	}
 	var text apikey.Key
-	k, revision, err := r.store.RotateKey(ctx, contextID, name, func(at time.Time, policy tenant.Config, k Key) (Key, error) {
+	k, revised, err := r.store.RotateKey(ctx, contextID, name, func(at time.Time, policy tenant.Config, k Key) (Key, error) {
 		if ttl == nil && k.Expired(at) {
 			return Key{}, fault.New(fault.Conflict, "the key %q has expired; pass ttl_seconds to give it a new end", name)
 		}
@@ -70,7 +73,11 @@ func (r *Registry) Rotate(ctx context.Context, contextID, name string, ttl *int6
 	if err != nil {
 		return Minted{}, err
 	}
-	return Minted{k, text, revision}, nil
+	propagation, err := r.barrier.Await(ctx, revised)
+	if err != nil {
+		return Minted{}, err
+	}
+	return Minted{Key: k, Secret: text, Revision: revised, Propagation: &propagation}, nil
 }
 
 // Delete removes a key. Errors: Unprocessable, NotFound.
@@ -78,7 +85,12 @@ func (r *Registry) Delete(ctx context.Context, contextID, name string) error {
 	if err := check(contextID, name, nil); err != nil {
 		return err
 	}
-	return r.store.DeleteKey(ctx, contextID, name)
+	revised, err := r.store.DeleteKey(ctx, contextID, name)
+	if err != nil {
+		return err
+	}
+	_, err = r.barrier.Await(ctx, revised)
+	return err
 }
 
 // List returns at most limit keys of a context by name, those after the name after. Errors: NotFound.

@@ -98,9 +98,10 @@ func (s *Store) Contexts(ctx context.Context, after string, limit int) ([]tenant
 }
 
 // ChangeContext implements tenant.Store.
-func (s *Store) ChangeContext(ctx context.Context, id string, change func(tenant.Context) (tenant.Context, error)) (tenant.Context, error) {
-	var after tenant.Context
-	err := s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+func (s *Store) ChangeContext(
+	ctx context.Context, id string, change func(tenant.Context) (tenant.Context, error),
+) (after tenant.Context, revised int64, err error) {
+	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
 		before, err := findContext(tx, id, lockAlone)
 		if err != nil {
 			return err
@@ -114,7 +115,7 @@ func (s *Store) ChangeContext(ctx context.Context, id string, change func(tenant
 		if err != nil {
 			return fmt.Errorf("updating a context: %w", err)
 		}
-		if err := numberPolicy(tx, at, before, after); err != nil {
+		if revised, err = numberPolicy(tx, at, before, after); err != nil {
 			return err
 		}
 		return record(tx, at, audit.Entry{Action: audit.ContextPatched, ContextID: id, Target: id, Detail: map[string]any{
@@ -123,26 +124,25 @@ func (s *Store) ChangeContext(ctx context.Context, id string, change func(tenant
 			"config": json.RawMessage(configText(after.Config)),
 		}})
 	})
-	return after, err
+	return after, revised, err
 }
 
-// numberPolicy takes a revision when the policy of keys has changed.
-func numberPolicy(tx *gorm.DB, at time.Time, before, after tenant.Context) error {
+// numberPolicy takes a revision when the policy of keys has changed; otherwise it returns 0.
+func numberPolicy(tx *gorm.DB, at time.Time, before, after tenant.Context) (int64, error) {
 	was, err := before.Config.Config()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	is, err := after.Config.Config()
 	if err != nil || is.SamePolicy(was) {
-		return err
+		return 0, err
 	}
-	_, err = number(tx, at, revision.Change{Kind: revision.PolicyPatched, Subject: after.ID, ContextID: after.ID})
-	return err
+	return number(tx, at, revision.Change{Kind: revision.PolicyPatched, Subject: after.ID, ContextID: after.ID})
 }
 
 // DeleteContext implements tenant.Store.
-func (s *Store) DeleteContext(ctx context.Context, id string) error {
-	return s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+func (s *Store) DeleteContext(ctx context.Context, id string) (revised int64, err error) {
+	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
 		// The lock makes mints wait; they find the context gone.
 		gone, err := findContext(tx, id, lockAlone)
 		if err != nil {
@@ -162,7 +162,7 @@ func (s *Store) DeleteContext(ctx context.Context, id string) error {
 		if err := tx.Create(&purge).Error; err != nil {
 			return fmt.Errorf("asking for a purge: %w", err)
 		}
-		if _, err := number(tx, at, revision.Change{Kind: revision.ContextGone, Subject: id, ContextID: id}); err != nil {
+		if revised, err = number(tx, at, revision.Change{Kind: revision.ContextGone, Subject: id, ContextID: id}); err != nil {
 			return err
 		}
 		return record(tx, at, audit.Entry{
@@ -170,4 +170,5 @@ func (s *Store) DeleteContext(ctx context.Context, id string) error {
 			Detail: map[string]any{"incarnation": gone.Incarnation, "keys": keys.RowsAffected},
 		})
 	})
+	return revised, err
 }

@@ -128,8 +128,8 @@ func findKey(tx *gorm.DB, contextID, name string) (key.Key, error) {
 }
 
 // DeleteKey implements key.Store.
-func (s *Store) DeleteKey(ctx context.Context, contextID, name string) error {
-	return s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+func (s *Store) DeleteKey(ctx context.Context, contextID, name string) (revised int64, err error) {
+	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
 		if _, err := findContext(tx, contextID); err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (s *Store) DeleteKey(ctx context.Context, contextID, name string) error {
 		if err != nil {
 			return fmt.Errorf("deleting the principal of a key: %w", err)
 		}
-		revised, err := number(tx, at, revision.Change{Kind: revision.KeyDeleted, Subject: k.ID, ContextID: contextID})
+		revised, err = number(tx, at, revision.Change{Kind: revision.KeyDeleted, Subject: k.ID, ContextID: contextID})
 		if err != nil {
 			return err
 		}
@@ -155,6 +155,7 @@ func (s *Store) DeleteKey(ctx context.Context, contextID, name string) error {
 			Detail: map[string]any{"name": name, "principal_id": k.PrincipalID, "revision": revised},
 		})
 	})
+	return revised, err
 }
 
 // Keys implements key.Store.

@@ -12,7 +12,7 @@ import (
 )
 
 type revisionRow struct {
-	ID        int64 `gorm:"primaryKey;autoIncrement"`
+	ID        int64 `gorm:"primaryKey;autoIncrement:false"`
 	Kind      string
 	Subject   string
 	ContextID string
@@ -38,9 +38,14 @@ type auditRow struct {
 // TableName tells GORM where the rows are.
 func (auditRow) TableName() string { return "audit_log" }
 
-// number takes the next revision for change. tx must hold the lock of revisions.
+// number takes the next revision for change. tx must hold the lock of revisions. Numbers have no gaps: a transaction that
+// is rolled back gives its number back.
 func number(tx *gorm.DB, at time.Time, change revision.Change) (int64, error) {
-	row := revisionRow{Kind: string(change.Kind), Subject: change.Subject, ContextID: change.ContextID, At: at}
+	last, err := newest(tx)
+	if err != nil {
+		return 0, fmt.Errorf("taking a revision: %w", err)
+	}
+	row := revisionRow{ID: last + 1, Kind: string(change.Kind), Subject: change.Subject, ContextID: change.ContextID, At: at}
 	if err := tx.Create(&row).Error; err != nil {
 		return 0, fmt.Errorf("taking a revision: %w", err)
 	}

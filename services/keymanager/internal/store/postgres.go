@@ -24,6 +24,10 @@ func (postgres) lockRevisions(tx *gorm.DB) error {
 	return tx.Exec("SELECT pg_advisory_xact_lock(?)", revisionLock).Error
 }
 
+func (postgres) announce(tx *gorm.DB) error {
+	return tx.Exec("SELECT pg_notify(?, '')", revisionChannel).Error
+}
+
 func (postgres) findKeys(seals [][]byte) (string, []any) {
 	// One array rather than a list of parameters: one statement to prepare, whatever the number of seals.
 	const statement = `

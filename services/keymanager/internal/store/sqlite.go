@@ -18,6 +18,9 @@ func (e sqlite) clock(*gorm.DB) (time.Time, error) {
 // lockRevisions has nothing to do: a write transaction is alone from its first statement.
 func (sqlite) lockRevisions(*gorm.DB) error { return nil }
 
+// announce has nobody to tell: there is one process.
+func (sqlite) announce(*gorm.DB) error { return nil }
+
 func (e sqlite) findKeys(seals [][]byte) (string, []any) {
 	// One JSON array rather than a list of parameters: one statement to prepare, whatever the number of seals.
 	const statement = `

@@ -26,6 +26,8 @@ type engine interface {
 	clock(tx *gorm.DB) (time.Time, error)
 	// lockRevisions keeps every other transaction from taking a revision until tx ends.
 	lockRevisions(tx *gorm.DB) error
+	// announce tells every replica, once tx has committed, that there are new revisions.
+	announce(tx *gorm.DB) error
 	// findKeys returns the statement that looks keys up by seal, and its arguments.
 	findKeys(seals [][]byte) (statement string, args []any)
 }
@@ -62,7 +64,10 @@ func (s *Store) revise(ctx context.Context, fn func(tx *gorm.DB, at time.Time) e
 		if err != nil {
 			return err
 		}
-		return fn(tx, at)
+		if err := fn(tx, at); err != nil {
+			return err
+		}
+		return s.engine.announce(tx)
 	}))
 }
 

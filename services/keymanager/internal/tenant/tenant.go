@@ -11,6 +11,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
 
@@ -110,17 +111,27 @@ type Store interface {
 	// Contexts returns at most limit contexts by id, those after the id after.
 	Contexts(ctx context.Context, after string, limit int) ([]Context, error)
 	// ChangeContext stores what change makes of a context, alone with it, and returns the result. When the policy of its
-	// keys has changed, that takes a revision. Errors: [NotFound], and those of change.
-	ChangeContext(ctx context.Context, id string, change func(Context) (Context, error)) (Context, error)
-	// DeleteContext removes a context and everything in it, and asks the other plane to purge it. Errors: [NotFound].
-	DeleteContext(ctx context.Context, id string) error
+	// keys has changed, that takes a revision; otherwise the revision is 0. Errors: [NotFound], and those of change.
+	ChangeContext(ctx context.Context, id string, change func(Context) (Context, error)) (Context, int64, error)
+	// DeleteContext removes a context and everything in it, asks the other plane to purge it, and returns the revision.
+	// Errors: [NotFound].
+	DeleteContext(ctx context.Context, id string) (int64, error)
+}
+
+// Barrier is the wait between a change and its answer.
+type Barrier interface {
+	// Await returns when no verifier answers from what was true before the revision. Errors: Unavailable.
+	Await(ctx context.Context, revision int64) (revision.Propagation, error)
 }
 
 // Registry is the use of contexts.
-type Registry struct{ store Store }
+type Registry struct {
+	store   Store
+	barrier Barrier
+}
 
-// NewRegistry returns the registry of the contexts in store.
-func NewRegistry(store Store) *Registry { return &Registry{store} }
+// NewRegistry returns the registry of the contexts in store, which answers a change behind barrier.
+func NewRegistry(store Store, barrier Barrier) *Registry { return &Registry{store, barrier} }
 
 // Create creates a context. Errors: Unprocessable, Invalid, Conflict.
 func (r *Registry) Create(ctx context.Context, draft Draft) (Context, error) {
@@ -149,7 +160,7 @@ type Patch struct {
 
 // Patch changes a context. Errors: NotFound, Invalid.
 func (r *Registry) Patch(ctx context.Context, id string, patch Patch) (Context, error) {
-	return r.store.ChangeContext(ctx, id, func(c Context) (Context, error) {
+	changed, revised, err := r.store.ChangeContext(ctx, id, func(c Context) (Context, error) {
 		var err error
 		if c.Config, err = c.Config.Patch(patch.Config); err != nil {
 			return Context{}, err
@@ -159,9 +170,19 @@ func (r *Registry) Patch(ctx context.Context, id string, patch Patch) (Context, 
 		}
 		return c, nil
 	})
+	if err != nil || revised == 0 {
+		return changed, err
+	}
+	_, err = r.barrier.Await(ctx, revised)
+	return changed, err
 }
 
-// Delete removes a context with everything in it. Errors: NotFound.
+// Delete removes a context with everything in it. Errors: NotFound, Unavailable.
 func (r *Registry) Delete(ctx context.Context, id string) error {
-	return r.store.DeleteContext(ctx, id)
+	revised, err := r.store.DeleteContext(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = r.barrier.Await(ctx, revised)
+	return err
 }

@@ -1,0 +1,34 @@
+package key
+
+import (
+	"context"
+
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+)
+
+// UseStore keeps when keys were used.
+type UseStore interface {
+	// RecordUses keeps one entry per key and minute at most.
+	RecordUses(ctx context.Context, uses []introspection.Use) error
+}
+
+// Uses takes note of which keys were used.
+type Uses struct{ store UseStore }
+
+// NewUses returns a register of uses in store.
+func NewUses(store UseStore) *Uses { return &Uses{store} }
+
+// Record keeps a report. Errors: Invalid when it is too long or names what is no key.
+func (u *Uses) Record(ctx context.Context, report introspection.Uses) error {
+	if len(report.Uses) > introspection.MaxUses {
+		return fault.InvalidField("uses", "at most %d", introspection.MaxUses)
+	}
+	for _, use := range report.Uses {
+		if !apikey.ValidID(use.KeyID) || use.AgoMicros < 0 {
+			return fault.InvalidField("uses", "name keys, and times that are past")
+		}
+	}
+	return u.store.RecordUses(ctx, report.Uses)
+}

@@ -1,0 +1,124 @@
+package revision
+
+import (
+	"context"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+)
+
+// Grant is what a renewal came to.
+type Grant struct {
+	// Extended is false when the verifier lags behind the revisions.
+	Extended bool
+	// Rejoined says that the lease had lapsed: barriers up to CatchUpTo may have passed without the verifier.
+	Rejoined  bool
+	CatchUpTo int64
+}
+
+// Standing is how far the verifiers are, at one moment on the authority's clock.
+type Standing struct {
+	// Age is how long the table of leases has been complete.
+	Age time.Duration
+	// Acknowledged holds the highest revision that each live verifier has applied.
+	Acknowledged []int64
+	// Lapsed holds the same of the leases that were found to have ended, and are gone now.
+	Lapsed []int64
+}
+
+// Numbered is a change with its number.
+type Numbered struct {
+	Change
+	Revision int64
+}
+
+// Store keeps revisions and leases.
+type Store interface {
+	// Authority returns the identity of this history. Errors: [NotYet].
+	Authority(ctx context.Context) (string, error)
+	// RenewLease gives a verifier a lease of length ttl from now on, unless it lags: unless a revision that it has not
+	// acknowledged is older than patience. A lease is stored before the revision to catch up to is read, so that no change
+	// falls between the two.
+	RenewLease(ctx context.Context, verifier string, acknowledged int64, ttl, patience time.Duration) (Grant, error)
+	// ReleaseLease ends a lease whose verifier has stopped.
+	ReleaseLease(ctx context.Context, verifier string) error
+	// Standing removes the leases that have ended and returns how things stand. A renewal that races with it comes first, or
+	// finds its lease gone.
+	Standing(ctx context.Context) (Standing, error)
+	// Revisions returns at most limit revisions, in order, those after after. It returns false when some of these are gone.
+	Revisions(ctx context.Context, after int64, limit int) ([]Numbered, bool, error)
+	// Newest returns the newest revision, 0 before the first.
+	Newest(ctx context.Context) (int64, error)
+	// Prune removes revisions older than age, but never the newest.
+	Prune(ctx context.Context, age time.Duration) error
+	// Listen calls heard after revisions of any replica have committed, until ctx or the connection to the database ends.
+	Listen(ctx context.Context, heard func()) error
+}
+
+// NotYet is the answer to verifiers before there is anything to verify.
+func NotYet() error {
+	e := fault.New(fault.Unavailable, "this deployment has not been bootstrapped yet")
+	e.RetryAfter = time.Second
+	return e
+}
+
+// Event returns what verifiers are told of n.
+func (n Numbered) Event() introspection.Event {
+	e := introspection.Event{Revision: n.Revision, Context: n.ContextID}
+	switch n.Kind {
+	case KeyRotated, KeyDeleted:
+		e.Kind, e.ID = introspection.SubjectKey, n.Subject
+	case PolicyPatched, ContextGone:
+		e.Kind = introspection.SubjectContext
+	case Bootstrapped:
+		e.Kind = introspection.SubjectDeployment
+	}
+	return e
+}
+
+// Leases grants leases.
+type Leases struct {
+	store   Store
+	ttl     time.Duration
+	barrier *Barrier
+}
+
+// NewLeases returns a granter of leases of length ttl. Barriers that wait look again at each renewal.
+func NewLeases(store Store, ttl time.Duration, barrier *Barrier) *Leases {
+	return &Leases{store, ttl, barrier}
+}
+
+// Renew answers a verifier. One that speaks of another authority, or of revisions that were never made, gets no lease: it
+// learns the authority's name, and begins again.
+func (l *Leases) Renew(ctx context.Context, renewal introspection.Renewal) (introspection.Lease, error) {
+	if renewal.Verifier == "" || len(renewal.Verifier) > 64 {
+		return introspection.Lease{}, fault.InvalidField("verifier", "must have 1 to 64 bytes")
+	}
+	if renewal.Release {
+		defer l.barrier.look()
+		return introspection.Lease{}, l.store.ReleaseLease(ctx, renewal.Verifier)
+	}
+	authority, err := l.store.Authority(ctx)
+	if err != nil {
+		return introspection.Lease{}, err
+	}
+	out := introspection.Lease{Authority: authority}
+	if renewal.Authority != authority || renewal.Acknowledged < 0 {
+		return out, nil
+	}
+	granted, err := l.store.RenewLease(ctx, renewal.Verifier, renewal.Acknowledged, l.ttl, l.ttl/laggard)
+	if err != nil {
+		return introspection.Lease{}, err
+	}
+	l.barrier.look()
+	if granted.Extended {
+		out.TTLMicros = l.ttl.Microseconds()
+		out.CatchUpTo = granted.CatchUpTo
+	}
+	return out, nil
+}
+
+// laggard is the part of a lease after which an unacknowledged revision stops renewals, so that no barrier is held for
+// longer than a lease and this part.
+const laggard = 4

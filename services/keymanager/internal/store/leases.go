@@ -1,0 +1,194 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/contract/mutant"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
+)
+
+// revisionChannel is where Postgres tells every replica of new revisions.
+const revisionChannel = "spectron_revisions"
+
+type leaseRow struct {
+	Verifier     string `gorm:"primaryKey"`
+	Acknowledged int64
+	ExpiresAt    time.Time
+}
+
+// TableName tells GORM where the rows are.
+func (leaseRow) TableName() string { return "leases" }
+
+type leaseTableRow struct {
+	ID    int `gorm:"primaryKey;autoIncrement:false"`
+	Since time.Time
+}
+
+// TableName tells GORM where the rows are.
+func (leaseTableRow) TableName() string { return "lease_table" }
+
+// Authority implements revision.Store.
+func (s *Store) Authority(ctx context.Context) (string, error) {
+	var row deploymentRow
+	err := s.db.Reader(ctx).Take(&row, theDeployment).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return "", revision.NotYet()
+	}
+	return row.Authority, public(database.Translate(err))
+}
+
+// RenewLease implements revision.Store.
+//
+// A row that is there has been counted as lapsed by nobody, even if its time is over: [Store.Standing] removes what it
+// counts. So whoever finds its row extends it, and whoever does not rejoins.
+func (s *Store) RenewLease(
+	ctx context.Context, verifier string, acknowledged int64, ttl, patience time.Duration,
+) (revision.Grant, error) {
+	var grant revision.Grant
+	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		grant = revision.Grant{}
+		lags, err := lagging(tx, acknowledged, at.Add(-patience))
+		if err != nil {
+			return err
+		}
+		change := map[string]any{"acknowledged": gorm.Expr("CASE WHEN acknowledged < ? THEN ? ELSE acknowledged END", acknowledged, acknowledged)}
+		if !lags {
+			change["expires_at"] = at.Add(ttl)
+		}
+		updated := tx.Model(&leaseRow{}).Where("verifier = ?", verifier).Updates(change)
+		if updated.Error != nil || lags {
+			return updated.Error
+		}
+		grant.Extended = true
+		if updated.RowsAffected > 0 {
+			return nil
+		}
+		grant.Rejoined = true
+		row := leaseRow{Verifier: verifier, Acknowledged: acknowledged, ExpiresAt: at.Add(ttl)}
+		return errors.Join(complete(tx, at), tx.Create(&row).Error)
+	})
+	if err != nil || !grant.Rejoined {
+		return grant, err
+	}
+	// Only now that every barrier can see the lease: a change that commits after this reading waits for it.
+	grant.CatchUpTo, err = s.Newest(ctx)
+	return grant, err
+}
+
+// lagging reports whether a revision after acknowledged is older than since.
+func lagging(tx *gorm.DB, acknowledged int64, since time.Time) (bool, error) {
+	if mutant.Is(mutant.NeverRefuse) {
+		return false, nil
+	}
+	var rows []revisionRow
+	// In order, so that the first is the oldest.
+	err := tx.Where("id > ?", acknowledged).Order("id").Limit(1).Find(&rows).Error
+	return len(rows) > 0 && rows[0].At.Before(since), err
+}
+
+// complete notes that the leases from now on are all there are, unless it is noted already.
+func complete(tx *gorm.DB, at time.Time) error {
+	return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&leaseTableRow{ID: 1, Since: at}).Error
+}
+
+// ReleaseLease implements revision.Store.
+func (s *Store) ReleaseLease(ctx context.Context, verifier string) error {
+	return s.change(ctx, func(tx *gorm.DB, _ time.Time) error {
+		return tx.Where("verifier = ?", verifier).Delete(&leaseRow{}).Error
+	})
+}
+
+// Standing implements revision.Store.
+func (s *Store) Standing(ctx context.Context) (revision.Standing, error) {
+	var standing revision.Standing
+	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		standing = revision.Standing{}
+		// A renewal under way holds its row: this waits for it, and then finds the row as it is.
+		var ended []leaseRow
+		if err := tx.Clauses(clause.Returning{}).Where("expires_at <= ?", at).Delete(&ended).Error; err != nil {
+			return fmt.Errorf("removing lapsed leases: %w", err)
+		}
+		for _, row := range ended {
+			standing.Lapsed = append(standing.Lapsed, row.Acknowledged)
+		}
+		var live []leaseRow
+		if err := tx.Find(&live).Error; err != nil {
+			return fmt.Errorf("reading leases: %w", err)
+		}
+		for _, row := range live {
+			standing.Acknowledged = append(standing.Acknowledged, row.Acknowledged)
+		}
+		var table leaseTableRow
+		if err := errors.Join(complete(tx, at), tx.Take(&table, 1).Error); err != nil {
+			return fmt.Errorf("reading the age of the leases: %w", err)
+		}
+		standing.Age = at.Sub(table.Since)
+		return nil
+	})
+	return standing, err
+}
+
+// Revisions implements revision.Store.
+func (s *Store) Revisions(ctx context.Context, after int64, limit int) ([]revision.Numbered, bool, error) {
+	var rows []revisionRow
+	err := s.db.Reader(ctx).Where("id > ?", after).Order("id").Limit(limit).Find(&rows).Error
+	if err != nil {
+		return nil, false, public(database.Translate(err))
+	}
+	out := make([]revision.Numbered, len(rows))
+	for i, row := range rows {
+		out[i] = revision.Numbered{
+			Revision: row.ID,
+			Change:   revision.Change{Kind: revision.Kind(row.Kind), Subject: row.Subject, ContextID: row.ContextID},
+		}
+	}
+	return out, len(out) == 0 || out[0].Revision == after+1, nil
+}
+
+// Newest implements revision.Store.
+func (s *Store) Newest(ctx context.Context) (int64, error) {
+	id, err := newest(s.db.Reader(ctx))
+	return id, public(database.Translate(err))
+}
+
+// Prune implements revision.Store.
+func (s *Store) Prune(ctx context.Context, age time.Duration) error {
+	return s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		return tx.Where("at < ? AND id < (SELECT max(id) FROM revisions)", at.Add(-age)).Delete(&revisionRow{}).Error
+	})
+}
+
+// Listen implements revision.Store.
+func (s *Store) Listen(ctx context.Context, heard func()) error {
+	return s.db.Listen(ctx, revisionChannel, heard)
+}
+
+type keyUseRow struct {
+	KeyID  string
+	Minute time.Time
+}
+
+// TableName tells GORM where the rows are.
+func (keyUseRow) TableName() string { return "key_uses" }
+
+// RecordUses implements key.UseStore.
+func (s *Store) RecordUses(ctx context.Context, uses []introspection.Use) error {
+	return s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		rows := make([]keyUseRow, len(uses))
+		for i, use := range uses {
+			rows[i] = keyUseRow{KeyID: use.KeyID, Minute: at.Add(-time.Duration(use.AgoMicros) * time.Microsecond).Truncate(time.Minute)}
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		return tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, 500).Error
+	})
+}
