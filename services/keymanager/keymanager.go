@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 
-
 	"github.com/spectron-hq/spectron/migrations"
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/process"
