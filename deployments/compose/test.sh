@@ -151,7 +151,7 @@ check "and prints nothing" equal "$(cat "$work/env")" ""
 check "the first keys still work" recalls "$key"
 
 say "# the roles"
-check "the data plane's role reads its own schema" as_role data 'SELECT count(*) FROM pg_tables WHERE schemaname = $$data$$'
+check "the data plane's role reads its own schema" as_role data "SELECT count(*) FROM data.turns"
 check "every table of control is refused to the data plane's role" forbidden data control
 check "every table of data is refused to the key manager's role" forbidden control data
 

@@ -37,7 +37,7 @@ type MigrationStatus struct {
 // Migrate applies what has not been applied yet and returns how many that were. Any number of processes may race: one
 // migrates, the others wait for it and find nothing left to do.
 func Migrate(ctx context.Context, db *DB, m Migrations) (applied int, err error) {
-	err = db.withProvider(m, func(p *goose.Provider) error {
+	err = db.exclusively(ctx, m, func(p *goose.Provider) error {
 		for {
 			before, err := db.version(ctx, m)
 			if err != nil {
@@ -67,7 +67,7 @@ func Migrate(ctx context.Context, db *DB, m Migrations) (applied int, err error)
 
 // Rollback undoes the last steps migrations, or as many as there are.
 func Rollback(ctx context.Context, db *DB, m Migrations, steps int) error {
-	err := db.withProvider(m, func(p *goose.Provider) error {
+	err := db.exclusively(ctx, m, func(p *goose.Provider) error {
 		for range steps {
 			_, err := p.Down(ctx)
 			if errors.Is(err, goose.ErrNoNextVersion) {
@@ -122,6 +122,32 @@ func Pending(ctx context.Context, db *DB, m Migrations) (int, error) {
 	return pending, nil
 }
 
+// exclusively runs fn with a provider while no other migrator works on the schema, which exists from then on. goose's own
+// session lock comes too late: goose looks for pending migrations, and creates its version table, before it takes it.
+func (d *DB) exclusively(ctx context.Context, m Migrations, fn func(*goose.Provider) error) error {
+	if d.Engine != Postgres {
+		return d.withProvider(m, fn)
+	}
+	return d.withProvider(m, func(p *goose.Provider) (err error) {
+		pool, err := d.migrate()
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, pool.Close()) }()
+		conn, err := pool.Conn(ctx)
+		if err != nil {
+			return Translate(err)
+		}
+		defer func() { err = errors.Join(err, conn.Close()) }()
+		lock := schemaLock(m.Schema)
+		if err := lock.acquire(ctx, conn); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, lock.release(context.WithoutCancel(ctx), conn)) }()
+		return fn(p)
+	})
+}
+
 // withProvider runs fn with a goose provider on connections of its own, which the time limits of requests do not bind.
 func (d *DB) withProvider(m Migrations, fn func(*goose.Provider) error) (err error) {
 	if d.Engine == Postgres && m.Schema != "" && !schemaName.MatchString(m.Schema) {
@@ -138,7 +164,6 @@ func (d *DB) withProvider(m Migrations, fn func(*goose.Provider) error) (err err
 	dialect := goose.DialectSQLite3
 	if d.Engine == Postgres {
 		dialect = goose.DialectPostgres
-		options = append(options, goose.WithSessionLocker(schemaLock(m.Schema)))
 	}
 	provider, err := goose.NewProvider(dialect, pool, m.FS, options...)
 	if err != nil {
@@ -217,8 +242,8 @@ func (l schemaLock) id() int64 {
 	return int64(h.Sum64())                                     //nolint:gosec // any 64 bits do
 }
 
-// SessionLock waits for the lock, then sees to the schema.
-func (l schemaLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+// acquire waits for the lock, then sees to the schema.
+func (l schemaLock) acquire(ctx context.Context, conn *sql.Conn) error {
 	ticker := time.NewTicker(schemaLockPause)
 	defer ticker.Stop()
 	for {
@@ -248,13 +273,13 @@ func (l schemaLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
 		_, err = conn.ExecContext(ctx, "CREATE SCHEMA "+string(l))
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("creating schema %s: %w", l, err), l.SessionUnlock(context.WithoutCancel(ctx), conn))
+		return errors.Join(fmt.Errorf("creating schema %s: %w", l, err), l.release(context.WithoutCancel(ctx), conn))
 	}
 	return nil
 }
 
-// SessionUnlock gives the lock back.
-func (l schemaLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+// release gives the lock back.
+func (l schemaLock) release(ctx context.Context, conn *sql.Conn) error {
 	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", l.id()); err != nil {
 		return fmt.Errorf("unlocking migrations: %w", err)
 	}

@@ -51,11 +51,14 @@ func Draining(ctx context.Context) <-chan struct{} {
 	return draining
 }
 
-// Stream lifts the limits on how long the present request may take, for a handler that answers bit by bit.
+// Stream lifts the limits on how long the present request may take, for a handler that answers bit by bit. A writer that
+// knows no limits has none to lift.
 func Stream(w http.ResponseWriter) error {
 	controller := http.NewResponseController(w)
-	if err := errors.Join(controller.SetReadDeadline(time.Time{}), controller.SetWriteDeadline(time.Time{})); err != nil {
-		return fmt.Errorf("lifting the time limits of a stream: %w", err)
+	for _, lift := range []func(time.Time) error{controller.SetReadDeadline, controller.SetWriteDeadline} {
+		if err := lift(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return fmt.Errorf("lifting the time limits of a stream: %w", err)
+		}
 	}
 	return nil
 }

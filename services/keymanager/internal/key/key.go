@@ -82,12 +82,13 @@ func Taken(name string) error {
 	return fault.New(fault.Conflict, "a key named %q exists already", name)
 }
 
-// CheckName returns an Unprocessable fault when name cannot name a key.
+// CheckName returns an Unprocessable fault when name cannot name a key. The text of a key cannot: names are stored and shown.
 func CheckName(name string) error {
-	const rule = "name: must have 1 to 128 printable characters, no slash, and no space at either end"
+	const rule = "name: must have 1 to 128 printable characters, no slash, no space at either end, and not be a secret"
 	length := utf8.RuneCountInString(name)
 	unfit := func(r rune) bool { return r == '/' || r == utf8.RuneError || !unicode.IsPrint(r) }
-	if length >= 1 && length <= maxName && strings.TrimSpace(name) == name && strings.IndexFunc(name, unfit) < 0 {
+	if length >= 1 && length <= maxName && strings.TrimSpace(name) == name && strings.IndexFunc(name, unfit) < 0 &&
+		apikey.Redact(name) == name {
 		return nil
 	}
 	err := fault.New(fault.Unprocessable, rule)

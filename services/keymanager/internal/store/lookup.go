@@ -21,7 +21,7 @@ const (
 
 // FindKeys implements key.Lookup. It is one statement, so it reads one snapshot, and it goes past GORM's scanning: every
 // request of the data plane that its cache cannot answer ends here.
-func (s *Store) FindKeys(ctx context.Context, seals []secret.Seal) (key.Snapshot, error) {
+func (s *Store) FindKeys(ctx context.Context, seals []secret.Seal) (snapshot key.Snapshot, err error) {
 	raw := make([][]byte, len(seals))
 	for i := range seals {
 		raw[i] = seals[i][:]
@@ -31,16 +31,14 @@ func (s *Store) FindKeys(ctx context.Context, seals []secret.Seal) (key.Snapshot
 	if err != nil {
 		return key.Snapshot{}, public(database.Translate(err))
 	}
-	snapshot := key.Snapshot{Found: make(map[secret.Seal]*key.Found, len(seals))}
+	defer func() { err = public(database.Translate(errors.Join(err, rows.Close()))) }()
+	snapshot.Found = make(map[secret.Seal]*key.Found, len(seals))
 	for rows.Next() {
-		if err = scanFound(rows, &snapshot); err != nil {
-			break
+		if err := scanFound(rows, &snapshot); err != nil {
+			return key.Snapshot{}, err
 		}
 	}
-	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
-		return key.Snapshot{}, public(database.Translate(err))
-	}
-	return snapshot, nil
+	return snapshot, rows.Err()
 }
 
 // scanFound adds one row to snapshot. Where no key was found there is a single row, which holds nothing but the revision

@@ -1,0 +1,96 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+)
+
+// noAdmin as the admin address turns that listener off.
+const noAdmin = "off"
+
+// Config is the configuration of a data plane.
+type Config struct {
+	ConnectionString settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
+	BindAddress      string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"0.0.0.0:9090" flag:"bind-address" usage:"address of the API; every interface by default, because a container is reached from outside"`
+	ManagementURL    string          `env:"SPECTRON_MANAGEMENT_URL" envDefault:"http://127.0.0.1:9091" flag:"management-url" usage:"where the key manager is; by default on this machine"`
+	ServiceSecret    settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the key manager, 32 bytes or more; required"`
+	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+
+	// Log receives the log; nil means slog.Default().
+	Log *slog.Logger
+	// Metrics is where the service's metrics go; nil means a registry of its own, or none for one that is only opened.
+	Metrics *prometheus.Registry
+	// Authority carries requests to the key manager; nil means the network. One process that holds both planes passes what
+	// calls the other plane's handler.
+	Authority http.RoundTripper
+}
+
+// Verify reports everything that keeps a server with this configuration from running.
+func (c Config) Verify() error {
+	var errs []error
+	if c.ConnectionString == "" {
+		errs = append(errs, errors.New("SPECTRON_CONNECTION_STRING (--connection-string) is required: postgres://user:password@host/name"))
+	}
+	if c.BindAddress == "" {
+		errs = append(errs, errors.New("SPECTRON_BIND_ADDRESS (--bind-address) is required, such as 0.0.0.0:9090"))
+	}
+	if len(c.ServiceSecret.Reveal()) < introspection.MinServiceSecret {
+		errs = append(errs, fmt.Errorf("SPECTRON_SERVICE_SECRET or SPECTRON_SERVICE_SECRET_FILE is required: the key manager's, at least %d bytes",
+			introspection.MinServiceSecret))
+	}
+	_, err := c.managementURL()
+	return errors.Join(append(errs, err)...)
+}
+
+func (c Config) managementURL() (*url.URL, error) {
+	u, err := url.Parse(c.ManagementURL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, errors.New("SPECTRON_MANAGEMENT_URL (--management-url) must be of the form http://host:port")
+	}
+	return u, nil
+}
+
+// transport carries requests to the key manager.
+func (c Config) transport() http.RoundTripper {
+	if c.Authority != nil {
+		return c.Authority
+	}
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		MaxIdleConnsPerHost: 16, // as many management requests as people and scripts send at once
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: 5 * time.Second,
+		// The slowest answer of a key manager waits for leases, which are at most a minute.
+		ResponseHeaderTimeout: 90 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// clock is the clock of this process.
+func (Config) clock() func() time.Time {
+	return time.Now //nolint:forbidigo // the one place where this service takes the clock
+}
+
+func (c Config) log() *slog.Logger {
+	if c.Log == nil {
+		return slog.Default()
+	}
+	return c.Log
+}
+
+// adminAddress is empty where there is to be no admin listener.
+func (c Config) adminAddress() string {
+	if c.AdminAddress == noAdmin {
+		return ""
+	}
+	return c.AdminAddress
+}

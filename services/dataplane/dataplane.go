@@ -1,0 +1,189 @@
+// Package dataplane serves memory to callers whose key it has verified, on REST and over the Model Context Protocol, and
+// passes the management API on to the key manager, so that clients know one address. It keeps rows, never keys: what a key is
+// worth it asks the key manager, through services/verifier. Any number of replicas may share a Postgres database.
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime/debug"
+	"sync"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/chassis/process"
+	"github.com/spectron-hq/spectron/services/chassis/telemetry"
+	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
+	"github.com/spectron-hq/spectron/services/verifier"
+	"github.com/spectron-hq/spectron/services/verifier/authority"
+)
+
+// Service is an open data plane. It is safe for concurrent use.
+type Service struct {
+	db       *database.DB
+	verifier *verifier.Verifier
+	handler  http.Handler
+	stop     context.CancelFunc // ends the purger
+	purger   sync.WaitGroup
+}
+
+// Open opens a data plane without listening, and begins to purge deleted contexts in the background. Its database must have
+// been migrated. Of cfg it needs the connection string, the service secret and the management URL. The key manager need not
+// answer yet. ctx bounds the opening, not the service.
+func Open(ctx context.Context, cfg Config) (*Service, error) {
+	management, err := cfg.managementURL()
+	if err != nil {
+		return nil, fmt.Errorf("opening the data plane: %w", err)
+	}
+	keymanager, err := authority.New(authority.Config{
+		URL: management.String(), ServiceSecret: []byte(cfg.ServiceSecret.Reveal()), Subject: replica(), Transport: cfg.transport(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the data plane: %w", err)
+	}
+	db, err := database.Open(ctx, cfg.ConnectionString.Reveal(), store.Schema)
+	if err != nil {
+		return nil, fmt.Errorf("opening the data plane: %w", err)
+	}
+	service, err := assemble(ctx, cfg, db, keymanager, management)
+	if err != nil {
+		return nil, fmt.Errorf("opening the data plane: %w", errors.Join(err, db.Close()))
+	}
+	return service, nil
+}
+
+func assemble(
+	ctx context.Context, cfg Config, db *database.DB, keymanager *authority.Client, management *url.URL,
+) (*Service, error) {
+	if err := requireMigrated(ctx, db); err != nil {
+		return nil, err
+	}
+	rows, now := store.New(db), cfg.clock()
+	scopes := scopetree.New(rows, now)
+	memories := memory.New(rows, scopes, now)
+	verify, err := verifier.New(verifier.Config{Authority: keymanager})
+	if err != nil {
+		return nil, err
+	}
+	parts := httpapi.Parts{
+		Verifier:     verify,
+		Memory:       memories,
+		Scopes:       scopes,
+		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: version(), Log: cfg.log()}),
+		Management:   management,
+		ToManagement: cfg.transport(),
+		Version:      version(),
+		Log:          cfg.log(),
+	}
+	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
+		parts.Metrics = cfg.Metrics
+		cfg.Metrics.MustRegister(verifications{verify})
+	}
+	handler, err := httpapi.New(parts)
+	if err != nil {
+		verify.Close()
+		return nil, err
+	}
+	// Not ctx: the service outlives its opening.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	service := &Service{db: db, verifier: verify, handler: handler, stop: stop}
+	service.purger.Go(func() { purge.New(keymanager, rows, now).Run(running, cfg.log()) })
+	return service, nil
+}
+
+// requireMigrated refuses a schema older than this program.
+func requireMigrated(ctx context.Context, db *database.DB) error {
+	m, err := Migrations(db.Engine)
+	if err != nil {
+		return err
+	}
+	pending, err := database.Pending(ctx, db, m)
+	if err != nil {
+		return err
+	}
+	if pending > 0 {
+		return fmt.Errorf("the database lacks %d migrations: run `spectrond migrate` first", pending)
+	}
+	return nil
+}
+
+// Migrations returns the schema of the data plane, for whoever migrates.
+func Migrations(engine database.Engine) (database.Migrations, error) { return store.Migrations(engine) }
+
+// Handler serves REST and MCP.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+// Ready reports whether the data plane can reach its database. That the key manager answers is not asked: while it does
+// not, each request is told so, which helps more than no data plane at all.
+func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
+
+// Close ends the purger, waits for it and closes the database. Call it when no request is being served any more.
+func (s *Service) Close() error {
+	s.stop()
+	s.purger.Wait()
+	s.verifier.Close()
+	return s.db.Close()
+}
+
+// Run serves a data plane until ctx ends and the requests in flight are done.
+func Run(ctx context.Context, cfg Config) (err error) {
+	if err := cfg.Verify(); err != nil {
+		return err
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = telemetry.NewRegistry()
+	}
+	service, err := Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, service.Close()) }()
+	parts := []func(context.Context) error{}
+	for _, l := range []struct {
+		name, address string
+		handler       http.Handler
+	}{
+		{"api", cfg.BindAddress, service.Handler()},
+		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, service.Ready)},
+	} {
+		if l.address == "" {
+			continue
+		}
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.address)
+		if err != nil {
+			return fmt.Errorf("listening for %s: %w", l.name, err)
+		}
+		defer func() { _ = listener.Close() }() // Serve has closed it, unless it never began
+		cfg.log().InfoContext(ctx, "listening", slog.String("server", l.name), slog.String("address", listener.Addr().String()))
+		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.log()) })
+	}
+	return process.Group(ctx, parts...)
+}
+
+// replica names this process in the key manager's log.
+func replica() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "dataplane"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}
+
+// version is the version of the program, as the build recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/idempotency"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+)
+
+// factsRoute keeps the idempotency keys of POST /facts apart from those of other routes.
+const factsRoute = "POST /facts"
+
+// AddFacts remembers a text.
+func (p Parts) AddFacts(ctx context.Context, request AddFactsRequestObject) (AddFactsResponseObject, error) {
+	who, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fact, err := factOf(*request.Body)
+	if err != nil {
+		return nil, err
+	}
+	fact.Once = onceOf(ctx, who, request.Params.IdempotencyKey)
+	receipt, err := p.Memory.Remember(ctx, who, fact)
+	return factsBody(cmp.Or(fact.Infer, memory.Full), receipt), err
+}
+
+// factOf reads a request. Enumerations have been checked against the document.
+func factOf(body FactsRequest) (fact memory.Fact, err error) {
+	fact = memory.Fact{
+		Text:      value(body.Text),
+		Infer:     memory.Infer(value(body.Infer)),
+		SessionID: value(body.SessionID),
+		Role:      session.Role(value(body.Role)),
+		Category:  memory.Category(value(body.MemoryCategory)),
+		Labels:    value(body.Labels),
+	}
+	if fact.Sets, fact.SetsField, err = eitherClauses[scope.Path]("scopes", body.Scopes, "scope", body.Scope); err != nil {
+		return fact, err
+	}
+	fact.ObservedAt, err = moment("observed_at", body.ObservedAt)
+	return fact, err
+}
+
+// onceOf returns the name that the caller gave to the write, if it did.
+func onceOf(ctx context.Context, who *caller.Caller, key *string) *idempotency.Key {
+	if key == nil {
+		return nil
+	}
+	return &idempotency.Key{
+		Incarnation: who.Incarnation, Principal: who.Principal.ID, Route: factsRoute, Key: *key, Request: bodyFingerprint(ctx),
+	}
+}
+
+func factsBody(infer memory.Infer, receipt memory.Receipt) AddFacts200JSONResponse {
+	out := AddFacts200JSONResponse{
+		Mode: string(infer), SessionID: receipt.SessionID, TurnID: given(receipt.TurnID), ChunkID: given(receipt.ChunkID),
+	}
+	if infer == memory.Preview {
+		out.Preview = given(true)
+	}
+	if infer != memory.None {
+		// There is no language model: nothing was extracted, and that is what is said.
+		out.Extraction = &Extraction{
+			TurnID: receipt.TurnID, Entities: []map[string]any{}, Attributes: []map[string]any{}, Relations: []map[string]any{},
+			Instructions: []map[string]any{}, Uncertainties: []map[string]any{}, Corrections: []map[string]any{},
+		}
+	}
+	return out
+}

@@ -1,0 +1,40 @@
+package httpapi
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+)
+
+// forward passes the request on to the key manager as it is: the path stays escaped as it came, hop-by-hop headers go, and
+// X-Forwarded-For tells of the client, whatever the client said of itself.
+func (p Parts) forward(c *gin.Context) {
+	proxy := httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(p.Management)
+			r.SetXForwarded()
+		},
+		Transport: web.Propagate(p.ToManagement),
+		ModifyResponse: func(answer *http.Response) error {
+			answer.Header.Del("X-Trace-Id") // ours is there already, and is the same
+			return nil
+		},
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { web.Fail(c, unreachable(err)) },
+		ErrorLog:     slog.NewLogLogger(web.Logger(c.Request.Context()).Handler(), slog.LevelDebug),
+	}
+	proxy.ServeHTTP(c.Writer, c.Request)
+}
+
+// unreachable is the answer when the key manager gives none. What is the client's doing stays what it is.
+func unreachable(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return err
+	}
+	return fault.New(fault.Unavailable, "the key manager cannot be reached; try again").Because(err)
+}

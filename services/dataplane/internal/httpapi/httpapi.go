@@ -1,0 +1,72 @@
+// Package httpapi is the data plane on HTTP: the REST surface of api/openapi.yaml, /mcp beside it, and the management API
+// passed on to the key manager. It promises that every route of its own but health first asks who calls, that a key opens no
+// context but its own, and that every answer is one the document describes.
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
+	"github.com/spectron-hq/spectron/services/verifier"
+)
+
+// Verifier tells what a key is worth.
+type Verifier interface {
+	// Check returns the caller that key stands for, and how that is known; fault.Unauthenticated for every key that opens
+	// nothing, or fault.AuthorityUnavailable when that cannot be known.
+	Check(ctx context.Context, key string) (verifier.Verdict, error)
+}
+
+// Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.
+type Parts struct {
+	Verifier Verifier
+	Memory   *memory.Service
+	Scopes   *scopetree.Tree
+	// MCP serves /mcp to callers that have been authenticated.
+	MCP http.Handler
+	// Management is where the key manager is, and ToManagement what carries requests there.
+	Management   *url.URL
+	ToManagement http.RoundTripper
+	// Version is what health tells.
+	Version string
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// New returns the handler of all routes.
+func New(parts Parts) (http.Handler, error) {
+	engine, err := newEngine(parts)
+	if err != nil {
+		return nil, err
+	}
+	return web.Handler(engine), nil
+}
+
+func newEngine(parts Parts) (*gin.Engine, error) {
+	spec, err := GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("loading the API document: %w", err)
+	}
+	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics})
+	parts.routes(engine, spec)
+	return engine, nil
+}
+
+// GetHealth says that the process serves.
+func (p Parts) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
+	return GetHealth200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, nil
+}
+
+// GetLiveness says the same on the older path.
+func (p Parts) GetLiveness(context.Context, GetLivenessRequestObject) (GetLivenessResponseObject, error) {
+	return GetLiveness200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, nil
+}

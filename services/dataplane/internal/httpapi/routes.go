@@ -1,0 +1,41 @@
+package httpapi
+
+import (
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gin-gonic/gin"
+
+	"github.com/spectron-hq/spectron/services/chassis/web"
+)
+
+// routes is the whole route table. Who calls is asked before what is asked for, so that nobody without a key learns
+// anything about the API's rules. Fixed paths win over contexts of the same name, which cannot exist.
+func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
+	api := ServerInterfaceWrapper{
+		Handler: NewStrictHandlerWithOptions(p, nil, StrictGinServerOptions{
+			RequestErrorHandlerFunc:  web.RefuseBody,
+			HandlerErrorFunc:         web.Fail,
+			ResponseErrorHandlerFunc: web.Fail,
+		}),
+		ErrorHandler: web.RefuseParameter,
+	}
+
+	open := engine.Group("")
+	open.GET("/health", api.GetLiveness)
+	open.GET("/api/v1/health", api.GetHealth)
+
+	data := engine.Group("/api/v1/:context_id", p.authenticate, web.Validate(spec))
+	data.GET("/me", api.GetMe)
+	data.GET("/scopes", api.ListScopes)
+	data.POST("/scopes", api.RegisterScope)
+	data.POST("/facts", fingerprintBody, api.AddFacts)
+	data.POST("/query", api.QueryMemory)
+
+	// Not in the document: the Model Context Protocol has its own.
+	engine.Any("/mcp", p.authenticate, gin.WrapH(p.MCP))
+
+	// Clients know one address for both planes. The key manager asks for the key of these routes itself.
+	management := engine.Group("/api/v1", p.forward)
+	for _, path := range []string{"/contexts", "/contexts/*rest", "/verbs", "/migrations"} {
+		management.Any(path)
+	}
+}

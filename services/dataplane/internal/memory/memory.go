@@ -1,0 +1,108 @@
+// Package memory remembers texts and finds them again.
+//
+// What it promises: a text is found only by a caller whose memory:read region holds every node of one of the clauses it is
+// tagged with, and it is written only by a caller whose memory:write region holds all of its nodes. The store decides what
+// is found, in the query itself; nothing is filtered afterwards.
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/idempotency"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+)
+
+// Source is what every hit of this package is: a text as it was remembered.
+const Source = "memory_chunk"
+
+// Store keeps memories.
+type Store interface {
+	session.Store
+	// Remember stores w in one transaction. When w.Once names a write that was done before, it stores nothing and returns
+	// that one's receipt. Errors: the Conflicts of package idempotency; session.ErrAbsent when the session to append to has
+	// gone.
+	Remember(ctx context.Context, w Write) (Receipt, error)
+	// Search returns what s finds, the best first; among equals the newest, then the highest id.
+	Search(ctx context.Context, s Search) ([]Hit, error)
+}
+
+// Registry knows which scope nodes may be named.
+type Registry interface {
+	// CheckRegistered returns an Invalid fault about the field for a node that who may not tag a row with.
+	CheckRegistered(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) error
+}
+
+// Service remembers and recalls on behalf of callers.
+type Service struct {
+	store    Store
+	registry Registry
+	now      func() time.Time
+}
+
+// New returns a Service.
+func New(store Store, registry Registry, now func() time.Time) *Service {
+	return &Service{store, registry, now}
+}
+
+// Write is what the store is to keep: one text, said in a session, and found by queries.
+type Write struct {
+	Incarnation string
+	Session     session.Session
+	// NewSession says that the session does not exist yet.
+	NewSession bool
+	Turn       session.Turn
+	Chunk      Chunk
+	// Once is nil when the caller did not name the write.
+	Once *idempotency.Key
+}
+
+// Chunk is a text as queries find it.
+type Chunk struct {
+	ID string
+	// Sets is in normal form and not empty.
+	Sets     scope.Sets
+	Text     string
+	Category Category
+	// Labels are sorted, each once.
+	Labels []string
+	// ObservedAt is zero when the writer did not say.
+	ObservedAt time.Time
+	CreatedAt  time.Time
+}
+
+// Receipt says where a text was stored.
+type Receipt struct {
+	SessionID string `json:"session_id"`
+	TurnID    string `json:"turn_id"`
+	ChunkID   string `json:"chunk_id"`
+}
+
+// Search is a question to the store.
+type Search struct {
+	Incarnation string
+	// Terms are what to look for, any of them: lower-case words without any other character. There is at least one.
+	Terms []string
+	// Region is what the caller may read, in normal form. An empty one finds nothing.
+	Region scope.Region
+	// Lens narrows; empty means no narrowing.
+	Lens scope.Lens
+	// Labels must all be on a hit.
+	Labels []string
+	// SessionID, when not empty, is where a hit was written.
+	SessionID string
+	// AsOf, when not zero, is the latest time at which a hit was written.
+	AsOf  time.Time
+	Limit int
+}
+
+// Hit is a text that was found.
+type Hit struct {
+	ID, Text string
+	// Score is higher for a better hit, and comparable within one search only.
+	Score float64
+	// OccurredAt is zero when the writer did not say.
+	OccurredAt time.Time
+}

@@ -1,0 +1,141 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/idempotency"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+)
+
+// MaxText is the most bytes of one text.
+const MaxText = 64 << 10
+
+// Infer says what is to be made of a text. The zero value means Full.
+type Infer string
+
+// What can be made of a text.
+const (
+	// Full stores it and extracts what a language model finds in it: nothing, where there is none.
+	Full Infer = "full"
+	// None stores it as it is.
+	None Infer = "none"
+	// Preview extracts and stores nothing.
+	Preview Infer = "preview"
+	// Triples would store facts that the caller has extracted.
+	Triples Infer = "triples"
+)
+
+// Category says what a memory is about; empty when the writer did not say.
+type Category string
+
+// The categories.
+const (
+	Identity  Category = "identity"
+	Knowledge Category = "knowledge"
+	Context   Category = "context"
+)
+
+// Fact is a text to remember.
+type Fact struct {
+	Text  string
+	Infer Infer
+	// SessionID names the session to append to; empty makes a new one.
+	SessionID string
+	// Sets says where the text is to live; empty means wherever the caller may write.
+	Sets scope.Sets
+	// SetsField is what the caller calls Sets, for messages.
+	SetsField string
+	// Role is who said it; the zero value means session.User.
+	Role       session.Role
+	Category   Category
+	Labels     []string
+	ObservedAt time.Time
+	// Once is nil when the caller did not name the write.
+	Once *idempotency.Key
+}
+
+// Remember stores fact on behalf of who, who needs memory:write over all of its nodes. The receipt of a preview names
+// nothing but the session, if the caller did.
+func (s *Service) Remember(ctx context.Context, who *caller.Caller, fact Fact) (Receipt, error) {
+	if err := fact.check(); err != nil {
+		return Receipt{}, err
+	}
+	sets, err := s.destination(ctx, who, fact)
+	if err != nil {
+		return Receipt{}, err
+	}
+	at := s.now().UTC().Truncate(time.Microsecond) // as fine as Postgres keeps it
+	home := session.New(who, sets, at)
+	if fact.SessionID != "" {
+		if home, err = session.Pinned(ctx, s.store, who, fact.SessionID); err != nil {
+			return Receipt{}, err
+		}
+	}
+	if fact.Infer == Preview {
+		return Receipt{SessionID: fact.SessionID}, nil
+	}
+	receipt, err := s.store.Remember(ctx, Write{
+		Incarnation: who.Incarnation,
+		Session:     home,
+		NewSession:  fact.SessionID == "",
+		Turn: session.Turn{
+			ID: session.NewID(), Role: fact.Role, Content: fact.Text, Principal: who.Principal.ID, CreatedAt: at,
+		},
+		Chunk: Chunk{
+			ID: session.NewID(), Sets: sets, Text: fact.Text, Category: fact.Category, Labels: fact.Labels,
+			ObservedAt: fact.ObservedAt.UTC(), CreatedAt: at,
+		},
+		Once: fact.Once,
+	})
+	if errors.Is(err, session.ErrAbsent) {
+		return Receipt{}, session.Refused()
+	}
+	return receipt, err
+}
+
+// check refuses what nobody may store and fills in what was left out.
+func (fact *Fact) check() error {
+	fact.Infer, fact.Role = cmp.Or(fact.Infer, Full), cmp.Or(fact.Role, session.User)
+	switch {
+	case fact.Infer == Triples:
+		return fault.InvalidField("infer", "triples are not served by this release; send the text with infer none or full")
+	case fact.Infer != Full && fact.Infer != None && fact.Infer != Preview:
+		return fault.InvalidField("infer", "want full, none or preview")
+	case strings.TrimSpace(fact.Text) == "":
+		return fault.InvalidField("text", "must not be empty")
+	case len(fact.Text) > MaxText:
+		return fault.InvalidField("text", "at most %d bytes; send a longer text in parts", MaxText)
+	case strings.ContainsRune(fact.Text, 0):
+		return fault.InvalidField("text", "must not hold the character U+0000")
+	case strings.ContainsRune(fact.SessionID, 0):
+		return fault.InvalidField("session_id", "must not hold the character U+0000")
+	}
+	labels, err := parseLabels("labels", fact.Labels)
+	fact.Labels = labels
+	return err
+}
+
+// destination returns where fact will live, in normal form.
+func (s *Service) destination(ctx context.Context, who *caller.Caller, fact Fact) (scope.Sets, error) {
+	region := who.Effective[grant.MemoryWrite]
+	switch {
+	case len(region) == 0:
+		return nil, fault.New(fault.Forbidden, "this needs %s, which this key holds nowhere", grant.MemoryWrite)
+	case len(fact.Sets) == 0:
+		return scopetree.Default(region), nil
+	}
+	if err := grant.AuthorizeSets(who, grant.MemoryWrite, fact.Sets); err != nil {
+		return nil, err
+	}
+	sets := scopetree.Normal(fact.Sets)
+	return sets, s.registry.CheckRegistered(ctx, who, fact.SetsField, sets)
+}

@@ -1,0 +1,108 @@
+// Package scopetree is the register of a context's scope nodes: which exist, what they are called, which are tombstoned. It
+// decides nothing about authority, that is package grant; it keeps writers from tagging rows with misspelt nodes.
+package scopetree
+
+import (
+	"context"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/contract/scope"
+)
+
+// Node is one registered node.
+type Node struct {
+	Path scope.Path
+	// DisplayName and Description are empty when nobody gave them.
+	DisplayName, Description string
+	CreatedAt                time.Time
+	// TombstonedAt is zero for a living node. Nothing new may be tagged with a tombstoned one; old rows stay.
+	TombstonedAt time.Time
+}
+
+// MaxPage is the most nodes that one answer lists.
+const MaxPage = 1000
+
+// Page is a part of a list.
+type Page struct {
+	// After is the canonical path behind which the page begins; empty for the first page.
+	After string
+	// Limit is how many nodes at most.
+	Limit int
+}
+
+// Store keeps nodes.
+type Store interface {
+	// Register adds node and the ancestors it lacks. Where a node exists already, its tombstone ends, and its texts
+	// change to those of node that are not empty. It returns the node as it is then.
+	Register(ctx context.Context, incarnation string, node Node) (Node, error)
+	// Nodes returns a page of the nodes in region, in the order of their paths.
+	Nodes(ctx context.Context, incarnation string, region scope.Region, page Page) ([]Node, error)
+	// Living returns which of paths are registered and not tombstoned.
+	Living(ctx context.Context, incarnation string, paths []scope.Path) (map[scope.Path]bool, error)
+}
+
+// Tree is the register, as callers may use it.
+type Tree struct {
+	store Store
+	now   func() time.Time
+}
+
+// New returns a Tree over store.
+func New(store Store, now func() time.Time) *Tree { return &Tree{store, now} }
+
+// Register registers a node on behalf of who, who needs scope:create over it.
+func (t *Tree) Register(ctx context.Context, who *caller.Caller, node Node) (Node, error) {
+	if err := grant.Authorize(who, grant.ScopeCreate, node.Path); err != nil {
+		return Node{}, err
+	}
+	node.CreatedAt = t.now().UTC().Truncate(time.Microsecond)
+	return t.store.Register(ctx, who.Incarnation, node)
+}
+
+// List returns a page of the nodes over which who holds any verb. Whoever holds grant:manage over the root sees all.
+func (t *Tree) List(ctx context.Context, who *caller.Caller, page Page) ([]Node, error) {
+	var region scope.Region
+	for _, patterns := range who.Effective {
+		region = append(region, patterns...)
+	}
+	if grant.Authorize(who, grant.GrantManage, scope.Root) == nil {
+		region = scope.Region{scope.Everything}
+	}
+	return t.store.Nodes(ctx, who.Incarnation, region.Normal(), page)
+}
+
+// CheckRegistered returns an Invalid fault about the named field for the first node of sets that is not registered or is
+// tombstoned. The root and the nodes that who's own grants name need no registration.
+func (t *Tree) CheckRegistered(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) error {
+	granted := map[scope.Path]bool{scope.Root: true}
+	for _, patterns := range who.Effective {
+		for _, pattern := range patterns {
+			granted[pattern.Node()] = true
+		}
+	}
+	var unsure []scope.Path
+	for _, clause := range sets {
+		for _, node := range clause {
+			if !granted[node] {
+				unsure = append(unsure, node)
+			}
+		}
+	}
+	if len(unsure) == 0 {
+		return nil
+	}
+	living, err := t.store.Living(ctx, who.Incarnation, unsure)
+	if err != nil {
+		return err
+	}
+	for _, node := range unsure {
+		if !living[node] {
+			return fault.InvalidField(field, "%s is not registered here, or tombstoned; register it with POST /api/v1/%s/scopes first",
+				node, who.Context)
+		}
+	}
+	return nil
+}

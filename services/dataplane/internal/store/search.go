@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+)
+
+// Search implements [memory.Store].
+func (s *Store) Search(ctx context.Context, search memory.Search) ([]memory.Hit, error) {
+	if len(search.Region) == 0 {
+		return nil, nil
+	}
+	statement, args := s.searchStatement(search)
+	var rows []struct {
+		ID, Text   string
+		ObservedAt *time.Time
+		Score      float64
+	}
+	if err := s.read(ctx, &rows, statement, args...); err != nil {
+		return nil, err
+	}
+	hits := make([]memory.Hit, len(rows))
+	for i, row := range rows {
+		hits[i] = memory.Hit{ID: row.ID, Text: row.Text, Score: row.Score, OccurredAt: utc(row.ObservedAt)}
+	}
+	return hits, nil
+}
+
+// searchStatement returns the one statement that answers search.
+func (s *Store) searchStatement(search memory.Search) (text string, args []any) {
+	found := s.engine.matching(search.Incarnation, search.Terms)
+	tables, tableArgs := []string(nil), []any(nil)
+	where, whereArgs := []string{"c.context_id = ?", found.where}, append([]any{search.Incarnation}, found.whereArgs...)
+	and := func(condition string, args ...any) {
+		where, whereArgs = append(where, condition), append(whereArgs, args...)
+	}
+
+	// Whoever may read everything sees every set, and needs no list of them.
+	if !search.Region.Covers(scope.Everything) {
+		table, args := regionTable(search.Region)
+		tables, tableArgs = append(tables, table), append(tableArgs, args...)
+		and("c.set_id IN ("+readableSets+")", search.Incarnation)
+	}
+	if len(search.Lens) > 0 {
+		table, args := lensTable(search.Lens)
+		tables, tableArgs = append(tables, table), append(tableArgs, args...)
+		and("c.set_id IN ("+lensedSets+")", search.Incarnation)
+	}
+	for _, label := range search.Labels {
+		and("EXISTS (SELECT 1 FROM memory_labels l WHERE l.context_id = ? AND l.chunk_id = c.id AND l.label = ?)",
+			search.Incarnation, label)
+	}
+	if search.SessionID != "" {
+		and("c.session_id = ?", search.SessionID)
+	}
+	if !search.AsOf.IsZero() {
+		and("c.created_at <= ?", search.AsOf)
+	}
+
+	var out strings.Builder
+	if len(tables) > 0 {
+		out.WriteString("WITH " + strings.Join(tables, ", ") + " ")
+	}
+	out.WriteString("SELECT c.id, c.text, c.observed_at, " + found.score + " AS score FROM " + found.from +
+		" WHERE " + strings.Join(where, " AND ") + " ORDER BY score DESC, c.created_at DESC, c.id DESC LIMIT ?")
+	args = append(tableArgs, found.scoreArgs...)
+	args = append(args, found.fromArgs...)
+	args = append(args, whereArgs...)
+	return out.String(), append(args, search.Limit)
+}

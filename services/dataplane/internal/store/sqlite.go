@@ -1,0 +1,57 @@
+package store
+
+import (
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// sqlite searches with FTS5. The words are in a table of their own, which a chunk points to by rowid; the context is a
+// column there, so that the index is searched for "one of these words in this context".
+type sqlite struct{}
+
+type indexedChunkRow struct {
+	Chunk    chunkRow `gorm:"embedded"`
+	Document int64
+}
+
+func (indexedChunkRow) TableName() string { return "memory_chunks" }
+
+func (sqlite) insertChunk(tx *gorm.DB, row chunkRow, words []string) error {
+	err := tx.Exec("INSERT INTO memory_search (context, words) VALUES (?, ?)", row.ContextID, strings.Join(words, " ")).Error
+	if err != nil {
+		return err
+	}
+	indexed := indexedChunkRow{Chunk: row}
+	if err := tx.Raw("SELECT last_insert_rowid()").Scan(&indexed.Document).Error; err != nil {
+		return err
+	}
+	return tx.Create(&indexed).Error
+}
+
+func (sqlite) matching(incarnation string, terms []string) match {
+	quoted := make([]string, len(terms))
+	for i, term := range terms {
+		quoted[i] = phrase(term)
+	}
+	return match{
+		// bm25 is smaller for a better match. The context's column weighs nothing.
+		score: "-bm25(memory_search, 0, 1)",
+		from:  "memory_search JOIN memory_chunks c ON c.document = memory_search.rowid",
+		where: "memory_search MATCH ?",
+		whereArgs: []any{
+			"context : " + phrase(incarnation) + " AND words : (" + strings.Join(quoted, " OR ") + ")",
+		},
+	}
+}
+
+func (sqlite) forgetWords(tx *gorm.DB, incarnation string, limit int) error {
+	return tx.Exec(`DELETE FROM memory_search WHERE rowid IN
+		(SELECT document FROM memory_chunks WHERE context_id = ? ORDER BY id LIMIT ?)`, incarnation, limit).Error
+}
+
+// tryLock always succeeds: a writing transaction is the only one there is.
+func (sqlite) tryLock(*gorm.DB, int64) (bool, error) { return true, nil }
+
+// phrase quotes text for FTS5: inside double quotes nothing but the double quote has a meaning.
+func phrase(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""`) + `"` }

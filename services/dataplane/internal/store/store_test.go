@@ -1,0 +1,100 @@
+package store_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
+
+// open returns the migrated database at url.
+func open(t testing.TB, url string) *database.DB {
+	t.Helper()
+	db, err := database.Open(t.Context(), url, store.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+	})
+	migrations, err := store.Migrations(db.Engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := database.Migrate(t.Context(), db, migrations); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		storetest.Run(t, storetest.Fixture{
+			Store: store.New(db),
+			Tombstone: func(t *testing.T, incarnation, path string) {
+				t.Helper()
+				result := db.WithContext(t.Context()).Exec(
+					"UPDATE scope_nodes SET tombstoned_at = ? WHERE context_id = ? AND path = ?", time.Now().UTC(), incarnation, path)
+				if result.Error != nil || result.RowsAffected != 1 {
+					t.Fatalf("tombstoning %s: %v, %d rows", path, result.Error, result.RowsAffected)
+				}
+			},
+			Seqs: func(t *testing.T, incarnation, session string) (seqs []int64) {
+				t.Helper()
+				err := db.Reader(t.Context()).Raw("SELECT seq FROM turns WHERE context_id = ? AND session_id = ? ORDER BY seq",
+					incarnation, session).Scan(&seqs).Error
+				if err != nil {
+					t.Fatal(err)
+				}
+				return seqs
+			},
+			Rows: func(t *testing.T, incarnation string) (total int) {
+				t.Helper()
+				for _, table := range []string{
+					"memory_chunks", "memory_labels", "turns", "sessions", "scope_set_nodes", "scope_nodes", "idempotency_keys",
+				} {
+					total += rows(t, db, "SELECT count(*) FROM "+table+" WHERE context_id = ?", incarnation)
+				}
+				if db.Engine == database.SQLite {
+					total += rows(t, db, "SELECT count(*) FROM memory_search WHERE memory_search MATCH ?", `context:"`+incarnation+`"`)
+				}
+				return total
+			},
+		})
+	})
+}
+
+func rows(t *testing.T, db *database.DB, query string, args ...any) (n int) {
+	t.Helper()
+	if err := db.Reader(t.Context()).Raw(query, args...).Scan(&n).Error; err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestMigrationsGoDownAndUpAgain(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		migrations, err := store.Migrations(db.Engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := database.Rollback(t.Context(), db, migrations, 100); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := database.Migrate(t.Context(), db, migrations); err != nil || n == 0 {
+			t.Errorf("up again: %d, %v", n, err)
+		}
+	})
+}

@@ -1,0 +1,258 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
+)
+
+func mint(t *testing.T, subject Subject) {
+	s := subject.Store
+	c := create(t, s, "acme")
+	attenuated := grant.Over(scope.Everything, grant.MemoryRead)
+	var at time.Time
+	k := sealed(t, "acme", "p1", "ci")
+	k.Grants = attenuated
+	p := principal.Principal{ContextID: "acme", ID: "p1", DisplayName: "ci", Kind: "supervisor", Grants: grant.All(), OwnerKey: k.ID}
+	stored, revised, err := s.MintKey(t.Context(), "acme", p, func(now time.Time, _ tenant.Config) key.Key {
+		at = now
+		k.ExpiresAt = now.Add(time.Hour)
+		return k
+	})
+	if err != nil || revised != 0 {
+		t.Fatalf("minting: revision %d, %v", revised, err)
+	}
+	if !stored.CreatedAt.Equal(at) || at.Location() != time.UTC || at.Nanosecond()%1000 != 0 {
+		t.Errorf("created at %v on a clock that said %v", stored.CreatedAt, at)
+	}
+	found, snapshot := find(t, s, k.Seal)
+	if found == nil {
+		t.Fatal("the key is not found")
+	}
+	if left := found.ExpiresAt.Sub(snapshot.At); left > time.Hour || left < 59*time.Minute {
+		t.Errorf("the key has %v left of an hour", left)
+	}
+	found.ExpiresAt = time.Time{}
+	want := &key.Found{
+		ID: k.ID, Name: "ci", Kind: key.Context, ContextID: "acme", Incarnation: c.Incarnation, Grants: attenuated,
+	}
+	want.Principal.ID, want.Principal.DisplayName, want.Principal.Kind, want.Principal.Grants = "p1", "ci", "supervisor", grant.All()
+	if diff := cmp.Diff(want, found, cmp.Comparer(scope.Region.Equal)); diff != "" {
+		t.Errorf("the key is not found as it was minted (-want +got):\n%s", diff)
+	}
+	if _, _, err := tryMint(t, s, "nobody", "k"); !errors.Is(err, fault.NotFound) {
+		t.Errorf("minting in an unknown context: %v, want NotFound", err)
+	}
+}
+
+func mintRace(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	results := make([]error, racers)
+	race(racers, func(i int) { _, _, results[i] = tryMint(t, s, "acme", "k") })
+	won := 0
+	for _, err := range results {
+		switch {
+		case err == nil:
+			won++
+		case !errors.Is(err, fault.Conflict):
+			t.Errorf("a loser got %v, want Conflict", err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d mints of one name succeeded, want 1", won)
+	}
+	if n := subject.Count(t, "SELECT count(*) FROM principals"); n != 3 {
+		t.Errorf("%d principals, want the reserved two and the winner's", n)
+	}
+}
+
+func rotate(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	before := mintKey(t, s, "acme", "k")
+	fresh := sealed(t, "acme", "", "").Seal
+	after, revised, err := s.RotateKey(t.Context(), "acme", "k", reseal(fresh))
+	if err != nil || revised != 1 {
+		t.Fatalf("rotating: revision %d, %v", revised, err)
+	}
+	if after.ID != before.ID || after.PrincipalID != before.PrincipalID || !after.CreatedAt.Equal(before.CreatedAt) || after.RotatedAt.IsZero() {
+		t.Error("a rotation changed more than the secret, or left no trace")
+	}
+	if found, _ := find(t, s, before.Seal); found != nil {
+		t.Error("the old secret is still found")
+	}
+	if found, snapshot := find(t, s, fresh); found == nil || found.ID != before.ID || snapshot.AsOf != 1 {
+		t.Errorf("the new secret is not found as the same key at revision 1: %v at %d", found, snapshot.AsOf)
+	}
+	for context, name := range map[string]string{"acme": "other", "nobody": "k"} {
+		if _, _, err := s.RotateKey(t.Context(), context, name, reseal(fresh)); !errors.Is(err, fault.NotFound) {
+			t.Errorf("rotating %s in %s: %v, want NotFound", name, context, err)
+		}
+	}
+}
+
+func rotateRace(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	first := mintKey(t, s, "acme", "k")
+	seals, revisions := make([]secret.Seal, racers), make([]int64, racers)
+	race(racers, func(i int) {
+		var err error
+		seals[i] = sealed(t, "acme", "", "").Seal
+		if _, revisions[i], err = s.RotateKey(t.Context(), "acme", "k", reseal(seals[i])); err != nil {
+			t.Errorf("rotating: %v", err)
+		}
+	})
+	last := slices.Index(revisions, slices.Max(revisions))
+	snapshot, err := s.FindKeys(t.Context(), append(seals, first.Seal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if snapshot.Found[seals[last]] == nil || len(snapshot.Found) != 1 {
+		t.Errorf("%d secrets are alive, want the last one alone", len(snapshot.Found))
+	}
+	if slices.Sort(revisions); len(slices.Compact(revisions)) != racers {
+		t.Error("two rotations share a revision")
+	}
+}
+
+func deleteKey(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	k := mintKey(t, s, "acme", "k")
+	shared := mintKey(t, s, "acme", "shared")
+	// A second key on the principal that was made for the first one.
+	second := sealed(t, "acme", shared.PrincipalID, "second")
+	other := principal.Principal{ContextID: "acme", ID: "p", DisplayName: "p", Kind: "agent", OwnerKey: second.ID}
+	_, _, err := s.MintKey(t.Context(), "acme", other, func(time.Time, tenant.Config) key.Key { return second })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"k", "shared"} {
+		if _, err := s.DeleteKey(t.Context(), "acme", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found, snapshot := find(t, s, k.Seal); found != nil || snapshot.AsOf != 2 {
+		t.Errorf("a deleted key is found: %v at revision %d", found, snapshot.AsOf)
+	}
+	if n := subject.Count(t, "SELECT count(*) FROM principals WHERE id = '"+k.PrincipalID+"'"); n != 0 {
+		t.Error("the principal of a deleted key is left")
+	}
+	if found, _ := find(t, s, second.Seal); found == nil || found.Principal.ID != shared.PrincipalID {
+		t.Error("a principal went although another key is bound to it")
+	}
+	for context, name := range map[string]string{"acme": "k", "nobody": "second"} {
+		if _, err := s.DeleteKey(t.Context(), context, name); !errors.Is(err, fault.NotFound) {
+			t.Errorf("deleting %s in %s: %v, want NotFound", name, context, err)
+		}
+	}
+	mintKey(t, s, "acme", "k") // the name is free again
+}
+
+func listKeys(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	create(t, s, "other")
+	mintKey(t, s, "other", "a")
+	want := []string{"A", "Z", "a b", "a-b", "a_b", "é"} // by bytes
+	for _, name := range []string{"é", "a_b", "Z", "a b", "A", "a-b"} {
+		mintKey(t, s, "acme", name)
+	}
+	var got []string
+	for after := ""; ; after = got[len(got)-1] {
+		page, err := s.Keys(t.Context(), "acme", after, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, k := range page {
+			if k.PrincipalKind != "agent" || k.PrincipalID == "" || k.Grants != nil || !k.ExpiresAt.IsZero() {
+				t.Errorf("key %q is not listed as it was minted", k.Name)
+			}
+			got = append(got, k.Name)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the list is not by name (-want +got):\n%s", diff)
+	}
+	if _, err := s.Keys(t.Context(), "nobody", "", 1); !errors.Is(err, fault.NotFound) {
+		t.Errorf("listing an unknown context: %v, want NotFound", err)
+	}
+}
+
+func lookUps(t *testing.T, subject Subject) {
+	s := subject.Store
+	none, err := s.FindKeys(t.Context(), nil)
+	if err != nil || len(none.Found) != 0 || none.AsOf != 0 || none.At.IsZero() {
+		t.Errorf("looking nothing up: %d found as of %d at %v, %v", len(none.Found), none.AsOf, none.At, err)
+	}
+	f := founding(t, "acme")
+	if err := s.Bootstrap(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	seals := []secret.Seal{f.Management.Seal, f.First.Seal, sealed(t, "", "", "").Seal}
+	for i := range 600 {
+		seals = append(seals, mintKey(t, s, "acme", fmt.Sprint(i)).Seal)
+	}
+	snapshot, err := s.FindKeys(t.Context(), seals)
+	if err != nil || len(snapshot.Found) != 602 || snapshot.AsOf != 1 {
+		t.Fatalf("looking %d keys up: %d found as of %d, %v", len(seals), len(snapshot.Found), snapshot.AsOf, err)
+	}
+	management := snapshot.Found[f.Management.Seal]
+	if management.Kind != key.Management || management.ContextID != "" || management.Principal.ID != "" {
+		t.Errorf("the management key is found as %+v", *management)
+	}
+	if snapshot.Found[seals[2]] != nil {
+		t.Error("a key that nobody minted is found")
+	}
+}
+
+func mintAgainstPolicy(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	const limit = 60
+	var sawLimit bool
+	race(2, func(i int) {
+		if i == 0 {
+			_, _, err := s.ChangeContext(t.Context(), "acme", func(c tenant.Context) (tenant.Context, error) {
+				var err error
+				c.Config, err = c.Config.Patch([]byte(fmt.Sprintf(`{"max_token_ttl_seconds":%d}`, limit)))
+				return c, err
+			})
+			if err != nil {
+				t.Errorf("patching: %v", err)
+			}
+			return
+		}
+		k := sealed(t, "acme", "p", "k")
+		p := principal.Principal{ContextID: "acme", ID: "p", Kind: "agent", OwnerKey: k.ID}
+		_, _, err := s.MintKey(t.Context(), "acme", p, func(_ time.Time, policy tenant.Config) key.Key {
+			sawLimit = policy.MaxTokenTTL == limit
+			return k
+		})
+		if err != nil {
+			t.Errorf("minting: %v", err)
+		}
+	})
+	// Whichever came first, the key was not committed after a policy that it has not seen.
+	order := subject.Count(t, `SELECT (SELECT id FROM audit_log WHERE action = 'context.patched') - (SELECT id FROM audit_log WHERE action = 'key.minted')`)
+	if order < 0 != sawLimit {
+		t.Errorf("the mint saw the new policy: %v; it was recorded %d after the patch", sawLimit, -order)
+	}
+}

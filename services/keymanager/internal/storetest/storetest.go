@@ -1,0 +1,142 @@
+// Package storetest is the conformance suite of stores: what the domain relies on, whatever the engine.
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
+)
+
+// Store is all that the domain asks of a store.
+type Store interface {
+	tenant.Store
+	tenant.PurgeStore
+	key.Store
+	key.Lookup
+	deployment.Store
+}
+
+// Subject is a store under test, empty, and a way past it.
+type Subject struct {
+	Store Store
+	// Count returns the one number that an SQL query answers.
+	Count func(t *testing.T, query string) int64
+	// Age makes a row of a table older: it moves a column that holds a time back.
+	Age func(t *testing.T, table, column string, by time.Duration)
+}
+
+// Run runs the suite. open returns a new, empty subject for each test.
+func Run(t *testing.T, open func(t *testing.T) Subject) {
+	t.Helper()
+	for name, test := range map[string]func(*testing.T, Subject){
+		"bootstrap happens once":              bootstrapOnce,
+		"contexts":                            contexts,
+		"a refused change leaves nothing":     refusedChange,
+		"only the policy takes a revision":    policyRevisions,
+		"deleting a context leaves nothing":   deleteContext,
+		"purges are final after a while":      purges,
+		"mint":                                mint,
+		"a name is minted once":               mintRace,
+		"rotate":                              rotate,
+		"the last rotation wins":              rotateRace,
+		"deleting a key":                      deleteKey,
+		"keys are listed by name":             listKeys,
+		"look-ups":                            lookUps,
+		"revisions become visible in order":   revisionOrder,
+		"a mint is subject to the policy":     mintAgainstPolicy,
+		"every change has its audit entry":    auditEntries,
+		"a mint races the end of its context": mintAgainstDeletion,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+// ring returns a keyring of one pepper.
+func ring(t *testing.T) *secret.Keyring {
+	t.Helper()
+	r, err := secret.ParseKeyring("a pepper for tests that is long enough")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// newSecret returns a random key text's digest and id.
+func newSecret(t *testing.T) apikey.Key {
+	t.Helper()
+	text, err := apikey.Mint(apikey.NewID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// sealed returns a key with a random secret, and the seal to find it by.
+func sealed(t *testing.T, contextID, principalID, name string) key.Key {
+	t.Helper()
+	text := newSecret(t)
+	k := key.Key{ID: text.ID(), Kind: key.Context, ContextID: contextID, PrincipalID: principalID, Name: name}
+	k.Seal, k.Pepper = ring(t).Seal(text.Digest())
+	return k
+}
+
+// create creates a context.
+func create(t *testing.T, s Store, id string) tenant.Context {
+	t.Helper()
+	c, principals, err := tenant.New(tenant.Draft{ID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = s.CreateContext(t.Context(), c, principals); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// mintKey mints a key with a principal of its own.
+func mintKey(t *testing.T, s Store, contextID, name string) key.Key {
+	t.Helper()
+	k, _, err := tryMint(t, s, contextID, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func tryMint(t *testing.T, s Store, contextID, name string) (key.Key, int64, error) {
+	t.Helper()
+	k := sealed(t, contextID, "", name)
+	p := principal.Principal{
+		ContextID: contextID, ID: secret.NewID(16), DisplayName: name, Kind: "agent", Grants: grant.All(), OwnerKey: k.ID,
+	}
+	k.PrincipalID = p.ID
+	return s.MintKey(t.Context(), contextID, p, func(time.Time, tenant.Config) key.Key { return k })
+}
+
+// reseal is a rotation to the given seal.
+func reseal(seal secret.Seal) key.Rotation {
+	return func(at time.Time, _ tenant.Config, k key.Key) (key.Key, error) {
+		k.Seal, k.RotatedAt = seal, at
+		return k, nil
+	}
+}
+
+// find looks one seal up.
+func find(t *testing.T, s Store, seal secret.Seal) (*key.Found, key.Snapshot) {
+	t.Helper()
+	snapshot, err := s.FindKeys(t.Context(), []secret.Seal{seal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snapshot.Found[seal], snapshot
+}
