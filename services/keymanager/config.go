@@ -17,8 +17,9 @@ const noAdmin = "off"
 
 // The shortest and the longest lease. Below, renewals are most of the traffic; beyond, a lost verifier holds every change up.
 const (
-	minLease = 250 * time.Millisecond
-	maxLease = time.Minute
+	minLease     = 250 * time.Millisecond
+	defaultLease = 2 * time.Second
+	maxLease     = time.Minute
 )
 
 // Config is the configuration of a key manager.
@@ -75,6 +76,14 @@ func (c Config) log() *slog.Logger {
 		return slog.Default()
 	}
 	return c.Log
+}
+
+// leaseTTL is the default for a service that is only opened with no length of its own.
+func (c Config) leaseTTL() time.Duration {
+	if c.LeaseTTL == 0 {
+		return defaultLease
+	}
+	return c.LeaseTTL
 }
 
 // adminAddress is empty where there is to be no admin listener.

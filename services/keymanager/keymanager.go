@@ -71,7 +71,7 @@ func assemble(
 	}
 	records := store.New(db, cfg.clock())
 	feed := revision.NewFeed(records)
-	barrier := revision.NewBarrier(records, cfg.LeaseTTL, cfg.clock(), feed, cfg.propagations())
+	barrier := revision.NewBarrier(records, cfg.leaseTTL(), cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)
 	parts := httpapi.Parts{
 		Contexts: tenant.NewRegistry(records, barrier),
@@ -79,7 +79,7 @@ func assemble(
 		Keys:     key.NewRegistry(records, ring, barrier),
 		Judge:    key.NewJudge(records, ring),
 		Uses:     key.NewUses(records),
-		Leases:   revision.NewLeases(records, cfg.LeaseTTL, barrier),
+		Leases:   revision.NewLeases(records, cfg.leaseTTL(), barrier),
 		Feed:     feed,
 		Founder:  founder,
 		Services: services,
