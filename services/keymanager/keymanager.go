@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/spectron-hq/spectron/migrations"
 	"github.com/spectron-hq/spectron/services/chassis/database"
@@ -46,7 +48,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the key manager: %w", err)
 	}
-	db, err := database.Open(ctx, cfg.ConnectionString.Reveal(), schema)
+	db, err := database.Open(ctx, planOnce(cfg.ConnectionString.Reveal()), schema)
 	if err != nil {
 		return nil, fmt.Errorf("opening the key manager: %w", err)
 	}
@@ -79,6 +81,20 @@ func assemble(
 	}
 	handler, err := httpapi.New(parts)
 	return &Service{db, handler, founder}, err
+}
+
+// planOnce makes Postgres plan each statement once per connection, unless connection says otherwise. Every statement here
+// finds rows by a unique index, whatever its parameters, and looking a key up takes less time than planning to.
+func planOnce(connection string) string {
+	const setting = "plan_cache_mode"
+	u, err := url.Parse(connection)
+	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") || u.Query().Has(setting) {
+		return connection
+	}
+	query := u.Query()
+	query.Set(setting, "force_generic_plan")
+	u.RawQuery = query.Encode()
+	return u.String()
 }
 
 // requireMigrated refuses a schema older than this program.
