@@ -22,7 +22,7 @@ type Process struct {
 	In       io.Reader
 	Out, Err io.Writer
 	// Environment is looked into for settings.
-	Environment settings.Lookup
+	Environment settings.Getenv
 	// Version is what the version command says.
 	Version string
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -90,6 +91,29 @@ func exitCode(err error) string {
 		return "0"
 	}
 	return strings.TrimPrefix(err.Error(), "exit status ")
+}
+
+// What waits for standard input ends with the context, although the reading itself cannot be stopped.
+func TestInterruptWhileReading(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"login", "--context-id", "acme"}, {"remember", "--from-file", "-"}} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			silence, speak := io.Pipe()
+			t.Cleanup(func() { _ = speak.Close() })
+			home := t.TempDir()
+			cancel(errors.New("interrupted"))
+			var complaint bytes.Buffer
+			status := cli.Run(ctx, cli.Process{
+				Args: args, In: silence, Out: io.Discard, Err: &complaint,
+				Environment: func(name string) string { return map[string]string{"HOME": home}[name] },
+			})
+			if got, want := complaint.String(), "spectron: reading standard input: interrupted\n"; status != 1 || got != want {
+				t.Errorf("status %d, %q; want 1, %q", status, got, want)
+			}
+		})
+	}
 }
 
 // memory is a server that remembers texts in context acme, and finds those that hold the query.

@@ -17,7 +17,7 @@ const maxLine = 4096
 // terminal returns the file of standard input when a person sits there.
 func (a *app) terminal() (*os.File, bool) {
 	file, ok := a.In.(*os.File)
-	return file, ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor fits into an int
+	return file, ok && term.IsTerminal(int(file.Fd()))
 }
 
 // ask asks the person at the terminal for a line. An empty answer is fallback.
@@ -41,9 +41,9 @@ func (a *app) ask(ctx context.Context, label, fallback string) (string, error) {
 func (a *app) askSecret(ctx context.Context, label string) (string, error) {
 	file, ok := a.terminal()
 	if !ok {
-		return a.readLine()
+		return interruptible(ctx, a.readLine)
 	}
-	fd := int(file.Fd()) //nolint:gosec // a file descriptor fits into an int
+	fd := int(file.Fd())
 	state, err := term.GetState(fd)
 	if err != nil {
 		return "", fmt.Errorf("preparing the terminal: %w", err)
@@ -79,8 +79,8 @@ func (a *app) readLine() (string, error) {
 	return strings.TrimSpace(string(line)), nil
 }
 
-// interruptible runs read until it is done or ctx ends. Reading a terminal cannot be stopped, so that in the second case
-// it is left behind, in a program that is about to end.
+// interruptible runs read until it is done or ctx ends. Reading a terminal or a pipe cannot be stopped: in the second case
+// read is left behind, in a program that is about to end.
 func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
 	type outcome struct {
 		line string
@@ -95,6 +95,6 @@ func interruptible(ctx context.Context, read func() (string, error)) (string, er
 	case got := <-done:
 		return got.line, got.err
 	case <-ctx.Done():
-		return "", fmt.Errorf("asking: %w", context.Cause(ctx))
+		return "", fmt.Errorf("reading standard input: %w", context.Cause(ctx))
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +50,7 @@ may read one of them finds it. The same text twice within half a minute is remem
 			}
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := a.text(args, fromFile)
+			text, err := a.text(cmd.Context(), args, fromFile)
 			if err != nil {
 				return err
 			}
@@ -75,7 +76,7 @@ may read one of them finds it. The same text twice within half a minute is remem
 }
 
 // text returns what to remember: the argument, or else the content of a file.
-func (a *app) text(args []string, fromFile string) (string, error) {
+func (a *app) text(ctx context.Context, args []string, fromFile string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}
@@ -88,14 +89,16 @@ func (a *app) text(args []string, fromFile string) (string, error) {
 		defer func() { _ = file.Close() }()
 		in = file
 	}
-	content, err := io.ReadAll(io.LimitReader(in, maxText))
-	if err != nil {
-		return "", fmt.Errorf("reading the text: %w", err)
-	}
-	if !utf8.Valid(content) {
-		return "", usagef("%s is not UTF-8 text", fromFile)
-	}
-	return string(content), nil
+	return interruptible(ctx, func() (string, error) {
+		content, err := io.ReadAll(io.LimitReader(in, maxText))
+		if err != nil {
+			return "", fmt.Errorf("reading the text: %w", err)
+		}
+		if !utf8.Valid(content) {
+			return "", usagef("%s is not UTF-8 text", fromFile)
+		}
+		return string(content), nil
+	})
 }
 
 func printRemembered(w io.Writer, done client.Remembered) {

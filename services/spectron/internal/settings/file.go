@@ -48,11 +48,11 @@ type row struct {
 }
 
 // Path returns where the profiles are kept: spectron/config.toml below XDG_CONFIG_HOME, or below .config at home.
-func Path(lookup Lookup) (string, error) {
-	dir, _ := lookup("XDG_CONFIG_HOME")
+func Path(getenv Getenv) (string, error) {
+	dir := getenv("XDG_CONFIG_HOME")
 	// The specification asks to ignore a relative one.
 	if !filepath.IsAbs(dir) {
-		home, _ := lookup("HOME")
+		home := getenv("HOME")
 		if home == "" {
 			var err error
 			if home, err = os.UserHomeDir(); err != nil {

@@ -21,11 +21,11 @@ const environment = "from the environment"
 // profileVariable names the profile where no flag does.
 const profileVariable = "SPECTRON_PROFILE"
 
-// Lookup finds a variable of the environment, as os.LookupEnv does.
-type Lookup func(name string) (value string, ok bool)
+// Getenv returns a variable of the environment, as os.Getenv does: what is not set is empty.
+type Getenv func(name string) string
 
 // Environment looks into the environment of the process.
-func Environment(name string) (string, bool) { return os.LookupEnv(name) }
+func Environment(name string) string { return os.Getenv(name) }
 
 // Flags are what the command line says. Empty means that it does not.
 type Flags struct {
@@ -50,12 +50,12 @@ type Settings struct {
 
 // Resolve finds every value in flags, the environment, or the profile, in this order. A profile that was asked for by
 // name must exist; with create it need not.
-func Resolve(flags Flags, lookup Lookup, create bool) (*Settings, error) {
-	environ, err := client.FromEnviron(lookup)
+func Resolve(flags Flags, getenv Getenv, create bool) (*Settings, error) {
+	environ, err := client.FromEnviron(getenv)
 	if err != nil {
 		return nil, err
 	}
-	path, err := Path(lookup)
+	path, err := Path(getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func Resolve(flags Flags, lookup Lookup, create bool) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := profileName(flags, lookup)
+	name, err := profileName(flags, getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -97,10 +97,10 @@ func take[T ~string](value *T, origin *string, candidate T, from string) {
 
 var validProfile = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}$`)
 
-func profileName(flags Flags, lookup Lookup) (string, error) {
+func profileName(flags Flags, getenv Getenv) (string, error) {
 	name := flags.Profile
 	if name == "" {
-		name, _ = lookup(profileVariable)
+		name = getenv(profileVariable)
 	}
 	if name == "" {
 		name = DefaultProfile

@@ -14,18 +14,17 @@ import (
 	"github.com/spectron-hq/spectron/services/spectron/internal/settings"
 )
 
-// home returns a lookup into environ, with a home directory of its own, and the path of its file of profiles.
-func home(t *testing.T, environ map[string]string) (settings.Lookup, string) {
+// home returns a getenv of environ, with a home directory of its own, and the path of its file of profiles.
+func home(t *testing.T, environ map[string]string) (settings.Getenv, string) {
 	t.Helper()
 	dir := t.TempDir()
-	lookup := func(name string) (string, bool) {
+	getenv := func(name string) string {
 		if name == "HOME" {
-			return dir, true
+			return dir
 		}
-		value, ok := environ[name]
-		return value, ok
+		return environ[name]
 	}
-	return lookup, filepath.Join(dir, ".config", "spectron", "config.toml")
+	return getenv, filepath.Join(dir, ".config", "spectron", "config.toml")
 }
 
 func write(t *testing.T, path, content string, mode os.FileMode) {
@@ -96,11 +95,11 @@ func TestPrecedence(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			lookup, path := home(t, test.environ)
+			getenv, path := home(t, test.environ)
 			if test.profiles != "" {
 				write(t, path, test.profiles, 0o600)
 			}
-			s, err := settings.Resolve(test.flags, lookup, false)
+			s, err := settings.Resolve(test.flags, getenv, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,9 +113,9 @@ func TestPrecedence(t *testing.T) {
 
 func TestExplicitLeavesOutTheProfile(t *testing.T) {
 	t.Parallel()
-	lookup, path := home(t, map[string]string{"SPECTRON_URL": "http://variable"})
+	getenv, path := home(t, map[string]string{"SPECTRON_URL": "http://variable"})
 	write(t, path, profiles, 0o600)
-	s, err := settings.Resolve(settings.Flags{ContextID: "c"}, lookup, false)
+	s, err := settings.Resolve(settings.Flags{ContextID: "c"}, getenv, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,15 +126,15 @@ func TestExplicitLeavesOutTheProfile(t *testing.T) {
 
 func TestProfileMustExistAndHaveAName(t *testing.T) {
 	t.Parallel()
-	lookup, _ := home(t, nil)
-	if _, err := settings.Resolve(settings.Flags{Profile: "none"}, lookup, false); !errors.Is(err, fault.NotFound) {
+	getenv, _ := home(t, nil)
+	if _, err := settings.Resolve(settings.Flags{Profile: "none"}, getenv, false); !errors.Is(err, fault.NotFound) {
 		t.Errorf("got %v, want fault.NotFound", err)
 	}
-	if _, err := settings.Resolve(settings.Flags{Profile: "none"}, lookup, true); err != nil {
+	if _, err := settings.Resolve(settings.Flags{Profile: "none"}, getenv, true); err != nil {
 		t.Errorf("a profile that is to be made: %v", err)
 	}
 	for _, name := range []string{"a b", "../x", strings.Repeat("a", 65), "é"} {
-		if _, err := settings.Resolve(settings.Flags{Profile: name}, lookup, true); !errors.Is(err, fault.Invalid) {
+		if _, err := settings.Resolve(settings.Flags{Profile: name}, getenv, true); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%q: got %v, want fault.Invalid", name, err)
 		}
 	}
@@ -143,17 +142,17 @@ func TestProfileMustExistAndHaveAName(t *testing.T) {
 
 func TestPath(t *testing.T) {
 	t.Parallel()
-	lookup, atHome := home(t, nil)
-	if got, err := settings.Path(lookup); err != nil || got != atHome {
+	getenv, atHome := home(t, nil)
+	if got, err := settings.Path(getenv); err != nil || got != atHome {
 		t.Errorf("got %s, %v, want %s", got, err, atHome)
 	}
 	dir := t.TempDir()
-	lookup, _ = home(t, map[string]string{"XDG_CONFIG_HOME": dir})
-	if got, err := settings.Path(lookup); err != nil || got != filepath.Join(dir, "spectron", "config.toml") {
+	getenv, _ = home(t, map[string]string{"XDG_CONFIG_HOME": dir})
+	if got, err := settings.Path(getenv); err != nil || got != filepath.Join(dir, "spectron", "config.toml") {
 		t.Errorf("got %s, %v", got, err)
 	}
-	lookup, atHome = home(t, map[string]string{"XDG_CONFIG_HOME": "relative"})
-	if got, err := settings.Path(lookup); err != nil || got != atHome {
+	getenv, atHome = home(t, map[string]string{"XDG_CONFIG_HOME": "relative"})
+	if got, err := settings.Path(getenv); err != nil || got != atHome {
 		t.Errorf("a relative XDG_CONFIG_HOME: got %s, %v, want %s", got, err, atHome)
 	}
 }
@@ -199,7 +198,7 @@ func TestSaveMakesWhatItFindsPrivate(t *testing.T) {
 	t.Parallel()
 	_, path := home(t, nil)
 	write(t, path, profiles, 0o644)
-	if err := os.Chmod(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // what is to be mended
+	if err := os.Chmod(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	file, err := settings.Open(path)
