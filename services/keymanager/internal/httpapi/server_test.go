@@ -111,26 +111,32 @@ type answer struct {
 
 // send sends a request with a bearer token, none where that is empty. A nil body sends none.
 func (s *server) send(method, target, token string, body any) answer {
-	var reader *bytes.Reader
+	return s.do(newRequest(method, target, token, body))
+}
+
+func newRequest(method, target, token string, body any) *http.Request {
+	var content []byte
 	switch body := body.(type) {
 	case nil:
-		reader = bytes.NewReader(nil)
 	case string:
-		reader = bytes.NewReader([]byte(body))
+		content = []byte(body)
 	default:
-		encoded, err := json.Marshal(body)
-		if err != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
 			panic(err)
 		}
-		reader = bytes.NewReader(encoded)
 	}
-	r := httptest.NewRequest(method, target, reader)
+	r := httptest.NewRequest(method, target, bytes.NewReader(content))
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
+	return r
+}
+
+func (s *server) do(r *http.Request) answer {
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
 	return answer{w.Code, w.Header(), w.Body.Bytes()}
