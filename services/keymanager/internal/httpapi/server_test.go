@@ -148,7 +148,7 @@ func (s *server) operate(method, target string, body any) answer {
 }
 
 // into decodes an answer that must have the status want.
-func into[T any](t testing.TB, a answer, want int) T {
+func into[T any](t fataler, a answer, want int) T {
 	t.Helper()
 	var out T
 	if a.status != want {
@@ -181,7 +181,7 @@ func refused(t *testing.T, a answer, kind fault.Kind, field string) {
 }
 
 // introspect asks about keys as a service does.
-func (s *server) introspect(t testing.TB, keys ...string) introspection.Response {
+func (s *server) introspect(t fataler, keys ...string) introspection.Response {
 	t.Helper()
 	request := introspection.Request{Digests: make([]apikey.Digest, len(keys))}
 	for i, text := range keys {
@@ -198,13 +198,13 @@ func (s *server) introspect(t testing.TB, keys ...string) introspection.Response
 	return response
 }
 
-func (s *server) active(t testing.TB, text string) bool {
+func (s *server) active(t fataler, text string) bool {
 	t.Helper()
 	return s.introspect(t, text).Verdicts[0].Active
 }
 
 // serviceToken returns a token as the data plane makes one.
-func serviceToken(t testing.TB) string {
+func serviceToken(t fataler) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
 		Issuer: introspection.Issuer, Audience: jwt.ClaimStrings{introspection.Audience}, Subject: "replica-1",
@@ -234,4 +234,11 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+// fataler is what *testing.T and *rapid.T have in common.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
 }
