@@ -47,7 +47,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("opening the data plane: %w", err)
 	}
 	keymanager, err := authority.New(authority.Config{
-		URL: management.String(), ServiceSecret: []byte(cfg.ServiceSecret.Reveal()), Subject: replica(), Transport: cfg.transport(),
+		URL: management.String(), ServiceSecret: []byte(cfg.ServiceSecret.Reveal()), Subject: replica(), Transport: cfg.Authority,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the data plane: %w", err)
