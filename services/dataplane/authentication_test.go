@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
@@ -27,7 +28,8 @@ var dataRoutes = []struct{ method, path, body string }{
 
 func TestEveryRefusedCredentialGetsTheSameAnswer(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin, foreign := p.admin(t), p.authority.Key(t, "other", "other-1", "admin", grant.All())
 		unknown, err := apikey.Mint(apikey.NewID())
 		if err != nil {
@@ -82,7 +84,8 @@ func TestEveryRefusedCredentialGetsTheSameAnswer(t *testing.T) {
 
 func TestHealthNeverLooksAtCredentials(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		p.authority.SetDown(true)
 		for _, path := range []string{"/health", "/api/v1/health"} {
 			for _, key := range []string{"", "nonsense"} {
@@ -101,7 +104,8 @@ func TestHealthNeverLooksAtCredentials(t *testing.T) {
 
 func TestUnreachableAuthorityRefusesWithoutAVerdict(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		key := p.admin(t)
 		p.authority.SetDown(true)
 		got := p.call(t, key, http.MethodGet, "/api/v1/acme/me", "")
@@ -120,7 +124,8 @@ func TestUnreachableAuthorityRefusesWithoutAVerdict(t *testing.T) {
 
 func TestMeTellsWhoAndWhat(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		everything := over(t, "org/acme/*")
 		reading := grant.Over(scope.Everything, grant.MemoryRead)
 		var me map[string]any
@@ -153,7 +158,8 @@ func TestMeTellsWhoAndWhat(t *testing.T) {
 
 func TestDelegationIsRefusedRatherThanIgnored(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		for _, name := range []string{"X-Spectron-On-Behalf-Of", "X-Memory-On-Behalf-Of"} {
 			got := p.call(t, p.admin(t), http.MethodGet, "/api/v1/acme/me", "", name, "someone")
 			if got.status != http.StatusBadRequest || got.problem(t).Field != name {
@@ -165,7 +171,8 @@ func TestDelegationIsRefusedRatherThanIgnored(t *testing.T) {
 
 func TestNoKeyReachesTheLog(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		key := p.admin(t)
 		for _, route := range dataRoutes {
 			p.call(t, key, route.method, route.path, route.body)

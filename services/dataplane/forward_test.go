@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 )
 
@@ -24,7 +25,8 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 func TestManagementIsForwardedAsItIs(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		p.authority.Management = http.HandlerFunc(echo)
 		for _, tt := range []struct{ method, path string }{
 			{http.MethodGet, "/api/v1/contexts"},
@@ -56,7 +58,8 @@ func TestManagementIsForwardedAsItIs(t *testing.T) {
 
 func TestTheTraceGoesAlong(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		p.authority.Management = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, r.Header.Get("Traceparent"))
 		})
@@ -69,7 +72,8 @@ func TestTheTraceGoesAlong(t *testing.T) {
 
 func TestOnlyManagementIsForwarded(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		p.authority.Management = http.HandlerFunc(echo)
 		admin := p.admin(t)
 		for path, want := range map[string]int{
@@ -94,7 +98,8 @@ func TestOnlyManagementIsForwarded(t *testing.T) {
 
 func TestUnreachableKeyManagerIsUnavailable(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		p.authority.SetDown(true)
 		got := p.call(t, "", http.MethodGet, "/api/v1/contexts", "")
 		if got.status != http.StatusServiceUnavailable || got.problem(t).Type != fault.Unavailable.Type() || got.header.Get("Retry-After") == "" {

@@ -15,7 +15,8 @@ const factsPath = "/api/v1/acme/facts"
 
 func TestIdempotentWriteHappensOnce(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		write := func(key, body string) answer {
 			t.Helper()
@@ -48,7 +49,8 @@ func TestIdempotentWriteHappensOnce(t *testing.T) {
 
 func TestFailedIdempotentWriteFreesItsKey(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		bad := p.call(t, admin, http.MethodPost, factsPath, `{"text":"otter","scopes":"unregistered"}`, "Idempotency-Key", "k")
 		if bad.status != http.StatusBadRequest {
@@ -60,7 +62,8 @@ func TestFailedIdempotentWriteFreesItsKey(t *testing.T) {
 
 func TestSimultaneousIdempotentWritesStoreOnce(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		const clients = 10
 		answers := make([]answer, clients)

@@ -96,12 +96,6 @@ func start(t *testing.T, url string) *plane {
 	return p
 }
 
-// each runs fn with a plane on either engine.
-func each(t *testing.T, fn func(t *testing.T, p *plane)) {
-	t.Helper()
-	dbtest.Each(t, func(t *testing.T, url string) { fn(t, start(t, url)) })
-}
-
 // admin returns a key of the context acme that may do everything in it.
 func (p *plane) admin(t *testing.T) string {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 )
 
@@ -60,7 +61,8 @@ func tool(t *testing.T, session *mcp.ClientSession, name string, arguments, out 
 
 func TestAgentsRememberAndRecall(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		planner := p.agent(t, "planner", "org/acme/agent/planner/*")
 		session := p.mcp(t, planner)
 		tools, err := session.ListTools(t.Context(), nil)
@@ -104,7 +106,8 @@ func TestAgentsRememberAndRecall(t *testing.T) {
 
 func TestAgentsAreToldWhatFailed(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		session := p.mcp(t, p.agent(t, "planner", "org/acme/*"))
 		for _, tt := range []struct {
 			tool      string
@@ -139,15 +142,21 @@ func TestAgentsAreToldWhatFailed(t *testing.T) {
 
 func TestBadParametersAreFaultsOfTheProtocol(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		session := p.mcp(t, p.admin(t))
 		for _, tt := range []struct {
 			tool      string
 			arguments any
 		}{
-			{"remember", nil}, {"remember", map[string]any{"text": 7}}, {"remember", map[string]any{"text": "x", "scope": "a//b"}},
-			{"recall", map[string]any{}}, {"recall", map[string]any{"query": "x", "k": 51}}, {"recall", map[string]any{"query": "x", "k": 0}},
-			{"recall", map[string]any{"query": "x", "k": 1e30}}, {"recall", map[string]any{"query": "x", "lens": []any{[]any{}}}},
+			{"remember", nil},
+			{"remember", map[string]any{"text": 7}},
+			{"remember", map[string]any{"text": "x", "scope": "a//b"}},
+			{"recall", map[string]any{}},
+			{"recall", map[string]any{"query": "x", "k": 51}},
+			{"recall", map[string]any{"query": "x", "k": 0}},
+			{"recall", map[string]any{"query": "x", "k": 1e30}},
+			{"recall", map[string]any{"query": "x", "lens": []any{[]any{}}}},
 			{"memory_recall", map[string]any{"query": "x"}},
 		} {
 			_, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: tt.tool, Arguments: tt.arguments})
@@ -161,7 +170,8 @@ func TestBadParametersAreFaultsOfTheProtocol(t *testing.T) {
 
 func TestMCPAsksForAKey(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		if _, err := p.connect(t.Context(), p.authority.DeadKey(t)); err == nil || !strings.Contains(err.Error(), "Unauthorized") {
 			t.Errorf("with a dead key: %v", err)
 		}

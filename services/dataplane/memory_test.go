@@ -8,13 +8,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/scope"
 )
 
 func TestRememberAndRecall(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		stored := p.remember(t, admin, `{"text":"Alice prefers green tea","infer":"none","role":"assistant","memory_category":"knowledge",
 			"labels":["topic=drinks","topic=drinks"],"observed_at":"2026-01-31T12:00:00+02:00","unknown":{"a":1}}`)
@@ -44,7 +46,8 @@ func TestRememberAndRecall(t *testing.T) {
 
 func TestFullWithoutAModelStoresAndExtractsNothing(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		stored := p.remember(t, admin, `{"text":"otter"}`)
 		want := map[string]any{
@@ -66,7 +69,8 @@ func TestFullWithoutAModelStoresAndExtractsNothing(t *testing.T) {
 
 func TestRecallTakesK(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		for range 12 {
 			p.remember(t, admin, `{"text":"otter","infer":"none"}`)
@@ -83,7 +87,8 @@ func TestRecallTakesK(t *testing.T) {
 
 func TestAsOfSeesWhatWasWrittenByThen(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		p.remember(t, admin, `{"text":"otter"}`)
 		for at, want := range map[string]int{
@@ -100,7 +105,8 @@ func TestAsOfSeesWhatWasWrittenByThen(t *testing.T) {
 
 func TestWritesLandWhereTheWriterMayWrite(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin, planner := p.admin(t), p.agent(t, "planner", "org/acme/agent/planner/*")
 		p.ok(t, new(node), admin, http.MethodPost, "/api/v1/acme/scopes", `{"path":"org/acme/agent/planner/notes"}`)
 		p.ok(t, new(node), admin, http.MethodPost, "/api/v1/acme/scopes", `{"path":"org/beta"}`)
@@ -145,7 +151,8 @@ func TestWritesLandWhereTheWriterMayWrite(t *testing.T) {
 
 func TestTheRootNeedsNoRegistration(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		p.remember(t, admin, `{"text":"otter","scopes":"/"}`)
 		if got := p.recall(t, p.agent(t, "agent", "org/*"), `{"query":"otter"}`); len(got.Hits) != 0 {
@@ -159,7 +166,8 @@ func TestTheRootNeedsNoRegistration(t *testing.T) {
 
 func TestLensNarrowsAndNeverWidens(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		for _, path := range []string{"org/acme/user/alice", "org/acme/user/bob", "org/beta"} {
 			p.ok(t, new(node), admin, http.MethodPost, "/api/v1/acme/scopes", `{"path":"`+path+`"}`)
@@ -193,7 +201,8 @@ func TestLensNarrowsAndNeverWidens(t *testing.T) {
 
 func TestSessionsAreAppendedToByWhoMayWriteThere(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		alice, bob := p.agent(t, "alice", "org/alice/*"), p.agent(t, "bob", "org/bob/*")
 		session := p.remember(t, alice, `{"text":"otter one"}`).SessionID
 		second := p.remember(t, alice, `{"text":"otter two","session_id":"`+session+`"}`)
@@ -217,7 +226,8 @@ func TestSessionsAreAppendedToByWhoMayWriteThere(t *testing.T) {
 
 func TestContextsOfOneNameAreNotTheSame(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		first, second := p.admin(t), p.authority.Key(t, "acme", "acme-2", "admin", grant.All())
 		session := p.remember(t, first, `{"text":"otter of the first life"}`).SessionID
 		if got := p.recall(t, second, `{"query":"otter"}`); len(got.Hits) != 0 {

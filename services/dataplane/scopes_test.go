@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/scope"
 )
@@ -26,7 +27,8 @@ func (p *plane) scopes(t *testing.T, key string) (paths []string) {
 
 func TestScopesAreRegisteredWithTheirAncestors(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		var got node
 		answer := p.ok(t, &got, admin, http.MethodPost, "/api/v1/acme/scopes",
@@ -47,7 +49,8 @@ func TestScopesAreRegisteredWithTheirAncestors(t *testing.T) {
 
 func TestScopesShowOnlyWhatTheCallerHoldsAVerbOver(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		for _, path := range []string{"org/acme/user/alice", "org/acmex", "org/beta"} {
 			p.ok(t, new(node), admin, http.MethodPost, "/api/v1/acme/scopes", `{"path":"`+path+`"}`)
@@ -76,7 +79,8 @@ func TestScopesShowOnlyWhatTheCallerHoldsAVerbOver(t *testing.T) {
 
 func TestRegisteringNeedsTheVerb(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		agent := p.agent(t, "agent", "org/acme/*")
 		reader := p.authority.Key(t, "acme", "acme-1", "reader", grant.Over(scope.Everything, grant.MemoryWrite, grant.ScopeRead))
 		for _, tt := range []struct {
@@ -100,7 +104,8 @@ func TestRegisteringNeedsTheVerb(t *testing.T) {
 
 func TestLongListsOfScopesComeInPages(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p *plane) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
 		admin := p.admin(t)
 		for i := range 7 {
 			p.ok(t, new(node), admin, http.MethodPost, "/api/v1/acme/scopes", fmt.Sprintf(`{"path":"n%d"}`, i))

@@ -37,34 +37,34 @@ func New() *Authority {
 }
 
 // Key mints a key for a principal with the given grants and returns its text. The principal's id is its name.
-func (a *Authority) Key(t testing.TB, contextID, incarnation, principal string, grants grant.Map) string {
-	t.Helper()
-	return a.mint(t, introspection.Verdict{
+func (a *Authority) Key(tb testing.TB, contextID, incarnation, principal string, grants grant.Map) string {
+	tb.Helper()
+	return a.mint(tb, introspection.Verdict{
 		Active: true, Context: contextID, Incarnation: incarnation, KeyName: principal,
 		Principal: &caller.Principal{ID: principal, DisplayName: principal, Kind: caller.Agent, Grants: grants},
 	})
 }
 
 // AttenuatedKey mints a key that may do less than its principal.
-func (a *Authority) AttenuatedKey(t testing.TB, contextID, incarnation, principal string, grants, key grant.Map) string {
-	t.Helper()
-	return a.mint(t, introspection.Verdict{
+func (a *Authority) AttenuatedKey(tb testing.TB, contextID, incarnation, principal string, grants, key grant.Map) string {
+	tb.Helper()
+	return a.mint(tb, introspection.Verdict{
 		Active: true, Context: contextID, Incarnation: incarnation, KeyName: principal, KeyGrants: key,
 		Principal: &caller.Principal{ID: principal, DisplayName: principal, Kind: caller.Agent, Grants: grants},
 	})
 }
 
 // DeadKey mints a key that opens nothing any more.
-func (a *Authority) DeadKey(t testing.TB) string {
-	t.Helper()
-	return a.mint(t, introspection.Verdict{})
+func (a *Authority) DeadKey(tb testing.TB) string {
+	tb.Helper()
+	return a.mint(tb, introspection.Verdict{})
 }
 
-func (a *Authority) mint(t testing.TB, verdict introspection.Verdict) string {
-	t.Helper()
+func (a *Authority) mint(tb testing.TB, verdict introspection.Verdict) string {
+	tb.Helper()
 	key, err := apikey.Mint(apikey.NewID())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	verdict.KeyID = key.ID()
 	a.mu.Lock()

@@ -19,23 +19,23 @@ import (
 func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 // open returns the migrated database at url.
-func open(t testing.TB, url string) *database.DB {
-	t.Helper()
-	db, err := database.Open(t.Context(), url, store.Schema)
+func open(tb testing.TB, url string) *database.DB {
+	tb.Helper()
+	db, err := database.Open(tb.Context(), url, store.Schema)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Errorf("closing: %v", err)
+			tb.Errorf("closing: %v", err)
 		}
 	})
 	migrations, err := store.Migrations(db.Engine)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if _, err := database.Migrate(t.Context(), db, migrations); err != nil {
-		t.Fatal(err)
+	if _, err := database.Migrate(tb.Context(), db, migrations); err != nil {
+		tb.Fatal(err)
 	}
 	return db
 }
