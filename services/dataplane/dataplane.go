@@ -81,10 +81,12 @@ func assemble(
 		Memory:       memories,
 		Scopes:       scopes,
 		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: version(), Log: cfg.log()}),
-		Management:   management,
 		ToManagement: cfg.transport(),
 		Version:      version(),
 		Log:          cfg.log(),
+	}
+	if !cfg.HideManagement {
+		parts.Management = management
 	}
 	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
 		parts.Metrics = cfg.Metrics
