@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -172,6 +171,6 @@ func TestTheNodeStartsSoon(t *testing.T) {
 	took := time.Since(begin)
 	t.Logf("start to first 200: %s", took.Round(time.Millisecond))
 	if took > bound {
-		t.Error(fmt.Sprintf("start to first 200 took %s, more than %s", took, bound))
+		t.Errorf("start to first 200 took %s, more than %s", took, bound)
 	}
 }
