@@ -14,6 +14,7 @@ require (
 	github.com/spectron-hq/spectron/services/chassis v0.0.0-00010101000000-000000000000
 	github.com/spectron-hq/spectron/services/contract v0.0.0
 	github.com/spectron-hq/spectron/services/verifier v0.0.0-00010101000000-000000000000
+	go.uber.org/goleak v1.3.0
 	golang.org/x/text v0.43.0
 	gorm.io/gorm v1.31.2
 	pgregory.net/rapid v1.3.0
