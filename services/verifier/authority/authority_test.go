@@ -74,7 +74,9 @@ func TestAnswersBecomeFaults(t *testing.T) {
 		_, err := c.Introspect(ctx, make([]apikey.Digest, 1))
 		return err
 	}
-	bootstrap := func(ctx context.Context, c *authority.Client) error { return c.Bootstrap(ctx, introspection.Enrolment{}) }
+	bootstrap := func(ctx context.Context, c *authority.Client) error {
+		return c.Bootstrap(ctx, introspection.Enrolment{})
+	}
 	tests := []struct {
 		name    string
 		handler http.HandlerFunc
