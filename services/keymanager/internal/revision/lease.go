@@ -56,12 +56,8 @@ type Store interface {
 	Listen(ctx context.Context, heard func()) error
 }
 
-// NotYet is the answer to verifiers before there is anything to verify.
-func NotYet() error {
-	e := fault.New(fault.Unavailable, "this deployment has not been bootstrapped yet")
-	e.RetryAfter = time.Second
-	return e
-}
+// NotYet is the answer to verifiers before there is anything to verify. They try again.
+func NotYet() error { return fault.New(fault.Conflict, "this deployment has not been bootstrapped yet") }
 
 // Event returns what verifiers are told of n.
 func (n Numbered) Event() introspection.Event {
