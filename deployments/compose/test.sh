@@ -108,11 +108,11 @@ begin() { # begin PROJECT: a fresh project, and ports, for what follows
 	until SPECTRON_MANAGEMENT_PORT=$(free_port) && [ "$SPECTRON_MANAGEMENT_PORT" != "$SPECTRON_PORT" ]; do :; done
 	export SPECTRON_PORT SPECTRON_MANAGEMENT_PORT
 }
-up() { deployments/compose/up.sh >"$work/env" 2>"$work/up.log" || { tail -n 30 "$work/up.log"; return 1; }; }
+up() { deployments/compose/up.sh >"$work/env" 2>>"$work/stderr" || { tail -n 30 "$work/stderr"; return 1; }; }
 bootstrap_exits() { # bootstrap_exits STATUS: by hand, in the running container
 	local got=0
-	docker compose exec -T spectron spectrond bootstrap >"$work/env" 2>"$work/bootstrap.log" || got=$?
-	cat "$work/bootstrap.log"
+	docker compose exec -T spectron spectrond bootstrap >"$work/env" 2>>"$work/stderr" || got=$?
+	tail -n 5 "$work/stderr"
 	equal "$got" "$1"
 }
 
@@ -168,6 +168,7 @@ done
 
 say "# what is left behind"
 docker compose logs --no-color >"$work/logs" 2>&1
+cat "$work/stderr" >>"$work/logs"
 docker compose exec -T postgres pg_dumpall -U postgres >"$work/dump"
 # Each key whole, its secret part, and whatever was written to secret files.
 {
@@ -175,6 +176,7 @@ docker compose exec -T postgres pg_dumpall -U postgres >"$work/dump"
 	sed 's/.*-//' "$work/seen"
 	for file in "$SPECTRON_SECRETS"/*; do sed 's/^1://' "$file"; echo; done
 } | grep . >"$work/needles"
+check "the search finds the keys where they are" grep -qFf "$work/needles" "$work/seen"
 check "the dump is one of this deployment" grep -q 'The lighthouse opens at nine' "$work/dump"
 check "no secret is in it" refuse grep -qFf "$work/needles" "$work/dump"
 check "the logs are those of this deployment" grep -q "keymanager-1" "$work/logs"
@@ -193,6 +195,7 @@ check "a second one exits 3" bootstrap_exits 3
 say "# the image"
 size=$(docker image inspect --format '{{.Size}}' "$SPECTRON_IMAGE")
 check "it is smaller than 60 MB ($((size / 1000000)) MB)" test "$size" -lt 60000000
+check "it knows its version" contains "$(docker run --rm "$SPECTRON_IMAGE" version)" "$SPECTRON_VERSION"
 check "its user is not root" equal "$(docker image inspect --format '{{.Config.User}}' "$SPECTRON_IMAGE")" 65532:65532
 check "it has no shell" refuse docker run --rm --entrypoint /bin/sh "$SPECTRON_IMAGE" -c true
 docker run --detach --name "$run-alone" --read-only --cap-drop ALL --volume /var/lib/spectron "$SPECTRON_IMAGE" \

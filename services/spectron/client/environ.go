@@ -8,13 +8,13 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/fault"
 )
 
-// FromEnviron returns the Config that environment variables describe; lookup is os.LookupEnv, or anything like it. Read
-// are SPECTRON_URL (or SPECTRON_BASE_URL, SPECTRON_ENDPOINT), SPECTRON_API_KEY or the file that SPECTRON_API_KEY_FILE
+// FromEnviron returns the Config that environment variables describe; getenv is os.Getenv, or anything like it. Read are
+// SPECTRON_URL (or SPECTRON_BASE_URL, SPECTRON_ENDPOINT), SPECTRON_API_KEY or the file that SPECTRON_API_KEY_FILE
 // names, and SPECTRON_CONTEXT_ID (or SPECTRON_CONTEXT). What is not set, or empty, is left empty.
-func FromEnviron(lookup func(name string) (string, bool)) (Config, error) {
+func FromEnviron(getenv func(name string) string) (Config, error) {
 	first := func(names ...string) string {
 		for _, name := range names {
-			if value, _ := lookup(name); value != "" {
+			if value := getenv(name); value != "" {
 				return value
 			}
 		}

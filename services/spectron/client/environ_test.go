@@ -14,8 +14,8 @@ import (
 	"github.com/spectron-hq/spectron/services/spectron/client"
 )
 
-func lookupIn(environ map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) { value, ok := environ[name]; return value, ok }
+func getenvIn(environ map[string]string) func(string) string {
+	return func(name string) string { return environ[name] }
 }
 
 func TestFromEnviron(t *testing.T) {
@@ -48,7 +48,7 @@ func TestFromEnviron(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := client.FromEnviron(lookupIn(test.environ))
+			got, err := client.FromEnviron(getenvIn(test.environ))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestFromEnviron(t *testing.T) {
 
 func TestFromEnvironRefusesTwoKeys(t *testing.T) {
 	t.Parallel()
-	_, err := client.FromEnviron(lookupIn(map[string]string{"SPECTRON_API_KEY": "hunter2", "SPECTRON_API_KEY_FILE": "/x"}))
+	_, err := client.FromEnviron(getenvIn(map[string]string{"SPECTRON_API_KEY": "hunter2", "SPECTRON_API_KEY_FILE": "/x"}))
 	if !errors.Is(err, fault.Invalid) || strings.Contains(err.Error(), "hunter2") {
 		t.Error("want fault.Invalid without the key")
 	}
@@ -69,7 +69,7 @@ func TestFromEnvironRefusesTwoKeys(t *testing.T) {
 
 func TestFromEnvironNamesTheVariableOfAMissingFile(t *testing.T) {
 	t.Parallel()
-	_, err := client.FromEnviron(lookupIn(map[string]string{"SPECTRON_API_KEY_FILE": filepath.Join(t.TempDir(), "none")}))
+	_, err := client.FromEnviron(getenvIn(map[string]string{"SPECTRON_API_KEY_FILE": filepath.Join(t.TempDir(), "none")}))
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "SPECTRON_API_KEY_FILE") {
 		t.Errorf("got %v", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"time"
 
@@ -15,21 +14,21 @@ import (
 // Remember a sentence and find it again, as whoever the environment says: SPECTRON_URL, SPECTRON_API_KEY and
 // SPECTRON_CONTEXT_ID.
 func Example() {
-	cfg, err := client.FromEnviron(os.LookupEnv)
+	cfg, err := client.FromEnviron(os.Getenv)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	c, err := client.New(cfg)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	ctx := context.Background()
 	if _, err := c.Remember(ctx, "Ada prefers tea.", client.RememberOptions{Scopes: client.AnyOf("user/ada")}); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	found, err := c.Recall(ctx, "What does Ada drink?", client.RecallOptions{K: 3})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, hit := range found.Hits {
 		fmt.Println(hit.Text)
@@ -40,13 +39,13 @@ func Example() {
 func ExampleClient_Me() {
 	c, err := client.New(client.Config{APIKey: "sp-…", ContextID: "acme"})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	switch me, err := c.Me(context.Background()); {
 	case errors.Is(err, fault.Unauthenticated):
 		fmt.Println("this key opens nothing here")
 	case err != nil:
-		log.Fatal(err)
+		panic(err)
 	default:
 		fmt.Println("I am", me.DisplayName)
 	}
@@ -56,7 +55,7 @@ func ExampleClient_Me() {
 func ExampleManagement() {
 	m, err := client.NewManagement(client.Config{URL: "http://127.0.0.1:9091", APIKey: "sp-…"})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	ctx := context.Background()
 	minted, err := m.MintKey(ctx, "acme", "planner", client.MintOptions{
@@ -64,12 +63,12 @@ func ExampleManagement() {
 		TTL:        24 * time.Hour,
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(minted.Key)          // REDACTED
 	fmt.Println(minted.Key.Reveal()) // the secret, this once
 
 	if _, err := m.RotateKey(ctx, "acme", "planner", client.RotateOptions{}); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 }

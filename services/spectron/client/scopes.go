@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/spectron/client/internal/dataapi"
@@ -41,10 +42,11 @@ type ScopeNode struct {
 	TombstonedAt *time.Time `json:"tombstonedAt,omitempty"`
 }
 
-// ListScopes returns the nodes over which the key holds any verb, ordered by path, tombstoned ones included.
+// ListScopes returns all the nodes over which the key holds any verb, ordered by path, tombstoned ones included.
 func (c *Client) ListScopes(ctx context.Context) ([]ScopeNode, error) {
-	req, err := dataapi.NewListScopesRequest(c.server, c.contextID)
-	return call[[]ScopeNode](ctx, c.transport, req, err)
+	return allPages[ScopeNode](ctx, c.transport, func(cursor *string) (*http.Request, error) {
+		return dataapi.NewListScopesRequest(c.server, c.contextID, &dataapi.ListScopesParams{Cursor: cursor})
+	})
 }
 
 // RegisterScopeOptions describes a node to people.

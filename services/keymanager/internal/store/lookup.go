@@ -8,6 +8,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
@@ -32,28 +33,37 @@ func (s *Store) FindKeys(ctx context.Context, seals []secret.Seal) (snapshot key
 		return key.Snapshot{}, public(database.Translate(err))
 	}
 	defer func() { err = public(database.Translate(errors.Join(err, rows.Close()))) }()
-	snapshot.Found = make(map[secret.Seal]*key.Found, len(seals))
+	found := foundRows{known: map[string]grant.Map{}}
+	found.snapshot.Found = make(map[secret.Seal]*key.Found, len(seals))
 	for rows.Next() {
-		if err := scanFound(rows, &snapshot); err != nil {
+		if err := found.scan(rows); err != nil {
 			return key.Snapshot{}, err
 		}
 	}
-	return snapshot, rows.Err()
+	return found.snapshot, rows.Err()
 }
 
-// scanFound adds one row to snapshot. Where no key was found there is a single row, which holds nothing but the revision
+// foundRows turns the rows of a look-up into a snapshot.
+type foundRows struct {
+	snapshot key.Snapshot
+	// known are the grants decoded so far: most keys have the grants of another one. They are shared, so nobody may change
+	// them.
+	known map[string]grant.Map
+}
+
+// scan adds one row to the snapshot. Where no key was found there is a single row, which holds nothing but the revision
 // and the time.
-func scanFound(rows *sql.Rows, snapshot *key.Snapshot) error {
+func (f *foundRows) scan(rows *sql.Rows) error {
 	var (
-		micros                                                         int64
-		seal                                                           sql.RawBytes
-		id, name, kind, contextID, incarnation                         sql.NullString
-		principalID, displayName, principalKind, keyGrants, principals sql.NullString
-		expires                                                        sql.NullTime
+		micros                                                              int64
+		seal                                                                sql.RawBytes
+		id, name, kind, contextID, incarnation                              sql.NullString
+		principalID, displayName, principalKind, keyGrants, principalGrants sql.NullString
+		expires                                                             sql.NullTime
 	)
-	err := rows.Scan(&snapshot.AsOf, &micros, &seal, &id, &name, &kind, &expires, &contextID, &incarnation, &keyGrants,
-		&principalID, &displayName, &principalKind, &principals)
-	snapshot.At = time.UnixMicro(micros)
+	err := rows.Scan(&f.snapshot.AsOf, &micros, &seal, &id, &name, &kind, &expires, &contextID, &incarnation, &keyGrants,
+		&principalID, &displayName, &principalKind, &principalGrants)
+	f.snapshot.At = time.UnixMicro(micros)
 	if err != nil || !id.Valid {
 		return err
 	}
@@ -62,12 +72,23 @@ func scanFound(rows *sql.Rows, snapshot *key.Snapshot) error {
 		ContextID: contextID.String, Incarnation: incarnation.String,
 		Principal: caller.Principal{ID: principalID.String, DisplayName: displayName.String, Kind: caller.Kind(principalKind.String)},
 	}
-	if found.Grants, err = parseGrants(keyGrants); err != nil {
+	if found.Grants, err = f.grants(keyGrants); err != nil {
 		return err
 	}
-	if found.Principal.Grants, err = parseGrants(principals); err != nil {
+	if found.Principal.Grants, err = f.grants(principalGrants); err != nil {
 		return err
 	}
-	snapshot.Found[secret.Seal(seal)] = found
+	f.snapshot.Found[secret.Seal(seal)] = found
 	return nil
+}
+
+func (f *foundRows) grants(text sql.NullString) (grant.Map, error) {
+	if m, ok := f.known[text.String]; ok && text.Valid {
+		return m, nil
+	}
+	m, err := parseGrants(text)
+	if text.Valid {
+		f.known[text.String] = m
+	}
+	return m, err
 }

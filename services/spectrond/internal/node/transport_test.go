@@ -11,7 +11,7 @@ import (
 	"github.com/spectron-hq/spectron/services/spectrond/internal/node"
 )
 
-func request(t *testing.T, ctx context.Context, method, url string, body io.Reader) *http.Request {
+func request(ctx context.Context, t *testing.T, method, url string, body io.Reader) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
@@ -34,7 +34,7 @@ func TestHandlerSeesWhatAServerWouldShowIt(t *testing.T) {
 		w.Header().Set("X-Late", "dropped")
 		_, _ = io.WriteString(w, "short and stout")
 	}))
-	r := request(t, context.WithValue(t.Context(), key{}, "secret"), http.MethodPost, "http://authority/a%2Fb?q=1", strings.NewReader("ask"))
+	r := request(context.WithValue(t.Context(), key{}, "secret"), t, http.MethodPost, "http://authority/a%2Fb?q=1", strings.NewReader("ask"))
 	resp, err := transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestAnswersStream(t *testing.T) {
 		<-more
 		_, _ = io.WriteString(w, " second")
 	}))
-	resp, err := transport.RoundTrip(request(t, t.Context(), http.MethodGet, "http://authority/", http.NoBody))
+	resp, err := transport.RoundTrip(request(t.Context(), t, http.MethodGet, "http://authority/", http.NoBody))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,11 +120,11 @@ func TestAnswersWithoutABody(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.path, func(t *testing.T) {
 			t.Parallel()
-			resp, err := transport.RoundTrip(request(t, t.Context(), tt.method, "http://authority"+tt.path, http.NoBody))
+			resp, err := transport.RoundTrip(request(t.Context(), t, tt.method, "http://authority"+tt.path, http.NoBody))
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer resp.Body.Close()
+			t.Cleanup(func() { _ = resp.Body.Close() })
 			text, err := io.ReadAll(resp.Body)
 			if err != nil || len(text) != 0 || resp.StatusCode != tt.status || resp.ContentLength != tt.length {
 				t.Errorf("got %d, length %d, body %q, %v", resp.StatusCode, resp.ContentLength, text, err)
@@ -149,7 +149,7 @@ func TestEndingTheCallersContextEndsTheHandler(t *testing.T) {
 		if !begun {
 			go func() { <-waiting; cancel() }()
 		}
-		resp, err := transport.RoundTrip(request(t, ctx, http.MethodGet, "http://authority/", http.NoBody))
+		resp, err := transport.RoundTrip(request(ctx, t, http.MethodGet, "http://authority/", http.NoBody))
 		if begun {
 			if err != nil {
 				t.Fatal(err)
@@ -175,7 +175,7 @@ func TestClosingTheBodyEndsTheHandler(t *testing.T) {
 		_, err := io.WriteString(w, "too late")
 		failed <- err
 	}))
-	resp, err := transport.RoundTrip(request(t, t.Context(), http.MethodGet, "http://authority/", http.NoBody))
+	resp, err := transport.RoundTrip(request(t.Context(), t, http.MethodGet, "http://authority/", http.NoBody))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestAPanicLooksLikeADroppedConnection(t *testing.T) {
 			}
 			panic(http.ErrAbortHandler)
 		}))
-		resp, err := transport.RoundTrip(request(t, t.Context(), http.MethodGet, "http://authority/", http.NoBody))
+		resp, err := transport.RoundTrip(request(t.Context(), t, http.MethodGet, "http://authority/", http.NoBody))
 		if begun {
 			if err != nil {
 				t.Fatal(err)
@@ -217,7 +217,7 @@ func TestACanceledRequestIsNotStarted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	transport := node.NewTransport(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("called") }))
-	resp, err := transport.RoundTrip(request(t, ctx, http.MethodGet, "http://authority/", http.NoBody))
+	resp, err := transport.RoundTrip(request(ctx, t, http.MethodGet, "http://authority/", http.NoBody))
 	if !errors.Is(err, context.Canceled) {
 		_ = resp.Body.Close()
 		t.Errorf("got %v", err)

@@ -480,6 +480,15 @@ type AddFactsParams struct {
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
+// ListScopesParams defines parameters for ListScopes.
+type ListScopesParams struct {
+	// Limit The most nodes to answer.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // AddFactsJSONRequestBody defines body for AddFacts for application/json ContentType.
 type AddFactsJSONRequestBody = FactsRequest
 
@@ -608,7 +617,7 @@ type ClientInterface interface {
 	// ListScopes Lists the nodes over which the caller holds any verb; grant:manage over / sees all.
 	//
 	// Corresponds with GET /api/v1/{context_id}/scopes (the `ListScopes` operationId).
-	ListScopes(ctx context.Context, contextID ContextID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListScopes(ctx context.Context, contextID ContextID, params *ListScopesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RegisterScopeWithBody Registers a node and the ancestors it lacks. Needs scope:create over the path.
 	//
@@ -628,10 +637,10 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/{context_id}/scopes (the `RegisterScope` operationId).
 	RegisterScope(ctx context.Context, contextID ContextID, body RegisterScopeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetRootHealth The same as /api/v1/health, for probes that know only this path.
+	// GetLiveness The same as /api/v1/health, for probes that know only this path.
 	//
-	// Corresponds with GET /health (the `GetRootHealth` operationId).
-	GetRootHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /health (the `GetLiveness` operationId).
+	GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetHealth Says that the process serves. Never looks at credentials.
@@ -739,8 +748,8 @@ func (c *Client) QueryMemory(ctx context.Context, contextID ContextID, body Quer
 // ListScopes Lists the nodes over which the caller holds any verb; grant:manage over / sees all.
 //
 // Corresponds with GET /api/v1/{context_id}/scopes (the `ListScopes` operationId).
-func (c *Client) ListScopes(ctx context.Context, contextID ContextID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListScopesRequest(c.Server, contextID)
+func (c *Client) ListScopes(ctx context.Context, contextID ContextID, params *ListScopesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListScopesRequest(c.Server, contextID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -789,11 +798,11 @@ func (c *Client) RegisterScope(ctx context.Context, contextID ContextID, body Re
 	return c.Client.Do(req)
 }
 
-// GetRootHealth The same as /api/v1/health, for probes that know only this path.
+// GetLiveness The same as /api/v1/health, for probes that know only this path.
 //
-// Corresponds with GET /health (the `GetRootHealth` operationId).
-func (c *Client) GetRootHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetRootHealthRequest(c.Server)
+// Corresponds with GET /health (the `GetLiveness` operationId).
+func (c *Client) GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLivenessRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -975,7 +984,7 @@ func NewQueryMemoryRequestWithBody(server string, contextID ContextID, contentTy
 }
 
 // NewListScopesRequest constructs an http.Request for the ListScopes method
-func NewListScopesRequest(server string, contextID ContextID) (*http.Request, error) {
+func NewListScopesRequest(server string, contextID ContextID, params *ListScopesParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -998,6 +1007,45 @@ func NewListScopesRequest(server string, contextID ContextID) (*http.Request, er
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1055,8 +1103,8 @@ func NewRegisterScopeRequestWithBody(server string, contextID ContextID, content
 	return req, nil
 }
 
-// NewGetRootHealthRequest constructs an http.Request for the GetRootHealth method
-func NewGetRootHealthRequest(server string) (*http.Request, error) {
+// NewGetLivenessRequest constructs an http.Request for the GetLiveness method
+func NewGetLivenessRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)

@@ -1,0 +1,91 @@
+package httpapi_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
+)
+
+// TestNothingIsKept looks for secrets, and for the digests by which the authority would answer for them, in the log and in
+// every row of every table.
+func TestNothingIsKept(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := founded(t, url)
+		secrets := []string{s.management, s.first}
+		minted := into[httpapi.MintedKey](t, s.operate("POST", keys+"/k", nil), http.StatusCreated)
+		rotated := into[httpapi.MintedKey](t, s.operate("POST", keys+"/k/rotate", nil), http.StatusOK)
+		secrets = append(secrets, minted.Key, rotated.Key)
+		// Keys where they do not belong.
+		stray := newKey(t).Reveal()
+		secrets = append(secrets, stray)
+		s.operate("POST", keys+"/"+stray, nil)
+		s.operate("GET", "/api/v1/contexts/"+stray, nil)
+		s.operate("GET", "/nowhere/"+stray+"?key="+stray, nil)
+		s.operate("POST", keys+"/x?ttl_seconds="+stray, nil)
+		s.operate("POST", keys+"/x", `{"`+stray+`":1}`)
+		s.operate("POST", keys+"/x", `{"principal":"`+stray+`"}`)
+		s.operate("GET", keys+"?cursor="+stray, nil)
+		s.send("GET", keys, stray, nil)
+		s.introspect(t, secrets...)
+		places := map[string]string{"log": s.log.String(), "database": s.dump(t)}
+		if !strings.Contains(places["database"], minted.Id) || !strings.Contains(places["log"], "trace_id") {
+			t.Fatal("the places to look at are empty")
+		}
+		for i, text := range secrets {
+			parsed, err := apikey.Parse(text)
+			must(t, err)
+			digest := parsed.Digest()
+			for form, needle := range map[string]string{
+				"text":              text,
+				"secret part":       text[len(text)-35:],
+				"digest, hex":       hex.EncodeToString(digest[:]),
+				"digest, base64":    base64.RawStdEncoding.EncodeToString(digest[:]),
+				"digest, base64url": base64.RawURLEncoding.EncodeToString(digest[:]),
+				"digest, raw":       string(digest[:]),
+			} {
+				for place, text := range places {
+					if strings.Contains(text, needle) {
+						t.Errorf("the %s holds secret %d (%s)", place, i, form)
+					}
+				}
+			}
+		}
+	})
+}
+
+// dump returns every value of every table, as text and, where it is bytes, as hexadecimal, too.
+func (s *server) dump(t *testing.T) string {
+	t.Helper()
+	query := "SELECT name FROM sqlite_master WHERE type = 'table'"
+	if s.db.Engine == database.Postgres {
+		query = "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema = 'control'"
+	}
+	var tables []string
+	must(t, s.db.Raw(query).Scan(&tables).Error)
+	if len(tables) < 7 {
+		t.Fatalf("only %d tables to look at", len(tables))
+	}
+	var out strings.Builder
+	for _, table := range tables {
+		var rows []map[string]any
+		must(t, s.db.Table(table).Find(&rows).Error)
+		for _, row := range rows {
+			for _, value := range row {
+				fmt.Fprintln(&out, value)
+				if raw, ok := value.([]byte); ok {
+					fmt.Fprintln(&out, string(raw), hex.EncodeToString(raw))
+				}
+			}
+		}
+	}
+	return out.String()
+}

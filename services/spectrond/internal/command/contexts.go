@@ -1,0 +1,201 @@
+package command
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/spectron/client"
+)
+
+func newContexts(environ settings.Environ) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "contexts",
+		Short: "Create, show, change and delete contexts",
+		Long: `Work on the contexts of a running deployment. A context is an isolated tenant: it holds memory, and the keys that
+open it and nothing else. These commands speak to the management API and need a management key.`,
+		Example: `  spectrond contexts create acme
+  spectrond contexts list -o json`,
+	}
+	out := addFormat(cmd)
+	settings.Flags(cmd.PersistentFlags(), &operatorSettings{})
+	return group(cmd,
+		newContextsCreate(environ, out),
+		newContextsList(environ, out),
+		newContextsGet(environ, out),
+		newContextsPatch(environ, out),
+		newContextsDelete(environ),
+	)
+}
+
+func newContextsCreate(environ settings.Environ, out *format) *cobra.Command {
+	var opts client.CreateContextOptions
+	var config string
+	cmd := &cobra.Command{
+		Use:   "create <id>",
+		Short: "Create a context",
+		Long: `Create a context, with its principals system and admin. The id is lower-case letters, digits, hyphens and
+underscores. The file given with --config is a JSON object of the settings that differ from the defaults.`,
+		Example: `  spectrond contexts create acme
+  echo '{"max_token_ttl_seconds": 86400}' > capped.json
+  spectrond contexts create acme-short-lived --config capped.json`,
+		Args: arguments("id"),
+		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
+			var err error
+			if opts.Config, err = readConfig(cmd, config); err != nil {
+				return err
+			}
+			created, err := m.CreateContext(cmd.Context(), args[0], opts)
+			if err != nil {
+				return err
+			}
+			return out.writeContext(cmd, created)
+		}),
+	}
+	cmd.Flags().StringVar(&opts.Namespace, "namespace", "", "namespace (default the id)")
+	cmd.Flags().StringVar(&opts.Database, "database", "", "database (default the id)")
+	cmd.Flags().StringVar(&opts.DisplayName, "display-name", "", "name for people")
+	cmd.Flags().StringVar(&opts.Description, "description", "", "what the context is for")
+	cmd.Flags().StringVar(&config, "config", "", "file with a JSON object of settings")
+	return cmd
+}
+
+func newContextsList(environ settings.Environ, out *format) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the contexts",
+		Long:    "List every context of the deployment, ordered by id.",
+		Example: "  spectrond contexts list",
+		Args:    arguments(),
+		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, _ []string) error {
+			list, err := m.ListContexts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			rows := [][]string{{"ID", "NAMESPACE", "DATABASE", "CREATED"}}
+			for _, c := range list {
+				rows = append(rows, []string{c.ID, c.Namespace, c.Database, moment(&c.CreatedAt)})
+			}
+			return out.write(cmd.OutOrStdout(), list, rows...)
+		}),
+	}
+}
+
+func newContextsGet(environ settings.Environ, out *format) *cobra.Command {
+	return &cobra.Command{
+		Use:     "get <id>",
+		Short:   "Show a context with its settings",
+		Long:    "Show one context with its effective settings, the defaults filled in.",
+		Example: "  spectrond contexts get acme",
+		Args:    arguments("id"),
+		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
+			got, err := m.GetContext(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return out.writeContext(cmd, got)
+		}),
+	}
+}
+
+func newContextsPatch(environ settings.Environ, out *format) *cobra.Command {
+	var config string
+	var blocked bool
+	cmd := &cobra.Command{
+		Use:   "patch <id>",
+		Short: "Change the settings of a context",
+		Long: `Change a context. The JSON object in the file given with --config is merged, deeply, into the settings that are
+stored; null takes a setting back to its default. A change counts for the next request.`,
+		Example: `  echo '{"max_token_ttl_seconds": 3600}' > patch.json
+  spectrond contexts patch acme --config patch.json
+  spectrond contexts patch acme --enforcement-blocked=false`,
+		Args: arguments("id"),
+		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
+			var patch client.ContextPatch
+			var err error
+			if patch.Config, err = readConfig(cmd, config); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("enforcement-blocked") {
+				patch.EnforcementBlocked = &blocked
+			}
+			if patch.Config == nil && patch.EnforcementBlocked == nil {
+				return usage(cmd, errors.New("nothing to change: give --config or --enforcement-blocked"))
+			}
+			patched, err := m.PatchContext(cmd.Context(), args[0], patch)
+			if err != nil {
+				return err
+			}
+			return out.writeContext(cmd, patched)
+		}),
+	}
+	cmd.Flags().StringVar(&config, "config", "", "file with a JSON object of settings")
+	cmd.Flags().BoolVar(&blocked, "enforcement-blocked", false, "refuse calls that need a language model")
+	return cmd
+}
+
+func newContextsDelete(environ settings.Environ) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "delete <id>",
+		Short: "Delete a context and everything in it",
+		Long: `Delete a context with its keys, principals and memory. Its keys are refused from the next request on. This cannot be
+undone, so it asks for the id once more; --yes answers for you.`,
+		Example: "  spectrond contexts delete acme --yes",
+		Args:    arguments("id"),
+		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
+			if !yes && !confirmed(cmd, args[0]) {
+				return errors.New("not confirmed, so nothing was deleted (use --yes to delete without being asked)")
+			}
+			return m.DeleteContext(cmd.Context(), args[0])
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "delete without being asked")
+	return cmd
+}
+
+// confirmed asks for the id of the context. No answer is none.
+func confirmed(cmd *cobra.Command, id string) bool {
+	cmd.PrintErrf("Delete context %q and everything in it? This cannot be undone. Type its id: ", id)
+	line, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // what was read before an error is the answer
+	return strings.TrimSpace(line) == id
+}
+
+// readConfig returns the JSON object in the file path, or nil when path is empty.
+func readConfig(cmd *cobra.Command, path string) (json.RawMessage, error) {
+	if path == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("reading --config: %w", err)
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(content, &object); err != nil || object == nil {
+		return nil, usage(cmd, fmt.Errorf("--config: %s does not hold one JSON object", path))
+	}
+	return content, nil
+}
+
+func (f *format) writeContext(cmd *cobra.Command, c client.Context) error {
+	rows := [][]string{
+		{"ID", c.ID},
+		{"NAMESPACE", c.Namespace},
+		{"DATABASE", c.Database},
+		{"CREATED", moment(&c.CreatedAt)},
+		{"ENFORCEMENT BLOCKED", strconv.FormatBool(c.EnforcementBlocked)},
+	}
+	config, err := json.Marshal(c.Config)
+	if err != nil {
+		return fmt.Errorf("encoding the context's settings: %w", err)
+	}
+	rows = append(rows, []string{"CONFIG", string(config)})
+	return f.write(cmd.OutOrStdout(), c, rows...)
+}

@@ -1,0 +1,110 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/secret"
+)
+
+const (
+	lockName   = "lock"
+	pepperName = "pepper"
+	storeName  = "spectron.db"
+)
+
+// dataDir is the folder of a node. Nothing in it is for anybody but its owner.
+type dataDir struct {
+	path string
+	lock *flock.Flock
+}
+
+// openDataDir creates the folder, if need be, and claims it for this process. The operating system ends the claim with
+// the process, however that ends.
+func openDataDir(path string) (*dataDir, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("finding the data directory: %w", err)
+	}
+	if err := os.MkdirAll(absolute, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the data directory: %w", err)
+	}
+	lock := flock.New(filepath.Join(absolute, lockName), flock.SetPermissions(0o600))
+	claimed, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("claiming the data directory: %w", err)
+	}
+	if !claimed {
+		return nil, fmt.Errorf("another node serves the data directory %s: stop it, or give this one its own with --data-dir", absolute)
+	}
+	return &dataDir{path: absolute, lock: lock}, nil
+}
+
+// Close ends the claim. The lock file stays: removing it would let a third process claim a new file of that name while a
+// second one holds the old.
+func (d *dataDir) Close() error { return d.lock.Close() }
+
+// storeURL returns the connection string of the SQLite store in the folder.
+func (d *dataDir) storeURL() settings.Secret {
+	store := url.URL{Scheme: "sqlite", Path: filepath.ToSlash(filepath.Join(d.path, storeName))}
+	return settings.Secret(store.String())
+}
+
+// pepper returns the pepper kept in the folder. When there is none it makes one, and says so.
+func (d *dataDir) pepper() (pepper settings.Secret, made bool, err error) {
+	name := filepath.Join(d.path, pepperName)
+	content, err := os.ReadFile(name) //nolint:gosec // the operator names the folder
+	if errors.Is(err, fs.ErrNotExist) {
+		pepper, err = d.makePepper(name)
+		return pepper, true, err
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("reading the pepper: %w", err)
+	}
+	text := strings.TrimSpace(string(content))
+	if text == "" {
+		return "", false, fmt.Errorf("the pepper in %s is empty: put back the one that the keys were stored with", name)
+	}
+	return settings.Secret(text), false, nil
+}
+
+// makePepper makes a pepper unless there are keys stored with another one already.
+func (d *dataDir) makePepper(name string) (settings.Secret, error) {
+	if info, err := os.Stat(filepath.Join(d.path, storeName)); err == nil && info.Size() > 0 {
+		return "", fmt.Errorf("the pepper %s is missing beside a store whose keys need it: put it back, or set SPECTRON_PEPPER as before", name)
+	}
+	text := secret.New()
+	if err := writeDurably(name, text+"\n"); err != nil {
+		return "", fmt.Errorf("keeping the pepper: %w", err)
+	}
+	return settings.Secret(text), nil
+}
+
+// writeDurably writes a file for its owner's eyes that is there as a whole or not at all, even after a power cut.
+func writeDurably(name, content string) (err error) {
+	next := name + ".new"
+	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the operator names the folder
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(content)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(next, name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,140 @@
+// Package node runs both planes in one process, on one address and one store, wired as they are when deployed: the data
+// plane asks the key manager over HTTP, only that no network carries it. It promises that what it keeps on disk is readable
+// by its owner alone, and that no other node serves the same data directory.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/spectron-hq/spectron/services/chassis/process"
+	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/telemetry"
+	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/bootstrap"
+)
+
+// adminOff is the admin address that means none.
+const adminOff = "off"
+
+// Config says what a node serves, and where.
+type Config struct {
+	BindAddress      string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"127.0.0.1:9090" flag:"bind-address" usage:"address for both planes; this machine only by default, because a node is made for trying and for one user"`
+	DataDir          string          `env:"SPECTRON_DATA_DIR" envDefault:".spectron" flag:"data-dir" usage:"folder for the store, the pepper and the lock; made if it is missing"`
+	ConnectionString settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"store to use, postgres://… or sqlite:///path, instead of the SQLite store in the data directory"`
+	Pepper           settings.Secret `env:"SPECTRON_PEPPER" usage:"pepper of the stored keys, instead of the one kept in the data directory"`
+	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"off" flag:"admin-address" usage:"address for metrics, readiness and profiles; off by default"`
+
+	// Bootstrap, when it is not nil, is enrolled in a store that has not been bootstrapped.
+	Bootstrap *bootstrap.Credentials
+	// Credentials is where they are printed then.
+	Credentials io.Writer
+	Log         *slog.Logger
+}
+
+// Verify refuses addresses that cannot be listened on.
+func (c *Config) Verify() error {
+	if _, _, err := net.SplitHostPort(c.BindAddress); err != nil {
+		return fmt.Errorf("SPECTRON_BIND_ADDRESS (--bind-address): want host:port: %w", err)
+	}
+	if _, _, err := net.SplitHostPort(c.AdminAddress); c.AdminAddress != adminOff && c.AdminAddress != "" && err != nil {
+		return fmt.Errorf("SPECTRON_ADMIN_ADDRESS (--admin-address): want host:port or %s: %w", adminOff, err)
+	}
+	return nil
+}
+
+// Run serves until ctx ends. It migrates the store first.
+func Run(ctx context.Context, cfg Config) (err error) {
+	dir, err := openDataDir(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	metrics := telemetry.NewRegistry()
+	planes, err := openPlanes(ctx, cfg, dir, metrics)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, planes.Close()) }()
+	// Before bootstrap: when the address is taken no keys must have been made.
+	listener, err := listen(ctx, cfg.BindAddress)
+	if err != nil {
+		return err
+	}
+	tasks := []func(context.Context) error{
+		func(ctx context.Context) error { return web.Serve(ctx, listener, planes.data.Handler(), cfg.Log) },
+		func(ctx context.Context) error {
+			url := "http://" + reachable(listener.Addr())
+			cfg.Log.InfoContext(ctx, "serving both planes", slog.String("url", url), slog.String("data_dir", dir.path))
+			if err := seed(ctx, cfg, planes, url); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			return nil
+		},
+	}
+	if cfg.AdminAddress != "" && cfg.AdminAddress != adminOff {
+		serveAdmin, err := admin(ctx, cfg, planes, metrics)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		tasks = append(tasks, serveAdmin)
+	}
+	return process.Group(ctx, tasks...)
+}
+
+// seed bootstraps an empty store, if that was asked for, and prints the credentials.
+func seed(ctx context.Context, cfg Config, planes *planes, url string) error {
+	if cfg.Bootstrap == nil {
+		return nil
+	}
+	err := cfg.Bootstrap.Enrol(ctx, planes.control.Bootstrap)
+	if errors.Is(err, fault.AlreadyDone) {
+		cfg.Log.InfoContext(ctx, "bootstrapped before, so nothing is done and no key is shown")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("bootstrapping: %w", err)
+	}
+	// The address accepts connections already, so whoever reads these lines may use them.
+	return cfg.Bootstrap.Print(cfg.Credentials, url, url)
+}
+
+func admin(ctx context.Context, cfg Config, planes *planes, metrics *prometheus.Registry) (func(context.Context) error, error) {
+	listener, err := listen(ctx, cfg.AdminAddress)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Log.InfoContext(ctx, "serving metrics, readiness and profiles", slog.String("url", "http://"+reachable(listener.Addr())))
+	return func(ctx context.Context) error {
+		return web.Serve(ctx, listener, telemetry.Admin(metrics, planes.Ready), cfg.Log)
+	}, nil
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	return listener, nil
+}
+
+// reachable returns the address by which this machine reaches a listener: one on every interface has the loopback's.
+func reachable(bound net.Addr) string {
+	host, port, err := net.SplitHostPort(bound.String())
+	if err != nil {
+		return bound.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,88 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/dataplane"
+	"github.com/spectron-hq/spectron/services/keymanager"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/migration"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/secret"
+)
+
+// authorityURL is where the data plane believes the key manager to be. No network ever sees it.
+const authorityURL = "http://keymanager"
+
+// planes are both services, open on one store.
+type planes struct {
+	control   *keymanager.Service
+	data      *dataplane.Service
+	transport *Transport // from data to control
+}
+
+// openPlanes migrates the store and opens both services on it.
+func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *prometheus.Registry) (*planes, error) {
+	pepper, made, store := cfg.Pepper, false, cfg.ConnectionString
+	var err error
+	if pepper == "" {
+		if pepper, made, err = dir.pepper(); err != nil {
+			return nil, err
+		}
+	}
+	if store == "" {
+		store = dir.storeURL()
+	}
+	target := migration.Target{ConnectionString: store.Reveal(), Planes: migration.Planes(), Log: cfg.Log}
+	err = target.Up(ctx, func(p migration.Plane, applied int) error {
+		if p == migration.Control && applied == 0 && made {
+			cfg.Log.WarnContext(ctx, "the store is older than the pepper just made: keys stored with another pepper are refused",
+				slog.String("data_dir", dir.path))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Only the two halves of this process need it, and only while it runs.
+	serviceSecret := settings.Secret(secret.New())
+	p := &planes{}
+	p.control, err = keymanager.Open(ctx, keymanager.Config{
+		ConnectionString: store,
+		Pepper:           pepper,
+		ServiceSecret:    serviceSecret,
+		Log:              cfg.Log,
+		Metrics:          metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.transport = NewTransport(p.control.Handler())
+	p.data, err = dataplane.Open(ctx, dataplane.Config{
+		ConnectionString: store,
+		ManagementURL:    authorityURL,
+		ServiceSecret:    serviceSecret,
+		Log:              cfg.Log,
+		Metrics:          metrics,
+		Authority:        p.transport,
+	})
+	if err != nil {
+		return nil, errors.Join(err, p.control.Close())
+	}
+	return p, nil
+}
+
+// Ready reports whether both planes can do their work.
+func (p *planes) Ready(ctx context.Context) error {
+	return errors.Join(p.control.Ready(ctx), p.data.Ready(ctx))
+}
+
+// Close closes both planes, the one that asks first.
+func (p *planes) Close() error {
+	err := p.data.Close()
+	p.transport.Wait()
+	return errors.Join(err, p.control.Close())
+}
