@@ -70,6 +70,9 @@ func assemble(
 		return nil, err
 	}
 	records := store.New(db, cfg.clock())
+	if err := records.RetirePeppers(ctx, ring.Versions()); err != nil {
+		return nil, err
+	}
 	feed := revision.NewFeed(records)
 	barrier := revision.NewBarrier(records, cfg.leaseTTL(), cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)

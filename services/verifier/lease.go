@@ -61,6 +61,7 @@ func (v *Verifier) renew(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			v.release(context.WithoutCancel(ctx))
 			return
 		case <-v.lease.acknowledge:
 		case <-wait.C:
@@ -73,13 +74,12 @@ func (v *Verifier) renew(ctx context.Context) {
 			continue
 		}
 		sent := v.now()
-		if o := sent.Round(0).Sub(v.epoch.Round(0)) - sent.Sub(v.epoch); o-offset > time.Second {
-			// The machine slept: remaining lifetimes were counted on a clock that stood still.
+		before := offset
+		offset = sent.Round(0).Sub(v.epoch.Round(0)) - sent.Sub(v.epoch)
+		if offset-before > time.Second {
+			// The machine slept: what keys had left was counted on a clock that stood still.
 			v.lease.current.Store(nil)
 			v.cache.reset(v.lease.applied.Load())
-			offset = o
-		} else {
-			offset = o
 		}
 		granted, err := v.renewOnce(ctx, identity)
 		if err != nil {
@@ -107,6 +107,17 @@ const (
 	// renewTimeout bounds one renewal: a lease that comes later than this is of little use.
 	renewTimeout = time.Second
 )
+
+// release gives the lease back. Nobody answers from the cache any more when it is called.
+func (v *Verifier) release(ctx context.Context) {
+	if v.lease.current.Load() == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	// When it fails, the lease ends by itself.
+	_, _ = v.cfg.Authority.Renew(ctx, introspection.Renewal{Verifier: v.lease.name, Release: true})
+}
 
 func (v *Verifier) renewOnce(ctx context.Context, identity string) (introspection.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)

@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
@@ -96,6 +97,7 @@ type Verifier struct {
 	stats   counters
 	now     func() time.Time
 	epoch   time.Time
+	closed  atomic.Bool
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 }
@@ -141,9 +143,10 @@ func setDefaults(cfg *Config) {
 	}
 }
 
-// Close refuses further calls, ends those under way and waits for its goroutines. What was used since the last report is
-// reported first, as far as the authority can be reached at once.
+// Close refuses further calls, ends those under way and waits for its goroutines. It reports what was used and gives the lease
+// back, so that no change waits for it, as far as the authority can be reached at once.
 func (v *Verifier) Close() {
+	v.closed.Store(true)
 	v.asker.close()
 	v.stop()
 	v.asker.wait()
@@ -168,7 +171,7 @@ func (v *Verifier) Check(ctx context.Context, key string) (Verdict, error) {
 	// The clock is read before the cache: what is found there was trustworthy at that moment, so a process that sleeps
 	// between the two answers a request that arrived in time.
 	now := v.now()
-	if v.lease.trusted(now) {
+	if v.lease.trusted(now) && !v.closed.Load() {
 		if verdict, found := v.look(idOf(parsed.ID()), &digest, now); found {
 			if verdict.Caller == nil {
 				return Verdict{}, fault.BadCredential()

@@ -15,17 +15,20 @@ import (
 
 func TestVerifyTellsGoodFromBad(t *testing.T) {
 	t.Parallel()
-	r := newRegistry()
-	v := open(t, r, verifier.Config{})
-	key := r.mint(t)
-	got, err := v.Verify(t.Context(), key.Reveal())
-	if err != nil || got.Context != "acme" || got.KeyID != key.ID() || got.Effective == nil {
-		t.Fatalf("a good key: %+v, %v", got, err)
-	}
-	r.revoke(key)
-	if _, err := v.Verify(t.Context(), key.Reveal()); !errors.Is(err, fault.Unauthenticated) {
-		t.Errorf("a revoked key: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{})
+		key := r.mint(t)
+		got, err := v.Verify(t.Context(), key.Reveal())
+		if err != nil || got.Context != "acme" || got.KeyID != key.ID() || got.Effective == nil {
+			t.Fatalf("a good key: %+v, %v", got, err)
+		}
+		r.revoke(key)
+		settle()
+		if _, err := v.Verify(t.Context(), key.Reveal()); !errors.Is(err, fault.Unauthenticated) {
+			t.Errorf("a revoked key: %v", err)
+		}
+	})
 }
 
 func TestMalformedKeysAreRefusedWithoutAsking(t *testing.T) {

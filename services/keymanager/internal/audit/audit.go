@@ -17,6 +17,7 @@ const (
 	KeyMinted              Action = "key.minted"
 	KeyRotated             Action = "key.rotated"
 	KeyDeleted             Action = "key.deleted"
+	PepperRetired          Action = "pepper.retired"
 )
 
 // ActorKind says what sort of credential an actor showed.

@@ -71,7 +71,7 @@ func (n Numbered) Event() introspection.Event {
 		e.Kind, e.ID = introspection.SubjectKey, n.Subject
 	case PolicyPatched, ContextGone:
 		e.Kind = introspection.SubjectContext
-	case Bootstrapped:
+	case Bootstrapped, PepperRetired:
 		e.Kind = introspection.SubjectDeployment
 	}
 	return e

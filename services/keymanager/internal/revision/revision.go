@@ -13,12 +13,13 @@ const (
 	KeyDeleted    Kind = "key_deleted"
 	PolicyPatched Kind = "policy_patched"
 	ContextGone   Kind = "context_gone"
+	PepperRetired Kind = "pepper_retired"
 )
 
 // Change is what a revision says was changed.
 type Change struct {
 	Kind Kind
-	// Subject is the id of a key, or of the context where all of it is meant.
+	// Subject is the id of a key, or of the context where all of it is meant; empty where everything is.
 	Subject   string
 	ContextID string
 }

@@ -97,6 +97,15 @@ func (k *Keyring) Seal(digest apikey.Digest) (Seal, uint16) {
 	return sealAll(current, []apikey.Digest{digest}, nil)[0], current.version
 }
 
+// Versions returns the versions of all peppers.
+func (k *Keyring) Versions() []uint16 {
+	out := make([]uint16, len(k.peppers))
+	for i, p := range k.peppers {
+		out[i] = p.version
+	}
+	return out
+}
+
 // Seals returns every seal that may stand for the digests: for each pepper in turn, one for each digest in order. So the
 // seals of digest i are those at i, i+len(digests), and so on.
 func (k *Keyring) Seals(digests ...apikey.Digest) []Seal {

@@ -12,6 +12,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/contract/mutant"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
@@ -169,6 +170,26 @@ func (s *Store) Prune(ctx context.Context, age time.Duration) error {
 // Listen implements revision.Store.
 func (s *Store) Listen(ctx context.Context, heard func()) error {
 	return s.db.Listen(ctx, revisionChannel, heard)
+}
+
+// RetirePeppers takes a revision that touches everything when keys are sealed under other peppers than those of the given
+// versions: these keys open nothing any more, and no verifier must remember that they did. Each replica that starts without
+// an old pepper says so again, because one that still had it may have answered for such a key since.
+func (s *Store) RetirePeppers(ctx context.Context, versions []uint16) error {
+	var orphans int64
+	query := s.db.Reader(ctx).Model(&keyRow{}).Where("pepper_version NOT IN ?", versions)
+	if err := query.Limit(1).Count(&orphans).Error; err != nil || orphans == 0 {
+		return public(database.Translate(err))
+	}
+	return s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+		revised, err := number(tx, at, revision.Change{Kind: revision.PepperRetired})
+		if err != nil {
+			return err
+		}
+		return record(tx, at, audit.Entry{
+			Action: audit.PepperRetired, Detail: map[string]any{"peppers": versions, "revision": revised},
+		})
+	})
 }
 
 type keyUseRow struct {
