@@ -26,11 +26,12 @@ const (
 	Stall Kind = "stall"
 	// Delay lets everything through after the fault's Delay.
 	Delay Kind = "delay"
-	// Cut resets connections, those that are open and those that come.
+	// Cut resets connections, those that are open and those that come. A cut in one direction does so when bytes want to go
+	// there: towards the client, the server has taken the request, and the answer is lost.
 	Cut Kind = "cut"
 )
 
-// Direction says which bytes a fault concerns. A cut concerns all.
+// Direction says which bytes a fault concerns.
 type Direction string
 
 // The directions.
@@ -99,9 +100,9 @@ func (p *Proxy) Break(f Fault) (heal func()) {
 	defer p.mu.Unlock()
 	p.faults = append(p.faults, &f)
 	p.changedLocked()
-	if f.Kind == Cut {
+	if f.Kind == Cut && f.Direction == Both {
 		for l := range p.links {
-			if f.concerns(Both, l) {
+			if f.concerns(ToServer, l) {
 				l.reset()
 			}
 		}
@@ -136,7 +137,7 @@ func (f *Fault) concerns(direction Direction, l *link) bool {
 	if f.Path != "" && !strings.HasPrefix(l.target(), f.Path) {
 		return false
 	}
-	return f.Direction == Both || direction == Both || f.Direction == direction
+	return f.Direction == Both || f.Direction == direction
 }
 
 // find returns a fault of the given kind, or nil, and a channel that is closed when the faults have changed.
@@ -195,7 +196,7 @@ func (p *Proxy) serve(ctx context.Context, client net.Conn) {
 	l := &link{client: client, broken: make(chan struct{})}
 	defer l.reset()
 	if cut, _ := p.find(Cut, Both, l); cut != nil {
-		return
+		return // a cut of one direction does not concern both
 	}
 	backend := p.backends[rand.IntN(len(p.backends))] //nolint:gosec // a choice, not a secret
 	server, err := (&net.Dialer{}).DialContext(ctx, "tcp", backend)

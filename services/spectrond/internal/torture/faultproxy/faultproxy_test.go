@@ -126,12 +126,40 @@ func TestCutResetsOldConnectionsAndNewOnes(t *testing.T) {
 	before.hear("a", time.Minute)
 	heal := proxy.Break(faultproxy.Fault{Kind: faultproxy.Cut})
 	before.hear("", time.Minute)
-	during := dial()
-	during.hear("", time.Minute)
+	if during, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", proxy.Address()); err == nil {
+		if _, err := during.Read(make([]byte, 1)); err == nil {
+			t.Error("a connection was made")
+		}
+		_ = during.Close()
+	}
 	heal()
 	after := dial()
 	after.say("b")
 	after.hear("b", time.Minute)
+}
+
+func TestCutOfAnswersLetsTheRequestThrough(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan string, 2)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { arrived <- r.URL.Path }))
+	t.Cleanup(server.Close)
+	proxy := listen(t, server.Listener.Addr().String())
+	heal := proxy.Break(faultproxy.Fault{Kind: faultproxy.Cut, Direction: faultproxy.ToClient})
+	client := &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
+	t.Cleanup(client.CloseIdleConnections)
+	for _, path := range []string{"/lost", "/found"} {
+		res, err := client.Post("http://"+proxy.Address()+path, "text/plain", nil)
+		if (err == nil) != (path == "/found") {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err == nil {
+			_ = res.Body.Close()
+		}
+		if got := <-arrived; got != path {
+			t.Errorf("%s arrived, want %s", got, path)
+		}
+		heal()
+	}
 }
 
 func TestFaultConfinedToAPath(t *testing.T) {

@@ -75,3 +75,10 @@ func (r *Recorder) Take() []Operation {
 	r.operations = nil
 	return taken
 }
+
+// Len is how many operations were collected.
+func (r *Recorder) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.operations)
+}
