@@ -47,7 +47,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("opening the data plane: %w", err)
 	}
 	keymanager, err := authority.New(authority.Config{
-		URL: management.String(), ServiceSecret: []byte(cfg.ServiceSecret.Reveal()), Subject: replica(), Transport: cfg.transport(),
+		URL: management.String(), ServiceSecret: []byte(cfg.ServiceSecret.Reveal()), Subject: replica(), Transport: cfg.Authority,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the data plane: %w", err)
@@ -81,10 +81,12 @@ func assemble(
 		Memory:       memories,
 		Scopes:       scopes,
 		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: version(), Log: cfg.log()}),
-		Management:   management,
 		ToManagement: cfg.transport(),
 		Version:      version(),
 		Log:          cfg.log(),
+	}
+	if !cfg.HideManagement {
+		parts.Management = management
 	}
 	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
 		parts.Metrics = cfg.Metrics

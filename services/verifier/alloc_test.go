@@ -21,4 +21,3 @@ func TestAHitAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
-

@@ -16,6 +16,8 @@ CREATE UNLOGGED TABLE lease_table (
     id    integer PRIMARY KEY CHECK (id = 1),
     since timestamptz NOT NULL
 );
+-- Nobody held a lease before there was this table.
+INSERT INTO lease_table (id, since) VALUES (1, '2000-01-01');
 
 -- When keys were used, to the minute.
 CREATE TABLE key_uses (

@@ -66,7 +66,8 @@ CREATE TABLE memory_chunks (
     search       tsvector NOT NULL,
     PRIMARY KEY (context_id, id)
 );
-CREATE INDEX memory_chunks_by_search ON memory_chunks USING gin (search);
+-- Without fastupdate: what was just written is looked up, not searched for in a list of pending entries.
+CREATE INDEX memory_chunks_by_search ON memory_chunks USING gin (search) WITH (fastupdate = off);
 
 CREATE TABLE memory_labels (
     context_id text COLLATE "C" NOT NULL,

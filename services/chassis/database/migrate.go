@@ -47,6 +47,7 @@ func Migrate(ctx context.Context, db *DB, m Migrations) (applied int, err error)
 			applied += len(results)
 			if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 				applied += len(partial.Applied)
+				err = fmt.Errorf("%s: %w", path.Base(partial.Failed.Source.Path), partial.Err)
 			}
 			if err == nil || db.Engine != SQLite {
 				return err

@@ -9,12 +9,19 @@ import (
 )
 
 const (
-	// maxAttempts bounds how often a write transaction is tried. On Postgres a conflict is rare and the second attempt
-	// nearly always wins; on SQLite each attempt has already waited busyTimeout for the lock.
-	maxAttempts = 5
-	// retryPause is the mean pause before the second attempt; it doubles with each further one.
+	// retryPause is the mean pause before the second attempt at a transaction; it doubles with each further one.
 	retryPause = 5 * time.Millisecond
+	// maxRetryPause is the longest mean pause.
+	maxRetryPause = 100 * time.Millisecond
 )
+
+// maxAttempts bounds how often a write transaction is tried.
+func (d *DB) maxAttempts() int {
+	if d.Engine == SQLite {
+		return 2 // each has waited busyTimeout for the lock
+	}
+	return 10 // even where many fight for one row
+}
 
 // Tx runs fn in one write transaction and commits it when fn returns nil. Where the engine asks for a retry (a
 // serialization failure, a deadlock, a busy SQLite file) fn runs again, a bounded number of times: it must have no effect
@@ -23,7 +30,7 @@ func (d *DB) Tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	pause := retryPause
 	for attempt := 1; ; attempt++ {
 		err := d.WithContext(ctx).Transaction(fn)
-		if err == nil || attempt == maxAttempts || !retryable(err) {
+		if err == nil || attempt == d.maxAttempts() || !retryable(err) {
 			return Translate(err)
 		}
 		// Jitter keeps transactions that met once from meeting again.
@@ -34,7 +41,7 @@ func (d *DB) Tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 			return Translate(err)
 		case <-timer.C:
 		}
-		pause *= 2
+		pause = min(2*pause, maxRetryPause)
 	}
 }
 

@@ -19,6 +19,16 @@ type Identity struct {
 	TokenGrants Grants `json:"tokenGrants,omitempty"`
 	// EffectiveGrants is what the key may do: the meet of the two.
 	EffectiveGrants Grants `json:"effectiveGrants"`
+	// Verdict says how the server knew what the key is worth.
+	Verdict *Verdict `json:"verdict,omitempty"`
+}
+
+// Verdict says how the worth of a request's key was known.
+type Verdict struct {
+	// Source is "cache" for an answer from memory and "authority" for one that was asked for.
+	Source string `json:"source"`
+	// AsOf is the revision of authority that it was read at.
+	AsOf int64 `json:"as_of"`
 }
 
 // Me returns who the key acts as. The error is fault.Unauthenticated when the key opens nothing here.

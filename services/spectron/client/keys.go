@@ -47,6 +47,15 @@ type MintedKey struct {
 	ValidUntil *time.Time
 	// Revision is the revision of authority that holds the change.
 	Revision int64
+	// Propagation says how a rotation reached the verifiers; nil after a mint.
+	Propagation *Propagation
+}
+
+// Propagation says how a change reached everything that verifies keys, before it was answered.
+type Propagation struct {
+	// Acknowledged is how many verifiers have applied the change, Lapsed how many have lost their lease instead.
+	Acknowledged, Lapsed int
+	Waited               time.Duration
 }
 
 // MintOptions says what a new key may do, and for how long. The zero value is an agent over everything, without end.
@@ -131,14 +140,18 @@ func (m *Management) minted(ctx context.Context, req *http.Request, err error) (
 		// The key exists now, but nobody has its secret.
 		return MintedKey{}, fault.New(fault.Internal, "the server answered a key that is damaged; rotate %q", raw.Name).Because(err)
 	}
-	return MintedKey{
+	minted := MintedKey{
 		ID:          raw.ID,
 		Name:        raw.Name,
 		Key:         key,
 		PrincipalID: raw.PrincipalID,
 		ValidUntil:  raw.ValidUntil,
 		Revision:    raw.Revision,
-	}, nil
+	}
+	if p := raw.Propagation; p != nil {
+		minted.Propagation = &Propagation{p.Acknowledged, p.Lapsed, time.Duration(p.WaitedMs) * time.Millisecond}
+	}
+	return minted, nil
 }
 
 func checkKeyPath(contextID, name string) error {

@@ -45,7 +45,7 @@ type Turn struct {
 	CreatedAt time.Time
 }
 
-// ErrAbsent: there is no such session in the context.
+// ErrAbsent says that there is no such session in the context.
 var ErrAbsent = errors.New("no such session")
 
 // Store finds sessions.

@@ -53,13 +53,15 @@ func lensTable(lens scope.Lens) (text string, args []any) {
 	return "lens(clause, size, pattern, lo, hi) AS (VALUES " + strings.Join(rows, ", ") + ")", args
 }
 
+// The joins below go from the few ranges to the nodes in each, by index. CROSS JOIN is what keeps SQLite, which knows little of
+// the tables' sizes, from going the other way.
 const (
 	// readableSets are the sets with a clause all of whose nodes lie in region. Its parameter is the context.
-	readableSets = `SELECT n.set_id FROM region r
-		JOIN scope_set_nodes n ON n.context_id = ? AND n.node >= r.lo AND n.node < r.hi
+	readableSets = `SELECT n.set_id FROM region r CROSS JOIN scope_set_nodes n
+		WHERE n.context_id = ? AND n.node >= r.lo AND n.node < r.hi
 		GROUP BY n.set_id, n.clause HAVING count(*) = max(n.clause_size)`
 	// lensedSets are the sets of which, for one clause of lens, each pattern matches a node. Its parameter is the context.
-	lensedSets = `SELECT n.set_id FROM lens l
-		JOIN scope_set_nodes n ON n.context_id = ? AND n.node >= l.lo AND n.node < l.hi
+	lensedSets = `SELECT n.set_id FROM lens l CROSS JOIN scope_set_nodes n
+		WHERE n.context_id = ? AND n.node >= l.lo AND n.node < l.hi
 		GROUP BY n.set_id, l.clause HAVING count(DISTINCT l.pattern) = max(l.size)`
 )

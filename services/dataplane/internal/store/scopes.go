@@ -75,8 +75,8 @@ func (s *Store) Nodes(ctx context.Context, incarnation string, region scope.Regi
 	}
 	table, args := regionTable(region)
 	var rows []scopeNodeRow
-	err := s.read(ctx, &rows, "WITH "+table+` SELECT n.* FROM region r
-		JOIN scope_nodes n ON n.context_id = ? AND n.path >= r.lo AND n.path < r.hi AND n.path > ?
+	err := s.read(ctx, &rows, "WITH "+table+` SELECT n.* FROM region r CROSS JOIN scope_nodes n
+		WHERE n.context_id = ? AND n.path >= r.lo AND n.path < r.hi AND n.path > ?
 		ORDER BY n.path LIMIT ?`, append(args, incarnation, page.After, page.Limit)...)
 	if err != nil {
 		return nil, err

@@ -1,12 +1,17 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/storetest"
 )
@@ -14,23 +19,23 @@ import (
 func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 // open returns the migrated database at url.
-func open(t testing.TB, url string) *database.DB {
-	t.Helper()
-	db, err := database.Open(t.Context(), url, store.Schema)
+func open(tb testing.TB, url string) *database.DB {
+	tb.Helper()
+	db, err := database.Open(tb.Context(), url, store.Schema)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Errorf("closing: %v", err)
+			tb.Errorf("closing: %v", err)
 		}
 	})
 	migrations, err := store.Migrations(db.Engine)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if _, err := database.Migrate(t.Context(), db, migrations); err != nil {
-		t.Fatal(err)
+	if _, err := database.Migrate(tb.Context(), db, migrations); err != nil {
+		tb.Fatal(err)
 	}
 	return db
 }
@@ -95,6 +100,40 @@ func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 		}
 		if n, err := database.Migrate(t.Context(), db, migrations); err != nil || n == 0 {
 			t.Errorf("up again: %d, %v", n, err)
+		}
+	})
+}
+
+func TestTroubleWithTheDatabaseIsUnavailable(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := store.New(open(t, url))
+		late, cancel := context.WithDeadline(t.Context(), time.Now())
+		defer cancel()
+		question := memory.Search{Incarnation: "c", Terms: []string{"x"}, Region: scope.Region{scope.Everything}, Limit: 1}
+		if _, err := s.Search(late, question); !errors.Is(err, fault.Unavailable) {
+			t.Errorf("reading: %v", err)
+		}
+		if _, err := s.PurgeExpired(late, time.Now(), 1); !errors.Is(err, fault.Unavailable) {
+			t.Errorf("writing: %v", err)
+		}
+	})
+}
+
+// FuzzSearch looks for a way from the text of a query into the language of the full-text index.
+func FuzzSearch(f *testing.F) {
+	for _, text := range storetest.HostileTexts {
+		f.Add(text)
+	}
+	s := store.New(open(f, dbtest.SQLite(f)))
+	f.Fuzz(func(t *testing.T, text string) {
+		terms := memory.Terms(text)
+		if len(terms) == 0 {
+			return
+		}
+		question := memory.Search{Incarnation: "c", Terms: terms, Region: scope.Region{scope.Everything}, Limit: 1}
+		if hits, err := s.Search(t.Context(), question); err != nil || len(hits) != 0 {
+			t.Errorf("%q: %d hits, %v", text, len(hits), err)
 		}
 	})
 }

@@ -35,6 +35,9 @@ var operations = map[string][]struct{ method, target, body string }{
 		{"POST", introspection.BootstrapPath, "{"},
 		{"GET", introspection.PurgesPath, ""},
 		{"DELETE", introspection.PurgesPath + "/x", ""},
+		{"POST", introspection.LeasesPath, "{"},
+		{"GET", introspection.WatchPath, ""},
+		{"POST", introspection.UsesPath, "{"},
 	},
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
@@ -44,6 +45,9 @@ type server struct {
 	// management and first are the keys of the bootstrap, empty before one.
 	management, first string
 }
+
+// lease is the length of leases. Verifiers of these tests come and go in a moment.
+const lease = 500 * time.Millisecond
 
 // empty returns a server that has not been bootstrapped.
 func empty(t *testing.T, url string) *server {
@@ -67,9 +71,13 @@ func empty(t *testing.T, url string) *server {
 	log, err := telemetry.NewLogger(s.log, "debug", "json", apikey.Redact)
 	must(t, err)
 	records := store.New(db, time.Now)
+	feed := revision.NewFeed(records)
+	barrier := revision.NewBarrier(records, lease, time.Now, feed, func(revision.Propagation) {})
 	s.parts = httpapi.Parts{
-		Contexts: tenant.NewRegistry(records), Purges: tenant.NewPurger(records), Keys: key.NewRegistry(records, ring),
-		Judge: key.NewJudge(records, ring), Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
+		Contexts: tenant.NewRegistry(records, barrier), Purges: tenant.NewPurger(records),
+		Keys: key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
+		Leases: revision.NewLeases(records, lease, barrier), Feed: feed,
+		Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
 	}
 	s.handler, err = httpapi.New(s.parts)
 	must(t, err)
@@ -148,7 +156,7 @@ func (s *server) operate(method, target string, body any) answer {
 }
 
 // into decodes an answer that must have the status want.
-func into[T any](t testing.TB, a answer, want int) T {
+func into[T any](t fataler, a answer, want int) T {
 	t.Helper()
 	var out T
 	if a.status != want {
@@ -181,7 +189,7 @@ func refused(t *testing.T, a answer, kind fault.Kind, field string) {
 }
 
 // introspect asks about keys as a service does.
-func (s *server) introspect(t testing.TB, keys ...string) introspection.Response {
+func (s *server) introspect(t fataler, keys ...string) introspection.Response {
 	t.Helper()
 	request := introspection.Request{Digests: make([]apikey.Digest, len(keys))}
 	for i, text := range keys {
@@ -198,13 +206,13 @@ func (s *server) introspect(t testing.TB, keys ...string) introspection.Response
 	return response
 }
 
-func (s *server) active(t testing.TB, text string) bool {
+func (s *server) active(t fataler, text string) bool {
 	t.Helper()
 	return s.introspect(t, text).Verdicts[0].Active
 }
 
 // serviceToken returns a token as the data plane makes one.
-func serviceToken(t testing.TB) string {
+func serviceToken(t fataler) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
 		Issuer: introspection.Issuer, Audience: jwt.ClaimStrings{introspection.Audience}, Subject: "replica-1",
@@ -234,4 +242,11 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+// fataler is what *testing.T and *rapid.T have in common.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
 }

@@ -68,6 +68,6 @@ func printHits(w io.Writer, hits []client.Hit) {
 	}
 	_, _ = fmt.Fprintln(w, "SCORE\tSOURCE\tTEXT")
 	for _, hit := range hits {
-		_, _ = fmt.Fprintf(w, "%.3f\t%s\t%s\n", hit.Score, oneLine(hit.Source), oneLine(hit.Text))
+		_, _ = fmt.Fprintf(w, "%.3g\t%s\t%s\n", hit.Score, oneLine(hit.Source), oneLine(hit.Text))
 	}
 }

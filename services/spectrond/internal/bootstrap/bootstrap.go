@@ -21,10 +21,13 @@ type Credentials struct {
 	ContextID string
 	// Management opens the management routes, Context the first context.
 	Management, Context apikey.Key
+	// Pinned says that Management was chosen, so it may be the one of an earlier bootstrap. Complete sets it.
+	Pinned bool
 }
 
 // Complete returns c with a new random key in place of each that is the zero Key.
 func (c Credentials) Complete() (Credentials, error) {
+	c.Pinned = c.Management != apikey.Key{}
 	for _, key := range []*apikey.Key{&c.Management, &c.Context} {
 		if *key != (apikey.Key{}) {
 			continue

@@ -31,8 +31,11 @@ func TestCompleteMintsOnlyWhatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := complete(t, bootstrap.Credentials{ContextID: "default", Context: pinned})
-	if got.Context != pinned {
-		t.Error("the pinned key was replaced")
+	if got.Context != pinned || got.Pinned {
+		t.Error("the pinned key was replaced, or the other one passes for pinned")
+	}
+	if got := complete(t, bootstrap.Credentials{Management: pinned}); got.Management != pinned || !got.Pinned {
+		t.Error("the pinned management key was replaced, or does not pass for pinned")
 	}
 	if _, err := apikey.Parse(got.Management.Reveal()); err != nil {
 		t.Errorf("the minted key: %v", err)

@@ -95,8 +95,16 @@ func seed(ctx context.Context, cfg Config, planes *planes, url string) error {
 	if cfg.Bootstrap == nil {
 		return nil
 	}
-	err := cfg.Bootstrap.Enrol(ctx, planes.control.Bootstrap)
-	if errors.Is(err, fault.AlreadyDone) {
+	var before bool
+	var err error
+	if cfg.Bootstrap.Pinned {
+		// The same keys at every start: enrolling them again is no error, and would print them again.
+		before, err = planes.opens(ctx, cfg.Bootstrap.Management)
+	}
+	if err == nil && !before {
+		err = cfg.Bootstrap.Enrol(ctx, planes.control.Bootstrap)
+	}
+	if before || errors.Is(err, fault.AlreadyDone) {
 		cfg.Log.InfoContext(ctx, "bootstrapped before, so nothing is done and no key is shown")
 		return nil
 	}

@@ -211,6 +211,24 @@ func (e ScopeView) Valid() bool {
 	}
 }
 
+// Defines values for VerdictSource.
+const (
+	VerdictSourceAuthority VerdictSource = "authority"
+	VerdictSourceCache     VerdictSource = "cache"
+)
+
+// Valid indicates whether the value is a known member of the VerdictSource enum.
+func (e VerdictSource) Valid() bool {
+	switch e {
+	case VerdictSourceAuthority:
+		return true
+	case VerdictSourceCache:
+		return true
+	default:
+		return false
+	}
+}
+
 // Extraction What a language model found in the text.
 type Extraction struct {
 	Attributes    []map[string]interface{} `json:"attributes"`
@@ -324,6 +342,9 @@ type Identity struct {
 
 	// TokenGrants Which verbs are allowed over which scope patterns: `{"memory:read": ["org/acme/*"]}`.
 	TokenGrants *GrantMap `json:"tokenGrants,omitempty"`
+
+	// Verdict How the worth of the key of this request was known.
+	Verdict *Verdict `json:"verdict,omitempty"`
 }
 
 // Labels `key=value` each. A key must not begin with an underscore.
@@ -439,6 +460,18 @@ type ScopeSets = any
 
 // ScopeView All act as strict.
 type ScopeView string
+
+// Verdict How the worth of the key of this request was known.
+type Verdict struct {
+	// AsOf The revision of authority that the verdict was read at.
+	AsOf int64 `json:"as_of"`
+
+	// Source `cache`: from memory, under a lease. `authority`: asked for this request.
+	Source VerdictSource `json:"source"`
+}
+
+// VerdictSource `cache`: from memory, under a lease. `authority`: asked for this request.
+type VerdictSource string
 
 // ContextID defines model for ContextID.
 type ContextID = string

@@ -205,6 +205,9 @@ type MintedKey struct {
 	Name        string `json:"name"`
 	PrincipalID string `json:"principalId"`
 
+	// Propagation How a rotation reached the verifiers before it was answered: each has applied it, or has lost the lease under which it may answer from memory. Absent after a mint.
+	Propagation *Propagation `json:"propagation,omitempty"`
+
 	// Revision The newest revision of authority.
 	Revision int64 `json:"revision"`
 
@@ -238,6 +241,18 @@ type Problem struct {
 	//
 	// Example: urn:spectron:problem:not-found
 	Type string `json:"type"`
+}
+
+// Propagation How a rotation reached the verifiers before it was answered: each has applied it, or has lost the lease under which it may answer from memory. Absent after a mint.
+type Propagation struct {
+	// Acknowledged Verifiers that have applied the change.
+	Acknowledged int `json:"acknowledged"`
+
+	// Lapsed Verifiers that have lost their lease.
+	Lapsed int `json:"lapsed"`
+
+	// WaitedMs How long that took.
+	WaitedMs int64 `json:"waited_ms"`
 }
 
 // ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.

@@ -1,0 +1,118 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/spectron-hq/spectron/services/chassis/web"
+)
+
+// serve starts handler and returns its URL, what stops it, and what Serve returns then.
+func serve(t *testing.T, handler http.Handler) (url string, stop context.CancelFunc, stopped <-chan error) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	done := make(chan error, 1)
+	go func() { done <- web.Serve(ctx, listener, handler, discard()) }()
+	return "http://" + listener.Addr().String(), cancel, done
+}
+
+type reply struct {
+	body string
+	err  error
+}
+
+func fetch(ctx context.Context, url string) reply {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return reply{err: err}
+	}
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return reply{err: err}
+	}
+	body, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	return reply{string(body), err}
+}
+
+func TestServeDrains(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	url, stop, stopped := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-release
+		if r.Context().Err() != nil {
+			t.Error("the request in flight was cancelled")
+		}
+		_, _ = io.WriteString(w, "whole")
+	}))
+	answer := make(chan reply, 1)
+	go func() { answer <- fetch(t.Context(), url) }()
+	<-entered
+	stop()
+	select {
+	case err := <-stopped:
+		t.Fatalf("Serve returned %v while a request was in flight", err)
+	case <-time.After(50 * time.Millisecond): // long enough to see that it waits
+	}
+	close(release)
+	if got := <-answer; got.err != nil || got.body != "whole" {
+		t.Errorf("got %q, %v", got.body, got.err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
+func TestServeEndsStreams(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	engine := web.NewEngine(web.Options{Log: discard()})
+	engine.GET("/", func(c *gin.Context) {
+		if err := web.Stream(c.Writer); err != nil {
+			t.Error(err)
+		}
+		close(entered)
+		select {
+		case <-web.Draining(c):
+			c.String(http.StatusOK, "bye")
+		case <-c.Done():
+		}
+	})
+	url, stop, stopped := serve(t, web.Handler(engine))
+	answer := make(chan reply, 1)
+	go func() { answer <- fetch(t.Context(), url) }()
+	<-entered
+	stop()
+	if got := <-answer; got.err != nil || got.body != "bye" {
+		t.Errorf("got %q, %v", got.body, got.err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
+func TestServeCannot(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := web.Serve(t.Context(), listener, http.NotFoundHandler(), discard()); err == nil {
+		t.Error("Serve on a closed listener returned nil")
+	}
+}

@@ -1,0 +1,192 @@
+package dataplane_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/contract/scope"
+)
+
+// dataRoutes are all routes that ask for a key of the context acme.
+var dataRoutes = []struct{ method, path, body string }{
+	{http.MethodGet, "/api/v1/acme/me", ""},
+	{http.MethodGet, "/api/v1/acme/scopes", ""},
+	{http.MethodPost, "/api/v1/acme/scopes", `{"path":"org"}`},
+	{http.MethodPost, "/api/v1/acme/facts", `{"text":"x"}`},
+	{http.MethodPost, "/api/v1/acme/query", `{"query":"x"}`},
+	{http.MethodPost, "/mcp", `{}`},
+}
+
+func TestEveryRefusedCredentialGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		admin, foreign := p.admin(t), p.authority.Key(t, "other", "other-1", "admin", grant.All())
+		unknown, err := apikey.Mint(apikey.NewID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		credentials := map[string]string{
+			"missing": "", "dead": p.authority.DeadKey(t), "unknown": unknown.Reveal(), "malformed": "sp-x", "truncated": admin[:54],
+		}
+		for _, route := range dataRoutes {
+			want := p.call(t, "", route.method, route.path, "")
+			problem := want.problem(t)
+			if want.status != http.StatusUnauthorized || problem.Detail != fault.BadCredential().Message {
+				t.Fatalf("%s without a key: %d %s", route.path, want.status, want.body)
+			}
+			if !strings.HasPrefix(want.header.Get("WWW-Authenticate"), "Bearer") {
+				t.Errorf("%s: no challenge", route.path)
+			}
+			same := func(name string, got answer) {
+				t.Helper()
+				if got.status != want.status || !bytes.Equal(got.body, want.body) || got.header.Get("WWW-Authenticate") != want.header.Get("WWW-Authenticate") {
+					t.Errorf("%s %s with a %s key differs: %d %s", route.method, route.path, name, got.status, got.body)
+				}
+			}
+			for name, key := range credentials {
+				same(name, p.call(t, key, route.method, route.path, route.body))
+				same(name+", bad body", p.call(t, key, route.method, route.path, `{"text":1`))
+			}
+			same("raw", p.call(t, "", route.method, route.path, route.body, "Authorization", admin))
+			same("basic", p.call(t, "", route.method, route.path, route.body, "Authorization", "Basic "+admin))
+			if route.path != "/mcp" {
+				same("foreign", p.call(t, foreign, route.method, route.path, route.body))
+			}
+			// Contexts that do not exist and names that none can have are answered alike, but for the instance.
+			for _, id := range []string{"unknown", "other", "Not%2Fan%20id", "%00", strings.Repeat("x", 300)} {
+				path := strings.Replace(route.path, "/acme/", "/"+id+"/", 1)
+				got := p.call(t, admin, route.method, path, route.body)
+				if path == route.path {
+					continue
+				}
+				var problem fault.Problem
+				if err := json.Unmarshal(got.body, &problem); err != nil {
+					t.Fatal(err)
+				}
+				problem.Instance = route.path
+				if got.status != want.status || strings.TrimSpace(string(want.body)) != jsonOf(t, problem) {
+					t.Errorf("%s: %d %s", path, got.status, got.body)
+				}
+			}
+		}
+	})
+}
+
+func TestHealthNeverLooksAtCredentials(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		p.authority.SetDown(true)
+		for _, path := range []string{"/health", "/api/v1/health"} {
+			for _, key := range []string{"", "nonsense"} {
+				var health struct{ Status, Version string }
+				p.ok(t, &health, key, http.MethodGet, path, "")
+				if health.Status != "ok" || health.Version == "" {
+					t.Errorf("%s: %+v", path, health)
+				}
+			}
+		}
+		if err := p.service.Ready(t.Context()); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+	})
+}
+
+func TestUnreachableAuthorityRefusesWithoutAVerdict(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		key := p.admin(t)
+		p.authority.SetDown(true)
+		got := p.call(t, key, http.MethodGet, "/api/v1/acme/me", "")
+		if problem := got.problem(t); got.status != http.StatusServiceUnavailable || problem.Type != fault.AuthorityUnavailable.Type() {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		if got.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+		p.authority.SetDown(false)
+		if got := p.call(t, key, http.MethodGet, "/api/v1/acme/me", ""); got.status != http.StatusOK {
+			t.Errorf("afterwards: %d", got.status)
+		}
+	})
+}
+
+func TestMeTellsWhoAndWhat(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		everything := over(t, "org/acme/*")
+		reading := grant.Over(scope.Everything, grant.MemoryRead)
+		var me map[string]any
+		got := p.ok(t, &me, p.authority.AttenuatedKey(t, "acme", "acme-1", "planner", everything, reading), http.MethodGet, "/api/v1/acme/me", "")
+		var grants any
+		if err := json.Unmarshal([]byte(jsonOf(t, everything)), &grants); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]any{
+			"principalId": "planner", "displayName": "planner", "kind": "agent", "contextId": "acme", "grants": grants,
+			"tokenGrants":     map[string]any{"memory:read": []any{"/*"}},
+			"effectiveGrants": map[string]any{"memory:read": []any{"org/acme/*"}},
+			"verdict":         map[string]any{"source": "authority", "as_of": 0.0},
+		}
+		if diff := cmp.Diff(want, me); diff != "" {
+			t.Errorf("me (-want +got):\n%s", diff)
+		}
+		if len(got.header.Get("X-Trace-Id")) != 32 {
+			t.Error("no trace id")
+		}
+		me = nil
+		p.ok(t, &me, p.authority.Key(t, "acme", "acme-1", "nobody", nil), http.MethodGet, "/api/v1/acme/me", "")
+		if diff := cmp.Diff(map[string]any{
+			"principalId": "nobody", "displayName": "nobody", "kind": "agent", "contextId": "acme", "grants": map[string]any{},
+			"effectiveGrants": map[string]any{}, "verdict": map[string]any{"source": "authority", "as_of": 0.0},
+		}, me); diff != "" {
+			t.Errorf("without grants (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestDelegationIsRefusedRatherThanIgnored(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		for _, name := range []string{"X-Spectron-On-Behalf-Of", "X-Memory-On-Behalf-Of"} {
+			got := p.call(t, p.admin(t), http.MethodGet, "/api/v1/acme/me", "", name, "someone")
+			if got.status != http.StatusBadRequest || got.problem(t).Field != name {
+				t.Errorf("%s: %d %s", name, got.status, got.body)
+			}
+		}
+	})
+}
+
+func TestNoKeyReachesTheLog(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		key := p.admin(t)
+		for _, route := range dataRoutes {
+			p.call(t, key, route.method, route.path, route.body)
+			p.call(t, key[:54], route.method, route.path, route.body)
+		}
+		p.call(t, "", http.MethodGet, "/api/v1/"+key+"/me", "")
+		p.call(t, "", http.MethodGet, "/api/v1/health?key="+key, "")
+		log := p.log.String()
+		if !strings.Contains(log, "/api/v1/:context_id/facts") {
+			t.Error("the log does not tell of requests")
+		}
+		if strings.Contains(log, key[20:54]) {
+			t.Error("a key's secret was logged")
+		}
+	})
+}

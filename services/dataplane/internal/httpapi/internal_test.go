@@ -1,0 +1,65 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// beside are the routes that are not the document's: MCP, and what is passed on to the key manager.
+var beside = []string{"/mcp", "/api/v1/contexts", "/api/v1/contexts/*rest", "/api/v1/verbs", "/api/v1/migrations"}
+
+func TestRoutesAreThoseOfTheDocument(t *testing.T) {
+	t.Parallel()
+	spec, err := GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := spec.Validate(t.Context()); err != nil {
+		t.Errorf("the document is not valid: %v", err)
+	}
+	var want []string
+	for path, item := range spec.Paths.Map() {
+		for method := range item.Operations() {
+			want = append(want, method+" "+strings.NewReplacer("{", ":", "}", "").Replace(path))
+		}
+	}
+	engine, err := newEngine(Parts{MCP: http.NotFoundHandler()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, route := range engine.Routes() {
+		if !slices.Contains(beside, route.Path) {
+			got = append(got, route.Method+" "+route.Path)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("routes (-document +engine):\n%s", diff)
+	}
+}
+
+func TestFingerprintsAreOfJSONNotOfBytes(t *testing.T) {
+	t.Parallel()
+	same := []any{
+		map[string]any{"a": 1.0, "b": []any{"x"}}, map[string]any{"b": []any{"x"}, "a": 1},
+	}
+	first, err := fingerprintOf(same[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := fingerprintOf(same[1])
+	if err != nil || first != second {
+		t.Errorf("equal values differ: %v", err)
+	}
+	for _, other := range []any{nil, map[string]any{"a": 1, "b": []any{"x", "x"}}, map[string]any{"a": "1", "b": []any{"x"}}} {
+		if sum, err := fingerprintOf(other); err != nil || sum == first {
+			t.Errorf("%v has the same fingerprint, or none: %v", other, err)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
+	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+)
+
+// TestSearchUsesItsIndexes fills a context and its neighbour and asks each engine how it would search.
+func TestSearchUsesItsIndexes(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		db, err := database.Open(t.Context(), url, Schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = db.Close() }()
+		m, err := Migrations(db.Engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := database.Migrate(t.Context(), db, m); err != nil {
+			t.Fatal(err)
+		}
+		explain, want := "EXPLAIN QUERY PLAN ", []string{"VIRTUAL TABLE INDEX", "scope_set_nodes_by_node (context_id=? AND node>? AND node<?)"}
+		if db.Engine == database.Postgres {
+			explain, want = "EXPLAIN ", []string{"Bitmap Index Scan on memory_chunks_by_search", "scope_set_nodes_by_node"}
+			fill(t, db)
+		}
+		acme, err := scope.ParsePattern("org/acme/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		statement, args := New(db).searchStatement(memory.Search{
+			Incarnation: "c1", Terms: []string{"rare", "word7"}, Region: scope.Region{acme}, Limit: 10,
+		})
+		rows, err := db.WithContext(t.Context()).Raw(explain+statement, args...).Rows()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = rows.Close() }()
+		var plan strings.Builder
+		columns, err := rows.Columns()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			cells := make([]any, len(columns))
+			for i := range cells {
+				cells[i] = new(any)
+			}
+			if err := rows.Scan(cells...); err != nil {
+				t.Fatal(err)
+			}
+			for _, cell := range cells {
+				if text, ok := cell.(*any); ok {
+					fmt.Fprintln(&plan, *text)
+				}
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		for _, index := range want {
+			if !strings.Contains(plan.String(), index) {
+				t.Errorf("the plan does not use %s:\n%s", index, plan.String())
+			}
+		}
+	})
+}
+
+// fill writes rows enough for the planner to care.
+func fill(t *testing.T, db *database.DB) {
+	t.Helper()
+	for _, statement := range []string{
+		`INSERT INTO scope_set_nodes SELECT 'c' || c, decode(md5(n::text), 'hex'), 0, 'org/o' || n || '/', 1
+			FROM generate_series(1, 2) c, generate_series(1, 2000) n`,
+		`INSERT INTO memory_chunks SELECT 'c' || c, 'id' || n, decode(md5((n % 2000)::text), 'hex'), 's', 't', 'p', NULL, 'text', NULL, now(),
+			to_tsvector('english', 'common word' || n % 100) || array_to_tsvector(ARRAY[' c' || c])
+			FROM generate_series(1, 2) c, generate_series(1, 10000) n`,
+		`VACUUM ANALYZE`,
+	} {
+		if err := db.WithContext(t.Context()).Exec(statement).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
