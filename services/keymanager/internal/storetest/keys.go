@@ -228,22 +228,13 @@ func lookUps(t *testing.T, subject Subject) {
 func mintAgainstPolicy(t *testing.T, subject Subject) {
 	s := subject.Store
 	const limit = 60
-<<<<<<< HEAD
-	var sawLimit bool
-	race(2, func(i int) {
-		if i == 0 {
-			_, _, err := s.ChangeContext(t.Context(), "acme", func(c tenant.Context) (tenant.Context, error) {
-				var err error
-				c.Config, err = c.Config.Patch([]byte(fmt.Sprintf(`{"max_token_ttl_seconds":%d}`, limit)))
-				return c, err
-=======
 	for i := range 20 {
 		id := fmt.Sprintf("c%d", i)
 		create(t, s, id)
 		var sawLimit bool
 		race(2, func(i int) {
 			if i == 0 {
-				_, err := s.ChangeContext(t.Context(), id, func(c tenant.Context) (tenant.Context, error) {
+				_, _, err := s.ChangeContext(t.Context(), id, func(c tenant.Context) (tenant.Context, error) {
 					var err error
 					c.Config, err = c.Config.Patch(fmt.Appendf(nil, `{"max_token_ttl_seconds":%d}`, limit))
 					return c, err
@@ -258,7 +249,6 @@ func mintAgainstPolicy(t *testing.T, subject Subject) {
 			_, _, err := s.MintKey(t.Context(), id, p, func(_ time.Time, policy tenant.Config) key.Key {
 				sawLimit = policy.MaxTokenTTL == limit
 				return k
->>>>>>> main
 			})
 			if err != nil {
 				t.Errorf("minting: %v", err)

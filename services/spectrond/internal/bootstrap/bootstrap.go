@@ -21,13 +21,10 @@ type Credentials struct {
 	ContextID string
 	// Management opens the management routes, Context the first context.
 	Management, Context apikey.Key
-	// Pinned says that Management was chosen, so it may be the one of an earlier bootstrap. Complete sets it.
-	Pinned bool
 }
 
 // Complete returns c with a new random key in place of each that is the zero Key.
 func (c Credentials) Complete() (Credentials, error) {
-	c.Pinned = c.Management != apikey.Key{}
 	for _, key := range []*apikey.Key{&c.Management, &c.Context} {
 		if *key != (apikey.Key{}) {
 			continue
@@ -53,10 +50,10 @@ const (
 )
 
 // Enrol sends the enrolment of c. When the answer is lost on its way it sends the very same again, which the authority takes
-// for the same act. Errors: fault.AlreadyDone when the deployment was bootstrapped before with other keys, and those of
-// send.
+// for the same act. Errors: fault.AlreadyDone when the deployment was bootstrapped before, and those of send.
 func (c Credentials) Enrol(ctx context.Context, send func(context.Context, introspection.Enrolment) error) error {
 	enrolment := introspection.Enrolment{
+		Attempt:    apikey.NewID(),
 		ContextID:  c.ContextID,
 		Management: introspection.Enrol(c.Management),
 		Context:    introspection.Enrol(c.Context),

@@ -32,6 +32,8 @@ type Config struct {
 	Pepper           settings.Secret `env:"SPECTRON_PEPPER" usage:"pepper of the stored keys, instead of the one kept in the data directory"`
 	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"off" flag:"admin-address" usage:"address for metrics, readiness and profiles; off by default"`
 
+	// Version is what health tells.
+	Version string
 	// Bootstrap, when it is not nil, is enrolled in a store that has not been bootstrapped.
 	Bootstrap *bootstrap.Credentials
 	// Credentials is where they are printed then.
@@ -95,16 +97,8 @@ func seed(ctx context.Context, cfg Config, planes *planes, url string) error {
 	if cfg.Bootstrap == nil {
 		return nil
 	}
-	var before bool
-	var err error
-	if cfg.Bootstrap.Pinned {
-		// The same keys at every start: enrolling them again is no error, and would print them again.
-		before, err = planes.opens(ctx, cfg.Bootstrap.Management)
-	}
-	if err == nil && !before {
-		err = cfg.Bootstrap.Enrol(ctx, planes.control.Bootstrap)
-	}
-	if before || errors.Is(err, fault.AlreadyDone) {
+	err := cfg.Bootstrap.Enrol(ctx, planes.control.Bootstrap)
+	if errors.Is(err, fault.AlreadyDone) {
 		cfg.Log.InfoContext(ctx, "bootstrapped before, so nothing is done and no key is shown")
 		return nil
 	}

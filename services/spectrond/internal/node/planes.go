@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
-	"github.com/spectron-hq/spectron/services/contract/apikey"
-	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/dataplane"
 	"github.com/spectron-hq/spectron/services/keymanager"
-	"github.com/spectron-hq/spectron/services/spectron/client"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/migration"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/secret"
 )
@@ -71,29 +67,13 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,
+		Version:          cfg.Version,
 		Authority:        p.transport,
 	})
 	if err != nil {
 		return nil, errors.Join(err, p.control.Close())
 	}
 	return p, nil
-}
-
-// opens reports whether management is a management key of this store already.
-func (p *planes) opens(ctx context.Context, management apikey.Key) (bool, error) {
-	m, err := client.NewManagement(client.Config{
-		URL:        authorityURL,
-		APIKey:     client.APIKey(management.Reveal()), // to the other half of this process
-		HTTPClient: &http.Client{Transport: p.transport},
-	})
-	if err != nil {
-		return false, err
-	}
-	_, err = m.ListVerbs(ctx)
-	if errors.Is(err, fault.Unauthenticated) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // Ready reports whether both planes can do their work.
