@@ -13,7 +13,7 @@ import (
 // treated as a secret: it prints as REDACTED and travels as base64url only where [Digest.MarshalText] is asked for.
 type Digest [sha256.Size]byte
 
-// ErrDigest: the text is not a digest.
+// ErrDigest says that the text is not a digest.
 var ErrDigest = errors.New("not a digest: want 43 characters of base64url")
 
 // MarshalText returns the digest in unpadded base64url, for the wire between the planes.
