@@ -12,8 +12,8 @@ import (
 type Grant struct {
 	// Extended is false when the verifier lags behind the revisions.
 	Extended bool
-	// Rejoined says that the lease had lapsed: barriers up to CatchUpTo may have passed without the verifier.
-	Rejoined  bool
+	// CatchUpTo is the newest revision of when the verifier got its lease after having had none: barriers up to there may
+	// have passed without it. It is told with each extension, since the verifier may not have heard it before.
 	CatchUpTo int64
 }
 
@@ -38,8 +38,8 @@ type Store interface {
 	// Authority returns the identity of this history. Errors: [NotYet].
 	Authority(ctx context.Context) (string, error)
 	// RenewLease gives a verifier a lease of length ttl from now on, unless it lags: unless a revision that it has not
-	// acknowledged is older than patience. A lease is stored before the revision to catch up to is read, so that no change
-	// falls between the two.
+	// acknowledged is older than patience. Every revision up to the one to catch up to was made before the lease, and every
+	// barrier of a later one sees the lease.
 	RenewLease(ctx context.Context, verifier string, acknowledged int64, ttl, patience time.Duration) (Grant, error)
 	// ReleaseLease ends a lease whose verifier has stopped.
 	ReleaseLease(ctx context.Context, verifier string) error

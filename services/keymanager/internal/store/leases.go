@@ -23,6 +23,7 @@ type leaseRow struct {
 	Verifier     string `gorm:"primaryKey"`
 	Acknowledged int64
 	ExpiresAt    time.Time
+	CatchUpTo    int64
 }
 
 // TableName tells GORM where the rows are.
@@ -49,7 +50,8 @@ func (s *Store) Authority(ctx context.Context) (string, error) {
 // RenewLease implements revision.Store.
 //
 // A row that is there has been counted as lapsed by nobody, even if its time is over: [Store.Standing] removes what it
-// counts. So whoever finds its row extends it, and whoever does not rejoins.
+// counts. So whoever finds its row extends it, and whoever does not rejoins. What a rejoining verifier has to catch up to
+// stays in its row, and is told with every grant from then on: any single answer may be lost.
 func (s *Store) RenewLease(
 	ctx context.Context, verifier string, acknowledged int64, ttl, patience time.Duration,
 ) (revision.Grant, error) {
@@ -60,28 +62,38 @@ func (s *Store) RenewLease(
 		if err != nil {
 			return err
 		}
+		// Neither goes back: a renewal may have been overtaken by the next one, long after its verifier had given it up.
 		change := map[string]any{"acknowledged": gorm.Expr("CASE WHEN acknowledged < ? THEN ? ELSE acknowledged END", acknowledged, acknowledged)}
 		if !lags {
-			change["expires_at"] = at.Add(ttl)
+			change["expires_at"] = gorm.Expr("CASE WHEN expires_at < ? THEN ? ELSE expires_at END", at.Add(ttl), at.Add(ttl))
 		}
-		updated := tx.Model(&leaseRow{}).Where("verifier = ?", verifier).Updates(change)
-		if updated.Error != nil || lags {
-			return updated.Error
+		var held []leaseRow
+		err = tx.Model(&held).Clauses(clause.Returning{}).Where("verifier = ?", verifier).Updates(change).Error
+		if err != nil || lags {
+			return err
 		}
 		grant.Extended = true
-		if updated.RowsAffected > 0 {
+		if len(held) > 0 {
+			grant.CatchUpTo = held[0].CatchUpTo
 			return nil
 		}
-		grant.Rejoined = true
-		row := leaseRow{Verifier: verifier, Acknowledged: acknowledged, ExpiresAt: at.Add(ttl)}
-		return errors.Join(complete(tx, at), tx.Create(&row).Error)
+		grant.CatchUpTo, err = s.rejoin(tx, at, leaseRow{Verifier: verifier, Acknowledged: acknowledged, ExpiresAt: at.Add(ttl)})
+		return err
 	})
-	if err != nil || !grant.Rejoined {
-		return grant, err
-	}
-	// Only now that every barrier can see the lease: a change that commits after this reading waits for it.
-	grant.CatchUpTo, err = s.Newest(ctx)
 	return grant, err
+}
+
+// rejoin stores a lease where there was none and returns the revision to catch up to. The lock keeps further revisions
+// from passing before every barrier can see the lease.
+func (s *Store) rejoin(tx *gorm.DB, at time.Time, row leaseRow) (int64, error) {
+	if err := s.engine.lockRevisions(tx); err != nil {
+		return 0, fmt.Errorf("granting a lease: %w", err)
+	}
+	var err error
+	if row.CatchUpTo, err = newest(tx); err != nil {
+		return 0, fmt.Errorf("granting a lease: %w", err)
+	}
+	return row.CatchUpTo, errors.Join(complete(tx, at), tx.Create(&row).Error)
 }
 
 // lagging reports whether a revision after acknowledged is older than since.

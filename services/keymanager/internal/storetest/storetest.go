@@ -10,6 +10,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
@@ -21,6 +22,7 @@ type Store interface {
 	key.Store
 	key.Lookup
 	deployment.Store
+	revision.Store
 }
 
 // Subject is a store under test, empty, and a way past it.
@@ -36,23 +38,25 @@ type Subject struct {
 func Run(t *testing.T, open func(t *testing.T) Subject) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Subject){
-		"bootstrap happens once":              bootstrapOnce,
-		"contexts":                            contexts,
-		"a refused change leaves nothing":     refusedChange,
-		"only the policy takes a revision":    policyRevisions,
-		"deleting a context leaves nothing":   deleteContext,
-		"purges are final after a while":      purges,
-		"mint":                                mint,
-		"a name is minted once":               mintRace,
-		"rotate":                              rotate,
-		"the last rotation wins":              rotateRace,
-		"deleting a key":                      deleteKey,
-		"keys are listed by name":             listKeys,
-		"look-ups":                            lookUps,
-		"revisions become visible in order":   revisionOrder,
-		"a mint is subject to the policy":     mintAgainstPolicy,
-		"every change has its audit entry":    auditEntries,
-		"a mint races the end of its context": mintAgainstDeletion,
+		"bootstrap happens once":                  bootstrapOnce,
+		"contexts":                                contexts,
+		"a refused change leaves nothing":         refusedChange,
+		"only the policy takes a revision":        policyRevisions,
+		"deleting a context leaves nothing":       deleteContext,
+		"purges are final after a while":          purges,
+		"mint":                                    mint,
+		"a name is minted once":                   mintRace,
+		"rotate":                                  rotate,
+		"the last rotation wins":                  rotateRace,
+		"deleting a key":                          deleteKey,
+		"keys are listed by name":                 listKeys,
+		"look-ups":                                lookUps,
+		"revisions become visible in order":       revisionOrder,
+		"a mint is subject to the policy":         mintAgainstPolicy,
+		"every change has its audit entry":        auditEntries,
+		"a mint races the end of its context":     mintAgainstDeletion,
+		"who rejoins is told what to catch up to": catchUp,
+		"an early renewal does not end a lease":   leaseNeverShortens,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
