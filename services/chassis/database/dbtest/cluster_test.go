@@ -17,9 +17,9 @@ func TestClusterKeepsWhatIsCommitted(t *testing.T) {
 	t.Parallel()
 	cluster := dbtest.StartCluster(t)
 	database := cluster.Database(t)
-	session := connect(t, database)
-	exec(t, session, "CREATE TABLE kept (n int)")
-	exec(t, session, "CREATE UNLOGGED TABLE fleeting (n int)")
+	session := dial(t, database)
+	run(t, session, "CREATE TABLE kept (n int)")
+	run(t, session, "CREATE UNLOGGED TABLE fleeting (n int)")
 	tests := []struct {
 		name     string
 		end      func() error
@@ -30,16 +30,16 @@ func TestClusterKeepsWhatIsCommitted(t *testing.T) {
 		{"crash", cluster.Crash, 0},
 	}
 	for i, tt := range tests {
-		exec(t, session, "INSERT INTO kept VALUES (1)")
-		exec(t, session, "TRUNCATE fleeting")
-		exec(t, session, "INSERT INTO fleeting VALUES (1)")
+		run(t, session, "INSERT INTO kept VALUES (1)")
+		run(t, session, "TRUNCATE fleeting")
+		run(t, session, "INSERT INTO fleeting VALUES (1)")
 		if err := tt.end(); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		if err := cluster.Start(); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		session = connect(t, database)
+		session = dial(t, database)
 		expect(t, session, "kept", i+1)
 		expect(t, session, "fleeting", tt.fleeting)
 	}
@@ -55,10 +55,10 @@ func TestClusterKeepsWhatIsCommitted(t *testing.T) {
 	if err := cluster.Await(); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, connect(t, database), "kept", len(tests))
+	expect(t, dial(t, database), "kept", len(tests))
 }
 
-func connect(t *testing.T, database *url.URL) *pgx.Conn {
+func dial(t *testing.T, database *url.URL) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database.String())
 	if err != nil {
@@ -68,7 +68,7 @@ func connect(t *testing.T, database *url.URL) *pgx.Conn {
 	return conn
 }
 
-func exec(t *testing.T, conn *pgx.Conn, statement string) {
+func run(t *testing.T, conn *pgx.Conn, statement string) {
 	t.Helper()
 	if _, err := conn.Exec(t.Context(), statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)
