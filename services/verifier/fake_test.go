@@ -96,6 +96,10 @@ func (r *registry) Watch(ctx context.Context, authority string, after int64, fn 
 	}
 	for next := first.Revision; ; {
 		r.mu.Lock()
+		if r.identity != first.Authority {
+			r.mu.Unlock()
+			return errors.New("the database was restored")
+		}
 		pending, more := slices.Clone(r.events[next:]), r.stream
 		if r.silent {
 			pending = nil
@@ -133,11 +137,11 @@ func (r *registry) set(change func()) {
 	r.stream = make(chan struct{})
 }
 
-func (r *registry) mint(tb testing.TB) apikey.Key {
-	tb.Helper()
+func (r *registry) mint(t testing.TB) apikey.Key {
+	t.Helper()
 	key, err := apikey.Mint(apikey.NewID())
 	if err != nil {
-		tb.Fatal(err)
+		t.Fatal(err)
 	}
 	r.set(func() {
 		r.live[key.Digest()] = introspection.Verdict{
