@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"crypto/subtle"
 	"math/rand/v2"
 	"reflect"
 	"sync"
@@ -74,7 +73,7 @@ func newCache(maxGood, maxBad int) *cache {
 // accepted returns the remembered good key of this digest, if it is still good at now.
 func (c *cache) accepted(id keyID, digest *apikey.Digest, now time.Duration) (*acceptedKey, bool) {
 	e, ok := c.good.get(id)
-	if !ok || now >= e.until || subtle.ConstantTimeCompare(e.digest[:], digest[:]) != 1 ||
+	if !ok || now >= e.until || !e.digest.Equal(digest) ||
 		e.actor.gone.Load() || e.actor.tenant.gone.Load() {
 		return nil, false
 	}
@@ -84,7 +83,7 @@ func (c *cache) accepted(id keyID, digest *apikey.Digest, now time.Duration) (*a
 // refused reports whether this digest is remembered as one that opens nothing.
 func (c *cache) refused(id keyID, digest *apikey.Digest, now time.Duration) bool {
 	e, ok := c.bad.get(id)
-	return ok && now < e.until && subtle.ConstantTimeCompare(e.digest[:], digest[:]) == 1
+	return ok && now < e.until && e.digest.Equal(digest)
 }
 
 // fill sets the callers of q and remembers its verdicts, but for those that a revision has touched which was applied
@@ -97,7 +96,7 @@ func (c *cache) fill(q *question, sent, reread time.Duration) {
 	}
 	for i, verdict := range q.verdicts {
 		// Up to a fifth sooner, so that keys learnt together are not read again together.
-		until := sent + reread - rand.N(reread/5+1)
+		until := sent + reread - rand.N(reread/5+1) //nolint:gosec // jitter, not a secret
 		id := idOf(q.ids[i])
 		if !verdict.Active || verdict.Principal == nil {
 			if !outdated(introspection.Event{ID: q.ids[i]}, "") {

@@ -137,11 +137,11 @@ func (r *registry) set(change func()) {
 	r.stream = make(chan struct{})
 }
 
-func (r *registry) mint(t testing.TB) apikey.Key {
-	t.Helper()
+func (r *registry) mint(tb testing.TB) apikey.Key {
+	tb.Helper()
 	key, err := apikey.Mint(apikey.NewID())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r.set(func() {
 		r.live[key.Digest()] = introspection.Verdict{

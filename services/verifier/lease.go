@@ -162,5 +162,5 @@ type backoff struct{ delay time.Duration }
 
 func (b *backoff) next() time.Duration {
 	b.delay = min(max(2*b.delay, 50*time.Millisecond), time.Second)
-	return b.delay/2 + rand.N(b.delay/2)
+	return b.delay/2 + rand.N(b.delay/2) //nolint:gosec // jitter, not a secret
 }
