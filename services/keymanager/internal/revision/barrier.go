@@ -44,6 +44,8 @@ const (
 	// not wake it.
 	shortLook = 2 * time.Millisecond
 	longLook  = 20 * time.Millisecond
+	// patience is how long one look may take: of a connection that is dead, the system may say so only after minutes.
+	patience = 5 * time.Second
 	// slack is how much longer than the protocol needs a change waits for a database that does not answer.
 	slack = 30 * time.Second
 )
@@ -100,7 +102,9 @@ func (b *Barrier) run(ctx context.Context) {
 			w.looked = true
 		}
 		b.mu.Unlock()
-		standing, err := b.store.Standing(ctx)
+		look, cancel := context.WithTimeout(ctx, patience)
+		standing, err := b.store.Standing(look)
+		cancel()
 		b.mu.Lock()
 		if err == nil {
 			b.releaseLocked(standing)

@@ -39,12 +39,17 @@ func (leaseTableRow) TableName() string { return "lease_table" }
 
 // Authority implements revision.Store.
 func (s *Store) Authority(ctx context.Context) (string, error) {
-	var row deploymentRow
-	err := s.db.Reader(ctx).Take(&row, theDeployment).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
+	life, args := s.engine.life()
+	var found []string
+	err := s.db.Reader(ctx).Raw("SELECT authority || '.' || "+life+" FROM deployment WHERE id = ?", append(args, theDeployment)...).
+		Scan(&found).Error
+	if err == nil && len(found) == 0 {
 		return "", revision.NotYet()
 	}
-	return row.Authority, public(database.Translate(err))
+	if err != nil {
+		return "", public(database.Translate(err))
+	}
+	return found[0], nil
 }
 
 // RenewLease implements revision.Store.
