@@ -55,8 +55,9 @@ byte age[REVISIONS + 1];     /* ticks since its commit, counted up to BOUND + 1 
 byte young;                  /* ticks until the lease table is one TTL old */
 
 typedef Lease { /* a row; lapsed and absent are the same thing */
-	byte left;  /* ticks until lease_expires_at */
-	byte acked
+	byte left;     /* ticks until lease_expires_at */
+	byte acked;
+	byte catch_up  /* the newest revision when the lease was granted to a verifier that had none */
 };
 Lease lease[VERIFIERS];
 
@@ -156,11 +157,17 @@ byte i, j; /* loops inside one step, 0 between the steps */
 #define may_join_wire false
 #endif
 
-/* Lease: the row is stored before the reply, and no renewal that was overtaken shortens it. */
+/* Lease: the row is stored before the reply, and no renewal that was overtaken shortens it. One that finds no lease reads the
+   newest revision while nobody can commit another (the lock of revisions), so one step does both. */
 inline store_row()
 {
 #ifdef CATCH_UP_ONCE
 	N.rejoins = (L.left == 0);
+#endif
+#ifdef CATCH_UP_READ_EARLY
+	L.catch_up = (L.left == 0 -> N.catch_up : L.catch_up);
+#else
+	L.catch_up = (L.left == 0 -> newest : L.catch_up);
 #endif
 #ifdef EXPIRY_BACKWARDS
 	L.left = N.left;
@@ -171,24 +178,26 @@ inline store_row()
 	N.left = 0
 }
 
-/* Rejoin: every grant carries the newest revision, read after the row is stored. */
-inline read_newest()
+/* Rejoin: every grant carries what the row says to catch up to. */
+inline reply()
 {
 #if defined(NO_CATCH_UP)
 	skip
 #elif defined(CATCH_UP_ONCE)
-	N.catch_up = (N.rejoins -> newest : 0)
+	N.catch_up = (N.rejoins -> L.catch_up : 0)
 #else
-	N.catch_up = newest
+	N.catch_up = L.catch_up
 #endif
 }
 
+inline read_early() { N.catch_up = newest }
+
 #ifdef CATCH_UP_READ_EARLY
-#define first_half read_newest
+#define first_half read_early
 #define second_half store_row
 #else
 #define first_half store_row
-#define second_half read_newest
+#define second_half reply
 #endif
 
 /* ---- The promise -------------------------------------------------------------------------------------------------------- */
