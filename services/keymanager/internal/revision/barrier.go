@@ -44,7 +44,7 @@ const (
 	// not wake it.
 	shortLook = 2 * time.Millisecond
 	longLook  = 20 * time.Millisecond
-	// patience is how long one look may take: of a connection that is dead, the system may say so only after minutes.
+	// patience is how long one look of a barrier or a feed may take: of a connection that is dead, the system may say so only after minutes.
 	patience = 5 * time.Second
 	// slack is how much longer than the protocol needs a change waits for a database that does not answer.
 	slack = 30 * time.Second

@@ -60,16 +60,25 @@ func (f *Feed) Run(ctx context.Context) {
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
 	for {
-		f.load(ctx)
+		limited(ctx, f.load)
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.looks:
 		case <-tick.C:
 		case <-prune.C:
-			_ = f.store.Prune(ctx, retention) // tried again at the next tick
+			limited(ctx, func(ctx context.Context) {
+				_ = f.store.Prune(ctx, retention) // tried again at the next tick
+			})
 		}
 	}
+}
+
+// limited does work for no longer than patience.
+func limited(ctx context.Context, work func(context.Context)) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	work(ctx)
 }
 
 func rest(ctx context.Context, pause time.Duration) {
