@@ -102,15 +102,19 @@ func (f *Feed) load(ctx context.Context) {
 			f.publish(nil, first)
 			continue
 		}
-		fresh, whole, err := f.store.Revisions(ctx, newest, kept)
-		if err != nil || len(fresh) == 0 {
+		// The newest one again: where it is gone, the database went back in time, or this feed has slept for too long.
+		read, whole, err := f.store.Revisions(ctx, newest-1, kept+1)
+		if err != nil {
 			return
 		}
-		if !whole {
+		if len(read) == 0 || !whole {
 			f.publish(nil, 0)
 			continue
 		}
-		f.publish(fresh, fresh[len(fresh)-1].Revision)
+		if len(read) == 1 {
+			return
+		}
+		f.publish(read[1:], read[len(read)-1].Revision)
 	}
 }
 

@@ -81,10 +81,13 @@ func catchUp(t *testing.T, subject Subject) {
 // A renewal that is processed after a later one must not take back what that one has granted.
 func leaseNeverShortens(t *testing.T, subject Subject) {
 	s := subject.Store
-	renew(t, s, "v", 5, 2*ttl)
-	renew(t, s, "v", 3, ttl)
+	create(t, s, "acme")
+	mintKey(t, s, "acme", "k")
+	earlier, later := revise(t, s, "acme", "k"), revise(t, s, "acme", "k")
+	renew(t, s, "v", later, 2*ttl)
+	renew(t, s, "v", earlier, ttl)
 	subject.Age(t, "leases", "expires_at", ttl+ttl/2)
-	if found := standing(t, s); len(found.Acknowledged) != 1 || found.Acknowledged[0] != 5 {
-		t.Errorf("%+v, want a lease that has acknowledged 5", found)
+	if found := standing(t, s); len(found.Acknowledged) != 1 || found.Acknowledged[0] != later {
+		t.Errorf("%+v, want a lease that has acknowledged %d", found, later)
 	}
 }
