@@ -52,7 +52,7 @@ func (*deadFeed) Listen(ctx context.Context, _ func()) error {
 
 func (d *deadFeed) Revisions(ctx context.Context, _ int64, _ int) ([]revision.Numbered, bool, error) {
 	if d.asked++; d.asked > 1 {
-		return nil, true, nil
+		return []revision.Numbered{{Revision: 1}}, true, nil
 	}
 	<-ctx.Done()
 	return nil, false, ctx.Err()
