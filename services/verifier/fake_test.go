@@ -34,6 +34,7 @@ type registry struct {
 	sizes    []int                 // of the questions, in order
 	acks     []int64
 	uses     []string
+	releases int
 }
 
 func newRegistry() *registry {
@@ -64,6 +65,10 @@ func (r *registry) Renew(_ context.Context, renewal introspection.Renewal) (intr
 	defer r.mu.Unlock()
 	if r.err != nil {
 		return introspection.Lease{}, r.err
+	}
+	if renewal.Release {
+		r.releases++
+		return introspection.Lease{}, nil
 	}
 	r.acks = append(r.acks, renewal.Acknowledged)
 	granted := introspection.Lease{Authority: r.identity, TTLMicros: ttl.Microseconds()}
@@ -168,6 +173,23 @@ func (r *registry) asked() []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.sizes)
+}
+
+// reported returns how often each key was reported as used.
+func (r *registry) reported() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counts := make(map[string]int)
+	for _, key := range r.uses {
+		counts[key]++
+	}
+	return counts
+}
+
+func (r *registry) released() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.releases
 }
 
 func (r *registry) acknowledged() int64 {

@@ -13,8 +13,8 @@ const reportEvery = 10 * time.Second
 
 // uses collects which keys were used, each once a minute. What does not fit is lost: no request waits for it.
 type uses struct {
-	mu      sync.Mutex // guards the following fields
-	minute  int64      // of the wall clock
+	mu      sync.Mutex          // guards the following fields
+	minute  int64               // of the wall clock
 	seen    map[string]struct{} // in that minute
 	waiting []use
 }
