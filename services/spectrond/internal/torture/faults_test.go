@@ -30,7 +30,9 @@ func (m misfortune) String() string {
 // plan draws the misfortunes of a round, which has been healed when span is over. It depends on nothing but the source.
 func plan(random *rand.Rand, span, lease time.Duration) []misfortune {
 	var all []misfortune
-	between := func(least, most time.Duration) time.Duration { return least + time.Duration(random.Int64N(int64(most-least))) }
+	between := func(least, most time.Duration) time.Duration {
+		return least + time.Duration(random.Int64N(int64(most-least)))
+	}
 	for at := between(0, time.Second); ; at += between(50*time.Millisecond, 900*time.Millisecond) {
 		m := draw(random, lease, between)
 		m.at = at

@@ -91,7 +91,7 @@ func TestScenarios(t *testing.T) { //nolint:paralleltest // it needs the machine
 func open(t *testing.T, cluster *dbtest.Cluster, s scenario, rule string) *stage {
 	t.Helper()
 	stage := &stage{deployment: deploy(t, setup{
-		cluster: cluster, lease: s.lease, environ: with(s.environ, map[string]string{"SPECTRON_MUTANT": rule}),
+		cluster: cluster, lease: s.lease, environ: with(s.environ, map[string]string{mutantVariable: rule}),
 	})}
 	if o := stage.change(t.Context(), 0, "POST", "stage", nil); o.kind != done {
 		t.Fatalf("making a context: status %d", o.status)
