@@ -44,6 +44,8 @@ const (
 	// not wake it.
 	shortLook = 2 * time.Millisecond
 	longLook  = 20 * time.Millisecond
+	// lookTimeout bounds one look, and one reading of revisions. It takes milliseconds.
+	lookTimeout = 5 * time.Second
 	// slack is how much longer than the protocol needs a change waits for a database that does not answer.
 	slack = 30 * time.Second
 )
@@ -100,7 +102,7 @@ func (b *Barrier) run(ctx context.Context) {
 			w.looked = true
 		}
 		b.mu.Unlock()
-		standing, err := b.store.Standing(ctx)
+		standing, err := b.ask(ctx)
 		b.mu.Lock()
 		if err == nil {
 			b.releaseLocked(standing)
@@ -120,6 +122,13 @@ func (b *Barrier) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// ask reads how things stand, and gives up a connection that has gone dead: the next one may be to a database that lives.
+func (b *Barrier) ask(ctx context.Context) (Standing, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return b.store.Standing(ctx)
 }
 
 // releaseLocked lets those go whose revision nobody lags behind. What was read before a revision was made says nothing

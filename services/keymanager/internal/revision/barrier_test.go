@@ -2,6 +2,7 @@ package revision_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,32 @@ func TestALookSaysNothingAboutLaterRevisions(t *testing.T) {
 		store.found <- revision.Standing{Age: time.Hour, Acknowledged: []int64{2}}
 		if second := <-passed; second != 2 {
 			t.Fatalf("revision %d passed", second)
+		}
+	})
+}
+
+// dead is a store whose first look never ends by itself.
+type dead struct {
+	revision.Store
+	looks atomic.Int32
+}
+
+func (d *dead) Standing(ctx context.Context) (revision.Standing, error) {
+	if d.looks.Add(1) == 1 {
+		<-ctx.Done()
+		return revision.Standing{}, ctx.Err()
+	}
+	return revision.Standing{Age: time.Hour}, nil
+}
+
+func TestADeadConnectionHoldsNobodyUpForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &dead{}
+		barrier := revision.NewBarrier(store, time.Second, time.Now, revision.NewFeed(store), func(revision.Propagation) {})
+		p, err := barrier.Await(t.Context(), 1)
+		if err != nil || p.Waited > 10*time.Second {
+			t.Errorf("%+v, %v", p, err)
 		}
 	})
 }

@@ -81,6 +81,8 @@ func rest(ctx context.Context, pause time.Duration) {
 
 // load reads the revisions that are new and wakes the streams. What cannot be read now is read at the next look.
 func (f *Feed) load(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	for {
 		f.mu.Lock()
 		newest := f.newest
