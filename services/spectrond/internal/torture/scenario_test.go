@@ -49,15 +49,15 @@ func scenarios() []scenario {
 		},
 		{
 			name: "who comes back catches up before it trusts what it remembers",
-			rule: mutant.NoCatchUp, lease: 2 * time.Second, attempts: 8, attempt: backFromIsolation,
+			rule: mutant.NoCatchUp, lease: 1500 * time.Millisecond, attempts: 8, attempt: backFromIsolation,
 		},
 		{
 			name: "who comes back catches up although it was told so in an answer that was lost",
-			rule: mutant.NoCatchUp, lease: 2 * time.Second, attempts: 8, attempt: lostGrant,
+			rule: mutant.NoCatchUp, lease: 1500 * time.Millisecond, attempts: 8, attempt: lostGrant,
 		},
 		{
 			name: "leases that a crash has wiped out are waited for",
-			rule: mutant.TrustYoungTable, lease: 5 * time.Second, attempts: 4, attempt: wipedLeases,
+			rule: mutant.TrustYoungTable, lease: 3 * time.Second, attempts: 4, attempt: wipedLeases,
 		},
 		{
 			name: "a verifier that renews but does not acknowledge holds nobody up",

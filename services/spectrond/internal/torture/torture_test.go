@@ -14,7 +14,7 @@ import (
 const (
 	// tortureVariable says how long to go on; without it there is one short round.
 	tortureVariable = "SPECTRON_TORTURE"
-	shortRound      = 10 * time.Second
+	shortRound      = 8 * time.Second
 	longRound       = 20 * time.Second
 	mutantVariable  = "SPECTRON_MUTANT"
 	// lease is shorter than in production, so that there are more of them in the same time.
