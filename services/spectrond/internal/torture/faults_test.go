@@ -33,7 +33,7 @@ func plan(random *rand.Rand, span, lease time.Duration) []misfortune {
 	between := func(least, most time.Duration) time.Duration {
 		return least + time.Duration(random.Int64N(int64(most-least)))
 	}
-	for at := between(0, time.Second); ; at += between(50*time.Millisecond, 900*time.Millisecond) {
+	for at := between(0, time.Second); ; at += between(50*time.Millisecond, 1200*time.Millisecond) {
 		m := draw(random, lease, between)
 		m.at = at
 		if at+m.length > span {
