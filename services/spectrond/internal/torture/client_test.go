@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -211,10 +210,11 @@ func (k *key) secrets() (current *secret, others []secret) {
 }
 
 // born notes a new secret.
-func (k *key) born(m minted) (secret, error) {
+func (k *key) born(m minted) {
 	text, err := apikey.Parse(m.Key)
 	if err != nil {
-		return secret{}, errors.New("the answer to a mint holds no key")
+		k.d.t.Errorf("the answer to a mint or a rotation of %s holds no key", k.name)
+		return
 	}
 	k.generation++
 	s := secret{label: fmt.Sprintf("%s#%d", m.ID, k.generation), context: k.context, text: text}
@@ -222,7 +222,6 @@ func (k *key) born(m minted) (secret, error) {
 	defer k.mu.Unlock()
 	k.current = &s
 	k.undead = append(k.undead, s)
-	return s, nil
 }
 
 // ended takes down that a change has ended every secret so far, or may have, and returns these.
@@ -254,9 +253,7 @@ func (k *key) mint(ctx context.Context, keymanager int, query string) outcome {
 	o := k.d.change(ctx, keymanager, http.MethodPost, k.path()+query, nil)
 	if o.kind == done {
 		k.d.counts.mints.Add(1)
-		if _, err := k.born(o.key); err != nil {
-			k.d.t.Error(err)
-		}
+		k.born(o.key)
 	}
 	return o
 }
@@ -266,9 +263,7 @@ func (k *key) rotate(ctx context.Context, keymanager int) (outcome, []secret) {
 	o := k.d.change(ctx, keymanager, http.MethodPost, k.path()+"/rotate", nil)
 	struck := k.ended(o)
 	if o.kind == done {
-		if _, err := k.born(o.key); err != nil {
-			k.d.t.Error(err)
-		}
+		k.born(o.key)
 	}
 	return o, struck
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -109,11 +110,8 @@ func deploy(t *testing.T, s setup) *deployment {
 // with returns one map of both.
 func with(a, b map[string]string) map[string]string {
 	out := make(map[string]string, len(a)+len(b))
-	for _, m := range []map[string]string{a, b} {
-		for k, v := range m {
-			out[k] = v
-		}
-	}
+	maps.Copy(out, a)
+	maps.Copy(out, b)
 	return out
 }
 
@@ -177,7 +175,7 @@ func (d *deployment) check() error {
 func (d *deployment) report(err error) {
 	d.t.Helper()
 	d.t.Error(err)
-	violation, ok := errors.AsType[*history.Violation](err)
+	violation, ok := errors.AsType[*history.ViolationError](err)
 	if !ok {
 		return
 	}

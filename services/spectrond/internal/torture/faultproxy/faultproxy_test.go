@@ -196,7 +196,11 @@ func TestTheEndOfEitherSideReachesTheOther(t *testing.T) {
 	_, dial := echo(t)
 	c := dial()
 	c.say("a")
-	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+	half, ok := c.Conn.(*net.TCPConn)
+	if !ok {
+		t.Fatal("not a TCP connection")
+	}
+	if err := half.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	c.hear("a", time.Minute)

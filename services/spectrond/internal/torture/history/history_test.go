@@ -50,7 +50,7 @@ func TestCheck(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			err := history.Check(tt.operations)
-			violation, broken := errors.AsType[*history.Violation](err)
+			violation, broken := errors.AsType[*history.ViolationError](err)
 			if (tt.breaches == 0) != (err == nil) || broken && len(violation.Breaches) != tt.breaches {
 				t.Errorf("got %v, want %d breaches", err, tt.breaches)
 			}
@@ -75,7 +75,7 @@ func TestBothChecksAgree(t *testing.T) {
 		if err == nil {
 			return
 		}
-		violation, ok := errors.AsType[*history.Violation](err)
+		violation, ok := errors.AsType[*history.ViolationError](err)
 		if !ok || (len(violation.Breaches) > 0) != (violation.Linearizable == "Illegal") {
 			t.Errorf("the checks disagree: %v", err)
 		}
@@ -92,7 +92,7 @@ func TestAViolationTellsWhatHappened(t *testing.T) {
 			t.Errorf("%q is missing in: %v", part, err)
 		}
 	}
-	violation, ok := errors.AsType[*history.Violation](err)
+	violation, ok := errors.AsType[*history.ViolationError](err)
 	if !ok {
 		t.Fatal("no violation")
 	}
