@@ -40,7 +40,7 @@ type deployment struct {
 
 func deploy(t *testing.T, lease time.Duration) *deployment {
 	t.Helper()
-	store, log := dbtest.SQLite(t), slog.New(slog.DiscardHandler)
+	store, log := dbtest.Postgres(t), slog.New(slog.DiscardHandler)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
