@@ -74,11 +74,7 @@ func logCause(ctx context.Context, err error) {
 	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
-	message := "not served"
-	if fault.KindOf(err) == fault.Internal {
-		message = "internal error"
-	}
-	Logger(ctx).LogAttrs(ctx, slog.LevelError, message, attrs...)
+	Logger(ctx).LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
 }
 
 // challenge adds the headers by which a client learns how and when to try again.

@@ -106,7 +106,7 @@ func (s *server) serve(t *testing.T) (url string, stop func()) {
 	return "http://" + listener.Addr().String(), stop
 }
 
-// open opens a watch stream.
+// openWatch opens a watch stream, which ends with the test.
 func openWatch(t *testing.T, url, query string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+introspection.WatchPath+query, http.NoBody)
@@ -127,7 +127,7 @@ func TestWatch(t *testing.T) {
 			refused(t, s.send("GET", introspection.WatchPath+query, serviceToken(t), nil), fault.Invalid, "after")
 		}
 		base, stop := s.serve(t)
-		stream := openWatch(t, base, "?after=0")
+		stream := openWatch(t, base, "?after=0") //nolint:bodyclose // openWatch does //nolint:bodyclose // openWatch closes it with the test
 		if stream.StatusCode != http.StatusOK || stream.Header.Get("Content-Type") != "application/x-ndjson" {
 			t.Fatalf("status %d, %q", stream.StatusCode, stream.Header.Get("Content-Type"))
 		}
@@ -162,7 +162,7 @@ func TestWatch(t *testing.T) {
 		if got := next(); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
-		resumed := openWatch(t, base, "?after=2&authority="+first.Authority)
+		resumed := openWatch(t, base, "?after=2&authority="+first.Authority) //nolint:bodyclose // openWatch does //nolint:bodyclose // openWatch closes it with the test
 		two := bufio.NewReader(resumed.Body)
 		for _, want := range []introspection.Event{{Authority: first.Authority, Revision: 2}, want} {
 			line, err := two.ReadString('\n')

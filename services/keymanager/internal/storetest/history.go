@@ -48,7 +48,7 @@ func history(t *testing.T, subject Subject) {
 		t.Errorf("before the first the newest is %d, %v", newest, err)
 	}
 	for range 3 {
-		revise(t, s, "acme", "k")
+		revise(t, s, "k")
 	}
 	wantRevisions(t, s, 0, 100, true, 1, 2, 3)
 	wantRevisions(t, s, 0, 2, true, 1, 2)
@@ -68,14 +68,14 @@ func history(t *testing.T, subject Subject) {
 	prune()
 	wantRevisions(t, s, 0, 100, true, 1, 2, 3)
 	subject.Age(t, "revisions", "at", 2*ttl)
-	revise(t, s, "acme", "k")
+	revise(t, s, "k")
 	prune()
 	wantRevisions(t, s, 0, 100, false, 4)
 	wantRevisions(t, s, 2, 100, false, 4)
 	wantRevisions(t, s, 3, 100, true, 4)
 	subject.Age(t, "revisions", "at", 2*ttl)
 	prune() // never the newest: its number would be taken again
-	if next := revise(t, s, "acme", "k"); next != 5 {
+	if next := revise(t, s, "k"); next != 5 {
 		t.Errorf("after all the others are gone the next revision is %d", next)
 	}
 }
@@ -108,7 +108,7 @@ func listen(t *testing.T, subject Subject) {
 	if subject.Replica != nil {
 		await(t, heard, "listening")
 		mintKey(t, s, "acme", "silent") // takes no revision
-		revise(t, s, "acme", "k")
+		revise(t, s, "k")
 		await(t, heard, "a revision of another replica")
 		if len(heard) != 0 {
 			t.Error("one revision was heard twice, or a mint was")

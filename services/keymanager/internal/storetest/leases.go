@@ -31,10 +31,10 @@ func standing(t *testing.T, s Store) revision.Standing {
 	return found
 }
 
-// revise makes a revision and returns its number.
-func revise(t *testing.T, s Store, contextID, keyName string) int64 {
+// revise rotates a key of the context acme and returns the revision.
+func revise(t *testing.T, s Store, keyName string) int64 {
 	t.Helper()
-	_, number, err := s.RotateKey(t.Context(), contextID, keyName, reseal(sealed(t, contextID, "", keyName).Seal))
+	_, number, err := s.RotateKey(t.Context(), "acme", keyName, reseal(sealed(t, "acme", "", keyName).Seal))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,11 +45,11 @@ func catchUp(t *testing.T, subject Subject) {
 	s := subject.Store
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "a")
-	first := revise(t, s, "acme", "a")
+	first := revise(t, s, "a")
 	if g := renew(t, s, "v", 0, ttl); !g.Extended || g.CatchUpTo != first {
 		t.Fatalf("the first lease: %+v, want to catch up to %d", g, first)
 	}
-	second := revise(t, s, "acme", "a")
+	second := revise(t, s, "a")
 	if g := renew(t, s, "v", first, ttl); !g.Extended || g.CatchUpTo != first {
 		t.Errorf("a lease that has not lapsed: %+v, want to catch up to %d", g, first)
 	}
@@ -83,7 +83,7 @@ func leaseNeverShortens(t *testing.T, subject Subject) {
 	s := subject.Store
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
-	earlier, later := revise(t, s, "acme", "k"), revise(t, s, "acme", "k")
+	earlier, later := revise(t, s, "k"), revise(t, s, "k")
 	renew(t, s, "v", later, 2*ttl)
 	renew(t, s, "v", earlier, ttl)
 	subject.Age(t, "leases", "expires_at", ttl+ttl/2)

@@ -12,9 +12,9 @@ func laggard(t *testing.T, subject Subject) {
 	s := subject.Store
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
-	first := revise(t, s, "acme", "k")
+	first := revise(t, s, "k")
 	renew(t, s, "v", first, ttl)
-	second, third := revise(t, s, "acme", "k"), revise(t, s, "acme", "k")
+	second, third := revise(t, s, "k"), revise(t, s, "k")
 	subject.Age(t, "revisions", "at", ttl)
 	subject.Age(t, "leases", "expires_at", ttl/2)
 	if g := renew(t, s, "v", second, ttl); g.Extended {
@@ -41,7 +41,7 @@ func aheadOfHistory(t *testing.T, subject Subject) {
 	s := subject.Store
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
-	newest := revise(t, s, "acme", "k")
+	newest := revise(t, s, "k")
 	if g := renew(t, s, "new", newest+1, ttl); g.Extended {
 		t.Errorf("a new verifier ahead of the history: %+v", g)
 	}
@@ -58,7 +58,7 @@ func standings(t *testing.T, subject Subject) {
 	s := subject.Store
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
-	first, second := revise(t, s, "acme", "k"), revise(t, s, "acme", "k")
+	first, second := revise(t, s, "k"), revise(t, s, "k")
 	renew(t, s, "lapsed behind", 0, 0)
 	renew(t, s, "lapsed", second, 0)
 	renew(t, s, "behind", first, ttl)
@@ -115,7 +115,7 @@ func renewalRace(t *testing.T, subject Subject) {
 			t.Fatal(err)
 		}
 		before := renew(t, s, "v", 0, 0).CatchUpTo
-		newest := revise(t, s, "acme", "k")
+		newest := revise(t, s, "k")
 		var (
 			found  revision.Standing
 			grant  revision.Grant
