@@ -95,6 +95,10 @@ torture: ## kill, pause, cut and restart real processes for TORTURE (10m) and ho
 mutants: ## break each rule of the revocation protocol in turn and see the torture notice
 	go test -tags mutant -count=1 -v -timeout 30m -run '^TestMutants$$' ./services/spectrond/internal/torture/
 
+.PHONY: bench
+bench: ## compare with what people do today, as ratios in one run (needs Postgres with pgbench, and redis-server)
+	SPECTRON_BENCH=1 go test -count=1 -v -timeout 30m -run '^TestBench$$' ./services/spectrond/internal/bench/
+
 .PHONY: check
 check: lint vet boundaries diff-check model test ## everything a change must pass
 
