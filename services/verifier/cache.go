@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"crypto/subtle"
 	"math/rand/v2"
 	"reflect"
 	"sync"
@@ -57,6 +56,7 @@ type cache struct {
 	actors  map[actorID]*actor
 	tenants map[string]*tenant
 	history history
+	since   time.Duration // what was asked before is not remembered; since the verifier's epoch
 }
 
 func newCache(maxGood, maxBad int) *cache {
@@ -73,7 +73,7 @@ func newCache(maxGood, maxBad int) *cache {
 // accepted returns the remembered good key of this digest, if it is still good at now.
 func (c *cache) accepted(id keyID, digest *apikey.Digest, now time.Duration) (*acceptedKey, bool) {
 	e, ok := c.good.get(id)
-	if !ok || now >= e.until || subtle.ConstantTimeCompare(e.digest[:], digest[:]) != 1 ||
+	if !ok || now >= e.until || !e.digest.Equal(digest) ||
 		e.actor.gone.Load() || e.actor.tenant.gone.Load() {
 		return nil, false
 	}
@@ -83,7 +83,7 @@ func (c *cache) accepted(id keyID, digest *apikey.Digest, now time.Duration) (*a
 // refused reports whether this digest is remembered as one that opens nothing.
 func (c *cache) refused(id keyID, digest *apikey.Digest, now time.Duration) bool {
 	e, ok := c.bad.get(id)
-	return ok && now < e.until && subtle.ConstantTimeCompare(e.digest[:], digest[:]) == 1
+	return ok && now < e.until && e.digest.Equal(digest)
 }
 
 // fill sets the callers of q and remembers its verdicts, but for those that a revision has touched which was applied
@@ -91,18 +91,21 @@ func (c *cache) refused(id keyID, digest *apikey.Digest, now time.Duration) bool
 func (c *cache) fill(q *question, sent, reread time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	outdated := func(subject introspection.Event, principal string) bool {
+		return sent < c.since || c.history.touched(q.asOf, subject, principal)
+	}
 	for i, verdict := range q.verdicts {
 		// Up to a fifth sooner, so that keys learnt together are not read again together.
-		until := sent + reread - rand.N(reread/5+1)
+		until := sent + reread - rand.N(reread/5+1) //nolint:gosec // jitter, not a secret
 		id := idOf(q.ids[i])
 		if !verdict.Active || verdict.Principal == nil {
-			if !c.history.touched(q.asOf, introspection.Event{ID: q.ids[i]}, "") {
+			if !outdated(introspection.Event{ID: q.ids[i]}, "") {
 				c.bad.put(id, &slot[refusedKey]{value: refusedKey{digest: q.digests[i], until: until}})
 			}
 			continue
 		}
 		subject := introspection.Event{Context: verdict.Context, ID: verdict.KeyID}
-		if verdict.KeyID != q.ids[i] || c.history.touched(q.asOf, subject, verdict.Principal.ID) {
+		if verdict.KeyID != q.ids[i] || outdated(subject, verdict.Principal.ID) {
 			q.callers[i] = verdict.Caller()
 			continue
 		}
@@ -205,11 +208,20 @@ func (c *cache) drop(e introspection.Event) {
 	}
 }
 
-// reset forgets everything; what happened up to the given revision is not known.
-func (c *cache) reset(revision int64) {
+// reset begins again at now: what happened up to the given revision is not known. An answer that is still on its way may
+// count revisions of another history, so it must not be compared with this one.
+func (c *cache) reset(revision int64, now time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.history = history{base: revision}
+	c.history, c.since = history{base: revision}, now
+	c.clearLocked()
+}
+
+// forget forgets the verdicts, and what is on its way at now, but no revision.
+func (c *cache) forget(now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.since = now
 	c.clearLocked()
 }
 

@@ -11,31 +11,40 @@ import (
 // reportEvery is how often the keys that were used are reported.
 const reportEvery = 10 * time.Second
 
-// uses collects which keys were used. What does not fit is lost: no request waits for it.
+// uses collects which keys were used, each once a minute. What does not fit is lost: no request waits for it.
 type uses struct {
-	mu   sync.Mutex // guards the following field
-	last map[string]time.Time
+	mu      sync.Mutex          // guards the following fields
+	minute  int64               // of the wall clock
+	seen    map[string]struct{} // in that minute
+	waiting []use
+}
+
+type use struct {
+	key string
+	at  time.Time
 }
 
 func (u *uses) add(key string, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.last == nil {
-		u.last = make(map[string]time.Time)
+	if minute := now.Unix() / 60; minute != u.minute || u.seen == nil {
+		u.minute, u.seen = minute, make(map[string]struct{})
 	}
-	if _, known := u.last[key]; known || len(u.last) < introspection.MaxUses {
-		u.last[key] = now
+	if _, seen := u.seen[key]; seen || len(u.waiting) >= introspection.MaxUses {
+		return
 	}
+	u.seen[key] = struct{}{}
+	u.waiting = append(u.waiting, use{key, now})
 }
 
 func (u *uses) take(now time.Time) introspection.Uses {
 	u.mu.Lock()
-	taken := u.last
-	u.last = nil
+	taken := u.waiting
+	u.waiting = nil
 	u.mu.Unlock()
-	report := introspection.Uses{Uses: make([]introspection.Use, 0, len(taken))}
-	for key, at := range taken {
-		report.Uses = append(report.Uses, introspection.Use{KeyID: key, AgoMicros: now.Sub(at).Microseconds()})
+	report := introspection.Uses{Uses: make([]introspection.Use, len(taken))}
+	for i, use := range taken {
+		report.Uses[i] = introspection.Use{KeyID: use.key, AgoMicros: now.Sub(use.at).Microseconds()}
 	}
 	return report
 }

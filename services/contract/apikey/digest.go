@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,6 +16,9 @@ type Digest [sha256.Size]byte
 
 // ErrDigest says that the text is not a digest.
 var ErrDigest = errors.New("not a digest: want 43 characters of base64url")
+
+// Equal reports in constant time whether d and other are the same.
+func (d *Digest) Equal(other *Digest) bool { return subtle.ConstantTimeCompare(d[:], other[:]) == 1 }
 
 // MarshalText returns the digest in unpadded base64url, for the wire between the planes.
 func (d Digest) MarshalText() ([]byte, error) {

@@ -29,7 +29,7 @@ type Lease struct {
 	CatchUpTo int64 `json:"catch_up_to"`
 }
 
-// WatchPath is where the key manager streams [Event]s, by GET, as JSON values with white space between them. The
+// WatchPath is where the key manager streams [Event]s, by GET, as JSON values, one a line; an empty line is a sign of life. The
 // query names the authority and the revision to go on after.
 const (
 	WatchPath           = "/internal/v1/watch"

@@ -17,9 +17,9 @@ func TestClusterKeepsWhatIsCommitted(t *testing.T) {
 	t.Parallel()
 	cluster := dbtest.StartCluster(t)
 	database := cluster.Database(t)
-	s := session(t, database)
-	execute(t, s, "CREATE TABLE kept (n int)")
-	execute(t, s, "CREATE UNLOGGED TABLE fleeting (n int)")
+	session := dial(t, database)
+	run(t, session, "CREATE TABLE kept (n int)")
+	run(t, session, "CREATE UNLOGGED TABLE fleeting (n int)")
 	tests := []struct {
 		name     string
 		end      func() error
@@ -30,24 +30,24 @@ func TestClusterKeepsWhatIsCommitted(t *testing.T) {
 		{"crash", cluster.Crash, 0},
 	}
 	for i, tt := range tests {
-		execute(t, s, "INSERT INTO kept VALUES (1)")
-		execute(t, s, "TRUNCATE fleeting")
-		execute(t, s, "INSERT INTO fleeting VALUES (1)")
+		run(t, session, "INSERT INTO kept VALUES (1)")
+		run(t, session, "TRUNCATE fleeting")
+		run(t, session, "INSERT INTO fleeting VALUES (1)")
 		if err := tt.end(); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		if err := cluster.Start(); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		s = session(t, database)
-		expect(t, s, "kept", i+1)
-		expect(t, s, "fleeting", tt.fleeting)
+		session = dial(t, database)
+		expect(t, session, "kept", i+1)
+		expect(t, session, "fleeting", tt.fleeting)
 	}
 	// One session is there to be killed, another to notice.
 	if err := cluster.CrashBackend(t.Context(), database); err != nil {
 		t.Fatal(err)
 	}
-	for limit := time.Now().Add(time.Minute); s.Ping(t.Context()) == nil; {
+	for limit := time.Now().Add(time.Minute); session.Ping(t.Context()) == nil; {
 		if time.Now().After(limit) {
 			t.Fatal("the session has outlived the crash")
 		}
@@ -55,10 +55,10 @@ func TestClusterKeepsWhatIsCommitted(t *testing.T) {
 	if err := cluster.Await(); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, session(t, database), "kept", len(tests))
+	expect(t, dial(t, database), "kept", len(tests))
 }
 
-func session(t *testing.T, database *url.URL) *pgx.Conn {
+func dial(t *testing.T, database *url.URL) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database.String())
 	if err != nil {
@@ -68,7 +68,7 @@ func session(t *testing.T, database *url.URL) *pgx.Conn {
 	return conn
 }
 
-func execute(t *testing.T, conn *pgx.Conn, statement string) {
+func run(t *testing.T, conn *pgx.Conn, statement string) {
 	t.Helper()
 	if _, err := conn.Exec(t.Context(), statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)

@@ -44,8 +44,8 @@ const (
 	// not wake it.
 	shortLook = 2 * time.Millisecond
 	longLook  = 20 * time.Millisecond
-	// lookTimeout bounds one look, and one reading of revisions. It takes milliseconds.
-	lookTimeout = 5 * time.Second
+	// patience is how long one look of a barrier or a feed may take: of a connection that is dead, the system may say so only after minutes.
+	patience = 5 * time.Second
 	// slack is how much longer than the protocol needs a change waits for a database that does not answer.
 	slack = 30 * time.Second
 )
@@ -102,7 +102,9 @@ func (b *Barrier) run(ctx context.Context) {
 			w.looked = true
 		}
 		b.mu.Unlock()
-		standing, err := b.ask(ctx)
+		look, cancel := context.WithTimeout(ctx, patience)
+		standing, err := b.store.Standing(look)
+		cancel()
 		b.mu.Lock()
 		if err == nil {
 			b.releaseLocked(standing)
@@ -122,13 +124,6 @@ func (b *Barrier) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
-}
-
-// ask reads how things stand, and gives up a connection that has gone dead: the next one may be to a database that lives.
-func (b *Barrier) ask(ctx context.Context) (Standing, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	return b.store.Standing(ctx)
 }
 
 // releaseLocked lets those go whose revision nobody lags behind. What was read before a revision was made says nothing

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -39,12 +42,17 @@ func (leaseTableRow) TableName() string { return "lease_table" }
 
 // Authority implements revision.Store.
 func (s *Store) Authority(ctx context.Context) (string, error) {
-	var row deploymentRow
-	err := s.db.Reader(ctx).Take(&row, theDeployment).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
+	life, args := s.engine.life()
+	var found []string
+	err := s.db.Reader(ctx).Raw("SELECT authority || '.' || "+life+" FROM deployment WHERE id = ?", append(args, theDeployment)...).
+		Scan(&found).Error
+	if err == nil && len(found) == 0 {
 		return "", revision.NotYet()
 	}
-	return row.Authority, public(database.Translate(err))
+	if err != nil {
+		return "", public(database.Translate(err))
+	}
+	return found[0], nil
 }
 
 // RenewLease implements revision.Store.
@@ -58,8 +66,8 @@ func (s *Store) RenewLease(
 	var grant revision.Grant
 	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
 		grant = revision.Grant{}
-		lags, err := lagging(tx, acknowledged, at.Add(-patience))
-		if err != nil {
+		made, lags, err := progress(tx, acknowledged, at.Add(-patience))
+		if err != nil || !made {
 			return err
 		}
 		// Neither goes back: a renewal may have been overtaken by the next one, long after its verifier had given it up.
@@ -96,15 +104,18 @@ func (s *Store) rejoin(tx *gorm.DB, at time.Time, row leaseRow) (int64, error) {
 	return row.CatchUpTo, errors.Join(complete(tx, at), tx.Create(&row).Error)
 }
 
-// lagging reports whether a revision after acknowledged is older than since.
-func lagging(tx *gorm.DB, acknowledged int64, since time.Time) (bool, error) {
-	if mutant.Is(mutant.NeverRefuse) {
-		return false, nil
-	}
+// progress reports whether the acknowledged revision has ever been made, and whether one after it is older than since. A
+// database that went back in time has lost revisions, and those who have seen them know nothing of what took their numbers.
+func progress(tx *gorm.DB, acknowledged int64, since time.Time) (made, lags bool, err error) {
 	var rows []revisionRow
 	// In order, so that the first is the oldest.
-	err := tx.Where("id > ?", acknowledged).Order("id").Limit(1).Find(&rows).Error
-	return len(rows) > 0 && rows[0].At.Before(since), err
+	err = tx.Where("id >= ?", acknowledged).Order("id").Limit(2).Find(&rows).Error
+	made = acknowledged == 0 || len(rows) > 0
+	if len(rows) > 0 && rows[0].ID == acknowledged {
+		rows = rows[1:]
+	}
+	lags = len(rows) > 0 && rows[0].At.Before(since) && !mutant.Is(mutant.NeverRefuse)
+	return made, lags, err
 }
 
 // complete notes that the leases from now on are all there are, unless it is noted already.
@@ -222,6 +233,10 @@ func (s *Store) RecordUses(ctx context.Context, uses []introspection.Use) error 
 		if len(rows) == 0 {
 			return nil
 		}
+		// In one order, so that no two reports of the same keys wait for each other.
+		slices.SortFunc(rows, func(a, b keyUseRow) int {
+			return cmp.Or(strings.Compare(a.KeyID, b.KeyID), a.Minute.Compare(b.Minute))
+		})
 		return tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, 500).Error
 	})
 }

@@ -12,10 +12,10 @@ const (
 	patience = ttl / 4
 )
 
-// renew renews the lease of the verifier v, which has applied the revisions up to acknowledged.
-func renew(t *testing.T, s Store, acknowledged int64, length time.Duration) revision.Grant {
+// renew renews the lease of a verifier that has applied the revisions up to acknowledged.
+func renew(t *testing.T, s Store, verifier string, acknowledged int64, length time.Duration) revision.Grant {
 	t.Helper()
-	g, err := s.RenewLease(t.Context(), "v", acknowledged, length, patience)
+	g, err := s.RenewLease(t.Context(), verifier, acknowledged, length, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +46,11 @@ func catchUp(t *testing.T, subject Subject) {
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "a")
 	first := revise(t, s, "acme", "a")
-	if g := renew(t, s, 0, ttl); !g.Extended || g.CatchUpTo != first {
+	if g := renew(t, s, "v", 0, ttl); !g.Extended || g.CatchUpTo != first {
 		t.Fatalf("the first lease: %+v, want to catch up to %d", g, first)
 	}
 	second := revise(t, s, "acme", "a")
-	if g := renew(t, s, first, ttl); !g.Extended || g.CatchUpTo != first {
+	if g := renew(t, s, "v", first, ttl); !g.Extended || g.CatchUpTo != first {
 		t.Errorf("a lease that has not lapsed: %+v, want to catch up to %d", g, first)
 	}
 	subject.Age(t, "leases", "expires_at", 2*ttl)
@@ -59,15 +59,15 @@ func catchUp(t *testing.T, subject Subject) {
 	}
 	// The answer to the first of these may be lost.
 	for range 2 {
-		if g := renew(t, s, first, ttl); !g.Extended || g.CatchUpTo != second {
+		if g := renew(t, s, "v", first, ttl); !g.Extended || g.CatchUpTo != second {
 			t.Errorf("a lease that has lapsed: %+v, want to catch up to %d", g, second)
 		}
 	}
 	subject.Age(t, "revisions", "at", ttl)
-	if g := renew(t, s, first, ttl); g.Extended {
+	if g := renew(t, s, "v", first, ttl); g.Extended {
 		t.Errorf("a verifier that lags: %+v", g)
 	}
-	if g := renew(t, s, second, ttl); !g.Extended {
+	if g := renew(t, s, "v", second, ttl); !g.Extended {
 		t.Errorf("a verifier that has caught up: %+v", g)
 	}
 	if err := s.ReleaseLease(t.Context(), "v"); err != nil {
@@ -81,10 +81,13 @@ func catchUp(t *testing.T, subject Subject) {
 // A renewal that is processed after a later one must not take back what that one has granted.
 func leaseNeverShortens(t *testing.T, subject Subject) {
 	s := subject.Store
-	renew(t, s, 5, 2*ttl)
-	renew(t, s, 3, ttl)
+	create(t, s, "acme")
+	mintKey(t, s, "acme", "k")
+	earlier, later := revise(t, s, "acme", "k"), revise(t, s, "acme", "k")
+	renew(t, s, "v", later, 2*ttl)
+	renew(t, s, "v", earlier, ttl)
 	subject.Age(t, "leases", "expires_at", ttl+ttl/2)
-	if found := standing(t, s); len(found.Acknowledged) != 1 || found.Acknowledged[0] != 5 {
-		t.Errorf("%+v, want a lease that has acknowledged 5", found)
+	if found := standing(t, s); len(found.Acknowledged) != 1 || found.Acknowledged[0] != later {
+		t.Errorf("%+v, want a lease that has acknowledged %d", found, later)
 	}
 }

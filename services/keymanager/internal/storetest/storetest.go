@@ -2,6 +2,7 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -23,6 +24,8 @@ type Store interface {
 	key.Lookup
 	deployment.Store
 	revision.Store
+	key.UseStore
+	RetirePeppers(ctx context.Context, versions []uint16) error
 }
 
 // Subject is a store under test, empty, and a way past it.
@@ -32,6 +35,10 @@ type Subject struct {
 	Count func(t *testing.T, query string) int64
 	// Age makes a row of a table older: it moves a column that holds a time back.
 	Age func(t *testing.T, table, column string, by time.Duration)
+	// Exec runs an SQL statement.
+	Exec func(t *testing.T, statement string)
+	// Replica returns another store on the same database; nil where there is one process.
+	Replica func(t *testing.T) Store
 }
 
 // Run runs the suite. open returns a new, empty subject for each test.
@@ -57,6 +64,16 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"a mint races the end of its context":     mintAgainstDeletion,
 		"who rejoins is told what to catch up to": catchUp,
 		"an early renewal does not end a lease":   leaseNeverShortens,
+		"a laggard's acknowledgement counts":      laggard,
+		"who is ahead gets no lease":              aheadOfHistory,
+		"standing":                                standings,
+		"an emptied table of leases is young":     youngTable,
+		"a renewal races its end":                 renewalRace,
+		"revisions have no gaps":                  denseRevisions,
+		"history":                                 history,
+		"replicas hear of revisions":              listen,
+		"retired peppers":                         retirePeppers,
+		"uses are kept by the minute":             recordUses,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
