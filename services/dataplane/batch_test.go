@@ -158,3 +158,31 @@ func TestABatchWithAnIdempotencyKeyIsStoredOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestABlockedContextIsRefusedWhatNeedsALanguageModel(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		blocked := p.authority.BlockedKey(t, "acme", "acme-1", "blocked", grant.All())
+		for _, tt := range []struct {
+			path, body string
+			want       int
+		}{
+			{factsPath, `{"text":"a"}`, http.StatusTooManyRequests},
+			{factsPath, `{"text":"a","infer":"preview"}`, http.StatusTooManyRequests},
+			{factsPath, `{"text":"a","infer":"none"}`, http.StatusOK},
+			{batchPath, `{` + twoMessages + `}`, http.StatusTooManyRequests},
+			{batchPath, `{` + twoMessages + `,"infer":"preview"}`, http.StatusTooManyRequests},
+			{batchPath, `{` + twoMessages + `,"infer":"none"}`, http.StatusOK},
+			{"/api/v1/acme/query", `{"query":"a"}`, http.StatusOK},
+		} {
+			got := p.call(t, blocked, http.MethodPost, tt.path, tt.body)
+			if got.status != tt.want || got.header.Get("Retry-After") != "" {
+				t.Errorf("%s %s: %d %s", tt.path, tt.body, got.status, got.body)
+			}
+		}
+		if got := p.recall(t, p.admin(t), `{"query":"otter"}`); len(got.Hits) != 2 {
+			t.Errorf("stored: %v", got.texts())
+		}
+	})
+}

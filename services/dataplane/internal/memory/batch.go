@@ -61,6 +61,9 @@ func (s *Service) RememberAll(ctx context.Context, who *caller.Caller, batch Bat
 	if err := batch.check(); err != nil {
 		return BatchReceipt{}, err
 	}
+	if err := checkBlocked(who, batch.Infer); err != nil {
+		return BatchReceipt{}, err
+	}
 	sets, err := s.registry.Destination(ctx, who, batch.SetsField, batch.Sets)
 	if err != nil {
 		return BatchReceipt{}, err

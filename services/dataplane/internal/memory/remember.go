@@ -67,6 +67,9 @@ func (s *Service) Remember(ctx context.Context, who *caller.Caller, fact Fact) (
 	if err := fact.check(); err != nil {
 		return Receipt{}, err
 	}
+	if err := checkBlocked(who, fact.Infer); err != nil {
+		return Receipt{}, err
+	}
 	sets, err := s.registry.Destination(ctx, who, fact.SetsField, fact.Sets)
 	if err != nil {
 		return Receipt{}, err
@@ -136,6 +139,14 @@ func checkText(field, text string) error {
 func checkSessionID(id string) error {
 	if strings.ContainsRune(id, 0) {
 		return fault.InvalidField("session_id", "must not hold the character U+0000")
+	}
+	return nil
+}
+
+// checkBlocked refuses what a language model would be asked for where the context's operator has stopped that.
+func checkBlocked(who *caller.Caller, infer Infer) error {
+	if who.Blocked && (infer == Full || infer == Preview) {
+		return fault.New(fault.RateLimited, "this context's calls that need a language model are stopped; infer none stores the text as it is")
 	}
 	return nil
 }

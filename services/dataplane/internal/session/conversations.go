@@ -31,8 +31,11 @@ type Said struct {
 	Seq int64
 }
 
-// Page is a part of a list: Limit rows at most, behind the first Offset.
-type Page struct{ Limit, Offset int }
+// Page is a part of a list: Limit rows at most, behind the first Offset; counted from the end of the list if FromEnd.
+type Page struct {
+	Limit, Offset int
+	FromEnd       bool
+}
 
 // Conversation names a session and what of its context may be read.
 type Conversation struct {
@@ -51,7 +54,7 @@ type Conversations interface {
 	Sessions(ctx context.Context, incarnation string, region scope.Region, page Page) ([]Overview, error)
 	// Overview returns one session, or ErrAbsent.
 	Overview(ctx context.Context, which Conversation) (Overview, error)
-	// Turns returns a page of the turns of a session, the oldest first, or ErrAbsent.
+	// Turns returns a page of the turns of a session that were not forgotten, the oldest first, or ErrAbsent.
 	Turns(ctx context.Context, which Conversation, page Page) ([]Said, error)
 	// DeleteSession deletes a session and its turns, or returns ErrAbsent.
 	DeleteSession(ctx context.Context, incarnation, id string) error
@@ -108,11 +111,7 @@ func (s *Service) Turns(ctx context.Context, who *caller.Caller, id string, page
 
 // Latest returns the last few turns of a session that who may read, the oldest of them first.
 func (s *Service) Latest(ctx context.Context, who *caller.Caller, id string, few int) ([]Said, error) {
-	found, err := s.Get(ctx, who, id)
-	if err != nil {
-		return nil, err
-	}
-	return s.Turns(ctx, who, id, Page{Limit: few, Offset: max(0, int(found.Turns)-few)})
+	return s.Turns(ctx, who, id, Page{Limit: few, FromEnd: true})
 }
 
 // Delete deletes a session that who may read, with its turns. It needs memory:write over its scopes.

@@ -101,9 +101,14 @@ func (s *Store) Turns(ctx context.Context, which session.Conversation, page sess
 		return nil, session.ErrAbsent
 	}
 	tables, args, readable, readableArgs := readableWhere("s.set_id", which.Incarnation, which.Region)
+	order := "t.seq"
+	if page.FromEnd {
+		order = "t.seq DESC"
+	}
 	// A session without turns in the page is one row without a turn; an absent one is none.
 	statement := "WITH " + tables + `home AS (SELECT s.id FROM sessions s WHERE s.context_id = ? AND s.id = ? AND ` + readable + `),
-		page AS (SELECT t.* FROM turns t WHERE t.context_id = ? AND t.session_id = ? ORDER BY t.seq LIMIT ? OFFSET ?)
+		page AS (SELECT t.* FROM turns t WHERE t.context_id = ? AND t.session_id = ? AND t.forgotten_at IS NULL
+			ORDER BY ` + order + ` LIMIT ? OFFSET ?)
 		SELECT p.id, p.seq, p.role, p.content, p.principal_id, p.created_at FROM home h LEFT JOIN page p ON p.session_id = h.id
 		ORDER BY p.seq`
 	args = append(append(args, which.Incarnation, which.ID), readableArgs...)

@@ -23,6 +23,10 @@ type chunkRow struct {
 	Text        string
 	ObservedAt  *time.Time
 	CreatedAt   time.Time
+	Source      memory.Source
+	EntityID    *string
+	ValidFrom   *time.Time
+	ValidUntil  *time.Time
 }
 
 type labelRow struct {
@@ -87,6 +91,7 @@ func (s *Store) append(
 			ContextID: incarnation, ID: chunk.ID, SetID: set, SessionID: home.ID, TurnID: turns[i].ID,
 			PrincipalID: turns[i].Principal, Category: nullable(chunk.Category), Text: chunk.Text,
 			ObservedAt: nullable(chunk.ObservedAt), CreatedAt: chunk.CreatedAt,
+			Source: memory.ChunkSource, ValidFrom: nullable(chunk.ObservedAt),
 		}
 		if err := s.engine.insertChunk(tx, row, memory.Words(chunk.Text)); err != nil {
 			return err
