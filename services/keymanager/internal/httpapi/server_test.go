@@ -23,6 +23,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
@@ -75,7 +76,8 @@ func empty(t *testing.T, url string) *server {
 	barrier := revision.NewBarrier(records, lease, time.Now, feed, func(revision.Propagation) {})
 	s.parts = httpapi.Parts{
 		Contexts: tenant.NewRegistry(records, barrier), Purges: tenant.NewPurger(records),
-		Keys: key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
+		Principals: principal.NewRegistry(records, barrier),
+		Keys:       key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
 		Leases: revision.NewLeases(records, lease, barrier), Feed: feed,
 		Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
 	}
