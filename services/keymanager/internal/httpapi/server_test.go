@@ -41,6 +41,8 @@ func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 type server struct {
 	handler http.Handler
 	parts   httpapi.Parts
+	records *store.Store
+	barrier *revision.Barrier
 	db      *database.DB
 	log     *lockedBuffer
 	// management and first are the keys of the bootstrap, empty before one.
@@ -74,6 +76,7 @@ func empty(t *testing.T, url string) *server {
 	records := store.New(db, time.Now)
 	feed := revision.NewFeed(records)
 	barrier := revision.NewBarrier(records, lease, time.Now, feed, func(revision.Propagation) {})
+	s.records, s.barrier = records, barrier
 	s.parts = httpapi.Parts{
 		Contexts: tenant.NewRegistry(records, barrier), Purges: tenant.NewPurger(records),
 		Principals: principal.NewRegistry(records, barrier),
