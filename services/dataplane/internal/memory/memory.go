@@ -36,6 +36,10 @@ type Store interface {
 	Remember(ctx context.Context, w Write) (Receipt, error)
 	// Search returns what s finds, the best first; among equals the newest, then the highest id.
 	Search(ctx context.Context, s Search) ([]Hit, error)
+	// CountForgettable returns how many rows f is about, whatever its limit.
+	CountForgettable(ctx context.Context, f Forgetting) (int, error)
+	// Forget forgets up to f.Limit of these rows, with what hangs on them, and returns how many.
+	Forget(ctx context.Context, f Forgetting) (int, error)
 }
 
 // Registry knows which scope nodes may be named.
@@ -68,7 +72,7 @@ type Write struct {
 	Once *idempotency.Key
 }
 
-// Chunk is a text as queries find it.
+// Chunk is a text as queries find it. Without a text there is none to find.
 type Chunk struct {
 	ID string
 	// Sets is in normal form and not empty.
@@ -86,7 +90,8 @@ type Chunk struct {
 type Receipt struct {
 	SessionID string `json:"session_id"`
 	TurnID    string `json:"turn_id"`
-	ChunkID   string `json:"chunk_id"`
+	// ChunkID is empty when there was no text.
+	ChunkID string `json:"chunk_id"`
 }
 
 // Search is a question to the store.
@@ -104,6 +109,8 @@ type Search struct {
 	SessionID string
 	// Sources, when not empty, are what a hit may be.
 	Sources []Source
+	// WithoutReflections keeps out what was itself put together from memories.
+	WithoutReflections bool
 	// AsOf, when not zero, is the latest time at which a hit was written, and one at which it was valid. Otherwise a hit is
 	// valid still. What was forgotten is never found.
 	AsOf  time.Time

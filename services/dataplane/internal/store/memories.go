@@ -26,6 +26,9 @@ type chunkRow struct {
 	EntityID    *string
 	ValidFrom   *time.Time
 	ValidUntil  *time.Time
+
+	// words are what queries find the row by. They go to the index alone.
+	words []string
 }
 
 type labelRow struct {
@@ -58,23 +61,34 @@ func (s *Store) remember(tx *gorm.DB, w memory.Write) (memory.Receipt, error) {
 	if err := appendTurn(tx, w.Incarnation, w.Session, w.NewSession, w.Turn); err != nil {
 		return memory.Receipt{}, err
 	}
+	receipt := memory.Receipt{SessionID: w.Session.ID, TurnID: w.Turn.ID}
+	if w.Chunk.Text == "" {
+		return receipt, nil
+	}
 	row := chunkRow{
 		ContextID: w.Incarnation, ID: w.Chunk.ID, SetID: set, SessionID: w.Session.ID, TurnID: w.Turn.ID,
 		PrincipalID: w.Turn.Principal, Category: nullable(w.Chunk.Category), Text: w.Chunk.Text,
 		ObservedAt: nullable(w.Chunk.ObservedAt), CreatedAt: w.Chunk.CreatedAt,
 		Source: memory.ChunkSource, ValidFrom: nullable(w.Chunk.ObservedAt),
 	}
-	if err := s.engine.insertChunk(tx, row, memory.Words(w.Chunk.Text)); err != nil {
+	row.words = memory.Words(w.Chunk.Text)
+	if err := s.engine.insertChunks(tx, []chunkRow{row}); err != nil {
 		return memory.Receipt{}, err
 	}
-	var labels []labelRow
-	for _, label := range w.Chunk.Labels {
-		labels = append(labels, labelRow{w.Incarnation, w.Chunk.ID, label})
-	}
-	if len(labels) > 0 {
-		if err := tx.Create(&labels).Error; err != nil {
-			return memory.Receipt{}, err
+	receipt.ChunkID = row.ID
+	return receipt, insertLabels(tx, w.Incarnation, []string{row.ID}, w.Chunk.Labels)
+}
+
+// insertLabels puts every label on every chunk.
+func insertLabels(tx *gorm.DB, incarnation string, chunks, labels []string) error {
+	var rows []labelRow
+	for _, chunk := range chunks {
+		for _, label := range labels {
+			rows = append(rows, labelRow{incarnation, chunk, label})
 		}
 	}
-	return memory.Receipt{SessionID: w.Session.ID, TurnID: w.Turn.ID, ChunkID: w.Chunk.ID}, nil
+	if len(rows) == 0 {
+		return nil
+	}
+	return tx.CreateInBatches(&rows, rowBatch).Error
 }
