@@ -37,7 +37,7 @@ func (s *Store) assert(tx *gorm.DB, a entity.Assertion) (entity.Receipt, error) 
 	if err != nil {
 		return entity.Receipt{}, err
 	}
-	w := assertion{Assertion: a, engine: s.engine, set: set, refs: map[string]entity.Ref{}}
+	w := assertion{Assertion: a, store: s, set: set, refs: map[string]entity.Ref{}}
 	mentioned, err := w.mention(tx)
 	if err != nil {
 		return entity.Receipt{}, err
@@ -58,8 +58,8 @@ func (s *Store) assert(tx *gorm.DB, a entity.Assertion) (entity.Receipt, error) 
 // assertion is an assertion on its way into the tables.
 type assertion struct {
 	entity.Assertion
-	engine engine
-	set    []byte
+	store *Store
+	set   []byte
 	// refs are the entities that the triples name, by id.
 	refs map[string]entity.Ref
 }
@@ -101,10 +101,8 @@ func (w assertion) mention(tx *gorm.DB) ([]entity.MentionedEntity, error) {
 			chunks = append(chunks, w.entityChunk(row))
 		}
 	}
-	if len(chunks) > 0 {
-		if err := w.engine.insertChunks(tx, chunks); err != nil {
-			return nil, err
-		}
+	if err := w.store.insert(tx, chunks, nil); err != nil {
+		return nil, err
 	}
 	return mentioned, w.markNew(tx, mentioned, fresh)
 }
@@ -219,19 +217,18 @@ func (w assertion) apply(tx *gorm.DB, changes entity.Changes) error {
 
 func (w assertion) insert(tx *gorm.DB, changes entity.Changes) error {
 	if len(changes.Attributes) > 0 {
-		rows, chunks, ids := []attributeRow(nil), []chunkRow(nil), []string(nil)
+		rows, chunks, labels := []attributeRow(nil), []chunkRow(nil), []labelRow(nil)
 		for _, each := range changes.Attributes {
 			rows = append(rows, rowOfAttribute(w.Incarnation, w.set, each))
 			chunks = append(chunks, w.attributeChunk(each))
-			ids = append(ids, each.ID)
+			for _, label := range w.Labels {
+				labels = append(labels, labelRow{w.Incarnation, each.ID, label})
+			}
 		}
 		if err := tx.CreateInBatches(&rows, rowBatch).Error; err != nil {
 			return err
 		}
-		if err := w.engine.insertChunks(tx, chunks); err != nil {
-			return err
-		}
-		if err := insertLabels(tx, w.Incarnation, ids, w.Labels); err != nil {
+		if err := w.store.insert(tx, chunks, labels); err != nil {
 			return err
 		}
 	}

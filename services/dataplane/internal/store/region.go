@@ -113,3 +113,16 @@ func (f *filter) conjunction() string { return strings.Join(f.where, " AND ") }
 
 // args returns the parameters of a statement that begins with with and ends with conjunction, after those in between.
 func (f *filter) args(between ...any) []any { return slices.Concat(f.tableArgs, between, f.conditions) }
+
+// readableWhere returns the condition that column names a set that a reader of region sees, and the table that it needs,
+// with a comma behind it. Region must not be empty.
+func readableWhere(
+	column, incarnation string, region scope.Region,
+) (table string, tableArgs []any, condition string, args []any) {
+	// Whoever may read everything sees every set, and needs no list of them.
+	if region.Covers(scope.Everything) {
+		return "", nil, "1 = 1", nil
+	}
+	table, tableArgs = regionTable(region)
+	return table + ", ", tableArgs, column + " IN (" + readableSets + ")", []any{incarnation}
+}
