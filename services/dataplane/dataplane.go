@@ -18,10 +18,12 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
@@ -72,6 +74,7 @@ func assemble(
 	rows, now := store.New(db), cfg.clock()
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
+	entities := entity.New(rows, memories, now)
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
 		return nil, err
@@ -80,6 +83,8 @@ func assemble(
 		Verifier:     verify,
 		Memory:       memories,
 		Scopes:       scopes,
+		Entities:     entities,
+		Reflections:  reflection.New(rows, entities),
 		Sessions:     session.NewService(rows, scopes, now),
 		Limits:       cfg.Limits.api(),
 		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log()}),

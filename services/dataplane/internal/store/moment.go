@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"time"
 )
@@ -8,6 +9,9 @@ import (
 // moment is a time that an expression yields. SQLite tells the type of a column, but not that of an expression, so there it
 // arrives as the text it is kept as.
 type moment struct{ time.Time }
+
+// Value implements driver.Valuer, which GORM asks of a type that scans.
+func (m moment) Value() (driver.Value, error) { return m.Time, nil }
 
 // Scan implements sql.Scanner.
 func (m *moment) Scan(value any) (err error) {
