@@ -18,10 +18,13 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
@@ -75,6 +78,7 @@ func assemble(
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
+	entities := entity.New(rows, memories, now)
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
 		traces.Close()
@@ -84,7 +88,10 @@ func assemble(
 		Verifier:     verify,
 		Memory:       memories,
 		Scopes:       scopes,
+		Entities:     entities,
+		Reflections:  reflection.New(rows, entities),
 		Sessions:     session.NewService(rows, scopes, now),
+		Lifecycle:    lifecycle.New(rows, now),
 		Traces:       traces,
 		Limits:       cfg.Limits.api(),
 		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log()}),
