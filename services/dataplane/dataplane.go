@@ -27,6 +27,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
 )
@@ -36,6 +37,7 @@ type Service struct {
 	db       *database.DB
 	verifier *verifier.Verifier
 	handler  http.Handler
+	traces   *trace.Log
 	stop     context.CancelFunc // ends the purger
 	purger   sync.WaitGroup
 }
@@ -75,8 +77,10 @@ func assemble(
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
 	entities := entity.New(rows, memories, now)
+	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
+		traces.Close()
 		return nil, err
 	}
 	parts := httpapi.Parts{
@@ -86,6 +90,7 @@ func assemble(
 		Entities:     entities,
 		Reflections:  reflection.New(rows, entities),
 		Sessions:     session.NewService(rows, scopes, now),
+		Traces:       traces,
 		Limits:       cfg.Limits.api(),
 		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log()}),
 		ToManagement: cfg.transport(),
@@ -102,12 +107,13 @@ func assemble(
 	handler, err := httpapi.New(parts)
 	if err != nil {
 		verify.Close()
+		traces.Close()
 		return nil, err
 	}
 	// Not ctx: the service outlives its opening.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	service := &Service{db: db, verifier: verify, handler: handler, stop: stop}
-	service.purger.Go(func() { purge.New(keymanager, rows, now).Run(running, cfg.log()) })
+	service := &Service{db: db, verifier: verify, handler: handler, traces: traces, stop: stop}
+	service.purger.Go(func() { purge.New(keymanager, rows, now, cfg.Limits.traceRetention()).Run(running, cfg.log()) })
 	return service, nil
 }
 
@@ -142,6 +148,7 @@ func (s *Service) Close() error {
 	s.stop()
 	s.purger.Wait()
 	s.verifier.Close()
+	s.traces.Close()
 	return s.db.Close()
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // ListEntities lists entities by type and name.
@@ -44,7 +45,13 @@ func (p Parts) DeleteEntity(ctx context.Context, request DeleteEntityRequestObje
 	if err != nil {
 		return nil, err
 	}
-	return DeleteEntity204Response{}, p.Entities.Forget(ctx, who, entity.Ref{Type: request.Type, Name: request.Name})
+	began := p.Traces.Begin()
+	n, err := p.Entities.Forget(ctx, who, entity.Ref{Type: request.Type, Name: request.Name})
+	if err != nil {
+		return nil, err
+	}
+	p.Traces.Decided(ctx, who, began, trace.DeleteEntity, n)
+	return DeleteEntity204Response{}, nil
 }
 
 // GetHistory lists the values of a key.

@@ -6,6 +6,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // ForgetMemory forgets what a query finds.
@@ -18,10 +19,17 @@ func (p Parts) ForgetMemory(ctx context.Context, request ForgetMemoryRequestObje
 	if err != nil {
 		return nil, err
 	}
+	began := p.Traces.Begin()
 	n, err := p.Memory.Forget(ctx, who, memory.Oblivion{
 		Text: request.Body.Query, Purge: value(request.Body.Purge), DryRun: value(dryRun),
 	})
-	return ForgetMemory200JSONResponse{Deleted: int64(n)}, err
+	if err != nil {
+		return nil, err
+	}
+	if !value(dryRun) {
+		p.Traces.Decided(ctx, who, began, trace.Forget, n)
+	}
+	return ForgetMemory200JSONResponse{Deleted: int64(n)}, nil
 }
 
 // Reflect sums up what is remembered.
@@ -30,11 +38,19 @@ func (p Parts) Reflect(ctx context.Context, request ReflectRequestObject) (Refle
 	if err != nil {
 		return nil, err
 	}
+	began := p.Traces.Begin()
 	made, err := p.Reflections.Reflect(ctx, who, reflection.Request{
 		Question: request.Body.Query, Persist: value(request.Body.Persist), TraceID: web.TraceID(ctx),
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Traces.Keep(ctx, who, trace.Entry{
+		Kind: trace.Response, Action: trace.Reflect, Query: request.Body.Query, Tier: string(QueryResponseTierHybrid),
+		Reason: "extractive: sentences of what was found by words", Took: p.Traces.Begin().Sub(began), Rows: int64(len(made.Evidence)),
 	})
 	return Reflect200JSONResponse{
 		Reflection: made.Text, Evidence: each(made.Evidence, func(hit memory.Hit) string { return hit.Text }),
 		PersistedAttributes: storedAttributes(made.Kept), TraceID: web.TraceID(ctx), Method: reflection.Method,
-	}, err
+	}, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -37,6 +38,7 @@ type Parts struct {
 	Sessions    *session.Service
 	Entities    *entity.Service
 	Reflections *reflection.Service
+	Traces      *trace.Log
 	Limits      Limits
 	// MCP serves /mcp to callers that have been authenticated.
 	MCP http.Handler

@@ -9,16 +9,6 @@ import (
 // pending: each handler moves to its own file when it is built; this file is gone at the end of the work.
 var errPending = fault.New(fault.NotSupported, "not built yet")
 
-// ListAudit is pending.
-func (Parts) ListAudit(context.Context, ListAuditRequestObject) (ListAuditResponseObject, error) {
-	return nil, errPending
-}
-
-// GetContextFor is pending.
-func (Parts) GetContextFor(context.Context, GetContextForRequestObject) (GetContextForResponseObject, error) {
-	return nil, errPending
-}
-
 // ListOwnKeys is pending.
 func (Parts) ListOwnKeys(context.Context, ListOwnKeysRequestObject) (ListOwnKeysResponseObject, error) {
 	return nil, errPending
@@ -86,30 +76,5 @@ func (Parts) TombstoneScope(context.Context, TombstoneScopeRequestObject) (Tombs
 
 // ForgetScope is pending.
 func (Parts) ForgetScope(context.Context, ForgetScopeRequestObject) (ForgetScopeResponseObject, error) {
-	return nil, errPending
-}
-
-// ReadSessionContext is pending.
-func (Parts) ReadSessionContext(context.Context, ReadSessionContextRequestObject) (ReadSessionContextResponseObject, error) {
-	return nil, errPending
-}
-
-// GetSessionContext is pending.
-func (Parts) GetSessionContext(context.Context, GetSessionContextRequestObject) (GetSessionContextResponseObject, error) {
-	return nil, errPending
-}
-
-// ListTraces is pending.
-func (Parts) ListTraces(context.Context, ListTracesRequestObject) (ListTracesResponseObject, error) {
-	return nil, errPending
-}
-
-// GetTraceStats is pending.
-func (Parts) GetTraceStats(context.Context, GetTraceStatsRequestObject) (GetTraceStatsResponseObject, error) {
-	return nil, errPending
-}
-
-// GetTrace is pending.
-func (Parts) GetTrace(context.Context, GetTraceRequestObject) (GetTraceResponseObject, error) {
 	return nil, errPending
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // addTriples stores the facts of a request, and the text that came with them.
@@ -16,10 +17,12 @@ func (p Parts) addTriples(ctx context.Context, who *caller.Caller, fact memory.F
 	if err != nil {
 		return nil, err
 	}
+	began := p.Traces.Begin()
 	receipt, err := p.Entities.Assert(ctx, who, fact, triples)
 	if err != nil {
 		return nil, err
 	}
+	p.Traces.Decided(ctx, who, began, trace.AddFacts, rowsOf(receipt.Receipt)+len(receipt.Attributes)+len(receipt.Relations))
 	out := factsBody(memory.Triples, receipt.Receipt)
 	for _, each := range receipt.Entities {
 		out.Extraction.Entities = append(out.Extraction.Entities, ExtractedEntity{
