@@ -77,8 +77,8 @@ func assemble(
 	rows, now := store.New(db), cfg.clock()
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
-	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	entities := entity.New(rows, memories, now)
+	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
 		traces.Close()

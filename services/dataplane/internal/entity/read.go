@@ -71,11 +71,11 @@ func (s *Service) Attributes(ctx context.Context, who *caller.Caller, category m
 }
 
 // Forget ends what is current of an entity wherever who holds memory:forget over every node of the place. What lies
-// elsewhere stays, and nobody is told.
-func (s *Service) Forget(ctx context.Context, who *caller.Caller, ref Ref) error {
+// elsewhere stays, and nobody is told. It returns in how many places that was.
+func (s *Service) Forget(ctx context.Context, who *caller.Caller, ref Ref) (int, error) {
 	region := who.Effective[grant.MemoryForget].Normal()
 	if len(region) == 0 {
-		return memory.MayForgetNothing()
+		return 0, memory.MayForgetNothing()
 	}
 	return s.store.ForgetEntity(ctx, who.Incarnation, ref.ID(who.Incarnation), region, s.at())
 }

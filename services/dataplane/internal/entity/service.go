@@ -43,8 +43,9 @@ type Store interface {
 	Attributes(ctx context.Context, r Reading, filter AttributeFilter) ([]Attribute, error)
 	// Relations returns what filter lets pass of the current relations that a reader sees, the newest first.
 	Relations(ctx context.Context, r Reading, filter RelationFilter) ([]Relation, error)
-	// ForgetEntity ends at the given time what is current of an entity in every place all of whose nodes lie in region.
-	ForgetEntity(ctx context.Context, incarnation, id string, region scope.Region, at time.Time) error
+	// ForgetEntity ends at the given time what is current of an entity in every place all of whose nodes lie in region, and
+	// returns how many these were.
+	ForgetEntity(ctx context.Context, incarnation, id string, region scope.Region, at time.Time) (int, error)
 }
 
 // Reading says who reads.

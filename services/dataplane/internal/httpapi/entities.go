@@ -46,10 +46,11 @@ func (p Parts) DeleteEntity(ctx context.Context, request DeleteEntityRequestObje
 		return nil, err
 	}
 	began := p.Traces.Begin()
-	if err := p.Entities.Forget(ctx, who, entity.Ref{Type: request.Type, Name: request.Name}); err != nil {
+	n, err := p.Entities.Forget(ctx, who, entity.Ref{Type: request.Type, Name: request.Name})
+	if err != nil {
 		return nil, err
 	}
-	p.Traces.Decided(ctx, who, began, trace.DeleteEntity, 1)
+	p.Traces.Decided(ctx, who, began, trace.DeleteEntity, n)
 	return DeleteEntity204Response{}, nil
 }
 

@@ -26,11 +26,9 @@ func (p Parts) ForgetMemory(ctx context.Context, request ForgetMemoryRequestObje
 	if err != nil {
 		return nil, err
 	}
-	changed := n
-	if value(dryRun) {
-		changed = 0
+	if !value(dryRun) {
+		p.Traces.Decided(ctx, who, began, trace.Forget, n)
 	}
-	p.Traces.Decided(ctx, who, began, trace.Forget, changed)
 	return ForgetMemory200JSONResponse{Deleted: int64(n)}, nil
 }
 
@@ -49,7 +47,7 @@ func (p Parts) Reflect(ctx context.Context, request ReflectRequestObject) (Refle
 	}
 	p.Traces.Keep(ctx, who, trace.Entry{
 		Kind: trace.Response, Action: trace.Reflect, Query: request.Body.Query, Tier: string(QueryResponseTierHybrid),
-		Reason: reflection.Method, Took: p.Traces.Begin().Sub(began), Rows: int64(len(made.Evidence)),
+		Reason: "extractive: sentences of what was found by words", Took: p.Traces.Begin().Sub(began), Rows: int64(len(made.Evidence)),
 	})
 	return Reflect200JSONResponse{
 		Reflection: made.Text, Evidence: each(made.Evidence, func(hit memory.Hit) string { return hit.Text }),

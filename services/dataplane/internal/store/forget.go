@@ -57,11 +57,13 @@ func (s *Store) Forget(ctx context.Context, what memory.Forgetting) (n int, err 
 }
 
 // ForgetEntity implements [entity.Store].
-func (s *Store) ForgetEntity(ctx context.Context, incarnation, id string, region scope.Region, at time.Time) error {
+func (s *Store) ForgetEntity(
+	ctx context.Context, incarnation, id string, region scope.Region, at time.Time,
+) (n int, err error) {
 	var f filter
 	f.and("e.context_id = ? AND e.entity_id = ? AND e.valid_until IS NULL", incarnation, id)
 	f.owned("e.set_id", incarnation, region)
-	return s.write(ctx, func(tx *gorm.DB) error {
+	err = s.write(ctx, func(tx *gorm.DB) error {
 		var ids []string
 		err := tx.Raw(f.with()+"SELECT e.id FROM entities e WHERE "+f.conjunction()+" ORDER BY e.id", f.args()...).Scan(&ids).Error
 		if err != nil || len(ids) == 0 {
@@ -72,8 +74,10 @@ func (s *Store) ForgetEntity(ctx context.Context, incarnation, id string, region
 		for i, id := range ids {
 			rows[i] = forgotten{ID: id, Source: memory.EntitySource}
 		}
+		n = len(rows)
 		return o.forget(tx, rows)
 	})
+	return n, err
 }
 
 // oblivion forgets rows, and what hangs on them.
