@@ -27,9 +27,19 @@ func (postgres) insertChunk(tx *gorm.DB, row chunkRow, words []string) error {
 		"entity_id":    row.EntityID,
 		"valid_from":   row.ValidFrom,
 		"valid_until":  row.ValidUntil,
-		"search": gorm.Expr("to_tsvector('english', ?) || array_to_tsvector(ARRAY[CAST(? AS text)])",
-			strings.Join(words, " "), contextLexeme(row.ContextID)),
+		"search":       vector(row.ContextID, words),
 	}).Error
+}
+
+// vector is what a chunk of these words is found by.
+func vector(incarnation string, words []string) any {
+	return gorm.Expr("to_tsvector('english', ?) || array_to_tsvector(ARRAY[CAST(? AS text)])",
+		strings.Join(words, " "), contextLexeme(incarnation))
+}
+
+func (postgres) indexChunk(tx *gorm.DB, incarnation, id string, words []string) error {
+	return tx.Table("memory_chunks").Where("context_id = ? AND id = ?", incarnation, id).
+		Update("search", vector(incarnation, words)).Error
 }
 
 func (postgres) matching(incarnation string, terms []string) match {

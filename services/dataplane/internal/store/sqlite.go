@@ -29,6 +29,12 @@ func (sqlite) insertChunk(tx *gorm.DB, row chunkRow, words []string) error {
 	return tx.Create(&indexed).Error
 }
 
+func (sqlite) indexChunk(tx *gorm.DB, incarnation, id string, words []string) error {
+	return tx.Exec(`INSERT OR REPLACE INTO memory_search (rowid, context, words)
+		SELECT document, context_id, ? FROM memory_chunks WHERE context_id = ? AND id = ?`,
+		strings.Join(words, " "), incarnation, id).Error
+}
+
 func (sqlite) matching(incarnation string, terms []string) match {
 	quoted := make([]string, len(terms))
 	for i, term := range terms {
