@@ -34,14 +34,17 @@ type Store interface {
 	// that one's receipt. Errors: the Conflicts of package idempotency; session.ErrAbsent when the session to append to has
 	// gone.
 	Remember(ctx context.Context, w Write) (Receipt, error)
+	// RememberAll stores w in one transaction, all of it or nothing; the rest is as in Remember.
+	RememberAll(ctx context.Context, w BatchWrite) (BatchReceipt, error)
 	// Search returns what s finds, the best first; among equals the newest, then the highest id.
 	Search(ctx context.Context, s Search) ([]Hit, error)
 }
 
-// Registry knows which scope nodes may be named.
+// Registry knows where rows may live.
 type Registry interface {
-	// CheckRegistered returns an Invalid fault about the field for a node that who may not tag a row with.
-	CheckRegistered(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) error
+	// Destination returns where a row that who writes will live, in normal form: at sets, which who calls by the name field,
+	// or by default wherever it may write. Errors are faults.
+	Destination(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) (scope.Sets, error)
 }
 
 // Service remembers and recalls on behalf of callers.
