@@ -17,6 +17,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -25,6 +26,9 @@ type Verifier interface {
 	// Check returns the caller that key stands for, and how that is known; fault.Unauthenticated for every key that opens
 	// nothing, or fault.AuthorityUnavailable when that cannot be known.
 	Check(ctx context.Context, key string) (verifier.Verdict, error)
+	// CheckOnBehalf does the same for a key that acts for another principal of its context; fault.Forbidden when there is no
+	// such principal.
+	CheckOnBehalf(ctx context.Context, key, target string) (verifier.Verdict, error)
 }
 
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.
@@ -33,6 +37,7 @@ type Parts struct {
 	Memory   *memory.Service
 	Scopes   *scopetree.Tree
 	Sessions *session.Service
+	Traces   *trace.Log
 	Limits   Limits
 	// MCP serves /mcp to callers that have been authenticated.
 	MCP http.Handler

@@ -20,6 +20,7 @@ import (
 type Store interface {
 	tenant.Store
 	tenant.PurgeStore
+	tenant.JobStore
 	principal.Store
 	key.Store
 	key.Lookup
@@ -59,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"deleting a key":                           deleteKey,
 		"keys are listed by name":                  listKeys,
 		"look-ups":                                 lookUps,
+		"targets":                                  targets,
 		"revisions become visible in order":        revisionOrder,
 		"a mint is subject to the policy":          mintAgainstPolicy,
 		"every change has its audit entry":         auditEntries,
@@ -75,6 +77,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"replicas hear of revisions":               listen,
 		"retired peppers":                          retirePeppers,
 		"uses are kept by the minute":              recordUses,
+		"jobs":                                     jobs,
+		"a job is taken once":                      jobRace,
 		"principals":                               principals,
 		"a principal is created once":              principalRace,
 		"a name is given once":                     renameRace,
