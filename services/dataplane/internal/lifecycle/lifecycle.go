@@ -46,6 +46,12 @@ func (s *Service) Decay(ctx context.Context, who *caller.Caller) (int, error) {
 	return s.age(ctx, who, grant.MemoryWrite, s.store.Decay)
 }
 
+// DecayAll does so in a whole context, for its operator.
+func (s *Service) DecayAll(ctx context.Context, incarnation string) error {
+	_, err := s.store.Decay(ctx, incarnation, scope.Region{scope.Everything}, s.at())
+	return err
+}
+
 // Expire ends what has outlived its validity, where who may forget. Histories stay as they are.
 func (s *Service) Expire(ctx context.Context, who *caller.Caller) (int, error) {
 	return s.age(ctx, who, grant.MemoryForget, s.store.Expire)
@@ -58,5 +64,7 @@ func (s *Service) age(
 	if len(region) == 0 {
 		return 0, fault.New(fault.Forbidden, "this needs %s, which this key holds nowhere", verb)
 	}
-	return do(ctx, who.Incarnation, region, s.now().UTC().Truncate(time.Microsecond))
+	return do(ctx, who.Incarnation, region, s.at())
 }
+
+func (s *Service) at() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
