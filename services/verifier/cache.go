@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"crypto/subtle"
 	"math/rand/v2"
 	"reflect"
 	"sync"
@@ -13,22 +12,6 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 )
-
-// acceptedKey is a remembered good key. Only usedMinute changes after it is stored.
-type acceptedKey struct {
-	digest     apikey.Digest
-	caller     caller.Caller
-	actor      *actor
-	until      time.Duration // since the verifier's epoch
-	asOf       int64
-	usedMinute atomic.Int32 // since the verifier's epoch; -1 before the first use
-}
-
-// refusedKey is a remembered refusal: of one secret per id, the last one asked about.
-type refusedKey struct {
-	digest apikey.Digest
-	until  time.Duration // since the verifier's epoch
-}
 
 // actor is what the keys of one principal share. It is gone when the principal is touched.
 type actor struct {
@@ -50,8 +33,7 @@ type actorID struct{ context, principal string }
 
 // cache remembers verdicts. Looking one up takes no lock; whatever changes it holds the mutex.
 type cache struct {
-	good store[acceptedKey]
-	bad  store[refusedKey]
+	good, bad store
 
 	mu      sync.Mutex // guards the following fields and every change of the stores
 	actors  map[actorID]*actor
@@ -59,10 +41,16 @@ type cache struct {
 	history history
 }
 
+// refusal is what is remembered of a key that opens nothing, and nobody is who owns it.
+var (
+	refusal = new(worth)
+	nobody  = &actor{tenant: &tenant{}}
+)
+
 func newCache(maxGood, maxBad int) *cache {
 	return &cache{
-		good: newStore(maxGood, func(a, b *acceptedKey) bool { return a.usedMinute.Load() < b.usedMinute.Load() }),
-		bad:  newStore(maxBad, func(a, b *refusedKey) bool { return a.until < b.until }),
+		good: store{limit: maxGood},
+		bad:  store{limit: maxBad},
 		// Nothing is known of any revision until the first stream begins, so that nothing read before it is remembered.
 		history: history{base: unknown},
 		actors:  make(map[actorID]*actor),
@@ -70,20 +58,13 @@ func newCache(maxGood, maxBad int) *cache {
 	}
 }
 
-// accepted returns the remembered good key of this digest, if it is still good at now.
-func (c *cache) accepted(id keyID, digest *apikey.Digest, now time.Duration) (*acceptedKey, bool) {
-	e, ok := c.good.get(id)
-	if !ok || now >= e.until || subtle.ConstantTimeCompare(e.digest[:], digest[:]) != 1 ||
-		e.actor.gone.Load() || e.actor.tenant.gone.Load() {
-		return nil, false
+// recall returns what s holds on this digest, if it is still true at now.
+func recall(s *store, h hashed, digest *apikey.Digest, now time.Duration) (*place, *worth) {
+	p, verdict := s.find(h)
+	if verdict == nil || now >= p.until || !p.digest.Equal(digest) || p.owner.gone.Load() || p.owner.tenant.gone.Load() {
+		return nil, nil
 	}
-	return e, true
-}
-
-// refused reports whether this digest is remembered as one that opens nothing.
-func (c *cache) refused(id keyID, digest *apikey.Digest, now time.Duration) bool {
-	e, ok := c.bad.get(id)
-	return ok && now < e.until && subtle.ConstantTimeCompare(e.digest[:], digest[:]) == 1
+	return p, verdict
 }
 
 // fill sets the callers of q and remembers its verdicts, but for those that a revision has touched which was applied
@@ -94,10 +75,10 @@ func (c *cache) fill(q *question, sent, reread time.Duration) {
 	for i, verdict := range q.verdicts {
 		// Up to a fifth sooner, so that keys learnt together are not read again together.
 		until := sent + reread - rand.N(reread/5+1)
-		id := idOf(q.ids[i])
+		id := hashOf(q.ids[i])
 		if !verdict.Active || verdict.Principal == nil {
 			if !c.history.touched(q.asOf, introspection.Event{ID: q.ids[i]}, "") {
-				c.bad.put(id, &slot[refusedKey]{value: refusedKey{digest: q.digests[i], until: until}})
+				c.bad.put(id, &entry{refusal, &q.digests[i], nobody, until, int32(sent / time.Minute)}) //nolint:gosec // minutes
 			}
 			continue
 		}
@@ -110,28 +91,27 @@ func (c *cache) fill(q *question, sent, reread time.Duration) {
 			// Counted from the moment the question was sent, which is before the authority read its clock.
 			until = min(until, sent+time.Duration(verdict.ExpiresInMicros)*time.Microsecond)
 		}
-		q.callers[i] = c.rememberLocked(id, q.digests[i], &verdict, until, q.asOf)
+		q.callers[i] = c.rememberLocked(id, &q.digests[i], &verdict, until, q.asOf)
 	}
 }
 
-func (c *cache) rememberLocked(id keyID, digest apikey.Digest, verdict *introspection.Verdict, until time.Duration, asOf int64) *caller.Caller {
+func (c *cache) rememberLocked(id hashed, digest *apikey.Digest, verdict *introspection.Verdict, until time.Duration, asOf int64) *caller.Caller {
 	a := c.actorLocked(verdict)
 	a.keys++
-	fresh := &slot[acceptedKey]{value: acceptedKey{
-		digest: digest, actor: a, until: until, asOf: asOf,
+	fresh := &worth{
 		caller: caller.Caller{
 			Context: a.tenant.context, Incarnation: a.tenant.incarnation,
 			KeyID: verdict.KeyID, KeyName: verdict.KeyName,
 			Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective,
 		},
-	}}
-	if verdict.KeyGrants != nil {
-		fresh.value.caller.Effective = grant.Effective(a.principal.Grants, verdict.KeyGrants)
+		asOf: asOf,
 	}
-	fresh.value.usedMinute.Store(-1)
-	c.releaseLocked(c.good.put(id, fresh))
+	if verdict.KeyGrants != nil {
+		fresh.caller.Effective = grant.Effective(a.principal.Grants, verdict.KeyGrants)
+	}
+	c.releaseLocked(c.good.put(id, &entry{fresh, digest, a, until, never}))
 	c.bad.remove(id)
-	return &fresh.value.caller
+	return &fresh.caller
 }
 
 // actorLocked returns what the keys of the verdict's principal share. When the principal or the context looks otherwise
@@ -158,12 +138,11 @@ func (c *cache) actorLocked(verdict *introspection.Verdict) *actor {
 	return a
 }
 
-// releaseLocked forgets what only e, which has left the store, was using.
-func (c *cache) releaseLocked(e *acceptedKey) {
-	if e == nil {
+// releaseLocked forgets what only one key of a, which has left the store, was using.
+func (c *cache) releaseLocked(a *actor) {
+	if a == nil {
 		return
 	}
-	a := e.actor
 	if a.keys--; a.keys > 0 {
 		return
 	}
@@ -183,7 +162,7 @@ func (c *cache) drop(e introspection.Event) {
 	c.history.add(e)
 	switch e.Kind {
 	case introspection.SubjectKey:
-		id := idOf(e.ID)
+		id := hashOf(e.ID)
 		c.releaseLocked(c.good.remove(id))
 		c.bad.remove(id)
 	case introspection.SubjectPrincipal:
