@@ -138,6 +138,7 @@ func TestMeTellsWhoAndWhat(t *testing.T) {
 			"principalId": "planner", "displayName": "planner", "kind": "agent", "contextId": "acme", "grants": grants,
 			"tokenGrants":     map[string]any{"memory:read": []any{"/*"}},
 			"effectiveGrants": map[string]any{"memory:read": []any{"org/acme/*"}},
+			"verdict":         map[string]any{"source": "authority", "as_of": 0.0},
 		}
 		if diff := cmp.Diff(want, me); diff != "" {
 			t.Errorf("me (-want +got):\n%s", diff)
@@ -149,7 +150,7 @@ func TestMeTellsWhoAndWhat(t *testing.T) {
 		p.ok(t, &me, p.authority.Key(t, "acme", "acme-1", "nobody", nil), http.MethodGet, "/api/v1/acme/me", "")
 		if diff := cmp.Diff(map[string]any{
 			"principalId": "nobody", "displayName": "nobody", "kind": "agent", "contextId": "acme", "grants": map[string]any{},
-			"effectiveGrants": map[string]any{},
+			"effectiveGrants": map[string]any{}, "verdict": map[string]any{"source": "authority", "as_of": 0.0},
 		}, me); diff != "" {
 			t.Errorf("without grants (-want +got):\n%s", diff)
 		}

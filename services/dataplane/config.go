@@ -23,8 +23,11 @@ type Config struct {
 	BindAddress      string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"0.0.0.0:9090" flag:"bind-address" usage:"address of the API; every interface by default, because a container is reached from outside"`
 	ManagementURL    string          `env:"SPECTRON_MANAGEMENT_URL" envDefault:"http://127.0.0.1:9091" flag:"management-url" usage:"where the key manager is; by default on this machine"`
 	ServiceSecret    settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the key manager, 32 bytes or more; required"`
+	HideManagement   bool            `env:"SPECTRON_HIDE_MANAGEMENT" envDefault:"false" flag:"hide-management" usage:"serve no management routes here; they are passed on to the key manager by default, because published clients know one address for both planes"`
 	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
 
+	// Version is what health tells.
+	Version string
 	// Log receives the log; nil means slog.Default().
 	Log *slog.Logger
 	// Metrics is where the service's metrics go; nil means a registry of its own, or none for one that is only opened.

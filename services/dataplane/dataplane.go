@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"runtime/debug"
 	"sync"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
@@ -80,11 +79,13 @@ func assemble(
 		Verifier:     verify,
 		Memory:       memories,
 		Scopes:       scopes,
-		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: version(), Log: cfg.log()}),
-		Management:   management,
+		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log()}),
 		ToManagement: cfg.transport(),
-		Version:      version(),
+		Version:      cfg.Version,
 		Log:          cfg.log(),
+	}
+	if !cfg.HideManagement {
+		parts.Management = management
 	}
 	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
 		parts.Metrics = cfg.Metrics
@@ -178,12 +179,4 @@ func replica() string {
 		host = "dataplane"
 	}
 	return fmt.Sprintf("%s-%d", host, os.Getpid())
-}
-
-// version is the version of the program, as the build recorded it.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
 }

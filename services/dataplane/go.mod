@@ -10,10 +10,11 @@ require (
 	github.com/modelcontextprotocol/go-sdk v1.8.0
 	github.com/oapi-codegen/runtime v1.8.0
 	github.com/prometheus/client_golang v1.25.0
-	github.com/spectron-hq/spectron/migrations v0.0.0-00010101000000-000000000000
-	github.com/spectron-hq/spectron/services/chassis v0.0.0-00010101000000-000000000000
+	github.com/spectron-hq/spectron/migrations v0.0.0
+	github.com/spectron-hq/spectron/services/chassis v0.0.0
 	github.com/spectron-hq/spectron/services/contract v0.0.0
-	github.com/spectron-hq/spectron/services/verifier v0.0.0-00010101000000-000000000000
+	github.com/spectron-hq/spectron/services/verifier v0.0.0
+	go.uber.org/goleak v1.3.0
 	golang.org/x/text v0.43.0
 	gorm.io/gorm v1.31.2
 	pgregory.net/rapid v1.3.0
@@ -63,6 +64,7 @@ require (
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
+	github.com/puzpuzpuz/xsync/v4 v4.5.0 // indirect
 	github.com/quic-go/qpack v0.6.0 // indirect
 	github.com/quic-go/quic-go v0.59.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect

@@ -52,6 +52,7 @@ func (b *logBuffer) String() string {
 
 func config(url string, authority *authoritytest.Authority) dataplane.Config {
 	return dataplane.Config{
+		Version:          "test",
 		ConnectionString: settings.Secret(url),
 		ManagementURL:    "http://keymanager.invalid:9091",
 		ServiceSecret:    settings.Secret(strings.Repeat("s", 32)),

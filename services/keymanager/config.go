@@ -46,7 +46,7 @@ func (c Config) Verify() error {
 	if c.BindAddress == "" {
 		errs = append(errs, errors.New("SPECTRON_BIND_ADDRESS (--bind-address) is required, such as 0.0.0.0:9091"))
 	}
-	if c.LeaseTTL < minLease || c.LeaseTTL > maxLease {
+	if ttl := c.leaseTTL(); ttl < minLease || ttl > maxLease {
 		errs = append(errs, fmt.Errorf("SPECTRON_LEASE_TTL (--lease-ttl) must be from %s to %s", minLease, maxLease))
 	}
 	_, _, err := c.secrets()
@@ -78,7 +78,7 @@ func (c Config) log() *slog.Logger {
 	return c.Log
 }
 
-// leaseTTL is the default for a service that is only opened with no length of its own.
+// leaseTTL is the length of leases; the default where none is given.
 func (c Config) leaseTTL() time.Duration {
 	if c.LeaseTTL == 0 {
 		return defaultLease

@@ -64,16 +64,16 @@ func TestOpen(t *testing.T) {
 		}
 		management, first := newKey(t), newKey(t)
 		enrolment := introspection.Enrolment{
-			ContextID: "default", Management: introspection.Enrol(management), Context: introspection.Enrol(first),
+			Attempt: apikey.NewID(), ContextID: "default", Management: introspection.Enrol(management), Context: introspection.Enrol(first),
 		}
 		for range 2 {
 			if err := service.Bootstrap(t.Context(), enrolment); err != nil {
 				t.Errorf("bootstrapping: %v", err)
 			}
 		}
-		enrolment.Context = introspection.Enrol(newKey(t))
+		enrolment.Attempt = apikey.NewID()
 		if err := service.Bootstrap(t.Context(), enrolment); !errors.Is(err, fault.AlreadyDone) {
-			t.Errorf("bootstrapping otherwise: %v, want AlreadyDone", err)
+			t.Errorf("bootstrapping a second time: %v, want AlreadyDone", err)
 		}
 		if err := service.Close(); err != nil {
 			t.Error(err)

@@ -33,7 +33,7 @@ type actorID struct{ context, principal string }
 
 // cache remembers verdicts. Looking one up takes no lock; whatever changes it holds the mutex.
 type cache struct {
-	good, bad store
+	good, bad *store
 
 	mu      sync.Mutex // guards the following fields and every change of the stores
 	actors  map[actorID]*actor
@@ -49,8 +49,8 @@ var (
 
 func newCache(maxGood, maxBad int) *cache {
 	return &cache{
-		good: store{limit: maxGood},
-		bad:  store{limit: maxBad},
+		good: newStore(maxGood),
+		bad:  newStore(maxBad),
 		// Nothing is known of any revision until the first stream begins, so that nothing read before it is remembered.
 		history: history{base: unknown},
 		actors:  make(map[actorID]*actor),
@@ -60,8 +60,8 @@ func newCache(maxGood, maxBad int) *cache {
 
 // recall returns what s holds on this digest, if it is still true at now.
 func recall(s *store, h hashed, digest *apikey.Digest, now time.Duration) (*place, *worth) {
-	p, verdict := s.find(h)
-	if verdict == nil || now >= p.until || !p.digest.Equal(digest) || p.owner.gone.Load() || p.owner.tenant.gone.Load() {
+	p, verdict := s.find(h, digest)
+	if verdict == nil || now >= p.until || p.owner.gone.Load() || p.owner.tenant.gone.Load() {
 		return nil, nil
 	}
 	return p, verdict
@@ -75,10 +75,10 @@ func (c *cache) fill(q *question, sent, reread time.Duration) {
 	for i, verdict := range q.verdicts {
 		// Up to a fifth sooner, so that keys learnt together are not read again together.
 		until := sent + reread - rand.N(reread/5+1)
-		id := hashOf(q.ids[i])
+		h := hashOf(q.ids[i])
 		if !verdict.Active || verdict.Principal == nil {
 			if !c.history.touched(q.asOf, introspection.Event{ID: q.ids[i]}, "") {
-				c.bad.put(id, &entry{refusal, &q.digests[i], nobody, until, int32(sent / time.Minute)}) //nolint:gosec // minutes
+				c.bad.put(h, q.ids[i], &entry{refusal, &q.digests[i], nobody, until, int32(sent / time.Minute)}) //nolint:gosec // minutes
 			}
 			continue
 		}
@@ -91,11 +91,11 @@ func (c *cache) fill(q *question, sent, reread time.Duration) {
 			// Counted from the moment the question was sent, which is before the authority read its clock.
 			until = min(until, sent+time.Duration(verdict.ExpiresInMicros)*time.Microsecond)
 		}
-		q.callers[i] = c.rememberLocked(id, &q.digests[i], &verdict, until, q.asOf)
+		q.callers[i] = c.rememberLocked(h, &q.digests[i], &verdict, until, q.asOf)
 	}
 }
 
-func (c *cache) rememberLocked(id hashed, digest *apikey.Digest, verdict *introspection.Verdict, until time.Duration, asOf int64) *caller.Caller {
+func (c *cache) rememberLocked(h hashed, digest *apikey.Digest, verdict *introspection.Verdict, until time.Duration, asOf int64) *caller.Caller {
 	a := c.actorLocked(verdict)
 	a.keys++
 	fresh := &worth{
@@ -109,8 +109,8 @@ func (c *cache) rememberLocked(id hashed, digest *apikey.Digest, verdict *intros
 	if verdict.KeyGrants != nil {
 		fresh.caller.Effective = grant.Effective(a.principal.Grants, verdict.KeyGrants)
 	}
-	c.releaseLocked(c.good.put(id, &entry{fresh, digest, a, until, never}))
-	c.bad.remove(id)
+	c.releaseLocked(c.good.put(h, verdict.KeyID, &entry{fresh, digest, a, until, never}))
+	c.bad.remove(h, verdict.KeyID)
 	return &fresh.caller
 }
 
@@ -162,9 +162,9 @@ func (c *cache) drop(e introspection.Event) {
 	c.history.add(e)
 	switch e.Kind {
 	case introspection.SubjectKey:
-		id := hashOf(e.ID)
-		c.releaseLocked(c.good.remove(id))
-		c.bad.remove(id)
+		h := hashOf(e.ID)
+		c.releaseLocked(c.good.remove(h, e.ID))
+		c.bad.remove(h, e.ID)
 	case introspection.SubjectPrincipal:
 		if a := c.actors[actorID{e.Context, e.ID}]; a != nil {
 			a.gone.Store(true)

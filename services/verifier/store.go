@@ -17,21 +17,28 @@ import (
 // place of 64 bytes, which is found by open addressing and so without reading anything cold before it, and early enough that
 // hashing the key takes place meanwhile.
 //
-// find takes no lock; everything else is called under the cache's mutex.
+// find and prefetch take no lock; everything else is called under the cache's mutex.
 type store struct {
-	segments [segments]atomic.Pointer[table]
-	limit    int
-	count    int
+	directory atomic.Pointer[directory]
+	tallies   [segments]tally
+	limit     int
+	count     int
 }
 
-// segments bounds how much is copied at once when a store grows: one part in so many.
-const segments = 256
+// directory has the parts of a store. It is replaced when one of them is, and never changes. It is small, so that it stays in
+// the processor's nearest cache.
+type directory [segments]table
 
-// table is a part of a store. It is replaced, never enlarged.
-type table struct {
-	places []place
-	live   int // places that hold something
-	taken  int // places that hold something or did
+// segments bounds how much is copied at once when a store grows: one part in so many.
+const segments = 64
+
+// table is a part of a store. It may have no places; otherwise one of them, at least, is free.
+type table []place
+
+// tally counts the places of a table.
+type tally struct {
+	live  int // that hold something
+	taken int // that hold something or did
 }
 
 // place is written once: first everything else, then verdict, which lets readers see it. From then on only the atomic fields
@@ -60,7 +67,7 @@ const (
 	// maintain on every hit.
 	samples = 5
 	// A new table has loose places for each key, and is replaced when fewer than tight are left.
-	loose, tight = 1.7, 1.33
+	loose, tight = 1.8, 1.45
 )
 
 // hashed is the hash of a key's id. It is seeded, so that nobody can think of ids that crowd one part of a store.
@@ -70,42 +77,51 @@ var seed = maphash.MakeSeed()
 
 func hashOf(id string) hashed { return hashed(maphash.String(seed, id)) }
 
-// tag stands for the id in its segment. Should another id have the same one, as two of a million may, then one evicts the
-// other.
+// tag stands for the id in its segment. Few ids of a million share one.
 func (h hashed) tag() uint32 { return uint32(h >> 32) } //nolint:gosec // the upper half
 
-func (s *store) segment(h hashed) *atomic.Pointer[table] { return &s.segments[h%segments] }
+func (h hashed) segment() int { return int(h % segments) } //nolint:gosec // an index
 
 // home is where the search for a tag begins.
-func (t *table) home(tag uint32) int { return int(uint64(tag) * uint64(len(t.places)) >> 32) } //nolint:gosec // an index
+func (t table) home(tag uint32) int { return int(uint64(tag) * uint64(len(t)) >> 32) } //nolint:gosec // an index
 
 // prefetch begins to fetch what find will read, and does not wait for it.
 func (s *store) prefetch(h hashed) {
-	if t := s.segment(h).Load(); t != nil {
-		prefetch(&t.places[t.home(h.tag())])
+	if t := s.directory.Load()[h.segment()]; len(t) > 0 {
+		prefetch(&t[t.home(h.tag())])
 	}
 }
 
-// find returns the place of an id and what it holds.
-func (s *store) find(h hashed) (*place, *worth) {
-	t := s.segment(h).Load()
-	if t == nil {
+// find returns the place that holds digest under an id, and what that is worth.
+func (s *store) find(h hashed, digest *apikey.Digest) (*place, *worth) {
+	t, tag := s.directory.Load()[h.segment()], h.tag()
+	if len(t) == 0 {
 		return nil, nil
 	}
-	tag := h.tag()
-	for i := t.home(tag); ; i++ { // ends at a free place: there are always some
-		if i == len(t.places) {
-			i = 0
-		}
-		p := &t.places[i]
+	for i := t.home(tag); ; i = t.next(i) {
+		p := &t[i]
 		verdict := p.verdict.Load()
 		if verdict == nil {
 			return nil, nil
 		}
-		if p.tag == tag && verdict != dropped {
+		if p.tag == tag && verdict != dropped && p.digest.Equal(digest) {
 			return p, verdict
 		}
 	}
+}
+
+// next is where the search goes on. It ends at a free place, of which there are always some.
+func (t table) next(i int) int {
+	if i++; i < len(t) {
+		return i
+	}
+	return 0
+}
+
+func newStore(limit int) *store {
+	s := &store{limit: limit}
+	s.clear()
+	return s
 }
 
 // entry is what goes into a place.
@@ -118,28 +134,35 @@ type entry struct {
 }
 
 // put stores e and returns the owner of what had to go for it, if anything: its predecessor, or a victim.
-func (s *store) put(h hashed, e *entry) (gone *actor) {
-	if gone = s.remove(h); gone == nil && s.count >= s.limit {
+func (s *store) put(h hashed, id string, e *entry) (gone *actor) {
+	if gone = s.remove(h, id); gone == nil && s.count >= s.limit {
 		gone = s.evict()
 	}
-	t := s.segment(h).Load()
-	if t == nil || float64(len(t.places)) < tight*float64(t.taken+1) {
-		t = t.successor()
-		s.segment(h).Store(t)
+	segment, tally := h.segment(), &s.tallies[h.segment()]
+	t := s.directory.Load()[segment]
+	if float64(len(t)) < tight*float64(tally.taken+1) {
+		t = t.successor(tally.live)
+		tally.taken = tally.live
+		s.install(segment, t)
 	}
 	t.add(h.tag(), e)
+	tally.live++
+	tally.taken++
 	s.count++
 	return gone
 }
 
-// successor returns a table of the same entries with room for more.
-func (t *table) successor() *table {
-	if t == nil {
-		return &table{places: make([]place, 4)}
-	}
-	next := &table{places: make([]place, max(4, int(loose*float64(t.live+1))))}
-	for i := range t.places {
-		p := &t.places[i]
+func (s *store) install(segment int, t table) {
+	next := *s.directory.Load()
+	next[segment] = t
+	s.directory.Store(&next)
+}
+
+// successor returns a table of the same entries, of which there are live, with room for more.
+func (t table) successor(live int) table {
+	next := make(table, max(4, int(loose*float64(live+1))))
+	for i := range t {
+		p := &t[i]
 		if verdict := p.verdict.Load(); verdict != nil && verdict != dropped {
 			next.add(p.tag, &entry{verdict, &p.digest, p.owner, p.until, p.usedMinute.Load()})
 		}
@@ -147,65 +170,68 @@ func (t *table) successor() *table {
 	return next
 }
 
-func (t *table) add(tag uint32, e *entry) {
+func (t table) add(tag uint32, e *entry) {
 	i := t.home(tag)
-	for t.places[i].verdict.Load() != nil {
-		if i++; i == len(t.places) {
-			i = 0
-		}
+	for t[i].verdict.Load() != nil {
+		i = t.next(i)
 	}
-	p := &t.places[i]
+	p := &t[i]
 	p.digest, p.owner, p.until, p.tag = *e.digest, e.owner, e.until, tag
 	p.usedMinute.Store(e.minute)
 	p.verdict.Store(e.verdict)
-	t.live++
-	t.taken++
 }
 
-// remove returns the owner of what was removed, or nil.
-func (s *store) remove(h hashed) *actor {
-	p, verdict := s.find(h)
-	if verdict == nil {
+// remove returns the owner of what was removed, or nil. Nothing tells refusals of the same tag apart, so they go together.
+func (s *store) remove(h hashed, id string) (gone *actor) {
+	t, tag := s.directory.Load()[h.segment()], h.tag()
+	if len(t) == 0 {
 		return nil
 	}
-	return s.drop(s.segment(h).Load(), p)
+	for i := t.home(tag); ; i = t.next(i) {
+		p := &t[i]
+		verdict := p.verdict.Load()
+		if verdict == nil {
+			return gone
+		}
+		if p.tag == tag && verdict != dropped && (verdict == refusal || verdict.caller.KeyID == id) {
+			gone = s.drop(h.segment(), p)
+		}
+	}
 }
 
-func (s *store) drop(t *table, p *place) *actor {
+func (s *store) drop(segment int, p *place) *actor {
 	p.verdict.Store(dropped)
-	t.live--
+	s.tallies[segment].live--
 	s.count--
 	return p.owner
 }
 
 // evict drops one of a few random entries, the one that has not been used for longest. The store must not be empty.
 func (s *store) evict() *actor {
-	t, best := s.random()
+	segment, best := s.random()
 	for range samples - 1 {
 		if other, p := s.random(); p.usedMinute.Load() < best.usedMinute.Load() {
-			t, best = other, p
+			segment, best = other, p
 		}
 	}
-	return s.drop(t, best)
+	return s.drop(segment, best)
 }
 
-func (s *store) random() (*table, *place) {
-	i := rand.IntN(segments) //nolint:gosec // no secret
-	t := s.segments[i].Load()
-	for t == nil || t.live == 0 {
-		i = (i + 1) % segments
-		t = s.segments[i].Load()
+func (s *store) random() (segment int, _ *place) {
+	segment = rand.IntN(segments) //nolint:gosec // no secret
+	for s.tallies[segment].live == 0 {
+		segment = (segment + 1) % segments
 	}
-	for i = rand.IntN(len(t.places)); ; i = (i + 1) % len(t.places) { //nolint:gosec // no secret
-		if verdict := t.places[i].verdict.Load(); verdict != nil && verdict != dropped {
-			return t, &t.places[i]
+	t := s.directory.Load()[segment]
+	for i := rand.IntN(len(t)); ; i = t.next(i) { //nolint:gosec // no secret
+		if verdict := t[i].verdict.Load(); verdict != nil && verdict != dropped {
+			return segment, &t[i]
 		}
 	}
 }
 
 func (s *store) clear() {
-	for i := range s.segments {
-		s.segments[i].Store(nil)
-	}
+	s.directory.Store(new(directory))
+	s.tallies = [segments]tally{}
 	s.count = 0
 }

@@ -2,9 +2,12 @@ package verifier
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 )
 
@@ -13,28 +16,44 @@ const reportEvery = 10 * time.Second
 
 // uses collects which keys were used. What does not fit is lost: no request waits for it.
 type uses struct {
+	full atomic.Bool // so that nobody takes the lock for nothing
+
 	mu   sync.Mutex // guards the following field
-	last map[string]time.Time
+	list []use      // a key that the cache does not hold may be in it several times
 }
 
-func (u *uses) add(key string, now time.Time) {
+type use struct {
+	caller *caller.Caller
+	at     time.Time
+}
+
+// add notes a use of c. It does not read c, which the processor may have to fetch.
+func (u *uses) add(c *caller.Caller, now time.Time) {
+	if u.full.Load() {
+		return
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.last == nil {
-		u.last = make(map[string]time.Time)
+	if len(u.list) == introspection.MaxUses {
+		u.full.Store(true)
+		return
 	}
-	if _, known := u.last[key]; known || len(u.last) < introspection.MaxUses {
-		u.last[key] = now
-	}
+	u.list = append(u.list, use{c, now})
 }
 
 func (u *uses) take(now time.Time) introspection.Uses {
 	u.mu.Lock()
-	taken := u.last
-	u.last = nil
+	taken := slices.Clone(u.list)
+	clear(u.list)
+	u.list = u.list[:0]
+	u.full.Store(false)
 	u.mu.Unlock()
-	report := introspection.Uses{Uses: make([]introspection.Use, 0, len(taken))}
-	for key, at := range taken {
+	last := make(map[string]time.Time, len(taken))
+	for _, use := range taken {
+		last[use.caller.KeyID] = use.at
+	}
+	report := introspection.Uses{Uses: make([]introspection.Use, 0, len(last))}
+	for key, at := range last {
 		report.Uses = append(report.Uses, introspection.Use{KeyID: key, AgoMicros: now.Sub(at).Microseconds()})
 	}
 	return report

@@ -194,15 +194,15 @@ func (v *Verifier) recall(key string) *worth {
 	}
 	digest := apikey.DigestOf(key)
 	elapsed := now.Sub(v.epoch)
-	if p, known := recall(&v.cache.good, h, &digest, elapsed); known != nil {
+	if p, known := recall(v.cache.good, h, &digest, elapsed); known != nil {
 		v.stats.hits.Inc()
 		minute := int32(elapsed / time.Minute) //nolint:gosec // minutes since this process began
 		if p.usedMinute.Load() != minute && p.usedMinute.Swap(minute) != minute {
-			v.uses.add(known.caller.KeyID, now)
+			v.uses.add(&known.caller, now)
 		}
 		return known
 	}
-	if _, known := recall(&v.cache.bad, h, &digest, elapsed); known != nil {
+	if _, known := recall(v.cache.bad, h, &digest, elapsed); known != nil {
 		v.stats.negativeHits.Inc()
 		return known
 	}
@@ -234,7 +234,7 @@ func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Ve
 		return Verdict{}, q.err
 	}
 	if c := q.callers[place]; c != nil {
-		v.uses.add(c.KeyID, v.now())
+		v.uses.add(c, v.now())
 		return Verdict{Caller: c, Source: FromAuthority, AsOf: q.asOf}, nil
 	}
 	return Verdict{}, fault.BadCredential()

@@ -68,6 +68,8 @@ CREATE TABLE deployment (
     context_id        text NOT NULL,
     management_key_id text NOT NULL,
     context_key_id    text NOT NULL,
+    -- Which bootstrap it was, so that one whose answer was lost may ask again.
+    attempt           text NOT NULL,
     created_at        datetime NOT NULL
 );
 

@@ -59,7 +59,7 @@ func Open(ctx context.Context, connection, schema string) (*DB, error) {
 	u, err := url.Parse(connection)
 	if err != nil {
 		// The parser's error quotes the string, and with it the password.
-		return nil, errors.New("opening database: the connection string is not a URL (characters such as @ : / in a password must be percent-encoded)")
+		return nil, errors.New("opening database: the connection string is not a URL: want postgres://user:password@host/name or sqlite:///path (characters such as @ : / in a password must be percent-encoded)")
 	}
 	var db *DB
 	switch u.Scheme {

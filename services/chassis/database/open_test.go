@@ -139,7 +139,9 @@ func TestSettingsOfEngine(t *testing.T) {
 			{"PRAGMA journal_mode", "wal"}, {"PRAGMA synchronous", "2"}, {"PRAGMA foreign_keys", "1"}, {"PRAGMA busy_timeout", "5000"},
 		},
 		"postgres": {
-			{"SHOW search_path", "app"}, {"SHOW timezone", "UTC"}, {"SHOW statement_timeout", "30s"},
+			{"SHOW search_path", "app"},
+			{"SHOW timezone", "UTC"},
+			{"SHOW statement_timeout", "30s"},
 			{"SHOW idle_in_transaction_session_timeout", "1min"},
 		},
 	}

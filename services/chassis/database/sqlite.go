@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
@@ -119,8 +121,24 @@ func openFile(ctx context.Context, path string, own url.Values, connections int)
 	}
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
-	if err := pool.PingContext(ctx); err != nil {
+	if err := patiently(ctx, func() error { return pool.PingContext(ctx) }); err != nil {
 		return nil, errors.Join(unavailable(err), pool.Close())
 	}
 	return pool, nil
+}
+
+// patiently repeats connect while the file is busy: putting it into WAL mode, the first time, and recovering it take a lock
+// that SQLite does not wait for, whatever its busy timeout.
+func patiently(ctx context.Context, connect func() error) error {
+	for pause := retryPause; ; pause *= 2 {
+		err := connect()
+		if err == nil || !retryable(err) || pause > time.Second {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(rand.N(pause) + pause/2): //nolint:gosec // a pause, not a secret
+		}
+	}
 }

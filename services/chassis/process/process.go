@@ -13,9 +13,19 @@ import (
 // Context returns a context that ends at the first interrupt or termination signal. A second signal kills the process,
 // should it be slow to stop.
 func Context() (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // from now on signals have their usual effect
-	return ctx, stop
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		// Signals have their usual effect again before anybody learns of this one: none is lost in between.
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 // Group runs every part at once and waits for all of them. As soon as one returns, with or without an error, the context

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/spectron-hq/spectron/services/chassis/process"
 )
@@ -62,6 +63,7 @@ func TestGroupStopsWithContext(t *testing.T) {
 
 // TestContext starts this test binary again, as the process that receives signals.
 func TestContext(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("PROCESS_TEST_CHILD") == "" {
 		parent(t)
 		return
@@ -76,7 +78,9 @@ func TestContext(t *testing.T) {
 
 func parent(t *testing.T) {
 	t.Helper()
-	child := exec.Command(os.Args[0], "-test.run=^TestContext$")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // kills a child that does not heed signals
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestContext$")
 	child.Env = append(os.Environ(), "PROCESS_TEST_CHILD=1")
 	out, err := child.StdoutPipe()
 	if err != nil {

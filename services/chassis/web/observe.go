@@ -86,8 +86,8 @@ func logAccess(c *gin.Context, duration time.Duration) {
 	switch {
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
-	case strings.HasSuffix(route, "/health"): // probes would drown the rest
-		level = slog.LevelDebug
+	case status < http.StatusBadRequest && (strings.HasSuffix(route, "/health") || strings.HasPrefix(route, "/internal/")):
+		level = slog.LevelDebug // probes, and services that ask each other all the time, would drown the rest
 	}
 	ctx := c.Request.Context()
 	Logger(ctx).LogAttrs(ctx, level, "request",

@@ -26,14 +26,14 @@ type box struct {
 }
 
 // boxes returns the handler of the test document. It answers what a generated server would have understood.
-func boxes(t testing.TB) http.Handler {
-	t.Helper()
+func boxes(tb testing.TB) http.Handler {
+	tb.Helper()
 	spec, err := openapi3.NewLoader().LoadFromFile("testdata/openapi.yaml")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := spec.Validate(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := spec.Validate(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	engine := web.NewEngine(web.Options{Name: "boxes", BodyLimit: 4096, Log: discard()})
 	engine.Use(web.Validate(spec))

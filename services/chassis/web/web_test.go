@@ -148,7 +148,7 @@ func TestAccessLog(t *testing.T) {
 	if err := json.Unmarshal([]byte(log), &line); err != nil {
 		t.Fatalf("want one line, got %q: %v", log, err)
 	}
-	if line.Msg != "request" || line.Level != "INFO" || line.Method != "GET" || line.Route != "/things/:id" ||
+	if line.Msg != "request" || line.Level != "INFO" || line.Method != http.MethodGet || line.Route != "/things/:id" ||
 		line.Remote != "192.0.2.1" || line.TraceID != w.Header().Get("X-Trace-Id") || line.Status != 200 ||
 		line.Bytes != 5 || line.DurationMS == nil {
 		t.Errorf("logged %s", log)

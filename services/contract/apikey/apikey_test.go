@@ -14,11 +14,11 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 )
 
-func mint(t testing.TB) apikey.Key {
-	t.Helper()
+func mint(tb testing.TB) apikey.Key {
+	tb.Helper()
 	key, err := apikey.Mint(apikey.NewID())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }
@@ -153,7 +153,7 @@ func TestDigestRoundTripsAndRefusesGarbage(t *testing.T) {
 	}
 }
 
-func TestParseAndDigestAllocateNothing(t *testing.T) {
+func TestParseAndDigestAllocateNothing(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts what the whole process allocates
 	text := mint(t).Reveal()
 	if n := testing.AllocsPerRun(100, func() {
 		key, err := apikey.Parse(text)

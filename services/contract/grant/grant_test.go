@@ -18,11 +18,11 @@ type holder grant.Map
 
 func (h holder) Authority() grant.Map { return grant.Map(h) }
 
-func parse(t testing.TB, raw map[string][]string) grant.Map {
-	t.Helper()
+func parse(tb testing.TB, raw map[string][]string) grant.Map {
+	tb.Helper()
 	m, err := grant.Parse(raw)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }

@@ -9,6 +9,8 @@ const BootstrapPath = "/internal/v1/bootstrap"
 // Enrolment asks for the first context and the first keys of a deployment. Whoever sends it has made the keys: their
 // text never travels. Sending the same enrolment again after a lost answer succeeds again.
 type Enrolment struct {
+	// Attempt names one bootstrap, whatever it asks for: it has the form of a key's id, random and new each time.
+	Attempt string `json:"attempt"`
 	// ContextID names the context to create.
 	ContextID  string      `json:"context_id"`
 	Management EnrolledKey `json:"management"`

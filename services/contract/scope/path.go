@@ -53,7 +53,7 @@ func checkSegment(segment string) error {
 	case segment == "":
 		return errors.New("a scope path must not have an empty segment")
 	case segment == "." || segment == "..":
-		return errors.New("a scope path must not have a segment . or ..")
+		return errors.New("a scope path must not have . or .. as a segment")
 	case len(segment) > MaxSegment:
 		return fmt.Errorf("a segment of a scope path has at most %d bytes", MaxSegment)
 	case strings.Contains(segment, "*"):

@@ -11,20 +11,20 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/scope"
 )
 
-func path(t testing.TB, text string) scope.Path {
-	t.Helper()
+func path(tb testing.TB, text string) scope.Path {
+	tb.Helper()
 	p, err := scope.ParsePath(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
 
-func pattern(t testing.TB, text string) scope.Pattern {
-	t.Helper()
+func pattern(tb testing.TB, text string) scope.Pattern {
+	tb.Helper()
 	p, err := scope.ParsePattern(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }

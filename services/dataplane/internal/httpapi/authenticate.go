@@ -33,12 +33,12 @@ func (p Parts) authenticate(c *gin.Context) {
 		web.Fail(c, err)
 		return
 	}
-	c.Request = c.Request.WithContext(caller.With(c.Request.Context(), who))
-	c.Set(verdictKey, verdict)
+	ctx := caller.With(c.Request.Context(), who)
+	c.Request = c.Request.WithContext(context.WithValue(ctx, verdictKey{}, verdict))
 }
 
-// verdictKey is where gin keeps the verdict on the request's key.
-const verdictKey = "verdict"
+// verdictKey is where the verdict on the request's key travels.
+type verdictKey struct{}
 
 // refuseDelegation refuses to act on behalf of another principal. To ignore such a header would be to do with the
 // caller's whole authority what it asked to have done with less.

@@ -33,7 +33,8 @@ type Parts struct {
 	Scopes   *scopetree.Tree
 	// MCP serves /mcp to callers that have been authenticated.
 	MCP http.Handler
-	// Management is where the key manager is, and ToManagement what carries requests there.
+	// Management is where the key manager is, and ToManagement what carries requests there. Without Management, its routes are
+	// not served.
 	Management   *url.URL
 	ToManagement http.RoundTripper
 	// Version is what health tells.

@@ -21,7 +21,7 @@ func (Parts) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponseObje
 		EffectiveGrants: orEmpty(who.Effective),
 		ContextID:       who.Context,
 	}
-	if verdict, ok := ctx.Value(verdictKey).(verifier.Verdict); ok {
+	if verdict, ok := ctx.Value(verdictKey{}).(verifier.Verdict); ok {
 		out.Verdict = &Verdict{Source: VerdictSource(verdict.Source), AsOf: verdict.AsOf}
 	}
 	if who.KeyGrants != nil {

@@ -11,7 +11,7 @@ import (
 // anything about the API's rules. Fixed paths win over contexts of the same name, which cannot exist.
 func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	api := ServerInterfaceWrapper{
-		Handler: NewStrictHandlerWithOptions(p, nil, StrictGinServerOptions{
+		Handler: NewStrictHandlerWithOptions(p, []StrictMiddlewareFunc{detach}, StrictGinServerOptions{
 			RequestErrorHandlerFunc:  web.RefuseBody,
 			HandlerErrorFunc:         web.Fail,
 			ResponseErrorHandlerFunc: web.Fail,
@@ -33,9 +33,18 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	// Not in the document: the Model Context Protocol has its own.
 	engine.Any("/mcp", p.authenticate, gin.WrapH(p.MCP))
 
+	if p.Management == nil {
+		return
+	}
 	// Clients know one address for both planes. The key manager asks for the key of these routes itself.
 	management := engine.Group("/api/v1", p.forward)
 	for _, path := range []string{"/contexts", "/contexts/*rest", "/verbs", "/migrations"} {
 		management.Any(path)
 	}
+}
+
+// detach hands a handler a context that stays what it is. Gin uses its own again for another request, while the database's
+// driver may still be watching it for the end of this one.
+func detach(next StrictHandlerFunc, _ string) StrictHandlerFunc {
+	return func(c *gin.Context, request any) (any, error) { return next(c.Copy(), request) }
 }

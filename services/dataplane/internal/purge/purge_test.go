@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 // plane is both sides of a purge in memory.
 type plane struct {
+	mu      sync.Mutex // guards the following fields
 	rows    map[string]int
 	expired int
 	purges  []introspection.Purge
@@ -24,11 +26,15 @@ type plane struct {
 }
 
 func (p *plane) Purges(context.Context) ([]introspection.Purge, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.asked++
 	return p.purges, p.err
 }
 
 func (p *plane) PurgeDone(_ context.Context, incarnation string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.rows[incarnation] > 0 {
 		return errors.New("reported too early")
 	}
@@ -37,15 +43,32 @@ func (p *plane) PurgeDone(_ context.Context, incarnation string) error {
 }
 
 func (p *plane) PurgeContext(_ context.Context, incarnation string, limit int) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	n := min(limit, p.rows[incarnation])
 	p.rows[incarnation] -= n
 	return n, nil
 }
 
 func (p *plane) PurgeExpired(_ context.Context, _ time.Time, limit int) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	n := min(limit, p.expired)
 	p.expired -= n
 	return n, nil
+}
+
+// heal ends the trouble; state tells how often it was asked and what was reported.
+func (p *plane) heal() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = nil
+}
+
+func (p *plane) state() (asked int, done []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked, slices.Clone(p.done)
 }
 
 func TestSweepReportsOnlyWhatIsFinal(t *testing.T) {
@@ -76,14 +99,14 @@ func TestRunGoesOnAfterTrouble(t *testing.T) {
 			close(ended)
 		}()
 		synctest.Wait()
-		if p.asked != 1 || len(p.done) != 0 {
-			t.Errorf("at once: asked %d times, done %v", p.asked, p.done)
+		if asked, done := p.state(); asked != 1 || len(done) != 0 {
+			t.Errorf("at once: asked %d times, done %v", asked, done)
 		}
-		p.err = nil
+		p.heal()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if p.asked < 5 || !slices.Contains(p.done, "gone") {
-			t.Errorf("after a minute: asked %d times, done %v", p.asked, p.done)
+		if asked, done := p.state(); asked < 5 || !slices.Contains(done, "gone") {
+			t.Errorf("after a minute: asked %d times, done %v", asked, done)
 		}
 		stop()
 		<-ended

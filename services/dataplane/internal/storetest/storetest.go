@@ -49,6 +49,7 @@ func Run(t *testing.T, f Fixture) {
 		"search takes any text":           testHostileText,
 		"visibility equals the reference": testVisibility,
 		"contexts never mix":              testIsolation,
+		"similar contexts never mix":      testSimilarContexts,
 		"idempotent write":                testOnce,
 		"idempotent writes race":          testOnceConcurrently,
 		"idempotency expires":             testOnceExpires,

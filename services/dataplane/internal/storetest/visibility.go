@@ -123,3 +123,17 @@ func testIsolation(t *testing.T, f Fixture) {
 		t.Errorf("living: %v, %v", living, err)
 	}
 }
+
+// testSimilarContexts: no name of a context is another one to the full-text index, or a part of its language.
+func testSimilarContexts(t *testing.T, f Fixture) {
+	unique := incarnation()
+	names := []string{"", " a", " a b", " a  b", ` a"b`, ` a'b`, ` a\b`, ` a\'b`, " ab", " A", " a*", " a OR b", " :a"}
+	for _, name := range names {
+		remember(t, f.Store, write(unique+name, "otter of "+unique+name, sets(t, []string{"/"})))
+	}
+	for _, name := range names {
+		if diff := cmp.Diff([]string{"otter of " + unique + name}, texts(find(t, f.Store, search(unique+name, "otter")))); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", name, diff)
+		}
+	}
+}

@@ -25,6 +25,8 @@ const authorityLen = 16
 
 // Founding is all that a bootstrap creates.
 type Founding struct {
+	// Attempt names the bootstrap.
+	Attempt string
 	// Authority is the random identity of this deployment's authority; it tells a database from another one's.
 	Authority  string
 	Context    tenant.Context
@@ -32,12 +34,6 @@ type Founding struct {
 	Management key.Key
 	// First is the first key of the context.
 	First key.Key
-}
-
-// State is what a bootstrap left, as far as it still stands. A key that was deleted since is zero.
-type State struct {
-	ContextID         string
-	Management, First key.Key
 }
 
 // AlreadyDone is the answer to every bootstrap but the first.
@@ -49,8 +45,8 @@ func AlreadyDone() error {
 type Store interface {
 	// Bootstrap creates all of it in one transaction, or nothing. Errors: [AlreadyDone].
 	Bootstrap(ctx context.Context, founding Founding) error
-	// Bootstrapped returns what the bootstrap left; it is asked only after one.
-	Bootstrapped(ctx context.Context) (State, error)
+	// Bootstrapped returns the attempt that won; it is asked only after one did.
+	Bootstrapped(ctx context.Context) (attempt string, err error)
 }
 
 // Founder bootstraps.
@@ -73,18 +69,14 @@ func (f *Founder) Bootstrap(ctx context.Context, enrolment introspection.Enrolme
 	if fault.KindOf(err) != fault.AlreadyDone {
 		return err
 	}
-	state, readErr := f.store.Bootstrapped(ctx)
+	won, readErr := f.store.Bootstrapped(ctx)
 	if readErr != nil {
 		return readErr
 	}
-	if state.ContextID == enrolment.ContextID && f.isKey(state.Management, enrolment.Management) && f.isKey(state.First, enrolment.Context) {
+	if won == enrolment.Attempt {
 		return nil
 	}
 	return err
-}
-
-func (f *Founder) isKey(k key.Key, enrolled introspection.EnrolledKey) bool {
-	return k.ID == enrolled.ID && f.ring.Matches(k.Seal, enrolled.Digest)
 }
 
 func (f *Founder) founding(enrolment introspection.Enrolment) (Founding, error) {
@@ -104,9 +96,12 @@ func (f *Founder) founding(enrolment introspection.Enrolment) (Founding, error) 
 	if first.ID == management.ID {
 		return Founding{}, unprocessable("context.id", "must not be that of the management key")
 	}
+	if !apikey.ValidID(enrolment.Attempt) {
+		return Founding{}, unprocessable("attempt", "is not the name of an attempt")
+	}
 	first.Kind, first.Name, first.ContextID, first.PrincipalID = key.Context, contextName, opened.ID, principal.Admin
 	return Founding{
-		Authority: secret.NewID(authorityLen), Context: opened, Principals: principals, Management: management, First: first,
+		Attempt: enrolment.Attempt, Authority: secret.NewID(authorityLen), Context: opened, Principals: principals, Management: management, First: first,
 	}, nil
 }
 

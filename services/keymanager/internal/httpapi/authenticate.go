@@ -15,7 +15,7 @@ func (p Parts) requireOperator(c *gin.Context) {
 		web.Fail(c, fault.BadCredential())
 		return
 	}
-	keyID, err := p.Judge.Operator(c, token)
+	keyID, err := p.Judge.Operator(c.Request.Context(), token)
 	if err != nil {
 		web.Fail(c, err)
 		return

@@ -25,7 +25,7 @@ func (p Parts) introspect(c *gin.Context) {
 		web.Fail(c, err)
 		return
 	}
-	response, err := p.Judge.Introspect(c, request)
+	response, err := p.Judge.Introspect(c.Request.Context(), request)
 	if err != nil {
 		web.Fail(c, err)
 		return
@@ -40,7 +40,7 @@ func (p Parts) renewLease(c *gin.Context) {
 		web.Fail(c, err)
 		return
 	}
-	lease, err := p.Leases.Renew(c, renewal)
+	lease, err := p.Leases.Renew(c.Request.Context(), renewal)
 	if err != nil {
 		web.Fail(c, err)
 		return
@@ -52,7 +52,7 @@ func (p Parts) renewLease(c *gin.Context) {
 func (p Parts) recordUses(c *gin.Context) {
 	report, err := decode[introspection.Uses](c.Request.Body)
 	if err == nil {
-		err = p.Uses.Record(c, report)
+		err = p.Uses.Record(c.Request.Context(), report)
 	}
 	if err != nil {
 		web.Fail(c, err)
@@ -108,7 +108,7 @@ func (p Parts) watch(c *gin.Context) {
 func (p Parts) bootstrap(c *gin.Context) {
 	enrolment, err := decode[introspection.Enrolment](c.Request.Body)
 	if err == nil {
-		err = p.Founder.Bootstrap(c, enrolment)
+		err = p.Founder.Bootstrap(c.Request.Context(), enrolment)
 	}
 	if err != nil {
 		web.Fail(c, err)
@@ -119,7 +119,7 @@ func (p Parts) bootstrap(c *gin.Context) {
 
 // listPurges lists the deleted contexts that wait to be purged.
 func (p Parts) listPurges(c *gin.Context) {
-	purges, err := p.Purges.List(c)
+	purges, err := p.Purges.List(c.Request.Context())
 	if err != nil {
 		web.Fail(c, err)
 		return
@@ -134,7 +134,7 @@ func (p Parts) purgeDone(c *gin.Context) {
 	if !utf8.ValidString(incarnation) || strings.ContainsRune(incarnation, 0) {
 		err = &fault.Error{Kind: fault.Unprocessable, Field: "incarnation", Message: "incarnation: is not text"}
 	} else {
-		err = p.Purges.Done(c, incarnation)
+		err = p.Purges.Done(c.Request.Context(), incarnation)
 	}
 	if err != nil {
 		web.Fail(c, err)

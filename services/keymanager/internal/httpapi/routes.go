@@ -12,7 +12,7 @@ import (
 // anything about the API's rules.
 func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	api := ServerInterfaceWrapper{
-		Handler: NewStrictHandlerWithOptions(p, nil, StrictGinServerOptions{
+		Handler: NewStrictHandlerWithOptions(p, []StrictMiddlewareFunc{detach}, StrictGinServerOptions{
 			RequestErrorHandlerFunc:  web.RefuseBody,
 			HandlerErrorFunc:         web.Fail,
 			ResponseErrorHandlerFunc: web.Fail,
@@ -46,4 +46,10 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	internal.POST(introspection.BootstrapPath, p.bootstrap)
 	internal.GET(introspection.PurgesPath, p.listPurges)
 	internal.DELETE(introspection.PurgesPath+"/:incarnation", p.purgeDone)
+}
+
+// detach hands a handler a context that stays what it is. Gin uses its own again for another request, while the database's
+// driver may still be watching it for the end of this one.
+func detach(next StrictHandlerFunc, _ string) StrictHandlerFunc {
+	return func(c *gin.Context, request any) (any, error) { return next(c.Copy(), request) }
 }

@@ -90,7 +90,7 @@ func founded(t *testing.T, url string) *server {
 	s := empty(t, url)
 	management, first := newKey(t), newKey(t)
 	must(t, s.parts.Founder.Bootstrap(t.Context(), introspection.Enrolment{
-		ContextID: "default", Management: introspection.Enrol(management), Context: introspection.Enrol(first),
+		Attempt: apikey.NewID(), ContextID: "default", Management: introspection.Enrol(management), Context: introspection.Enrol(first),
 	}))
 	s.management, s.first = management.Reveal(), first.Reveal()
 	return s

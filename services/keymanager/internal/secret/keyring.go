@@ -116,17 +116,6 @@ func (k *Keyring) Seals(digests ...apikey.Digest) []Seal {
 	return out
 }
 
-// Matches reports in constant time whether seal stands for digest.
-func (k *Keyring) Matches(seal Seal, digest apikey.Digest) bool {
-	matches := false
-	for _, candidate := range k.Seals(digest) {
-		if hmac.Equal(candidate[:], seal[:]) {
-			matches = true
-		}
-	}
-	return matches
-}
-
 // sealAll appends the seals of the digests to dst. Keying the HMAC costs as much as using it, so it is done once.
 func sealAll(p pepper, digests []apikey.Digest, dst []Seal) []Seal {
 	mac := hmac.New(sha256.New, p.text)

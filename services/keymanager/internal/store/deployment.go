@@ -24,6 +24,7 @@ type deploymentRow struct {
 	ContextID       string
 	ManagementKeyID string
 	ContextKeyID    string
+	Attempt         string
 	CreatedAt       time.Time
 }
 
@@ -36,7 +37,8 @@ func (s *Store) Bootstrap(ctx context.Context, founding deployment.Founding) err
 		// This comes first: of all that race, one inserts the row, and the others have done nothing yet.
 		row := deploymentRow{
 			ID: theDeployment, Authority: founding.Authority, ContextID: founding.Context.ID,
-			ManagementKeyID: founding.Management.ID, ContextKeyID: founding.First.ID, CreatedAt: at,
+			ManagementKeyID: founding.Management.ID, ContextKeyID: founding.First.ID,
+			Attempt: founding.Attempt, CreatedAt: at,
 		}
 		if err := tx.Create(&row).Error; err != nil {
 			return fmt.Errorf("founding the deployment: %w", err)
@@ -67,29 +69,8 @@ func (s *Store) Bootstrap(ctx context.Context, founding deployment.Founding) err
 }
 
 // Bootstrapped implements deployment.Store.
-func (s *Store) Bootstrapped(ctx context.Context) (deployment.State, error) {
-	var state deployment.State
-	err := s.read(ctx, func(tx *gorm.DB) error {
-		var row deploymentRow
-		if err := tx.Take(&row, theDeployment).Error; err != nil {
-			return err
-		}
-		state.ContextID = row.ContextID
-		var err error
-		if state.Management, err = keyByID(tx, row.ManagementKeyID); err != nil {
-			return err
-		}
-		state.First, err = keyByID(tx, row.ContextKeyID)
-		return err
-	})
-	return state, err
-}
-
-// keyByID returns a key, the zero one where there is none.
-func keyByID(tx *gorm.DB, id string) (key.Key, error) {
-	var rows []keyRow
-	if err := tx.Where("id = ?", id).Limit(1).Find(&rows).Error; err != nil || len(rows) == 0 {
-		return key.Key{}, err
-	}
-	return rows[0].key()
+func (s *Store) Bootstrapped(ctx context.Context) (string, error) {
+	var row deploymentRow
+	err := s.db.Reader(ctx).Take(&row, theDeployment).Error
+	return row.Attempt, public(database.Translate(err))
 }

@@ -55,7 +55,7 @@ func number(tx *gorm.DB, at time.Time, change revision.Change) (int64, error) {
 // newest returns the newest revision, 0 before the first.
 func newest(tx *gorm.DB) (int64, error) {
 	var id int64
-	err := tx.Raw("SELECT coalesce(max(id), 0) FROM revisions").Row().Scan(&id)
+	err := tx.Raw("SELECT coalesce(max(id), 0) FROM revisions").Scan(&id).Error
 	return id, err
 }
 

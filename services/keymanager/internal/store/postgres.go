@@ -16,7 +16,7 @@ type postgres struct{}
 func (postgres) clock(tx *gorm.DB) (time.Time, error) {
 	var at time.Time
 	// Not now(), the start of the transaction: it may have waited for a lock since.
-	err := tx.Raw("SELECT clock_timestamp()").Row().Scan(&at)
+	err := tx.Raw("SELECT clock_timestamp()").Scan(&at).Error
 	return at.UTC(), err
 }
 

@@ -3,6 +3,7 @@ package tenant_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -106,9 +107,7 @@ func mergePatch(target, patch any) any {
 	}
 	out := map[string]any{}
 	if object, ok := target.(map[string]any); ok {
-		for name, value := range object {
-			out[name] = value
-		}
+		maps.Copy(out, object)
 	}
 	for name, value := range changes {
 		if value == nil {

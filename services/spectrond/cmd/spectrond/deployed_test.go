@@ -1,9 +1,10 @@
 package main_test
 
 import (
-	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,18 +25,23 @@ func newFleet(t *testing.T) *fleet {
 	return &fleet{deployment: migrated(t), managementAddress: freeAddress(t), dataAddress: freeAddress(t)}
 }
 
-// freeAddress returns an address that a process may listen on now and, should it be killed, again.
+// freeAddress returns an address that a process may listen on now and, should it be killed, again: its port is below those
+// that systems give to whoever asks for any.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(15000+rand.IntN(15000)))
+		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
 	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return address
+	t.Fatal("no free port")
+	return ""
 }
 
 func (f *fleet) startManagement(t *testing.T) {
@@ -172,6 +178,6 @@ func TestTheNodeStartsSoon(t *testing.T) {
 	took := time.Since(begin)
 	t.Logf("start to first 200: %s", took.Round(time.Millisecond))
 	if took > bound {
-		t.Error(fmt.Sprintf("start to first 200 took %s, more than %s", took, bound))
+		t.Errorf("start to first 200 took %s, more than %s", took, bound)
 	}
 }

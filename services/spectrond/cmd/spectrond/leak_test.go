@@ -27,7 +27,7 @@ func TestNothingLeaks(t *testing.T) {
 			env = append(env, "SPECTRON_CONNECTION_STRING="+url)
 		}
 		node := start(t, env, "dev", "start", "--bootstrap", "--bind-address", "127.0.0.1:0")
-		printed, err := node.stdout.awaitLines(5)
+		printed, err := node.credentials()
 		if err != nil {
 			t.Fatal(err)
 		}

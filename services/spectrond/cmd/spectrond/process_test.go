@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -162,11 +163,33 @@ func (s *server) stop() error {
 	}
 	select {
 	case <-s.exited:
-		return s.err
+		if s.err != nil {
+			return fmt.Errorf("%w\n%s", s.err, s.complaints())
+		}
+		return nil
 	case <-time.After(patience):
 		s.kill()
 		return errors.New("the server does not stop")
 	}
+}
+
+// credentials returns the five lines that a bootstrapping node prints.
+func (s *server) credentials() (string, error) {
+	err := s.stdout.await(func(text string) bool { return strings.Count(text, "\n") >= 5 })
+	text, _ := s.stdout.read()
+	return text, err
+}
+
+// complaints returns what is in the log but was not logged: the last words of the program, of a panic or of the race detector.
+func (s *server) complaints() string {
+	text, _ := s.log.read()
+	var plain strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "{") {
+			plain.WriteString(line)
+		}
+	}
+	return plain.String()
 }
 
 // recorder keeps what a process writes and tells when there is more.
@@ -193,18 +216,18 @@ func (r *recorder) read() (string, <-chan struct{}) {
 	return r.text.String(), r.changed
 }
 
-// awaitLines returns the text once it has n lines.
-func (r *recorder) awaitLines(n int) (string, error) {
+// await returns when the text satisfies enough.
+func (r *recorder) await(enough func(text string) bool) error {
 	deadline := time.After(patience)
 	for {
 		text, changed := r.read()
-		if strings.Count(text, "\n") >= n {
-			return text, nil
+		if enough(text) {
+			return nil
 		}
 		select {
 		case <-changed:
 		case <-deadline:
-			return "", errors.New("the lines do not come")
+			return errors.New("what is awaited does not come")
 		}
 	}
 }

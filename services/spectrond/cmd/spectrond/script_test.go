@@ -58,6 +58,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":   serve,
+			"await":   await,
 			"end":     end,
 			"load":    load,
 			"setenv":  setenv,
@@ -124,9 +125,14 @@ func end(ts *testscript.TestScript, _ bool, args []string) {
 	_, _ = fmt.Fprint(ts.Stderr(), log)
 }
 
+// await NAME TEXT waits until the log of a server has the text.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(serverOf(ts, args[0]).log.await(func(text string) bool { return strings.Contains(text, args[1]) }))
+}
+
 // load NAME sets the variables that a server has printed.
 func load(ts *testscript.TestScript, _ bool, args []string) {
-	text, err := serverOf(ts, args[0]).stdout.awaitLines(5)
+	text, err := serverOf(ts, args[0]).credentials()
 	ts.Check(err)
 	for name, value := range readEnv(text) {
 		ts.Setenv(name, value)

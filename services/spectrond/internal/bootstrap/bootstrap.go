@@ -50,10 +50,10 @@ const (
 )
 
 // Enrol sends the enrolment of c. When the answer is lost on its way it sends the very same again, which the authority takes
-// for the same act. Errors: fault.AlreadyDone when the deployment was bootstrapped before with other keys, and those of
-// send.
+// for the same act. Errors: fault.AlreadyDone when the deployment was bootstrapped before, and those of send.
 func (c Credentials) Enrol(ctx context.Context, send func(context.Context, introspection.Enrolment) error) error {
 	enrolment := introspection.Enrolment{
+		Attempt:    apikey.NewID(),
 		ContextID:  c.ContextID,
 		Management: introspection.Enrol(c.Management),
 		Context:    introspection.Enrol(c.Context),

@@ -34,6 +34,9 @@ func TestCompleteMintsOnlyWhatIsMissing(t *testing.T) {
 	if got.Context != pinned {
 		t.Error("the pinned key was replaced")
 	}
+	if got := complete(t, bootstrap.Credentials{Management: pinned}); got.Management != pinned {
+		t.Error("the pinned management key was replaced")
+	}
 	if _, err := apikey.Parse(got.Management.Reveal()); err != nil {
 		t.Errorf("the minted key: %v", err)
 	}
@@ -58,9 +61,13 @@ func TestEnrolSendsTheSameAgainUntilAnswered(t *testing.T) {
 			t.Fatalf("%d attempts, %v", len(sent), err)
 		}
 		want := introspection.Enrolment{
+			Attempt:    sent[0].Attempt,
 			ContextID:  "default",
 			Management: introspection.Enrol(credentials.Management),
 			Context:    introspection.Enrol(credentials.Context),
+		}
+		if !apikey.ValidID(want.Attempt) {
+			t.Error("the attempt has no name")
 		}
 		for i, got := range sent {
 			if got != want {

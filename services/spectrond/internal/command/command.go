@@ -81,8 +81,8 @@ every user of the machine can read in the list of processes.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`,
 	},
 		newManagement(environ),
-		newAPI(environ),
-		newDev(environ),
+		newAPI(version, environ),
+		newDev(version, environ),
 		newBootstrap(environ),
 		newMigrate(environ),
 		newContexts(environ),
@@ -92,7 +92,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`
 		newGenerateSecret(),
 		newVersion(version),
 	)
-	start := newDevStart(environ) // what published instructions call the node
+	start := newDevStart(version, environ) // what published instructions call the node
 	start.Hidden = true
 	root.AddCommand(start)
 	root.SilenceErrors, root.SilenceUsage = true, true

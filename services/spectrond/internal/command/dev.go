@@ -7,16 +7,16 @@ import (
 	"github.com/spectron-hq/spectron/services/spectrond/internal/node"
 )
 
-func newDev(environ settings.Environ) *cobra.Command {
+func newDev(version string, environ settings.Environ) *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "dev",
 		Short:   "Run everything in one process",
 		Long:    `Run both planes in one process on one store: to try Spectron, to develop against it, or to serve one machine.`,
 		Example: "  spectrond dev start --bootstrap",
-	}, newDevStart(environ))
+	}, newDevStart(version, environ))
 }
 
-func newDevStart(environ settings.Environ) *cobra.Command {
+func newDevStart(version string, environ settings.Environ) *cobra.Command {
 	var seed bool
 	cmd := &cobra.Command{
 		Use:   "start",
@@ -48,6 +48,7 @@ bootstrapped before nothing happens, and the log says so.`,
 			if cfg.Log, err = openLog(cmd, environ); err != nil {
 				return err
 			}
+			cfg.Version = version
 			return node.Run(cmd.Context(), cfg)
 		},
 	}

@@ -40,7 +40,7 @@ to start while migrations are pending. Any number of replicas may run.`,
 	}, start)
 }
 
-func newAPI(environ settings.Environ) *cobra.Command {
+func newAPI(version string, environ settings.Environ) *cobra.Command {
 	start := &cobra.Command{
 		Use:   "start",
 		Short: "Serve the data plane",
@@ -60,6 +60,7 @@ refuses to start while migrations are pending. Any number of replicas may run.`,
 			if cfg.Log, err = openLog(cmd, environ); err != nil {
 				return err
 			}
+			cfg.Version = version
 			return dataplane.Run(cmd.Context(), cfg)
 		},
 	}

@@ -32,6 +32,8 @@ type Config struct {
 	Pepper           settings.Secret `env:"SPECTRON_PEPPER" usage:"pepper of the stored keys, instead of the one kept in the data directory"`
 	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"off" flag:"admin-address" usage:"address for metrics, readiness and profiles; off by default"`
 
+	// Version is what health tells.
+	Version string
 	// Bootstrap, when it is not nil, is enrolled in a store that has not been bootstrapped.
 	Bootstrap *bootstrap.Credentials
 	// Credentials is where they are printed then.

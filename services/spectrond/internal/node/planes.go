@@ -67,6 +67,7 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,
+		Version:          cfg.Version,
 		Authority:        p.transport,
 	})
 	if err != nil {
