@@ -14,7 +14,6 @@ import (
 // treated as a secret: it prints as REDACTED and travels as base64url only where [Digest.MarshalText] is asked for.
 type Digest [sha256.Size]byte
 
-<<<<<<< HEAD
 // DigestOf returns the digest of text, which may be no key. What comes after the length of a key is left out.
 func DigestOf(text string) Digest {
 	// Of a known size, so that the copy stays on the stack and hashing allocates nothing.
@@ -31,10 +30,7 @@ func (d *Digest) Equal(other *Digest) bool {
 	return difference == 0
 }
 
-// ErrDigest: the text is not a digest.
-=======
 // ErrDigest says that the text is not a digest.
->>>>>>> lease
 var ErrDigest = errors.New("not a digest: want 43 characters of base64url")
 
 // MarshalText returns the digest in unpadded base64url, for the wire between the planes.
