@@ -78,12 +78,12 @@ var seed = maphash.MakeSeed()
 func hashOf(id string) hashed { return hashed(maphash.String(seed, id)) }
 
 // tag stands for the id in its segment. Few ids of a million share one.
-func (h hashed) tag() uint32 { return uint32(h >> 32) } //nolint:gosec // the upper half
+func (h hashed) tag() uint32 { return uint32(h >> 32) }
 
-func (h hashed) segment() int { return int(h % segments) } //nolint:gosec // an index
+func (h hashed) segment() int { return int(h % segments) }
 
 // home is where the search for a tag begins.
-func (t table) home(tag uint32) int { return int(uint64(tag) * uint64(len(t)) >> 32) } //nolint:gosec // an index
+func (t table) home(tag uint32) int { return int(uint64(tag) * uint64(len(t)) >> 32) }
 
 // prefetch begins to fetch what find will read, and does not wait for it.
 func (s *store) prefetch(h hashed) {
