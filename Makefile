@@ -81,8 +81,26 @@ diff-check: ## fail when something generated is out of date
 	after=$$(git status --porcelain && git diff) && \
 	if [ "$$before" != "$$after" ]; then git status --short; echo 'diff-check: "make generate" changes files: commit what it writes' >&2; exit 1; fi
 
+.PHONY: model
+model: ## search every state of the revocation protocol's model, and see each rule's removal refuted (needs spin)
+	services/keymanager/internal/revision/model/check.sh
+
+TORTURE ?= 10m
+
+.PHONY: torture
+torture: ## kill, pause, cut and restart real processes for TORTURE (10m) and hold the history against the promise
+	SPECTRON_TORTURE=$(TORTURE) go test -count=1 -v -timeout 0 -run '^TestTorture$$' ./services/spectrond/internal/torture/
+
+.PHONY: mutants
+mutants: ## break each rule of the revocation protocol in turn and see the torture notice
+	go test -tags mutant -count=1 -v -timeout 30m -run '^TestMutants$$' ./services/spectrond/internal/torture/
+
+.PHONY: bench
+bench: ## compare with what people do today, as ratios in one run (needs Postgres with pgbench, and redis-server)
+	SPECTRON_BENCH=1 go test -count=1 -v -timeout 30m -run '^TestBench$$' ./services/spectrond/internal/bench/
+
 .PHONY: check
-check: lint vet boundaries diff-check test ## everything a change must pass
+check: lint vet boundaries diff-check model test ## everything a change must pass
 
 .PHONY: up
 up: ## build and start Docker Compose; the first time, print the keys

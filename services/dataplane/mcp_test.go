@@ -160,9 +160,13 @@ func TestBadParametersAreFaultsOfTheProtocol(t *testing.T) {
 			{"memory_recall", map[string]any{"query": "x"}},
 		} {
 			_, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: tt.tool, Arguments: tt.arguments})
+			want := int64(jsonrpc.CodeInvalidParams)
+			if tt.tool == "memory_recall" {
+				want = jsonrpc.CodeMethodNotFound
+			}
 			rpc, ok := errors.AsType[*jsonrpc.Error](err)
-			if !ok || (rpc.Code != jsonrpc.CodeInvalidParams && tt.tool != "memory_recall") {
-				t.Errorf("%s %v: %v", tt.tool, tt.arguments, err)
+			if !ok || rpc.Code != want {
+				t.Errorf("%s %v: %v, want %d", tt.tool, tt.arguments, err, want)
 			}
 		}
 	})

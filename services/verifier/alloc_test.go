@@ -9,7 +9,7 @@ import (
 )
 
 // Not under the race detector, which allocates on its own account.
-func TestAHitAllocatesNothing(t *testing.T) {
+func TestAHitAllocatesNothing(t *testing.T) { //nolint:paralleltest // others would allocate beside it
 	v, keys := filled(t, 10)
 	if n := testing.AllocsPerRun(100, func() {
 		for _, key := range keys {

@@ -39,6 +39,7 @@ type cache struct {
 	actors  map[actorID]*actor
 	tenants map[string]*tenant
 	history history
+	since   time.Duration // what was asked before is not remembered; since the verifier's epoch
 }
 
 // refusal is what is remembered of a key that opens nothing, and nobody is who owns it.
@@ -72,18 +73,21 @@ func recall(s *store, h hashed, digest *apikey.Digest, now time.Duration) (*plac
 func (c *cache) fill(q *question, sent, reread time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	outdated := func(subject introspection.Event, principal string) bool {
+		return sent < c.since || c.history.touched(q.asOf, subject, principal)
+	}
 	for i, verdict := range q.verdicts {
 		// Up to a fifth sooner, so that keys learnt together are not read again together.
-		until := sent + reread - rand.N(reread/5+1)
+		until := sent + reread - rand.N(reread/5+1) //nolint:gosec // jitter, not a secret
 		h := hashOf(q.ids[i])
 		if !verdict.Active || verdict.Principal == nil {
-			if !c.history.touched(q.asOf, introspection.Event{ID: q.ids[i]}, "") {
+			if !outdated(introspection.Event{ID: q.ids[i]}, "") {
 				c.bad.put(h, q.ids[i], &entry{refusal, &q.digests[i], nobody, until, int32(sent / time.Minute)}) //nolint:gosec // minutes
 			}
 			continue
 		}
 		subject := introspection.Event{Context: verdict.Context, ID: verdict.KeyID}
-		if verdict.KeyID != q.ids[i] || c.history.touched(q.asOf, subject, verdict.Principal.ID) {
+		if verdict.KeyID != q.ids[i] || outdated(subject, verdict.Principal.ID) {
 			q.callers[i] = verdict.Caller()
 			continue
 		}
@@ -184,11 +188,20 @@ func (c *cache) drop(e introspection.Event) {
 	}
 }
 
-// reset forgets everything; what happened up to the given revision is not known.
-func (c *cache) reset(revision int64) {
+// reset begins again at now: what happened up to the given revision is not known. An answer that is still on its way may
+// count revisions of another history, so it must not be compared with this one.
+func (c *cache) reset(revision int64, now time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.history = history{base: revision}
+	c.history, c.since = history{base: revision}, now
+	c.clearLocked()
+}
+
+// forget forgets the verdicts, and what is on its way at now, but no revision.
+func (c *cache) forget(now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.since = now
 	c.clearLocked()
 }
 

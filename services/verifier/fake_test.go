@@ -34,6 +34,7 @@ type registry struct {
 	sizes    []int                 // of the questions, in order
 	acks     []int64
 	uses     []string
+	releases int
 }
 
 func newRegistry() *registry {
@@ -64,6 +65,10 @@ func (r *registry) Renew(_ context.Context, renewal introspection.Renewal) (intr
 	defer r.mu.Unlock()
 	if r.err != nil {
 		return introspection.Lease{}, r.err
+	}
+	if renewal.Release {
+		r.releases++
+		return introspection.Lease{}, nil
 	}
 	r.acks = append(r.acks, renewal.Acknowledged)
 	granted := introspection.Lease{Authority: r.identity, TTLMicros: ttl.Microseconds()}
@@ -96,6 +101,10 @@ func (r *registry) Watch(ctx context.Context, authority string, after int64, fn 
 	}
 	for next := first.Revision; ; {
 		r.mu.Lock()
+		if r.identity != first.Authority {
+			r.mu.Unlock()
+			return errors.New("the database was restored")
+		}
 		pending, more := slices.Clone(r.events[next:]), r.stream
 		if r.silent {
 			pending = nil
@@ -133,11 +142,11 @@ func (r *registry) set(change func()) {
 	r.stream = make(chan struct{})
 }
 
-func (r *registry) mint(t testing.TB) apikey.Key {
-	t.Helper()
+func (r *registry) mint(tb testing.TB) apikey.Key {
+	tb.Helper()
 	key, err := apikey.Mint(apikey.NewID())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r.set(func() {
 		r.live[key.Digest()] = introspection.Verdict{
@@ -164,6 +173,23 @@ func (r *registry) asked() []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.sizes)
+}
+
+// reported returns how often each key was reported as used.
+func (r *registry) reported() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counts := make(map[string]int)
+	for _, key := range r.uses {
+		counts[key]++
+	}
+	return counts
+}
+
+func (r *registry) released() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.releases
 }
 
 func (r *registry) acknowledged() int64 {

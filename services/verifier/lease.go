@@ -55,7 +55,7 @@ const margin = 10 // per cent
 // next.
 func (v *Verifier) renew(ctx context.Context) {
 	retry := backoff{}
-	var offset time.Duration // between the two clocks, to notice a suspended machine
+	var offset time.Duration // between the two clocks when verdicts were last forgotten for it
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	for {
@@ -74,13 +74,14 @@ func (v *Verifier) renew(ctx context.Context) {
 			continue
 		}
 		sent := v.now()
-		before := offset
-		offset = sent.Round(0).Sub(v.epoch.Round(0)) - sent.Sub(v.epoch)
-		if offset-before > time.Second {
+		elapsed := sent.Sub(v.epoch)
+		apart := sent.Round(0).Sub(v.epoch.Round(0)) - elapsed
+		if apart-offset > time.Second {
 			// The machine slept: what keys had left was counted on a clock that stood still.
-			v.lease.current.Store(nil)
-			v.cache.reset(v.lease.applied.Load())
+			v.cache.forget(elapsed)
+			offset = apart
 		}
+		offset = min(offset, apart)
 		granted, err := v.renewOnce(ctx, identity)
 		if err != nil {
 			v.stats.renewalErrors.Inc()
@@ -161,5 +162,5 @@ type backoff struct{ delay time.Duration }
 
 func (b *backoff) next() time.Duration {
 	b.delay = min(max(2*b.delay, 50*time.Millisecond), time.Second)
-	return b.delay/2 + rand.N(b.delay/2)
+	return b.delay/2 + rand.N(b.delay/2) //nolint:gosec // jitter, not a secret
 }

@@ -199,6 +199,30 @@ func TestAnAnswerOlderThanARevisionIsNotCached(t *testing.T) {
 			t.Error("an answer from before the known history was cached")
 		}
 	})
+	bubble(t, "read from another authority", func(t *testing.T) {
+		r := newRegistry()
+		key, other := r.mint(t), r.mint(t)
+		r.revoke(other)
+		r.revoke(other)
+		v := open(t, r, verifier.Config{})
+		settle()
+		gate := make(chan struct{})
+		r.set(func() { r.gate = gate })
+		early := verify(v, key)
+		settle() // its snapshot is taken, at revision 2 of the first authority
+		r.set(func() { r.identity, r.events, r.lapsed = "a2", nil, true })
+		time.Sleep(3 * time.Second) // the second one has given a stream and a lease
+		r.revoke(key)               // at its revision 1
+		settle()
+		close(gate)
+		<-early
+		if stats := v.Stats(); !stats.LeaseValid || stats.Revision != 1 {
+			t.Fatalf("%+v, want a lease at revision 1", stats)
+		}
+		if _, ok := check(t, v, key); ok {
+			t.Error("an answer that counts another authority's revisions was cached")
+		}
+	})
 }
 
 func TestEntriesEnd(t *testing.T) {

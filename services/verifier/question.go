@@ -141,11 +141,13 @@ func (a *asker) ask(q *question) {
 		q.callers = make([]*caller.Caller, len(q.verdicts))
 		a.filled(q)
 	case err == nil:
-		q.err = errors.New("the authority did not answer for every key")
+		q.err = unavailable("the authority did not answer for every key")
 	case ctx.Err() != nil:
 		q.err = unavailable("the authority did not answer in time").Because(err)
-	default:
+	case errors.Is(err, fault.AuthorityUnavailable):
 		q.err = err
+	default:
+		q.err = unavailable("the authority did not answer as it should").Because(err)
 	}
 }
 

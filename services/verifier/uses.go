@@ -2,7 +2,6 @@ package verifier
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,12 +13,15 @@ import (
 // reportEvery is how often the keys that were used are reported.
 const reportEvery = 10 * time.Second
 
-// uses collects which keys were used. What does not fit is lost: no request waits for it.
+// uses collects which keys were used, each once a minute. What does not fit is lost: no request waits for it.
 type uses struct {
 	full atomic.Bool // so that nobody takes the lock for nothing
 
-	mu   sync.Mutex // guards the following field
-	list []use      // a key that the cache does not hold may be in it several times
+	mu      sync.Mutex // guards the following fields
+	waiting []use
+	asked   minute
+
+	reported minute // only take touches it, and only one goroutine takes
 }
 
 type use struct {
@@ -27,36 +29,64 @@ type use struct {
 	at     time.Time
 }
 
-// add notes a use of c. It does not read c, which the processor may have to fetch.
-func (u *uses) add(c *caller.Caller, now time.Time) {
+// hit notes a use that the cache answered; it lets one a minute through. It does not read c, which the processor would have
+// to fetch.
+func (u *uses) hit(c *caller.Caller, now time.Time) {
 	if u.full.Load() {
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.list) == introspection.MaxUses {
-		u.full.Store(true)
-		return
-	}
-	u.list = append(u.list, use{c, now})
+	u.addLocked(c, now)
 }
 
+// miss notes a use that the authority was asked about. Without a lease every one is.
+func (u *uses) miss(c *caller.Caller, now time.Time) {
+	if u.full.Load() {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.asked.first(c.KeyID, now) {
+		u.addLocked(c, now)
+	}
+}
+
+func (u *uses) addLocked(c *caller.Caller, now time.Time) {
+	u.waiting = append(u.waiting, use{c, now})
+	u.full.Store(len(u.waiting) >= introspection.MaxUses)
+}
+
+// take returns what waits. Hits and misses of one minute may be of the same key, so it looks again.
 func (u *uses) take(now time.Time) introspection.Uses {
 	u.mu.Lock()
-	taken := slices.Clone(u.list)
-	clear(u.list)
-	u.list = u.list[:0]
+	taken := u.waiting
+	u.waiting = nil
 	u.full.Store(false)
 	u.mu.Unlock()
-	last := make(map[string]time.Time, len(taken))
+	report := introspection.Uses{Uses: make([]introspection.Use, 0, len(taken))}
 	for _, use := range taken {
-		last[use.caller.KeyID] = use.at
-	}
-	report := introspection.Uses{Uses: make([]introspection.Use, 0, len(last))}
-	for key, at := range last {
-		report.Uses = append(report.Uses, introspection.Use{KeyID: key, AgoMicros: now.Sub(at).Microseconds()})
+		if u.reported.first(use.caller.KeyID, use.at) && len(report.Uses) < introspection.MaxUses {
+			report.Uses = append(report.Uses, introspection.Use{KeyID: use.caller.KeyID, AgoMicros: now.Sub(use.at).Microseconds()})
+		}
 	}
 	return report
+}
+
+// minute is the keys of a minute of the wall clock.
+type minute struct {
+	number int64
+	keys   map[string]struct{}
+}
+
+// first adds key, and reports whether it was not there.
+func (m *minute) first(key string, now time.Time) bool {
+	if number := now.Unix() / 60; number != m.number || m.keys == nil {
+		m.number, m.keys = number, make(map[string]struct{})
+	}
+	_, known := m.keys[key]
+	m.keys[key] = struct{}{}
+	return !known
 }
 
 // report tells the authority, now and then, which keys were used, and once more at the end.

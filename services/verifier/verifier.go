@@ -198,7 +198,7 @@ func (v *Verifier) recall(key string) *worth {
 		v.stats.hits.Inc()
 		minute := int32(elapsed / time.Minute) //nolint:gosec // minutes since this process began
 		if p.usedMinute.Load() != minute && p.usedMinute.Swap(minute) != minute {
-			v.uses.add(&known.caller, now)
+			v.uses.hit(&known.caller, now)
 		}
 		return known
 	}
@@ -234,7 +234,7 @@ func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Ve
 		return Verdict{}, q.err
 	}
 	if c := q.callers[place]; c != nil {
-		v.uses.add(c, v.now())
+		v.uses.miss(c, v.now())
 		return Verdict{Caller: c, Source: FromAuthority, AsOf: q.asOf}, nil
 	}
 	return Verdict{}, fault.BadCredential()

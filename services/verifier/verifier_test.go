@@ -147,6 +147,15 @@ func TestItFailsClosed(t *testing.T) {
 			t.Errorf("back: %v", err)
 		}
 	})
+	t.Run("authority refuses us", func(t *testing.T) {
+		t.Parallel()
+		r := newRegistry()
+		r.err = errors.New("another service secret")
+		v := open(t, r, verifier.Config{})
+		if _, err := v.Verify(t.Context(), r.mint(t).Reveal()); !errors.Is(err, fault.AuthorityUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("authority silent", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

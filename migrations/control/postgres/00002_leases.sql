@@ -8,7 +8,9 @@ ALTER TABLE revisions ALTER COLUMN id DROP IDENTITY;
 CREATE UNLOGGED TABLE leases (
     verifier     text COLLATE "C" PRIMARY KEY,
     acknowledged bigint NOT NULL,
-    expires_at   timestamptz NOT NULL
+    expires_at   timestamptz NOT NULL,
+    -- The newest revision when the verifier got the lease, which it had not before.
+    catch_up_to  bigint NOT NULL
 );
 
 -- Since when the leases above are all there are. Younger than one lease, they are not trusted.

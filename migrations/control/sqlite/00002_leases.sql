@@ -4,7 +4,9 @@
 CREATE TABLE leases (
     verifier     text PRIMARY KEY,
     acknowledged integer NOT NULL,
-    expires_at   datetime NOT NULL
+    expires_at   datetime NOT NULL,
+    -- The newest revision when the verifier got the lease, which it had not before.
+    catch_up_to  integer NOT NULL
 );
 
 -- Since when the leases above are all there are. They survive whatever the file survives.

@@ -92,7 +92,7 @@ func count(t *testing.T, db *database.DB) int64 {
 func TestTxConcurrent(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		const workers, rounds = 8, 25
+		const workers, rounds = 4, 25
 		setup := counters(t, url)
 		if err := setup.Create(&counter{Name: "a"}).Error; err != nil {
 			t.Fatal(err)

@@ -32,7 +32,8 @@ func panicked(value any) error { return &panicError{value: value, stack: debug.S
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // Fail answers the request with err, as problem details, and ends it. It is the only writer of errors. What is no
-// [fault.Error] is answered as an internal error that says nothing, and logged, once, with its cause. After the answer has
+// [fault.Error] is answered as an internal error that says nothing. Whatever is this side's affair is logged, once, with its
+// cause. After the answer has
 // begun Fail can only log.
 func Fail(c *gin.Context, err error) {
 	ctx := c.Request.Context()
@@ -41,8 +42,8 @@ func Fail(c *gin.Context, err error) {
 		return
 	}
 	err = public(err)
-	if fault.KindOf(err) == fault.Internal {
-		logInternal(ctx, err)
+	if fault.KindOf(err).Status() >= http.StatusInternalServerError {
+		logCause(ctx, err)
 	}
 	if c.Writer.Written() {
 		c.Abort()
@@ -67,12 +68,13 @@ func public(err error) error {
 	return err
 }
 
-func logInternal(ctx context.Context, err error) {
+// logCause logs what is wrong with this side, which the answer does not tell.
+func logCause(ctx context.Context, err error) {
 	attrs := []slog.Attr{slog.Any("error", err)}
 	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
-	Logger(ctx).LogAttrs(ctx, slog.LevelError, "internal error", attrs...)
+	Logger(ctx).LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
 }
 
 // challenge adds the headers by which a client learns how and when to try again.
@@ -97,8 +99,6 @@ func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	problem := fault.ProblemOf(err, r.URL.EscapedPath(), TraceID(r.Context()))
 	header := w.Header()
 	header.Set("Content-Type", fault.ContentType)
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(problem.Status)
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false) // this is no page; a reader wants to see the path it asked for

@@ -29,10 +29,13 @@ const (
 )
 
 // Handler returns what a server serves: the engine, behind what must hold before routing. Every answer has the header
-// X-Trace-Id, and a URL beyond 8 KiB is refused.
+// X-Trace-Id and is kept by no cache, and a URL beyond 8 KiB is refused.
 func Handler(engine *gin.Engine) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = traced(w, r)
+		// Answers are for whoever asked, and some hold a secret.
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if len(r.RequestURI) > urlLimit {
 			r.URL.Path, r.URL.RawPath = "/", "" // not to be echoed at this length
 			writeProblem(w, r, fault.New(fault.TooLarge, "the URL may have at most %d bytes", urlLimit))

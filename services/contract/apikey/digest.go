@@ -21,7 +21,11 @@ func DigestOf(text string) Digest {
 	return sha256.Sum256(buf[:copy(buf[:], text)])
 }
 
-// Equal compares in constant time: eight bytes at once and all of them, without a branch before the last.
+// ErrDigest says that the text is not a digest.
+var ErrDigest = errors.New("not a digest: want 43 characters of base64url")
+
+// Equal reports in constant time whether d and other are the same: eight bytes at once, all of them, and no branch before the
+// last. (crypto/subtle takes byte by byte and a tenth of the time of a verification.)
 func (d *Digest) Equal(other *Digest) bool {
 	var difference uint64
 	for i := 0; i < len(d); i += 8 {
@@ -29,9 +33,6 @@ func (d *Digest) Equal(other *Digest) bool {
 	}
 	return difference == 0
 }
-
-// ErrDigest says that the text is not a digest.
-var ErrDigest = errors.New("not a digest: want 43 characters of base64url")
 
 // MarshalText returns the digest in unpadded base64url, for the wire between the planes.
 func (d Digest) MarshalText() ([]byte, error) {

@@ -89,3 +89,10 @@ func TestEveryRefusedCredentialIsAnsweredAlike(t *testing.T) {
 		t.Error("two refusals differ")
 	}
 }
+
+func TestAnInternalErrorWithoutATraceSaysNothingElse(t *testing.T) {
+	t.Parallel()
+	if got := fault.ProblemOf(errors.New("x"), "/x", "").Detail; got != "internal error" {
+		t.Errorf("got %q", got)
+	}
+}

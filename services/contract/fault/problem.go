@@ -27,11 +27,14 @@ type Problem struct {
 }
 
 // ProblemOf returns the public face of err for a request to the path instance. An error that is no [Error] becomes an
-// Internal problem whose detail holds nothing but traceID, by which an operator finds the cause in the log.
+// Internal problem whose detail holds nothing but traceID, if there is one, by which an operator finds the cause in the log.
 func ProblemOf(err error, instance, traceID string) Problem {
 	var e *Error
 	if !errors.As(err, &e) || e.Kind == Internal {
-		e = New(Internal, "internal error, trace %s", traceID)
+		e = New(Internal, "internal error")
+		if traceID != "" {
+			e.Message += ", trace " + traceID
+		}
 	}
 	detail := e.Message
 	if detail == "" {

@@ -25,11 +25,11 @@ type Lease struct {
 	// means that the lease was not extended, because the verifier lags behind the revisions; an earlier one runs on.
 	TTLMicros int64 `json:"ttl_us"`
 	// CatchUpTo is the revision that the verifier must have applied before it trusts its cache under this lease. Barriers
-	// up to there may have passed without it. It is zero when the lease had not lapsed.
+	// up to there may have passed without it. Every renewal is told it again, because an answer may be lost.
 	CatchUpTo int64 `json:"catch_up_to"`
 }
 
-// WatchPath is where the key manager streams [Event]s, by GET, as JSON values with white space between them. The
+// WatchPath is where the key manager streams [Event]s, by GET, as JSON values, one a line; an empty line is a sign of life. The
 // query names the authority and the revision to go on after.
 const (
 	WatchPath           = "/internal/v1/watch"

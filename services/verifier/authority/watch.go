@@ -1,6 +1,8 @@
 package authority
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,19 +88,24 @@ func (h *heard) Read(p []byte) (int, error) {
 
 // decode calls fn with each event in r. It never returns nil.
 func decode(r io.Reader, fn func(introspection.Event) error) error {
-	bounded := &io.LimitedReader{R: r, N: maxEvent}
-	decoder := json.NewDecoder(bounded)
-	for {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxEvent)
+	for lines.Scan() {
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
+			continue // a sign of life
+		}
 		var e introspection.Event
-		if err := decoder.Decode(&e); err != nil {
-			if bounded.N <= 0 {
-				err = errors.New("an event is too long")
-			}
+		if err := json.Unmarshal(line, &e); err != nil {
 			return fmt.Errorf("reading the watch stream: %w", err)
 		}
-		bounded.N = maxEvent
 		if err := fn(e); err != nil {
 			return err
 		}
 	}
+	err := lines.Err()
+	if err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("reading the watch stream: %w", err)
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -116,36 +117,59 @@ func newest(pattern string) string {
 }
 
 func startInstalled(bin string) (*server, error) {
-	dir, err := os.MkdirTemp("", "dbtest-*")
-	if err != nil {
-		return nil, fmt.Errorf("making a folder for the server: %w", err)
-	}
-	user, err := unprivileged(dir)
+	i, err := initialize(bin)
 	if err != nil {
 		return nil, err
-	}
-	data := filepath.Join(dir, "data")
-	create := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", //nolint:gosec,noctx // a found binary; bounded by its work
-		"-E", "UTF8", "--locale=C", "--no-sync")
-	create.Dir, create.SysProcAttr = dir, user
-	if out, err := create.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("running initdb: %w\n%s", err, out), os.RemoveAll(dir))
 	}
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{
-		filepath.Join(bin, "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories=",
-	}, serverFlags...)
 	// SIGQUIT is Postgres's immediate shutdown: nothing here is worth a checkpoint.
-	script := fmt.Sprintf(watchdog, "kill -QUIT $server", "cd / && rm -rf '"+dir+"'")
-	s := &server{url: localURL(port), name: filepath.Base(dir), log: filepath.Join(dir, "log")}
+	script := fmt.Sprintf(watchdog, "kill -QUIT $server", "cd / && rm -rf '"+i.dir+"'")
+	s, command := i.server(port, script, serverFlags)
+	return started(s, command)
+}
+
+// installation is a database cluster of the installed binaries, and who may run it.
+type installation struct {
+	bin, dir string
+	user     *syscall.SysProcAttr
+}
+
+// initialize makes a new one.
+func initialize(bin string) (installation, error) {
+	dir, err := os.MkdirTemp("", "dbtest-*")
+	if err != nil {
+		return installation{}, fmt.Errorf("making a folder for the server: %w", err)
+	}
+	user, err := unprivileged(dir)
+	if err != nil {
+		return installation{}, err
+	}
+	i := installation{bin: bin, dir: dir, user: user}
+	create := exec.Command(filepath.Join(bin, "initdb"), "-D", i.data(), "-U", "postgres", "-A", "trust", //nolint:gosec,noctx // a found binary; bounded by its work
+		"-E", "UTF8", "--locale=C", "--no-sync")
+	create.Dir, create.SysProcAttr = dir, user
+	if out, err := create.CombinedOutput(); err != nil {
+		return installation{}, errors.Join(fmt.Errorf("running initdb: %w\n%s", err, out), os.RemoveAll(dir))
+	}
+	return i, nil
+}
+
+func (i installation) data() string { return filepath.Join(i.dir, "data") }
+
+// server returns what serves i on port, under the watchdog script, and how to run it.
+func (i installation) server(port, script string, flags []string) (*server, *exec.Cmd) {
+	args := append([]string{
+		filepath.Join(i.bin, "postgres"), "-D", i.data(), "-p", port, "-c", "listen_addresses=127.0.0.1",
+		"-c", "unix_socket_directories=",
+	}, flags...)
+	s := &server{url: localURL(port), name: filepath.Base(i.dir), log: filepath.Join(i.dir, "log")}
 	args = append(args, "-c", "cluster_name="+s.name)
 	command := exec.Command("sh", append([]string{"-c", script, "watchdog"}, args...)...) //nolint:gosec,noctx // see findBinaries; stop ends it
-	command.Dir, command.SysProcAttr = dir, user
-	return started(s, command)
+	command.Dir, command.SysProcAttr = i.dir, i.user
+	return s, command
 }
 
 func startDocker() (*server, error) {

@@ -22,7 +22,10 @@ func (p Parts) forward(c *gin.Context) {
 		},
 		Transport: web.Propagate(p.ToManagement),
 		ModifyResponse: func(answer *http.Response) error {
-			answer.Header.Del("X-Trace-Id") // ours is there already, and is the same
+			// Ours are there already, and are the same.
+			for _, name := range []string{"X-Trace-Id", "Cache-Control", "X-Content-Type-Options"} {
+				answer.Header.Del(name)
+			}
 			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { web.Fail(c, unreachable(err)) },

@@ -42,6 +42,7 @@ func NewHandler(cfg Config) http.Handler {
 	})
 	add(cfg, server, rememberTool(), cfg.remember)
 	add(cfg, server, recallTool(), cfg.recall)
+	server.AddReceivingMiddleware(refuseUnknown)
 	return sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, &sdk.StreamableHTTPOptions{
 		Stateless:    true,
 		JSONResponse: true,
@@ -49,6 +50,18 @@ func NewHandler(cfg Config) http.Handler {
 		// A page that rebinds its name to this address has no key; a proxy on this machine is welcome.
 		DisableLocalhostProtection: true,
 	})
+}
+
+// refuseUnknown says of a tool that is not there what is said of a method that is not. The SDK takes its name for a bad
+// parameter.
+func refuseUnknown(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, request sdk.Request) (sdk.Result, error) {
+		call, ok := request.(*sdk.CallToolRequest)
+		if ok && call.Params.Name != remember && call.Params.Name != recall {
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "there is no such tool"}
+		}
+		return next(ctx, method, request)
+	}
 }
 
 // arguments of a tool.

@@ -14,6 +14,12 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 )
 
+// The names of the tools.
+const (
+	remember = "remember"
+	recall   = "recall"
+)
+
 // The schemas are written out because they are what an agent reads.
 const (
 	scopesSchema = `{"description": %q, "anyOf": [
@@ -26,7 +32,7 @@ const (
 
 func rememberTool() *sdk.Tool {
 	return &sdk.Tool{
-		Name:        "remember",
+		Name:        remember,
 		Title:       "Remember",
 		Description: "Keep a text in long-term memory, where recall finds it again.",
 		InputSchema: json.RawMessage(`{"type": "object", "required": ["text"], "properties": {
@@ -43,7 +49,7 @@ func rememberTool() *sdk.Tool {
 
 func recallTool() *sdk.Tool {
 	return &sdk.Tool{
-		Name:        "recall",
+		Name:        recall,
 		Title:       "Recall",
 		Description: "Find what was remembered. Answers the best matches first.",
 		InputSchema: json.RawMessage(`{"type": "object", "required": ["query"], "properties": {

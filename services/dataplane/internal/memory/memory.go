@@ -101,7 +101,7 @@ type Search struct {
 // Hit is a text that was found.
 type Hit struct {
 	ID, Text string
-	// Score is higher for a better hit, and comparable within one search only.
+	// Score is that of the best hit, 1, or less: comparable within one search only.
 	Score float64
 	// OccurredAt is zero when the writer did not say.
 	OccurredAt time.Time

@@ -25,9 +25,18 @@ func (s *Store) Search(ctx context.Context, search memory.Search) ([]memory.Hit,
 	}
 	hits := make([]memory.Hit, len(rows))
 	for i, row := range rows {
-		hits[i] = memory.Hit{ID: row.ID, Text: row.Text, Score: row.Score, OccurredAt: utc(row.ObservedAt)}
+		hits[i] = memory.Hit{ID: row.ID, Text: row.Text, Score: relative(row.Score, rows[0].Score), OccurredAt: utc(row.ObservedAt)}
 	}
 	return hits, nil
+}
+
+// relative is score as a part of the best one. The engine's own number would tell how common a word is in rows that the caller
+// must not know of: the embedded engine counts over the whole store.
+func relative(score, best float64) float64 {
+	if best <= 0 {
+		return 1
+	}
+	return score / best
 }
 
 // searchStatement returns the one statement that answers search.

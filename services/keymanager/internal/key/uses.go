@@ -2,6 +2,7 @@ package key
 
 import (
 	"context"
+	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
@@ -20,14 +21,17 @@ type Uses struct{ store UseStore }
 // NewUses returns a register of uses in store.
 func NewUses(store UseStore) *Uses { return &Uses{store} }
 
+// maxAgo is the oldest use that is taken: a verifier reports within seconds, or never.
+const maxAgo = 24 * time.Hour
+
 // Record keeps a report. Errors: Invalid when it is too long or names what is no key.
 func (u *Uses) Record(ctx context.Context, report introspection.Uses) error {
 	if len(report.Uses) > introspection.MaxUses {
 		return fault.InvalidField("uses", "at most %d", introspection.MaxUses)
 	}
 	for _, use := range report.Uses {
-		if !apikey.ValidID(use.KeyID) || use.AgoMicros < 0 {
-			return fault.InvalidField("uses", "name keys, and times that are past")
+		if !apikey.ValidID(use.KeyID) || use.AgoMicros < 0 || use.AgoMicros > maxAgo.Microseconds() {
+			return fault.InvalidField("uses", "name keys, and times of the past day")
 		}
 	}
 	return u.store.RecordUses(ctx, report.Uses)

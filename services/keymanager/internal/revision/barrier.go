@@ -35,6 +35,7 @@ type wait struct {
 	revision int64
 	since    time.Time
 	lapsed   int
+	looked   bool             // whether the look under way began after the revision was made
 	done     chan Propagation // takes one
 }
 
@@ -43,6 +44,8 @@ const (
 	// not wake it.
 	shortLook = 2 * time.Millisecond
 	longLook  = 20 * time.Millisecond
+	// patience is how long one look of a barrier or a feed may take: of a connection that is dead, the system may say so only after minutes.
+	patience = 5 * time.Second
 	// slack is how much longer than the protocol needs a change waits for a database that does not answer.
 	slack = 30 * time.Second
 )
@@ -94,7 +97,14 @@ func (b *Barrier) look() {
 func (b *Barrier) run(ctx context.Context) {
 	pause := shortLook
 	for {
-		standing, err := b.store.Standing(ctx)
+		b.mu.Lock()
+		for _, w := range b.waiting {
+			w.looked = true
+		}
+		b.mu.Unlock()
+		look, cancel := context.WithTimeout(ctx, patience)
+		standing, err := b.store.Standing(look)
+		cancel()
 		b.mu.Lock()
 		if err == nil {
 			b.releaseLocked(standing)
@@ -116,11 +126,16 @@ func (b *Barrier) run(ctx context.Context) {
 	}
 }
 
-// releaseLocked lets those go whose revision nobody lags behind.
+// releaseLocked lets those go whose revision nobody lags behind. What was read before a revision was made says nothing
+// about it: a verifier that is not in s may have got its lease since, and have nothing to catch up to.
 func (b *Barrier) releaseLocked(s Standing) {
 	young := s.Age < b.ttl && !mutant.Is(mutant.TrustYoungTable)
 	kept := b.waiting[:0]
 	for _, w := range b.waiting {
+		if !w.looked {
+			kept = append(kept, w)
+			continue
+		}
 		acknowledged := 0
 		for _, revision := range s.Acknowledged {
 			if revision >= w.revision {

@@ -60,16 +60,25 @@ func (f *Feed) Run(ctx context.Context) {
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
 	for {
-		f.load(ctx)
+		limited(ctx, f.load)
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.looks:
 		case <-tick.C:
 		case <-prune.C:
-			_ = f.store.Prune(ctx, retention) // tried again at the next tick
+			limited(ctx, func(ctx context.Context) {
+				_ = f.store.Prune(ctx, retention) // tried again at the next tick
+			})
 		}
 	}
+}
+
+// limited does work for no longer than patience.
+func limited(ctx context.Context, work func(context.Context)) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	work(ctx)
 }
 
 func rest(ctx context.Context, pause time.Duration) {
@@ -93,15 +102,19 @@ func (f *Feed) load(ctx context.Context) {
 			f.publish(nil, first)
 			continue
 		}
-		fresh, whole, err := f.store.Revisions(ctx, newest, kept)
-		if err != nil || len(fresh) == 0 {
+		// The newest one again: where it is gone, the database went back in time, or this feed has slept for too long.
+		read, whole, err := f.store.Revisions(ctx, newest-1, kept+1)
+		if err != nil {
 			return
 		}
-		if !whole {
+		if len(read) == 0 || !whole {
 			f.publish(nil, 0)
 			continue
 		}
-		f.publish(fresh, fresh[len(fresh)-1].Revision)
+		if len(read) == 1 {
+			return
+		}
+		f.publish(read[1:], read[len(read)-1].Revision)
 	}
 }
 

@@ -2,6 +2,7 @@ package revision
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/fault"
@@ -10,10 +11,10 @@ import (
 
 // Grant is what a renewal came to.
 type Grant struct {
-	// Extended is false when the verifier lags behind the revisions.
+	// Extended is false when the verifier lags behind the revisions, or is ahead of them.
 	Extended bool
-	// Rejoined says that the lease had lapsed: barriers up to CatchUpTo may have passed without the verifier.
-	Rejoined  bool
+	// CatchUpTo is the newest revision of when the verifier got its lease after having had none: barriers up to there may
+	// have passed without it. It is told with each extension, since the verifier may not have heard it before.
 	CatchUpTo int64
 }
 
@@ -38,8 +39,8 @@ type Store interface {
 	// Authority returns the identity of this history. Errors: [NotYet].
 	Authority(ctx context.Context) (string, error)
 	// RenewLease gives a verifier a lease of length ttl from now on, unless it lags: unless a revision that it has not
-	// acknowledged is older than patience. A lease is stored before the revision to catch up to is read, so that no change
-	// falls between the two.
+	// acknowledged is older than patience. One that acknowledges what was never made gets none either. Every revision up to the one to catch up to was made before the lease, and every
+	// barrier of a later one sees the lease.
 	RenewLease(ctx context.Context, verifier string, acknowledged int64, ttl, patience time.Duration) (Grant, error)
 	// ReleaseLease ends a lease whose verifier has stopped.
 	ReleaseLease(ctx context.Context, verifier string) error
@@ -56,11 +57,9 @@ type Store interface {
 	Listen(ctx context.Context, heard func()) error
 }
 
-// NotYet is the answer to verifiers before there is anything to verify.
+// NotYet is the answer to verifiers before there is anything to verify. They try again.
 func NotYet() error {
-	e := fault.New(fault.Unavailable, "this deployment has not been bootstrapped yet")
-	e.RetryAfter = time.Second
-	return e
+	return fault.New(fault.Conflict, "this deployment has not been bootstrapped yet")
 }
 
 // Event returns what verifiers are told of n.
@@ -92,8 +91,8 @@ func NewLeases(store Store, ttl time.Duration, barrier *Barrier) *Leases {
 // Renew answers a verifier. One that speaks of another authority, or of revisions that were never made, gets no lease: it
 // learns the authority's name, and begins again.
 func (l *Leases) Renew(ctx context.Context, renewal introspection.Renewal) (introspection.Lease, error) {
-	if renewal.Verifier == "" || len(renewal.Verifier) > 64 {
-		return introspection.Lease{}, fault.InvalidField("verifier", "must have 1 to 64 bytes")
+	if renewal.Verifier == "" || len(renewal.Verifier) > 64 || strings.ContainsRune(renewal.Verifier, 0) {
+		return introspection.Lease{}, fault.InvalidField("verifier", "must have 1 to 64 bytes, none of them zero")
 	}
 	if renewal.Release {
 		defer l.barrier.look()

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -23,6 +26,7 @@ type leaseRow struct {
 	Verifier     string `gorm:"primaryKey"`
 	Acknowledged int64
 	ExpiresAt    time.Time
+	CatchUpTo    int64
 }
 
 // TableName tells GORM where the rows are.
@@ -38,61 +42,80 @@ func (leaseTableRow) TableName() string { return "lease_table" }
 
 // Authority implements revision.Store.
 func (s *Store) Authority(ctx context.Context) (string, error) {
-	var row deploymentRow
-	err := s.db.Reader(ctx).Take(&row, theDeployment).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
+	life, args := s.engine.life()
+	var found []string
+	err := s.db.Reader(ctx).Raw("SELECT authority || '.' || "+life+" FROM deployment WHERE id = ?", append(args, theDeployment)...).
+		Scan(&found).Error
+	if err == nil && len(found) == 0 {
 		return "", revision.NotYet()
 	}
-	return row.Authority, public(database.Translate(err))
+	if err != nil {
+		return "", public(database.Translate(err))
+	}
+	return found[0], nil
 }
 
 // RenewLease implements revision.Store.
 //
 // A row that is there has been counted as lapsed by nobody, even if its time is over: [Store.Standing] removes what it
-// counts. So whoever finds its row extends it, and whoever does not rejoins.
+// counts. So whoever finds its row extends it, and whoever does not rejoins. What a rejoining verifier has to catch up to
+// stays in its row, and is told with every grant from then on: any single answer may be lost.
 func (s *Store) RenewLease(
 	ctx context.Context, verifier string, acknowledged int64, ttl, patience time.Duration,
 ) (revision.Grant, error) {
 	var grant revision.Grant
 	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
 		grant = revision.Grant{}
-		lags, err := lagging(tx, acknowledged, at.Add(-patience))
-		if err != nil {
+		made, lags, err := progress(tx, acknowledged, at.Add(-patience))
+		if err != nil || !made {
 			return err
 		}
+		// Neither goes back: a renewal may have been overtaken by the next one, long after its verifier had given it up.
 		change := map[string]any{"acknowledged": gorm.Expr("CASE WHEN acknowledged < ? THEN ? ELSE acknowledged END", acknowledged, acknowledged)}
 		if !lags {
-			change["expires_at"] = at.Add(ttl)
+			change["expires_at"] = gorm.Expr("CASE WHEN expires_at < ? THEN ? ELSE expires_at END", at.Add(ttl), at.Add(ttl))
 		}
-		updated := tx.Model(&leaseRow{}).Where("verifier = ?", verifier).Updates(change)
-		if updated.Error != nil || lags {
-			return updated.Error
+		var held []leaseRow
+		err = tx.Model(&held).Clauses(clause.Returning{}).Where("verifier = ?", verifier).Updates(change).Error
+		if err != nil || lags {
+			return err
 		}
 		grant.Extended = true
-		if updated.RowsAffected > 0 {
+		if len(held) > 0 {
+			grant.CatchUpTo = held[0].CatchUpTo
 			return nil
 		}
-		grant.Rejoined = true
-		row := leaseRow{Verifier: verifier, Acknowledged: acknowledged, ExpiresAt: at.Add(ttl)}
-		return errors.Join(complete(tx, at), tx.Create(&row).Error)
+		grant.CatchUpTo, err = s.rejoin(tx, at, leaseRow{Verifier: verifier, Acknowledged: acknowledged, ExpiresAt: at.Add(ttl)})
+		return err
 	})
-	if err != nil || !grant.Rejoined {
-		return grant, err
-	}
-	// Only now that every barrier can see the lease: a change that commits after this reading waits for it.
-	grant.CatchUpTo, err = s.Newest(ctx)
 	return grant, err
 }
 
-// lagging reports whether a revision after acknowledged is older than since.
-func lagging(tx *gorm.DB, acknowledged int64, since time.Time) (bool, error) {
-	if mutant.Is(mutant.NeverRefuse) {
-		return false, nil
+// rejoin stores a lease where there was none and returns the revision to catch up to. The lock keeps further revisions
+// from passing before every barrier can see the lease.
+func (s *Store) rejoin(tx *gorm.DB, at time.Time, row leaseRow) (int64, error) {
+	if err := s.engine.lockRevisions(tx); err != nil {
+		return 0, fmt.Errorf("granting a lease: %w", err)
 	}
+	var err error
+	if row.CatchUpTo, err = newest(tx); err != nil {
+		return 0, fmt.Errorf("granting a lease: %w", err)
+	}
+	return row.CatchUpTo, errors.Join(complete(tx, at), tx.Create(&row).Error)
+}
+
+// progress reports whether the acknowledged revision has ever been made, and whether one after it is older than since. A
+// database that went back in time has lost revisions, and those who have seen them know nothing of what took their numbers.
+func progress(tx *gorm.DB, acknowledged int64, since time.Time) (made, lags bool, err error) {
 	var rows []revisionRow
 	// In order, so that the first is the oldest.
-	err := tx.Where("id > ?", acknowledged).Order("id").Limit(1).Find(&rows).Error
-	return len(rows) > 0 && rows[0].At.Before(since), err
+	err = tx.Where("id >= ?", acknowledged).Order("id").Limit(2).Find(&rows).Error
+	made = acknowledged == 0 || len(rows) > 0
+	if len(rows) > 0 && rows[0].ID == acknowledged {
+		rows = rows[1:]
+	}
+	lags = len(rows) > 0 && rows[0].At.Before(since) && !mutant.Is(mutant.NeverRefuse)
+	return made, lags, err
 }
 
 // complete notes that the leases from now on are all there are, unless it is noted already.
@@ -210,6 +233,10 @@ func (s *Store) RecordUses(ctx context.Context, uses []introspection.Use) error 
 		if len(rows) == 0 {
 			return nil
 		}
+		// In one order, so that no two reports of the same keys wait for each other.
+		slices.SortFunc(rows, func(a, b keyUseRow) int {
+			return cmp.Or(strings.Compare(a.KeyID, b.KeyID), a.Minute.Compare(b.Minute))
+		})
 		return tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, 500).Error
 	})
 }

@@ -24,6 +24,14 @@ func (postgres) lockRevisions(tx *gorm.DB) error {
 	return tx.Exec("SELECT pg_advisory_xact_lock(?)", revisionLock).Error
 }
 
+// life is another one in another cluster or database, where a dump was read, and on another timeline, which begins with
+// every recovery to a point in time and with every failover: some commits of the old primary may be lost then.
+func (postgres) life() (expression string, args []any) {
+	const text = `(SELECT system_identifier FROM pg_control_system()) || '.' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+		|| '.' || (SELECT oid FROM pg_database WHERE datname = current_database())`
+	return text, nil
+}
+
 func (postgres) announce(tx *gorm.DB) error {
 	return tx.Exec("SELECT pg_notify(?, '')", revisionChannel).Error
 }

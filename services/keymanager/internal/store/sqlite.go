@@ -9,7 +9,13 @@ import (
 )
 
 // sqlite is the engine of a single process.
-type sqlite struct{ now func() time.Time }
+type sqlite struct {
+	now    func() time.Time
+	opened string // a random name of when the file was opened
+}
+
+// openedLen is the length of that name: 60 bits.
+const openedLen = 12
 
 func (e sqlite) clock(*gorm.DB) (time.Time, error) {
 	return e.now().UTC().Truncate(time.Microsecond), nil
@@ -17,6 +23,9 @@ func (e sqlite) clock(*gorm.DB) (time.Time, error) {
 
 // lockRevisions has nothing to do: a write transaction is alone from its first statement.
 func (sqlite) lockRevisions(*gorm.DB) error { return nil }
+
+// life is another one after each start: while nobody has it open, anything may be done to a file.
+func (e sqlite) life() (expression string, args []any) { return "CAST(? AS text)", []any{e.opened} }
 
 // announce has nobody to tell: there is one process.
 func (sqlite) announce(*gorm.DB) error { return nil }

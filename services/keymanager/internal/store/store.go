@@ -12,6 +12,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
 
 // Store is the database of one deployment. It is safe for concurrent use.
@@ -26,6 +27,9 @@ type engine interface {
 	clock(tx *gorm.DB) (time.Time, error)
 	// lockRevisions keeps every other transaction from taking a revision until tx ends.
 	lockRevisions(tx *gorm.DB) error
+	// life returns an SQL expression, and its arguments, for what differs once the database has gone back in time: revisions
+	// from before have the numbers of others then.
+	life() (expression string, args []any)
 	// announce tells every replica, once tx has committed, that there are new revisions.
 	announce(tx *gorm.DB) error
 	// findKeys returns the statement that looks keys up by seal, and its arguments.
@@ -37,7 +41,7 @@ type engine interface {
 func New(db *database.DB, now func() time.Time) *Store {
 	s := &Store{db: db, engine: postgres{}}
 	if db.Engine == database.SQLite {
-		s.engine = sqlite{now}
+		s.engine = sqlite{now: now, opened: secret.NewID(openedLen)}
 	}
 	return s
 }

@@ -22,7 +22,15 @@ func TestStore(t *testing.T) {
 			t.Parallel()
 			storetest.Run(t, func(t *testing.T) storetest.Subject {
 				t.Helper()
-				return subject(open(t, database(t)))
+				url := database(t)
+				s := subject(open(t, url))
+				if name == "postgres" {
+					s.Replica = func(t *testing.T) storetest.Store {
+						t.Helper()
+						return store.New(open(t, url), time.Now)
+					}
+				}
+				return s
 			})
 		})
 	}
@@ -85,6 +93,12 @@ func subject(db *database.DB) storetest.Subject {
 				t.Fatal(err)
 			}
 			return n
+		},
+		Exec: func(t *testing.T, statement string) {
+			t.Helper()
+			if err := db.WithContext(t.Context()).Exec(statement).Error; err != nil {
+				t.Fatal(err)
+			}
 		},
 		Age: func(t *testing.T, table, column string, by time.Duration) {
 			t.Helper()

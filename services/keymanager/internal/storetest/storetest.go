@@ -2,6 +2,7 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
@@ -21,6 +23,9 @@ type Store interface {
 	key.Store
 	key.Lookup
 	deployment.Store
+	revision.Store
+	key.UseStore
+	RetirePeppers(ctx context.Context, versions []uint16) error
 }
 
 // Subject is a store under test, empty, and a way past it.
@@ -30,29 +35,45 @@ type Subject struct {
 	Count func(t *testing.T, query string) int64
 	// Age makes a row of a table older: it moves a column that holds a time back.
 	Age func(t *testing.T, table, column string, by time.Duration)
+	// Exec runs an SQL statement.
+	Exec func(t *testing.T, statement string)
+	// Replica returns another store on the same database; nil where there is one process.
+	Replica func(t *testing.T) Store
 }
 
 // Run runs the suite. open returns a new, empty subject for each test.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Subject){
-		"bootstrap happens once":              bootstrapOnce,
-		"contexts":                            contexts,
-		"a refused change leaves nothing":     refusedChange,
-		"only the policy takes a revision":    policyRevisions,
-		"deleting a context leaves nothing":   deleteContext,
-		"purges are final after a while":      purges,
-		"mint":                                mint,
-		"a name is minted once":               mintRace,
-		"rotate":                              rotate,
-		"the last rotation wins":              rotateRace,
-		"deleting a key":                      deleteKey,
-		"keys are listed by name":             listKeys,
-		"look-ups":                            lookUps,
-		"revisions become visible in order":   revisionOrder,
-		"a mint is subject to the policy":     mintAgainstPolicy,
-		"every change has its audit entry":    auditEntries,
-		"a mint races the end of its context": mintAgainstDeletion,
+		"bootstrap happens once":                  bootstrapOnce,
+		"contexts":                                contexts,
+		"a refused change leaves nothing":         refusedChange,
+		"only the policy takes a revision":        policyRevisions,
+		"deleting a context leaves nothing":       deleteContext,
+		"purges are final after a while":          purges,
+		"mint":                                    mint,
+		"a name is minted once":                   mintRace,
+		"rotate":                                  rotate,
+		"the last rotation wins":                  rotateRace,
+		"deleting a key":                          deleteKey,
+		"keys are listed by name":                 listKeys,
+		"look-ups":                                lookUps,
+		"revisions become visible in order":       revisionOrder,
+		"a mint is subject to the policy":         mintAgainstPolicy,
+		"every change has its audit entry":        auditEntries,
+		"a mint races the end of its context":     mintAgainstDeletion,
+		"who rejoins is told what to catch up to": catchUp,
+		"an early renewal does not end a lease":   leaseNeverShortens,
+		"a laggard's acknowledgement counts":      laggard,
+		"who is ahead gets no lease":              aheadOfHistory,
+		"standing":                                standings,
+		"an emptied table of leases is young":     youngTable,
+		"a renewal races its end":                 renewalRace,
+		"revisions have no gaps":                  denseRevisions,
+		"history":                                 history,
+		"replicas hear of revisions":              listen,
+		"retired peppers":                         retirePeppers,
+		"uses are kept by the minute":             recordUses,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

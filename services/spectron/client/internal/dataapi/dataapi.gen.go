@@ -317,7 +317,7 @@ type Hit struct {
 	// OccurredAt When it was true or seen, if the writer said so.
 	OccurredAt *time.Time `json:"occurredAt,omitempty"`
 
-	// Score Higher is better; comparable within one answer only.
+	// Score 1 for the best hit, less for the others; comparable within one answer only.
 	Score float64 `json:"score"`
 
 	// Source memory_chunk: a text as it was remembered.

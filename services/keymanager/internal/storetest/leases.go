@@ -1,0 +1,93 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
+)
+
+const (
+	ttl      = time.Hour
+	patience = ttl / 4
+)
+
+// renew renews the lease of a verifier that has applied the revisions up to acknowledged.
+func renew(t *testing.T, s Store, verifier string, acknowledged int64, length time.Duration) revision.Grant {
+	t.Helper()
+	g, err := s.RenewLease(t.Context(), verifier, acknowledged, length, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func standing(t *testing.T, s Store) revision.Standing {
+	t.Helper()
+	found, err := s.Standing(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// revise rotates a key of the context acme and returns the revision.
+func revise(t *testing.T, s Store, keyName string) int64 {
+	t.Helper()
+	_, number, err := s.RotateKey(t.Context(), "acme", keyName, reseal(sealed(t, "acme", "", keyName).Seal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
+
+func catchUp(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	mintKey(t, s, "acme", "a")
+	first := revise(t, s, "a")
+	if g := renew(t, s, "v", 0, ttl); !g.Extended || g.CatchUpTo != first {
+		t.Fatalf("the first lease: %+v, want to catch up to %d", g, first)
+	}
+	second := revise(t, s, "a")
+	if g := renew(t, s, "v", first, ttl); !g.Extended || g.CatchUpTo != first {
+		t.Errorf("a lease that has not lapsed: %+v, want to catch up to %d", g, first)
+	}
+	subject.Age(t, "leases", "expires_at", 2*ttl)
+	if found := standing(t, s); len(found.Acknowledged) != 0 || len(found.Lapsed) != 1 {
+		t.Fatalf("after its end: %+v", found)
+	}
+	// The answer to the first of these may be lost.
+	for range 2 {
+		if g := renew(t, s, "v", first, ttl); !g.Extended || g.CatchUpTo != second {
+			t.Errorf("a lease that has lapsed: %+v, want to catch up to %d", g, second)
+		}
+	}
+	subject.Age(t, "revisions", "at", ttl)
+	if g := renew(t, s, "v", first, ttl); g.Extended {
+		t.Errorf("a verifier that lags: %+v", g)
+	}
+	if g := renew(t, s, "v", second, ttl); !g.Extended {
+		t.Errorf("a verifier that has caught up: %+v", g)
+	}
+	if err := s.ReleaseLease(t.Context(), "v"); err != nil {
+		t.Fatal(err)
+	}
+	if found := standing(t, s); len(found.Acknowledged)+len(found.Lapsed) != 0 {
+		t.Errorf("after its release: %+v", found)
+	}
+}
+
+// A renewal that is processed after a later one must not take back what that one has granted.
+func leaseNeverShortens(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	mintKey(t, s, "acme", "k")
+	earlier, later := revise(t, s, "k"), revise(t, s, "k")
+	renew(t, s, "v", later, 2*ttl)
+	renew(t, s, "v", earlier, ttl)
+	subject.Age(t, "leases", "expires_at", ttl+ttl/2)
+	if found := standing(t, s); len(found.Acknowledged) != 1 || found.Acknowledged[0] != later {
+		t.Errorf("%+v, want a lease that has acknowledged %d", found, later)
+	}
+}

@@ -1,0 +1,268 @@
+package bench_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/telemetry"
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/keymanager"
+	"github.com/spectron-hq/spectron/services/spectron/client"
+	"github.com/spectron-hq/spectron/services/verifier"
+	"github.com/spectron-hq/spectron/services/verifier/authority"
+)
+
+const contextID = "bench"
+
+var serviceSecret = strings.Repeat("s", 40)
+
+// generous is an authority in memory that accepts every key: it costs a verifier nothing but the asking.
+type generous struct{}
+
+func (generous) Introspect(_ context.Context, digests []apikey.Digest) (introspection.Response, error) {
+	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(digests))}
+	for i := range digests {
+		answer.Verdicts[i] = introspection.Verdict{
+			Active: true, Context: contextID, KeyID: *generousID.Load(), KeyName: "k",
+			Principal: &caller.Principal{ID: "p", Grants: grant.All()},
+		}
+	}
+	return answer, nil
+}
+
+// generousID is the id of the key that is being asked about: a digest does not tell it.
+var generousID atomic.Pointer[string]
+
+func (generous) Renew(context.Context, introspection.Renewal) (introspection.Lease, error) {
+	return introspection.Lease{Authority: "a", TTLMicros: time.Hour.Microseconds()}, nil
+}
+
+func (generous) Watch(ctx context.Context, _ string, _ int64, fn func(introspection.Event) error) error {
+	if err := fn(introspection.Event{Authority: "a", Reset: true}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (generous) Report(context.Context, introspection.Uses) error { return nil }
+
+// filled returns a verifier that remembers n keys, and these.
+func filled(t *testing.T, n int) (*verifier.Verifier, []string) {
+	t.Helper()
+	v, err := verifier.New(verifier.Config{Authority: generous{}, MaxKeys: n, Reread: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	await(t, func() bool { return v.Stats().LeaseValid })
+	keys := make([]string, n)
+	for i := range keys {
+		key, err := apikey.Mint(apikey.NewID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := key.ID()
+		generousID.Store(&id)
+		keys[i] = key.Reveal()
+		if _, err := v.Verify(t.Context(), keys[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v, keys
+}
+
+func await(t *testing.T, done func() bool) {
+	t.Helper()
+	for start := time.Now(); !done(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatal("it does not begin")
+		}
+	}
+}
+
+// keyManager is a real one, bootstrapped, on HTTP.
+type keyManager struct {
+	url        string
+	management *client.Management
+}
+
+func startKeyManager(t *testing.T, connection string) keyManager {
+	t.Helper()
+	ctx := t.Context()
+	db, err := database.Open(ctx, connection, "control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	migrations, err := keymanager.Migrations(db.Engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := database.Migrate(ctx, db, migrations); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log, err := telemetry.NewLogger(t.Output(), "error", "text", apikey.Redact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := keymanager.Open(ctx, keymanager.Config{
+		ConnectionString: settings.Secret(connection), Pepper: settings.Secret(serviceSecret),
+		ServiceSecret: settings.Secret(serviceSecret), Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	management, first := mint(t), mint(t)
+	err = service.Bootstrap(ctx, introspection.Enrolment{
+		Attempt: apikey.NewID(), ContextID: contextID,
+		Management: introspection.Enrol(management), Context: introspection.Enrol(first),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(service.Handler())
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+		if err := service.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	operator, err := client.NewManagement(client.Config{URL: server.URL, APIKey: client.APIKey(management.Reveal())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyManager{server.URL, operator}
+}
+
+func mint(t *testing.T) apikey.Key {
+	t.Helper()
+	key, err := apikey.Mint(apikey.NewID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// asker returns a client of the key manager's internal API.
+func (k keyManager) asker(t *testing.T) *authority.Client {
+	t.Helper()
+	asker, err := authority.New(authority.Config{URL: k.url, ServiceSecret: []byte(serviceSecret), Subject: "bench"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return asker
+}
+
+// cut is an authority behind a link that can be cut. With noLease it only answers questions.
+type cut struct {
+	*authority.Client
+	noLease bool
+	gone    atomic.Bool
+}
+
+var errCut = errors.New("cut")
+
+func (c *cut) Renew(ctx context.Context, renewal introspection.Renewal) (introspection.Lease, error) {
+	if c.noLease || c.gone.Load() {
+		return introspection.Lease{}, errCut
+	}
+	return c.Client.Renew(ctx, renewal)
+}
+
+func (c *cut) Watch(ctx context.Context, identity string, after int64, fn func(introspection.Event) error) error {
+	if c.noLease || c.gone.Load() {
+		return errCut
+	}
+	return c.Client.Watch(ctx, identity, after, func(e introspection.Event) error {
+		if c.gone.Load() {
+			return errCut
+		}
+		return fn(e)
+	})
+}
+
+// redis is a Redis server and connections to it. Its protocol is simple enough for one command.
+type redis struct{ idle chan *redisConn }
+
+type redisConn struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func startRedis(t *testing.T) *redis {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("redis-server is missing: apt-get install redis-server")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	r := &redis{idle: make(chan *redisConn, 16)}
+	for len(r.idle) < cap(r.idle) {
+		var conn net.Conn
+		await(t, func() bool {
+			conn, err = net.Dial("tcp", address)
+			return err == nil
+		})
+		r.idle <- &redisConn{conn, bufio.NewReader(conn)}
+	}
+	if err := r.do("SET key value\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// do sends a command whose answer is one line, or one string.
+func (r *redis) do(command string) error {
+	conn := <-r.idle
+	defer func() { r.idle <- conn }()
+	if _, err := conn.Write([]byte(command)); err != nil {
+		return err
+	}
+	line, err := conn.in.ReadString('\n')
+	if err == nil && strings.HasPrefix(line, "$") {
+		_, err = conn.in.ReadString('\n')
+	}
+	return err
+}
+
+// newClient returns an HTTP client for many connections to one server.
+func newClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 10 * time.Second}
+}
