@@ -93,7 +93,13 @@ torture: ## kill, pause, cut and restart real processes for TORTURE (10m) and ho
 
 .PHONY: mutants
 mutants: ## break each rule of the revocation protocol in turn and see the torture notice
-	go test -tags mutant -count=1 -v -timeout 30m -run '^TestMutants$$' ./services/spectrond/internal/torture/
+	go test -tags mutant -count=1 -v -timeout 30m -run '^Test(Mutants|Scenarios)$$' ./services/spectrond/internal/torture/
+
+STORM ?= 60s
+
+.PHONY: storm
+storm: ## rotate 200 keys a second under read load for STORM (60s), and say what it costs
+	SPECTRON_STORM=$(STORM) go test -count=1 -v -timeout 0 -run '^TestStorm$$' ./services/spectrond/internal/torture/
 
 .PHONY: bench
 bench: ## compare with what people do today, as ratios in one run (needs Postgres with pgbench, and redis-server)
