@@ -42,6 +42,9 @@ type Store interface {
 	// acknowledged is older than patience. One that acknowledges what was never made gets none either. Every revision up to the one to catch up to was made before the lease, and every
 	// barrier of a later one sees the lease.
 	RenewLease(ctx context.Context, verifier string, acknowledged int64, ttl, patience time.Duration) (Grant, error)
+	// ExtendLease does the same for a verifier that has a lease under the given authority, and nothing for any other, when it
+	// returns false. Renewals are many, and all but the first of a verifier need no more than this.
+	ExtendLease(ctx context.Context, authority, verifier string, acknowledged int64, ttl, patience time.Duration) (Grant, bool, error)
 	// ReleaseLease ends a lease whose verifier has stopped.
 	ReleaseLease(ctx context.Context, verifier string) error
 	// Standing removes the leases that have ended and returns how things stand. A renewal that races with it comes first, or
@@ -98,15 +101,11 @@ func (l *Leases) Renew(ctx context.Context, renewal introspection.Renewal) (intr
 		defer l.barrier.look()
 		return introspection.Lease{}, l.store.ReleaseLease(ctx, renewal.Verifier)
 	}
-	authority, err := l.store.Authority(ctx)
-	if err != nil {
-		return introspection.Lease{}, err
+	out := introspection.Lease{Authority: renewal.Authority}
+	granted, held, err := l.store.ExtendLease(ctx, renewal.Authority, renewal.Verifier, renewal.Acknowledged, l.ttl, l.ttl/laggard)
+	if err == nil && !held {
+		out.Authority, granted, err = l.join(ctx, renewal)
 	}
-	out := introspection.Lease{Authority: authority}
-	if renewal.Authority != authority || renewal.Acknowledged < 0 {
-		return out, nil
-	}
-	granted, err := l.store.RenewLease(ctx, renewal.Verifier, renewal.Acknowledged, l.ttl, l.ttl/laggard)
 	if err != nil {
 		return introspection.Lease{}, err
 	}
@@ -116,6 +115,16 @@ func (l *Leases) Renew(ctx context.Context, renewal introspection.Renewal) (intr
 		out.CatchUpTo = granted.CatchUpTo
 	}
 	return out, nil
+}
+
+// join answers a verifier that has no lease, or speaks of another authority.
+func (l *Leases) join(ctx context.Context, renewal introspection.Renewal) (authority string, granted Grant, err error) {
+	authority, err = l.store.Authority(ctx)
+	if err != nil || renewal.Authority != authority || renewal.Acknowledged < 0 {
+		return authority, Grant{}, err
+	}
+	granted, err = l.store.RenewLease(ctx, renewal.Verifier, renewal.Acknowledged, l.ttl, l.ttl/laggard)
+	return authority, granted, err
 }
 
 // laggard is the part of a lease after which an unacknowledged revision stops renewals, so that no barrier is held for

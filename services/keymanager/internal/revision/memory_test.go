@@ -90,6 +90,16 @@ func (m *memory) RenewLease(
 	return grant, err
 }
 
+func (m *memory) ExtendLease(
+	ctx context.Context, authority, verifier string, acknowledged int64, ttl, patience time.Duration,
+) (grant revision.Grant, known bool, err error) {
+	err = m.look(ctx, func() error { known = authority == m.authority && m.leases[verifier] != nil; return nil })
+	if err == nil && known {
+		grant, err = m.RenewLease(ctx, verifier, acknowledged, ttl, patience)
+	}
+	return grant, known, err
+}
+
 func (m *memory) ReleaseLease(ctx context.Context, verifier string) error {
 	return m.look(ctx, func() error { delete(m.leases, verifier); return nil })
 }

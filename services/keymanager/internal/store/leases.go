@@ -91,6 +91,20 @@ func (s *Store) RenewLease(
 	return grant, err
 }
 
+// renewal is what [Store.ExtendLease] is asked for.
+type renewal struct {
+	authority, verifier string
+	acknowledged        int64
+	ttl, patience       time.Duration
+}
+
+// ExtendLease implements revision.Store.
+func (s *Store) ExtendLease(
+	ctx context.Context, authority, verifier string, acknowledged int64, ttl, patience time.Duration,
+) (revision.Grant, bool, error) {
+	return s.engine.extend(ctx, s, renewal{authority, verifier, acknowledged, ttl, patience})
+}
+
 // rejoin stores a lease where there was none and returns the revision to catch up to. The lock keeps further revisions
 // from passing before every barrier can see the lease.
 func (s *Store) rejoin(tx *gorm.DB, at time.Time, row leaseRow) (int64, error) {
@@ -132,32 +146,7 @@ func (s *Store) ReleaseLease(ctx context.Context, verifier string) error {
 
 // Standing implements revision.Store.
 func (s *Store) Standing(ctx context.Context) (revision.Standing, error) {
-	var standing revision.Standing
-	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
-		standing = revision.Standing{}
-		// A renewal under way holds its row: this waits for it, and then finds the row as it is.
-		var ended []leaseRow
-		if err := tx.Clauses(clause.Returning{}).Where("expires_at <= ?", at).Delete(&ended).Error; err != nil {
-			return fmt.Errorf("removing lapsed leases: %w", err)
-		}
-		for _, row := range ended {
-			standing.Lapsed = append(standing.Lapsed, row.Acknowledged)
-		}
-		var live []leaseRow
-		if err := tx.Find(&live).Error; err != nil {
-			return fmt.Errorf("reading leases: %w", err)
-		}
-		for _, row := range live {
-			standing.Acknowledged = append(standing.Acknowledged, row.Acknowledged)
-		}
-		var table leaseTableRow
-		if err := errors.Join(complete(tx, at), tx.Take(&table, 1).Error); err != nil {
-			return fmt.Errorf("reading the age of the leases: %w", err)
-		}
-		standing.Age = at.Sub(table.Since)
-		return nil
-	})
-	return standing, err
+	return s.engine.standing(ctx, s)
 }
 
 // Revisions implements revision.Store.

@@ -1,11 +1,17 @@
 package store
 
 import (
+	"context"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
 // sqlite is the engine of a single process.
@@ -26,6 +32,39 @@ func (sqlite) lockRevisions(*gorm.DB) error { return nil }
 
 // life is another one after each start: while nobody has it open, anything may be done to a file.
 func (e sqlite) life() (expression string, args []any) { return "CAST(? AS text)", []any{e.opened} }
+
+// extend leaves it to RenewLease, whose statements cost little where there is no network between them.
+func (sqlite) extend(context.Context, *Store, renewal) (revision.Grant, bool, error) {
+	return revision.Grant{}, false, nil
+}
+
+func (sqlite) standing(ctx context.Context, s *Store) (revision.Standing, error) {
+	var standing revision.Standing
+	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		standing = revision.Standing{}
+		var ended []leaseRow
+		if err := tx.Clauses(clause.Returning{}).Where("expires_at <= ?", at).Delete(&ended).Error; err != nil {
+			return fmt.Errorf("removing lapsed leases: %w", err)
+		}
+		for _, row := range ended {
+			standing.Lapsed = append(standing.Lapsed, row.Acknowledged)
+		}
+		var live []leaseRow
+		if err := tx.Find(&live).Error; err != nil {
+			return fmt.Errorf("reading leases: %w", err)
+		}
+		for _, row := range live {
+			standing.Acknowledged = append(standing.Acknowledged, row.Acknowledged)
+		}
+		var table leaseTableRow
+		if err := errors.Join(complete(tx, at), tx.Take(&table, 1).Error); err != nil {
+			return fmt.Errorf("reading the age of the leases: %w", err)
+		}
+		standing.Age = at.Sub(table.Since)
+		return nil
+	})
+	return standing, err
+}
 
 // announce has nobody to tell: there is one process.
 func (sqlite) announce(*gorm.DB) error { return nil }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
 
@@ -32,6 +33,10 @@ type engine interface {
 	life() (expression string, args []any)
 	// announce tells every replica, once tx has committed, that there are new revisions.
 	announce(tx *gorm.DB) error
+	// extend implements revision.Store's ExtendLease.
+	extend(ctx context.Context, s *Store, renewal renewal) (revision.Grant, bool, error)
+	// standing implements revision.Store's Standing.
+	standing(ctx context.Context, s *Store) (revision.Standing, error)
 	// findKeys returns the statement that looks keys up by seal, and its arguments.
 	findKeys(seals [][]byte) (statement string, args []any)
 }

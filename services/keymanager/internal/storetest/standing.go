@@ -10,6 +10,7 @@ import (
 // laggard: who lags gets no longer lease, but what it has applied counts, or no barrier could let it catch up.
 func laggard(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
 	first := revise(t, s, "k")
@@ -39,6 +40,7 @@ func laggard(t *testing.T, subject Subject) {
 // counted, barriers of the revisions that come next would not wait for it.
 func aheadOfHistory(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
 	newest := revise(t, s, "k")
@@ -56,6 +58,7 @@ func aheadOfHistory(t *testing.T, subject Subject) {
 
 func standings(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
 	first, second := revise(t, s, "k"), revise(t, s, "k")
@@ -80,6 +83,7 @@ func standings(t *testing.T, subject Subject) {
 // youngTable does what a crash does to tables that are not logged.
 func youngTable(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	renew(t, s, "v", 0, ttl)
 	for _, table := range []string{"leases", "lease_table"} {
 		subject.Exec(t, "DELETE FROM "+table)
@@ -106,6 +110,7 @@ func youngTable(t *testing.T, subject Subject) {
 // to, or it goes on, and is counted as live. There is no third.
 func renewalRace(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
 	const rounds = 40
@@ -125,7 +130,7 @@ func renewalRace(t *testing.T, subject Subject) {
 			if i == 0 {
 				found, failed[0] = s.Standing(t.Context())
 			} else {
-				grant, failed[1] = s.RenewLease(t.Context(), "v", 0, ttl, patience)
+				grant, failed[1] = tryRenew(t, s, "v", 0, ttl)
 			}
 		})
 		switch {

@@ -64,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"a mint races the end of its context":     mintAgainstDeletion,
 		"who rejoins is told what to catch up to": catchUp,
 		"an early renewal does not end a lease":   leaseNeverShortens,
+		"only held leases are extended":           extensions,
 		"a laggard's acknowledgement counts":      laggard,
 		"who is ahead gets no lease":              aheadOfHistory,
 		"standing":                                standings,
