@@ -108,10 +108,10 @@ func (s *Store) ExtendLease(
 // rejoin stores a lease where there was none and returns the revision to catch up to. The lock keeps further revisions
 // from passing before every barrier can see the lease.
 func (s *Store) rejoin(tx *gorm.DB, at time.Time, row leaseRow) (int64, error) {
-	if err := s.engine.lockRevisions(tx); err != nil {
+	at, err := s.engine.lockRevisions(tx)
+	if err != nil {
 		return 0, fmt.Errorf("granting a lease: %w", err)
 	}
-	var err error
 	if row.CatchUpTo, err = newest(tx); err != nil {
 		return 0, fmt.Errorf("granting a lease: %w", err)
 	}

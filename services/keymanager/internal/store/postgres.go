@@ -26,8 +26,20 @@ func (postgres) clock(tx *gorm.DB) (time.Time, error) {
 	return at.UTC(), err
 }
 
-func (postgres) lockRevisions(tx *gorm.DB) error {
-	return tx.Exec("SELECT pg_advisory_xact_lock(?)", revisionLock).Error
+// idleUnderLock is how long a transaction may hold the lock of revisions without a word: a key manager that is stopped within
+// it holds up the changes of all others for no longer. (A statement that runs has a limit of its own.)
+const idleUnderLock = "3s"
+
+func (postgres) lockRevisions(tx *gorm.DB) (time.Time, error) {
+	// The clock is read for a row that is there once the lock is held.
+	const statement = `
+		WITH held AS MATERIALIZED (
+			SELECT set_config('idle_in_transaction_session_timeout', ?, true), pg_advisory_xact_lock(?)
+		)
+		SELECT clock_timestamp() FROM held`
+	var at time.Time
+	err := tx.Raw(statement, idleUnderLock, revisionLock).Scan(&at).Error
+	return at.UTC(), err
 }
 
 // life is another one in another cluster or database, where a dump was read, and on another timeline, which begins with
@@ -110,11 +122,17 @@ func (postgres) announce(tx *gorm.DB) error {
 }
 
 func (postgres) findKeys(seals [][]byte) (string, []any) {
-	// One array rather than a list of parameters: one statement to prepare, whatever the number of seals.
+	// One array rather than a list of parameters: one statement to prepare, whatever the number of seals. Unnested, because
+	// "= ANY" of an array that is not known when the statement is planned compares every row of a small table with each element.
 	const statement = `
 		SELECT r.as_of, r.at, ` + foundColumns + `
-		FROM (SELECT coalesce(max(id), 0) AS as_of, (extract(epoch FROM now()) * 1000000)::bigint AS at FROM revisions) r
-		LEFT JOIN keys k ON k.digest_hmac = ANY($1)
-		` + foundJoins
+		FROM (
+			SELECT coalesce((SELECT id FROM revisions ORDER BY id DESC LIMIT 1), 0) AS as_of,
+				(extract(epoch FROM now()) * 1000000)::bigint AS at
+		) AS r
+		LEFT JOIN (
+			unnest($1::bytea[]) AS asked (seal) JOIN keys k ON k.digest_hmac = asked.seal
+			` + foundJoins + `
+		) ON true`
 	return statement, []any{seals}
 }

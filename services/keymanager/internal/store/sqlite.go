@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
@@ -27,8 +28,8 @@ func (e sqlite) clock(*gorm.DB) (time.Time, error) {
 	return e.now().UTC().Truncate(time.Microsecond), nil
 }
 
-// lockRevisions has nothing to do: a write transaction is alone from its first statement.
-func (sqlite) lockRevisions(*gorm.DB) error { return nil }
+// lockRevisions has nothing to lock: a write transaction is alone from its first statement.
+func (e sqlite) lockRevisions(tx *gorm.DB) (time.Time, error) { return e.clock(tx) }
 
 // life is another one after each start: while nobody has it open, anything may be done to a file.
 func (e sqlite) life() (expression string, args []any) { return "CAST(? AS text)", []any{e.opened} }
@@ -64,6 +65,41 @@ func (sqlite) standing(ctx context.Context, s *Store) (revision.Standing, error)
 		return nil
 	})
 	return standing, err
+}
+
+func (sqlite) rotate(ctx context.Context, s *Store, contextID, name string, rotate key.Rotation) (rotated key.Key, revised int64, err error) {
+	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+		policy, err := findPolicy(tx, contextID)
+		if err != nil {
+			return err
+		}
+		current, err := findKey(tx, contextID, name)
+		if err != nil {
+			return err
+		}
+		if rotated, err = rotate(at, policy, current); err != nil {
+			return err
+		}
+		row, err := rowOfKey(rotated)
+		if err != nil {
+			return err
+		}
+		// What a rotation may change, and nothing else.
+		err = tx.Model(&keyRow{}).Where("id = ?", rotated.ID).Updates(map[string]any{
+			"digest_hmac": row.DigestHMAC, "pepper_version": row.PepperVersion, "rotated_at": row.RotatedAt, "expires_at": row.ExpiresAt,
+		}).Error
+		if err != nil {
+			return fmt.Errorf("updating a key: %w", err)
+		}
+		revised, err = number(tx, at, revision.Change{Kind: revision.KeyRotated, Subject: rotated.ID, ContextID: contextID})
+		if err != nil {
+			return err
+		}
+		entry := rotatedEntry(rotated)
+		entry.Detail["revision"] = revised
+		return record(tx, at, entry)
+	})
+	return rotated, revised, err
 }
 
 // announce has nobody to tell: there is one process.
