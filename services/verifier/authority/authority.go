@@ -77,12 +77,18 @@ func New(cfg Config) (*Client, error) {
 // Introspect asks what keys are worth. The verdicts come in the order of the digests, of which there may be
 // introspection.MaxDigests at most. Errors: fault.AuthorityUnavailable, Internal.
 func (c *Client) Introspect(ctx context.Context, digests []apikey.Digest) (introspection.Response, error) {
-	var out introspection.Response
-	err := c.call(ctx, http.MethodPost, introspection.Path, introspection.Request{Digests: digests}, &out)
-	if err == nil && len(out.Verdicts) != len(digests) {
-		err = fmt.Errorf("introspecting: %d verdicts on %d keys", len(out.Verdicts), len(digests))
+	answer, err := c.exchange(ctx, http.MethodPost, introspection.Path, introspection.Request{Digests: digests})
+	if err != nil {
+		return introspection.Response{}, err
 	}
-	return out, err
+	out, err := introspection.ParseResponse(answer)
+	if err == nil && len(out.Verdicts) != len(digests) {
+		err = fmt.Errorf("%d verdicts on %d keys", len(out.Verdicts), len(digests))
+	}
+	if err != nil {
+		return introspection.Response{}, fmt.Errorf("introspecting: %w", err)
+	}
+	return out, nil
 }
 
 // Bootstrap enrols the first keys of a deployment. Errors: fault.AlreadyDone, fault.Unprocessable,
@@ -105,32 +111,48 @@ func (c *Client) PurgeDone(ctx context.Context, incarnation string) error {
 
 // call sends in as JSON, when it is not nil, and decodes the answer into out, when that is not nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	answer, err := c.exchange(ctx, method, path, in)
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("reading the key manager's answer to %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// exchange sends in as JSON, when it is not nil, and returns the answer.
+func (c *Client) exchange(ctx context.Context, method, path string, in any) ([]byte, error) {
 	req, err := c.request(ctx, method, path, in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		if ctxErr := ctx.Err(); errors.Is(ctxErr, context.Canceled) {
-			return ctxErr
+			return nil, ctxErr
 		}
-		return unavailable(err)
+		return nil, unavailable(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	answer, err := readAll(res)
 	if err != nil {
-		return unavailable(err)
+		return nil, unavailable(err)
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
-		return refusal(method, path, res.StatusCode, body)
+		return nil, refusal(method, path, res.StatusCode, answer)
 	}
-	if out == nil {
-		return nil
+	return answer, nil
+}
+
+// readAll reads an answer into memory that is made for it, where its length is told.
+func readAll(res *http.Response) ([]byte, error) {
+	var answer bytes.Buffer
+	if length := res.ContentLength; length > 0 && length <= maxAnswer {
+		answer.Grow(int(length) + bytes.MinRead)
 	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("reading the key manager's answer to %s %s: %w", method, path, err)
-	}
-	return nil
+	_, err := answer.ReadFrom(io.LimitReader(res.Body, maxAnswer))
+	return answer.Bytes(), err
 }
 
 func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {

@@ -54,9 +54,9 @@ func TestALookSaysNothingAboutLaterRevisions(t *testing.T) {
 			t.Fatal("revision 2 passed by a look that began before it was made")
 		default:
 		}
-		store.found <- revision.Standing{Age: time.Hour, Acknowledged: []int64{1}}
+		store.found <- revision.Standing{Age: time.Hour, Acknowledged: map[string]int64{"v": 1}}
 		<-store.begun
-		store.found <- revision.Standing{Age: time.Hour, Acknowledged: []int64{2}}
+		store.found <- revision.Standing{Age: time.Hour, Acknowledged: map[string]int64{"v": 2}}
 		if second := <-passed; second != 2 {
 			t.Fatalf("revision %d passed", second)
 		}

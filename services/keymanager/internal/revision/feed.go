@@ -37,8 +37,14 @@ func NewFeed(store Store) *Feed {
 	return &Feed{store: store, looks: make(chan struct{}, 1), more: make(chan struct{})}
 }
 
-// Look makes the feed look for revisions at once.
-func (f *Feed) Look() {
+// Reach makes the feed look for revisions at once, unless it has the given one already; 0 is one that it never has.
+func (f *Feed) Reach(revision int64) {
+	f.mu.Lock()
+	has := 0 < revision && revision <= f.newest
+	f.mu.Unlock()
+	if has {
+		return
+	}
 	select {
 	case f.looks <- struct{}{}:
 	default:
@@ -51,7 +57,7 @@ func (f *Feed) Run(ctx context.Context) {
 	defer listener.Wait()
 	listener.Go(func() {
 		for ctx.Err() == nil {
-			_ = f.store.Listen(ctx, f.Look) // the poll stands in while the connection is lost
+			_ = f.store.Listen(ctx, f.Reach) // the poll stands in while the connection is lost
 			rest(ctx, reconnect)
 		}
 	})
@@ -115,6 +121,9 @@ func (f *Feed) load(ctx context.Context) {
 			return
 		}
 		f.publish(read[1:], read[len(read)-1].Revision)
+		if len(read) <= kept {
+			return // that was all
+		}
 	}
 }
 

@@ -22,8 +22,8 @@ type Grant struct {
 type Standing struct {
 	// Age is how long the table of leases has been complete.
 	Age time.Duration
-	// Acknowledged holds the highest revision that each live verifier has applied.
-	Acknowledged []int64
+	// Acknowledged holds the highest revision that each live verifier has applied, by the verifier's name.
+	Acknowledged map[string]int64
 	// Lapsed holds the same of the leases that were found to have ended, and are gone now.
 	Lapsed []int64
 }
@@ -39,8 +39,8 @@ type Store interface {
 	// Authority returns the identity of this history. Errors: [NotYet].
 	Authority(ctx context.Context) (string, error)
 	// RenewLease gives a verifier a lease of length ttl from now on, unless it lags: unless a revision that it has not
-	// acknowledged is older than patience. One that acknowledges what was never made gets none either. Every revision up to the one to catch up to was made before the lease, and every
-	// barrier of a later one sees the lease.
+	// acknowledged is older than patience. One that acknowledges what was never made gets none either. Every revision up to the
+	// one to catch up to was made before the lease, and every barrier of a later one sees the lease.
 	RenewLease(ctx context.Context, verifier string, acknowledged int64, ttl, patience time.Duration) (Grant, error)
 	// ExtendLease does the same for a verifier that has a lease under the given authority, and nothing for any other, when it
 	// returns false. Renewals are many, and all but the first of a verifier need no more than this.
@@ -56,8 +56,9 @@ type Store interface {
 	Newest(ctx context.Context) (int64, error)
 	// Prune removes revisions older than age, but never the newest.
 	Prune(ctx context.Context, age time.Duration) error
-	// Listen calls heard after revisions of any replica have committed, until ctx or the connection to the database ends.
-	Listen(ctx context.Context, heard func()) error
+	// Listen calls heard after revisions of any replica have committed, with the newest of them, or with 0 when it may have
+	// missed some, until ctx or the connection to the database ends.
+	Listen(ctx context.Context, heard func(newest int64)) error
 }
 
 // NotYet is the answer to verifiers before there is anything to verify. They try again.
@@ -97,6 +98,9 @@ func (l *Leases) Renew(ctx context.Context, renewal introspection.Renewal) (intr
 	if renewal.Verifier == "" || len(renewal.Verifier) > 64 || strings.ContainsRune(renewal.Verifier, 0) {
 		return introspection.Lease{}, fault.InvalidField("verifier", "must have 1 to 64 bytes, none of them zero")
 	}
+	if strings.ContainsRune(renewal.Authority, 0) {
+		return introspection.Lease{}, fault.InvalidField("authority", "must have no zero byte")
+	}
 	if renewal.Release {
 		defer l.barrier.look()
 		return introspection.Lease{}, l.store.ReleaseLease(ctx, renewal.Verifier)
@@ -109,7 +113,7 @@ func (l *Leases) Renew(ctx context.Context, renewal introspection.Renewal) (intr
 	if err != nil {
 		return introspection.Lease{}, err
 	}
-	l.barrier.look()
+	l.barrier.heard(renewal.Verifier, renewal.Acknowledged)
 	if granted.Extended {
 		out.TTLMicros = l.ttl.Microseconds()
 		out.CatchUpTo = granted.CatchUpTo

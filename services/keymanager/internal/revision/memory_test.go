@@ -24,7 +24,7 @@ type memory struct {
 	since     time.Time // of the table of leases
 	down      bool
 	reads     int // of the history
-	heard     func()
+	heard     func(int64)
 }
 
 type held struct {
@@ -62,10 +62,10 @@ func (m *memory) add(n int) {
 			Revision: m.newest, Change: revision.Change{Kind: revision.KeyRotated, Subject: "k", ContextID: "acme"},
 		})
 	}
-	heard := m.heard
+	heard, newest := m.heard, m.newest
 	m.mu.Unlock()
 	if heard != nil {
-		heard()
+		heard(newest)
 	}
 }
 
@@ -106,10 +106,10 @@ func (m *memory) ReleaseLease(ctx context.Context, verifier string) error {
 
 func (m *memory) Standing(ctx context.Context) (s revision.Standing, err error) {
 	err = m.look(ctx, func() error {
-		s.Age = time.Since(m.since)
+		s.Age, s.Acknowledged = time.Since(m.since), map[string]int64{}
 		for name, row := range m.leases {
 			if row.until.After(time.Now()) {
-				s.Acknowledged = append(s.Acknowledged, row.acknowledged)
+				s.Acknowledged[name] = row.acknowledged
 				continue
 			}
 			s.Lapsed = append(s.Lapsed, row.acknowledged)
@@ -143,9 +143,9 @@ func (m *memory) Prune(ctx context.Context, _ time.Duration) error {
 	return m.look(ctx, func() error { m.history = m.history[max(0, len(m.history)-1):]; return nil })
 }
 
-func (m *memory) Listen(ctx context.Context, heard func()) error {
+func (m *memory) Listen(ctx context.Context, heard func(int64)) error {
 	m.set(func() { m.heard = heard })
-	heard()
+	heard(0)
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -180,8 +181,14 @@ func (s *Store) Prune(ctx context.Context, age time.Duration) error {
 }
 
 // Listen implements revision.Store.
-func (s *Store) Listen(ctx context.Context, heard func()) error {
-	return s.db.Listen(ctx, revisionChannel, heard)
+func (s *Store) Listen(ctx context.Context, heard func(newest int64)) error {
+	return s.db.Listen(ctx, revisionChannel, func(payload string) {
+		newest, err := strconv.ParseInt(payload, 10, 64)
+		if err != nil {
+			newest = 0
+		}
+		heard(newest)
+	})
 }
 
 // RetirePeppers takes a revision that touches everything when keys are sealed under other peppers than those of the given

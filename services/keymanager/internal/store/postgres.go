@@ -52,36 +52,35 @@ func (postgres) life() (expression string, args []any) {
 
 // extend is one statement for each renewal of each verifier. When it finds no row to change, there is no lease, or the
 // authority is another one, or the acknowledged revision was never made. Nothing in a row goes back: see RenewLease.
-func (e postgres) extend(ctx context.Context, s *Store, r renewal) (revision.Grant, bool, error) {
+func (e postgres) extend(ctx context.Context, s *Store, r renewal) (grant revision.Grant, held bool, err error) {
 	life, _ := e.life()
 	statement := `
 		WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 		oldest AS MATERIALIZED (
-			SELECT ? AND EXISTS (
-				SELECT 1 FROM (SELECT at FROM revisions WHERE id > ? ORDER BY id LIMIT 1) AS missing
-				WHERE at < now - ? * interval '1 microsecond'
+			SELECT $1 AND EXISTS (
+				SELECT 1 FROM (SELECT at FROM revisions WHERE id > $2 ORDER BY id LIMIT 1) AS missing
+				WHERE at < now - $3 * interval '1 microsecond'
 			) AS lags FROM clock
 		)
-		UPDATE leases SET acknowledged = greatest(acknowledged, ?),
-			expires_at = CASE WHEN lags THEN expires_at ELSE greatest(expires_at, now + ? * interval '1 microsecond') END
+		UPDATE leases SET acknowledged = greatest(acknowledged, $2),
+			expires_at = CASE WHEN lags THEN expires_at ELSE greatest(expires_at, now + $4 * interval '1 microsecond') END
 		FROM clock, oldest
-		WHERE verifier = ? AND (? = 0 OR EXISTS (SELECT 1 FROM revisions WHERE id >= ? AND ? > 0))
-			AND (SELECT authority || '.' || ` + life + ` FROM deployment WHERE id = ?) = ?
+		WHERE verifier = $5 AND ($2 = 0 OR $2 > 0 AND EXISTS (SELECT 1 FROM revisions WHERE id >= $2))
+			AND (SELECT authority || '.' || ` + life + ` FROM deployment WHERE id = $6) = $7
 		RETURNING lags, catch_up_to`
-	var held []struct {
-		Lags      bool
-		CatchUpTo int64
+	var lags bool
+	var catchUpTo int64
+	err = s.db.Pipeline(ctx, []database.Statement{{SQL: statement, Args: []any{
+		!mutant.Is(mutant.NeverRefuse), r.acknowledged, r.patience.Microseconds(), r.ttl.Microseconds(), r.verifier,
+		theDeployment, r.authority,
+	}}}, func(row database.Row) error {
+		held = true
+		return row.Scan(&lags, &catchUpTo)
+	})
+	if err != nil || !held || lags {
+		return revision.Grant{}, held, public(err)
 	}
-	err := s.db.WithContext(ctx).Raw(statement,
-		!mutant.Is(mutant.NeverRefuse), r.acknowledged, r.patience.Microseconds(), r.acknowledged, r.ttl.Microseconds(),
-		r.verifier, r.acknowledged, r.acknowledged, r.acknowledged, theDeployment, r.authority).Scan(&held).Error
-	if err != nil || len(held) == 0 {
-		return revision.Grant{}, false, public(database.Translate(err))
-	}
-	if held[0].Lags {
-		return revision.Grant{}, true, nil
-	}
-	return revision.Grant{Extended: true, CatchUpTo: held[0].CatchUpTo}, true, nil
+	return revision.Grant{Extended: true, CatchUpTo: catchUpTo}, true, nil
 }
 
 // standing is one statement: a barrier looks often. It deletes what has ended; where a renewal under way holds such a row it
@@ -92,36 +91,38 @@ func (postgres) standing(ctx context.Context, s *Store) (revision.Standing, erro
 		WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 		ended AS (DELETE FROM leases USING clock WHERE expires_at <= clock.now RETURNING verifier, acknowledged),
 		noted AS (INSERT INTO lease_table (id, since) SELECT 1, now FROM clock ON CONFLICT DO NOTHING)
-		SELECT 'age' AS what, (extract(epoch FROM now - coalesce(since, now)) * 1000000)::bigint AS value
+		SELECT 'age', '', (extract(epoch FROM now - coalesce(since, now)) * 1000000)::bigint
 			FROM clock LEFT JOIN lease_table ON true
-		UNION ALL SELECT 'lapsed', acknowledged FROM ended
-		UNION ALL SELECT 'live', acknowledged FROM leases WHERE verifier NOT IN (SELECT verifier FROM ended)`
-	var rows []struct {
-		What  string
-		Value int64
-	}
-	if err := s.db.WithContext(ctx).Raw(statement).Scan(&rows).Error; err != nil {
-		return revision.Standing{}, public(database.Translate(fmt.Errorf("reading leases: %w", err)))
-	}
+		UNION ALL SELECT 'lapsed', '', acknowledged FROM ended
+		UNION ALL SELECT 'live', verifier, acknowledged FROM leases WHERE verifier NOT IN (SELECT verifier FROM ended)`
 	var found revision.Standing
-	for _, row := range rows {
-		switch row.What {
-		case "age":
-			found.Age = time.Duration(row.Value) * time.Microsecond
-		case "lapsed":
-			found.Lapsed = append(found.Lapsed, row.Value)
-		default:
-			found.Acknowledged = append(found.Acknowledged, row.Value)
+	err := s.db.Pipeline(ctx, []database.Statement{{SQL: statement}}, func(row database.Row) error {
+		var what, verifier string
+		var value int64
+		if err := row.Scan(&what, &verifier, &value); err != nil {
+			return err
 		}
+		switch what {
+		case "age":
+			found = revision.Standing{Age: time.Duration(value) * time.Microsecond, Acknowledged: map[string]int64{}}
+		case "lapsed":
+			found.Lapsed = append(found.Lapsed, value)
+		default:
+			found.Acknowledged[verifier] = value
+		}
+		return nil
+	})
+	if err != nil {
+		return revision.Standing{}, public(fmt.Errorf("reading leases: %w", err))
 	}
 	return found, nil
 }
 
 func (postgres) announce(tx *gorm.DB) error {
-	return tx.Exec("SELECT pg_notify(?, '')", revisionChannel).Error
+	return tx.Exec("SELECT pg_notify(?, (SELECT max(id) FROM revisions)::text)", revisionChannel).Error
 }
 
-func (postgres) findKeys(seals [][]byte) (string, []any) {
+func (postgres) findKeys(ctx context.Context, s *Store, seals [][]byte, read func(database.Row) error) error {
 	// One array rather than a list of parameters: one statement to prepare, whatever the number of seals. Unnested, because
 	// "= ANY" of an array that is not known when the statement is planned compares every row of a small table with each element.
 	const statement = `
@@ -134,5 +135,5 @@ func (postgres) findKeys(seals [][]byte) (string, []any) {
 			unnest($1::bytea[]) AS asked (seal) JOIN keys k ON k.digest_hmac = asked.seal
 			` + foundJoins + `
 		) ON true`
-	return statement, []any{seals}
+	return s.db.Pipeline(ctx, []database.Statement{{SQL: statement, Args: []any{seals}}}, read)
 }

@@ -82,7 +82,7 @@ func (s *Store) swapKey(ctx context.Context, before rotatable, k key.Key) (revis
 			INSERT INTO audit_log (at, action, actor_kind, actor_key_id, context_id, target, trace_id, remote, detail)
 			SELECT at, $10, $11, $12, $7, $5, $13, $14, $15::jsonb || jsonb_build_object('revision', id) FROM made
 		)
-		SELECT id, pg_notify($16, '') FROM made`
+		SELECT id, pg_notify($16, id::text) FROM made`
 	row, err := rowOfKey(k)
 	if err != nil {
 		return 0, err
@@ -98,6 +98,6 @@ func (s *Store) swapKey(ctx context.Context, before rotatable, k key.Key) (revis
 			string(revision.KeyRotated), entry.Action, entry.ActorKind, entry.ActorKeyID, entry.TraceID, entry.Remote, entry.Detail,
 			revisionChannel,
 		}},
-	}, func(row database.Row) error { return row.Scan(&revised, nil) })
+	}, func(made database.Row) error { return made.Scan(&revised, nil) })
 	return revised, public(err)
 }

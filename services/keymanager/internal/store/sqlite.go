@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
@@ -54,8 +55,9 @@ func (sqlite) standing(ctx context.Context, s *Store) (revision.Standing, error)
 		if err := tx.Find(&live).Error; err != nil {
 			return fmt.Errorf("reading leases: %w", err)
 		}
+		standing.Acknowledged = make(map[string]int64, len(live))
 		for _, row := range live {
-			standing.Acknowledged = append(standing.Acknowledged, row.Acknowledged)
+			standing.Acknowledged[row.Verifier] = row.Acknowledged
 		}
 		var table leaseTableRow
 		if err := errors.Join(complete(tx, at), tx.Take(&table, 1).Error); err != nil {
@@ -105,7 +107,7 @@ func (sqlite) rotate(ctx context.Context, s *Store, contextID, name string, rota
 // announce has nobody to tell: there is one process.
 func (sqlite) announce(*gorm.DB) error { return nil }
 
-func (e sqlite) findKeys(seals [][]byte) (string, []any) {
+func (e sqlite) findKeys(ctx context.Context, s *Store, seals [][]byte, read func(database.Row) error) (err error) {
 	// One JSON array rather than a list of parameters: one statement to prepare, whatever the number of seals.
 	const statement = `
 		SELECT r.as_of, r.at, ` + foundColumns + `
@@ -121,5 +123,15 @@ func (e sqlite) findKeys(seals [][]byte) (string, []any) {
 		list.WriteString(`"` + hex.EncodeToString(seal) + `"`)
 	}
 	list.WriteByte(']')
-	return statement, []any{e.now().UnixMicro(), list.String()}
+	rows, err := s.db.Reader(ctx).Statement.ConnPool.QueryContext(ctx, statement, e.now().UnixMicro(), list.String())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := read(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

@@ -40,8 +40,8 @@ type engine interface {
 	standing(ctx context.Context, s *Store) (revision.Standing, error)
 	// rotate implements key.Store's RotateKey.
 	rotate(ctx context.Context, s *Store, contextID, name string, rotate key.Rotation) (key.Key, int64, error)
-	// findKeys returns the statement that looks keys up by seal, and its arguments.
-	findKeys(seals [][]byte) (statement string, args []any)
+	// findKeys looks keys up by seal.
+	findKeys(ctx context.Context, s *Store, seals [][]byte, read func(database.Row) error) error
 }
 
 // New returns the store in db, which must have been migrated. now is the authority's clock on SQLite, where there is one

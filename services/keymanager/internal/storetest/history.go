@@ -103,13 +103,24 @@ func listen(t *testing.T, subject Subject) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	heard, ended := make(chan struct{}, 100), make(chan error, 1)
-	go func() { ended <- listener.Listen(ctx, func() { heard <- struct{}{} }) }()
+	heard, ended := make(chan int64, 100), make(chan error, 1)
+	go func() { ended <- listener.Listen(ctx, func(newest int64) { heard <- newest }) }()
 	if subject.Replica != nil {
-		await(t, heard, "listening")
+		if newest := await(t, heard, "listening"); newest != 0 {
+			t.Errorf("it may have missed some, but says that %d is the newest", newest)
+		}
 		mintKey(t, s, "acme", "silent") // takes no revision
-		revise(t, s, "k")
-		await(t, heard, "a revision of another replica")
+		revised := revise(t, s, "k")
+		if newest := await(t, heard, "a revision of another replica"); newest != revised {
+			t.Errorf("heard of %d, want %d", newest, revised)
+		}
+		deleted, err := s.DeleteKey(t.Context(), "acme", "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if newest := await(t, heard, "another revision of another replica"); newest != deleted {
+			t.Errorf("heard of %d, want %d", newest, deleted)
+		}
 		if len(heard) != 0 {
 			t.Error("one revision was heard twice, or a mint was")
 		}

@@ -111,7 +111,7 @@ func leaseNeverShortens(t *testing.T, subject Subject) {
 	renew(t, s, "v", later, 2*ttl)
 	renew(t, s, "v", earlier, ttl)
 	subject.Age(t, "leases", "expires_at", ttl+ttl/2)
-	if found := standing(t, s); len(found.Acknowledged) != 1 || found.Acknowledged[0] != later {
+	if found := standing(t, s); len(found.Acknowledged) != 1 || found.Acknowledged["v"] != later {
 		t.Errorf("%+v, want a lease that has acknowledged %d", found, later)
 	}
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -21,7 +22,7 @@ func laggard(t *testing.T, subject Subject) {
 	if g := renew(t, s, "v", second, ttl); g.Extended {
 		t.Errorf("with %d to apply since an hour: %+v", third, g)
 	}
-	if found := standing(t, s); !slices.Equal(found.Acknowledged, []int64{second}) {
+	if found := standing(t, s); !maps.Equal(found.Acknowledged, map[string]int64{"v": second}) {
 		t.Errorf("%+v, want an acknowledgement of %d", found, second)
 	}
 	subject.Age(t, "leases", "expires_at", ttl/2)
@@ -51,7 +52,7 @@ func aheadOfHistory(t *testing.T, subject Subject) {
 	if g := renew(t, s, "old", newest+1, ttl); g.Extended {
 		t.Errorf("a known verifier ahead of the history: %+v", g)
 	}
-	if found := standing(t, s); !slices.Equal(found.Acknowledged, []int64{newest}) {
+	if found := standing(t, s); !maps.Equal(found.Acknowledged, map[string]int64{"old": newest}) {
 		t.Errorf("%+v, want one lease that has acknowledged %d", found, newest)
 	}
 }
@@ -67,9 +68,9 @@ func standings(t *testing.T, subject Subject) {
 	renew(t, s, "behind", first, ttl)
 	renew(t, s, "up to date", second, ttl)
 	found := standing(t, s)
-	slices.Sort(found.Acknowledged)
 	slices.Sort(found.Lapsed)
-	if !slices.Equal(found.Acknowledged, []int64{first, second}) || !slices.Equal(found.Lapsed, []int64{0, second}) {
+	live := map[string]int64{"behind": first, "up to date": second}
+	if !maps.Equal(found.Acknowledged, live) || !slices.Equal(found.Lapsed, []int64{0, second}) {
 		t.Errorf("%+v, want %d and %d acknowledged, 0 and %d lapsed", found, first, second, second)
 	}
 	if found.Age < ttl {
