@@ -73,6 +73,14 @@ func assemble(
 	if err := records.RetirePeppers(ctx, ring.Versions()); err != nil {
 		return nil, err
 	}
+	longest, err := records.AllowLeases(ctx, cfg.leaseTTL())
+	if err != nil {
+		return nil, err
+	}
+	if longest > cfg.leaseTTL() {
+		cfg.log().WarnContext(ctx, "longer leases were granted before; after a crash of the database changes wait for those",
+			slog.Duration("lease_ttl", cfg.leaseTTL()), slog.Duration("longest", longest))
+	}
 	feed := revision.NewFeed(records)
 	barrier := revision.NewBarrier(records, cfg.leaseTTL(), cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)

@@ -23,6 +23,10 @@ const Path = "/internal/v1/introspections"
 // MaxDigests is the most that one request may ask about.
 const MaxDigests = 512
 
+// MaxAnswer is the longest answer to more than one digest, in bytes. What would be longer is refused with 413: whoever asks then
+// asks in two halves. An answer about one key is never as long.
+const MaxAnswer = 16 << 20
+
 // Request asks about keys. The answers come in the order of the digests.
 type Request struct {
 	Digests []apikey.Digest `json:"digests"`

@@ -20,7 +20,7 @@ import (
 	"github.com/spectron-hq/spectron/services/verifier/servicetoken"
 )
 
-// maxAnswer bounds what is read of an answer: some 512 verdicts with large grant maps.
+// maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
 // Config says where the key manager is and who asks.
@@ -78,6 +78,9 @@ func New(cfg Config) (*Client, error) {
 // introspection.MaxDigests at most. Errors: fault.AuthorityUnavailable, Internal.
 func (c *Client) Introspect(ctx context.Context, digests []apikey.Digest) (introspection.Response, error) {
 	answer, err := c.exchange(ctx, http.MethodPost, introspection.Path, introspection.Request{Digests: digests})
+	if errors.Is(err, fault.TooLarge) && len(digests) > 1 {
+		return c.introspectHalves(ctx, digests)
+	}
 	if err != nil {
 		return introspection.Response{}, err
 	}
@@ -89,6 +92,23 @@ func (c *Client) Introspect(ctx context.Context, digests []apikey.Digest) (intro
 		return introspection.Response{}, fmt.Errorf("introspecting: %w", err)
 	}
 	return out, nil
+}
+
+// introspectHalves asks about keys with so much to tell that one answer does not hold it. What it returns is as of the older of
+// two snapshots: what the newer one knows more is known too early, never too late.
+func (c *Client) introspectHalves(ctx context.Context, digests []apikey.Digest) (introspection.Response, error) {
+	half := len(digests) / 2
+	first, err := c.Introspect(ctx, digests[:half])
+	if err != nil {
+		return introspection.Response{}, err
+	}
+	second, err := c.Introspect(ctx, digests[half:])
+	if err != nil {
+		return introspection.Response{}, err
+	}
+	return introspection.Response{
+		AsOf: min(first.AsOf, second.AsOf), Verdicts: append(first.Verdicts, second.Verdicts...),
+	}, nil
 }
 
 // Bootstrap enrols the first keys of a deployment. Errors: fault.AlreadyDone, fault.Unprocessable,
@@ -192,7 +212,7 @@ func refusal(method, path string, status int, body []byte) error {
 		return unavailable(err)
 	case status == http.StatusUnauthorized:
 		return fmt.Errorf("the key manager refused the service token of %s %s: both sides need the same service secret, and clocks that agree", method, path)
-	case path == introspection.BootstrapPath:
+	case path == introspection.BootstrapPath, path == introspection.Path && status == http.StatusRequestEntityTooLarge:
 		return err
 	default:
 		return fmt.Errorf("asking the key manager, %s %s: %s", method, path, err.Error())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,44 @@ func TestIntrospectSendsDigestsUnderAServiceToken(t *testing.T) {
 	}
 }
 
+// An answer that would be too long is asked for in parts, and is as old as the oldest of them.
+func TestIntrospectSplitsWhatIsTooLong(t *testing.T) {
+	t.Parallel()
+	digests := make([]apikey.Digest, 5)
+	for i := range digests {
+		digests[i] = digest(t)
+	}
+	asOf := int64(9)
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		var req introspection.Request
+		if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+			t.Error(err)
+		}
+		if len(req.Digests) > 2 {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			_ = json.NewEncoder(w).Encode(fault.ProblemOf(fault.New(fault.TooLarge, "too long"), r.URL.Path, ""))
+			return
+		}
+		answer := introspection.Response{AsOf: asOf}
+		asOf++
+		for _, asked := range req.Digests {
+			answer.Verdicts = append(answer.Verdicts, introspection.Verdict{KeyID: string(rune('a' + slices.Index(digests, asked)))})
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	})
+	answer, err := c.Introspect(t.Context(), digests)
+	if err != nil || answer.AsOf != 9 {
+		t.Fatalf("as of %d, %v", answer.AsOf, err)
+	}
+	var got string
+	for _, v := range answer.Verdicts {
+		got += v.KeyID
+	}
+	if got != "abcde" {
+		t.Errorf("verdicts on %q, want abcde", got)
+	}
+}
+
 func TestAnswersBecomeFaults(t *testing.T) {
 	t.Parallel()
 	problem := func(kind fault.Kind) http.HandlerFunc {
@@ -87,6 +126,7 @@ func TestAnswersBecomeFaults(t *testing.T) {
 		{"a proxy's page", text(http.StatusBadGateway, "<html>"), introspect, fault.AuthorityUnavailable},
 		{"wrong secret", problem(fault.Unauthenticated), introspect, fault.Internal},
 		{"bad question", problem(fault.Invalid), introspect, fault.Internal},
+		{"too long for one key", problem(fault.TooLarge), introspect, fault.TooLarge},
 		{"too few verdicts", text(http.StatusOK, `{"as_of":1,"verdicts":[]}`), introspect, fault.Internal},
 		{"not JSON", text(http.StatusOK, "hello"), introspect, fault.Internal},
 		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, introspect, fault.Internal},

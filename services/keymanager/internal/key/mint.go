@@ -1,7 +1,9 @@
 package key
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -80,12 +82,15 @@ func (r *Registry) Rotate(ctx context.Context, contextID, name string, ttl *int6
 	return Minted{Key: k, Secret: text, Revision: revised, Propagation: &propagation}, nil
 }
 
-// Delete removes a key. Errors: Unprocessable, NotFound.
+// Delete removes a key. Errors: Unprocessable, NotFound, Unavailable.
 func (r *Registry) Delete(ctx context.Context, contextID, name string) error {
 	if err := check(contextID, name, nil); err != nil {
 		return err
 	}
 	revised, err := r.store.DeleteKey(ctx, contextID, name)
+	if errors.Is(err, fault.NotFound) { // perhaps because of a deletion that failed to say that every verifier knows of it
+		return cmp.Or(r.barrier.Settle(ctx), err)
+	}
 	if err != nil {
 		return err
 	}

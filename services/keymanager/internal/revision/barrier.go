@@ -32,6 +32,7 @@ type Barrier struct {
 	mu      sync.Mutex // guards the following fields
 	waiting []*wait
 	running bool
+	longest time.Duration    // the longest leases, as far as is known: not shorter than ttl
 	young   bool             // what the last look said of the table
 	known   map[string]int64 // what live verifiers have acknowledged: as the last look found it, and what was heard since it began
 	since   map[string]int64 // what was heard since the look under way began
@@ -59,7 +60,8 @@ const (
 // NewBarrier returns a barrier over leases of length ttl. Whoever waits makes feed look, and passed is told of each wait that
 // ended well.
 func NewBarrier(store Store, ttl time.Duration, now func() time.Time, feed *Feed, passed func(Propagation)) *Barrier {
-	return &Barrier{store: store, ttl: ttl, now: now, feed: feed, passed: passed, looks: make(chan struct{}, 1), comes: make(chan struct{}, 1)}
+	return &Barrier{store: store, ttl: ttl, now: now, feed: feed, passed: passed, longest: ttl,
+		looks: make(chan struct{}, 1), comes: make(chan struct{}, 1)}
 }
 
 // Await returns when no verifier answers from what was true before revision. It goes on when the caller has left: the change
@@ -72,16 +74,40 @@ func (b *Barrier) Await(ctx context.Context, revision int64) (Propagation, error
 	ctx = context.WithoutCancel(ctx)
 	b.feed.Reach(revision)
 	b.enter(ctx, w)
-	limit := time.NewTimer(b.ttl + b.ttl/laggard + slack)
-	defer limit.Stop()
-	select {
-	case p := <-w.done:
-		return p, nil
-	case <-limit.C:
+	for {
+		limit := time.NewTimer(b.left(w))
+		select {
+		case p := <-w.done:
+			limit.Stop()
+			return p, nil
+		case <-limit.C:
+		}
+		if b.left(w) > 0 {
+			continue // a look has found that leases may be longer
+		}
 		b.abandon(w)
 		return Propagation{}, fault.New(fault.Unavailable,
 			"the change is made, but the database does not say whether every verifier knows of it; repeat it to be sure")
 	}
+}
+
+// Settle returns when no verifier answers from what was true before any change that has been made. Whoever finds nothing left to
+// do waits for it: the change may have been made before, by a call that could not say whether every verifier knew of it.
+// Errors: fault.Unavailable.
+func (b *Barrier) Settle(ctx context.Context) error {
+	newest, err := b.store.Newest(ctx)
+	if err != nil || newest == 0 {
+		return err
+	}
+	_, err = b.Await(ctx, newest)
+	return err
+}
+
+// left is how much longer w may take.
+func (b *Barrier) left(w *wait) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.longest + b.longest/laggard + slack - b.now().Sub(w.since)
 }
 
 // enter adds w to those that wait and sees to it that somebody looks.
@@ -189,7 +215,9 @@ func (b *Barrier) rest(pause time.Duration) time.Duration {
 // releaseLocked lets those go whose revision nobody lags behind. What was read before a revision was made says nothing
 // about it: a verifier that is not in s may have got its lease since, and have nothing to catch up to.
 func (b *Barrier) releaseLocked(s Standing) {
-	b.young = s.Age < b.ttl && !mutant.Is(mutant.TrustYoungTable)
+	// A replica that is set to longer leases may have granted some that the table has lost.
+	b.longest = max(b.ttl, s.Longest)
+	b.young = s.Age < b.longest && !mutant.Is(mutant.TrustYoungTable)
 	b.known = s.Acknowledged
 	if b.known == nil {
 		b.known = make(map[string]int64)

@@ -15,6 +15,8 @@ const (
 	kept = 1024
 	// retention is how long the database keeps revisions for verifiers that come back.
 	retention = time.Hour
+	// useRetention is how long the database keeps more than the last use of each key: uses may be reported as late as this.
+	useRetention = 24 * time.Hour
 	// pruneEvery is how often what is older is removed.
 	pruneEvery = 5 * time.Minute
 	// reconnect is the pause before listening again after the connection to the database was lost.
@@ -74,7 +76,7 @@ func (f *Feed) Run(ctx context.Context) {
 		case <-tick.C:
 		case <-prune.C:
 			limited(ctx, func(ctx context.Context) {
-				_ = f.store.Prune(ctx, retention) // tried again at the next tick
+				_ = f.store.Prune(ctx, retention, useRetention) // tried again at the next tick
 			})
 		}
 	}

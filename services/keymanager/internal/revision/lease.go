@@ -22,6 +22,8 @@ type Grant struct {
 type Standing struct {
 	// Age is how long the table of leases has been complete.
 	Age time.Duration
+	// Longest is the length of the longest leases that any replica ever granted: what the table may have lost by becoming empty.
+	Longest time.Duration
 	// Acknowledged holds the highest revision that each live verifier has applied, by the verifier's name.
 	Acknowledged map[string]int64
 	// Lapsed holds the same of the leases that were found to have ended, and are gone now.
@@ -38,6 +40,8 @@ type Numbered struct {
 type Store interface {
 	// Authority returns the identity of this history. Errors: [NotYet].
 	Authority(ctx context.Context) (string, error)
+	// AllowLeases notes that leases of length ttl will be granted, and returns the greatest length ever noted.
+	AllowLeases(ctx context.Context, ttl time.Duration) (time.Duration, error)
 	// RenewLease gives a verifier a lease of length ttl from now on, unless it lags: unless a revision that it has not
 	// acknowledged is older than patience. One that acknowledges what was never made gets none either. Every revision up to the
 	// one to catch up to was made before the lease, and every barrier of a later one sees the lease.
@@ -54,8 +58,9 @@ type Store interface {
 	Revisions(ctx context.Context, after int64, limit int) ([]Numbered, bool, error)
 	// Newest returns the newest revision, 0 before the first.
 	Newest(ctx context.Context) (int64, error)
-	// Prune removes revisions older than age, but never the newest.
-	Prune(ctx context.Context, age time.Duration) error
+	// Prune removes revisions older than age, but never the newest, and uses of keys older than uses, but never the last of a
+	// key that is there.
+	Prune(ctx context.Context, age, uses time.Duration) error
 	// Listen calls heard after revisions of any replica have committed, with the newest of them, or with 0 when it may have
 	// missed some, until ctx or the connection to the database ends.
 	Listen(ctx context.Context, heard func(newest int64)) error

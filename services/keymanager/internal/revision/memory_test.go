@@ -21,8 +21,10 @@ type memory struct {
 	history   []revision.Numbered // without gaps
 	newest    int64
 	leases    map[string]*held
-	since     time.Time // of the table of leases
+	longest   time.Duration // of leases
+	since     time.Time     // of the table of leases
 	down      bool
+	looks     int // at the leases
 	reads     int // of the history
 	heard     func(int64)
 }
@@ -74,6 +76,11 @@ func (m *memory) Authority(ctx context.Context) (identity string, err error) {
 	return identity, err
 }
 
+func (m *memory) AllowLeases(ctx context.Context, ttl time.Duration) (longest time.Duration, err error) {
+	err = m.look(ctx, func() error { m.longest = max(m.longest, ttl); longest = m.longest; return nil })
+	return longest, err
+}
+
 func (m *memory) RenewLease(
 	ctx context.Context, verifier string, acknowledged int64, ttl, _ time.Duration,
 ) (grant revision.Grant, err error) {
@@ -106,7 +113,8 @@ func (m *memory) ReleaseLease(ctx context.Context, verifier string) error {
 
 func (m *memory) Standing(ctx context.Context) (s revision.Standing, err error) {
 	err = m.look(ctx, func() error {
-		s.Age, s.Acknowledged = time.Since(m.since), map[string]int64{}
+		m.looks++
+		s.Age, s.Longest, s.Acknowledged = time.Since(m.since), m.longest, map[string]int64{}
 		for name, row := range m.leases {
 			if row.until.After(time.Now()) {
 				s.Acknowledged[name] = row.acknowledged
@@ -139,7 +147,7 @@ func (m *memory) Newest(ctx context.Context) (newest int64, err error) {
 	return newest, err
 }
 
-func (m *memory) Prune(ctx context.Context, _ time.Duration) error {
+func (m *memory) Prune(ctx context.Context, _, _ time.Duration) error {
 	return m.look(ctx, func() error { m.history = m.history[max(0, len(m.history)-1):]; return nil })
 }
 

@@ -56,6 +56,31 @@ func (s *Store) Authority(ctx context.Context) (string, error) {
 	return found[0], nil
 }
 
+type leaseLengthRow struct {
+	ID     int `gorm:"primaryKey;autoIncrement:false"`
+	Micros int64
+}
+
+// TableName tells GORM where the rows are.
+func (leaseLengthRow) TableName() string { return "lease_length" }
+
+// AllowLeases implements revision.Store. What is noted never shrinks: nobody can tell whether a replica that grants longer
+// leases is still there.
+func (s *Store) AllowLeases(ctx context.Context, ttl time.Duration) (time.Duration, error) {
+	row := leaseLengthRow{ID: 1, Micros: ttl.Microseconds()}
+	err := s.change(ctx, func(tx *gorm.DB, _ time.Time) error {
+		longer := clause.OnConflict{
+			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"micros"}),
+			Where: clause.Where{Exprs: []clause.Expression{gorm.Expr("lease_length.micros < excluded.micros")}},
+		}
+		if err := tx.Clauses(longer).Create(&row).Error; err != nil {
+			return fmt.Errorf("noting the length of leases: %w", err)
+		}
+		return tx.Take(&row, 1).Error
+	})
+	return time.Duration(row.Micros) * time.Microsecond, err
+}
+
 // RenewLease implements revision.Store.
 //
 // A row that is there has been counted as lapsed by nobody, even if its time is over: [Store.Standing] removes what it
@@ -116,7 +141,14 @@ func (s *Store) rejoin(tx *gorm.DB, at time.Time, row leaseRow) (int64, error) {
 	if row.CatchUpTo, err = newest(tx); err != nil {
 		return 0, fmt.Errorf("granting a lease: %w", err)
 	}
-	return row.CatchUpTo, errors.Join(complete(tx, at), tx.Create(&row).Error)
+	// Another renewal of this verifier may have come first while this one waited for the lock. Its row counts as any that is
+	// there, with what that one was told to catch up to.
+	const later = "CASE WHEN leases.%[1]s < excluded.%[1]s THEN excluded.%[1]s ELSE leases.%[1]s END"
+	upsert := clause.OnConflict{Columns: []clause.Column{{Name: "verifier"}}, DoUpdates: clause.Assignments(map[string]any{
+		"acknowledged": gorm.Expr(fmt.Sprintf(later, "acknowledged")), "expires_at": gorm.Expr(fmt.Sprintf(later, "expires_at")),
+	})}
+	err = errors.Join(complete(tx, at), tx.Clauses(upsert, clause.Returning{}).Create(&row).Error)
+	return row.CatchUpTo, err
 }
 
 // progress reports whether the acknowledged revision has ever been made, and whether one after it is older than since. A
@@ -173,10 +205,28 @@ func (s *Store) Newest(ctx context.Context) (int64, error) {
 	return id, public(database.Translate(err))
 }
 
+// pruneAtOnce bounds one deletion of uses; the rest goes the next time.
+const pruneAtOnce = 10_000
+
 // Prune implements revision.Store.
-func (s *Store) Prune(ctx context.Context, age time.Duration) error {
-	return s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+func (s *Store) Prune(ctx context.Context, age, uses time.Duration) error {
+	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
 		return tx.Where("at < ? AND id < (SELECT max(id) FROM revisions)", at.Add(-age)).Delete(&revisionRow{}).Error
+	})
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		const statement = `
+			DELETE FROM key_uses WHERE (key_id, minute) IN (
+				SELECT u.key_id, u.minute FROM key_uses u
+				WHERE u.minute < ? AND (
+					NOT EXISTS (SELECT 1 FROM keys k WHERE k.id = u.key_id)
+					OR EXISTS (SELECT 1 FROM key_uses later WHERE later.key_id = u.key_id AND later.minute > u.minute)
+				)
+				LIMIT ?
+			)`
+		return tx.Exec(statement, at.Add(-uses), pruneAtOnce).Error
 	})
 }
 

@@ -93,6 +93,7 @@ func (postgres) standing(ctx context.Context, s *Store) (revision.Standing, erro
 		noted AS (INSERT INTO lease_table (id, since) SELECT 1, now FROM clock ON CONFLICT DO NOTHING)
 		SELECT 'age', '', (extract(epoch FROM now - coalesce(since, now)) * 1000000)::bigint
 			FROM clock LEFT JOIN lease_table ON true
+		UNION ALL SELECT 'longest', '', micros FROM lease_length
 		UNION ALL SELECT 'lapsed', '', acknowledged FROM ended
 		UNION ALL SELECT 'live', verifier, acknowledged FROM leases WHERE verifier NOT IN (SELECT verifier FROM ended)`
 	var found revision.Standing
@@ -105,6 +106,8 @@ func (postgres) standing(ctx context.Context, s *Store) (revision.Standing, erro
 		switch what {
 		case "age":
 			found = revision.Standing{Age: time.Duration(value) * time.Microsecond, Acknowledged: map[string]int64{}}
+		case "longest":
+			found.Longest = time.Duration(value) * time.Microsecond
 		case "lapsed":
 			found.Lapsed = append(found.Lapsed, value)
 		default:

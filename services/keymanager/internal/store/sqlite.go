@@ -64,6 +64,13 @@ func (sqlite) standing(ctx context.Context, s *Store) (revision.Standing, error)
 			return fmt.Errorf("reading the age of the leases: %w", err)
 		}
 		standing.Age = at.Sub(table.Since)
+		var length []leaseLengthRow
+		if err := tx.Find(&length).Error; err != nil {
+			return fmt.Errorf("reading the length of leases: %w", err)
+		}
+		for _, row := range length {
+			standing.Longest = time.Duration(row.Micros) * time.Microsecond
+		}
 		return nil
 	})
 	return standing, err

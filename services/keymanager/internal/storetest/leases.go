@@ -148,3 +148,47 @@ func extensions(t *testing.T, subject Subject) {
 		t.Errorf("a lease that nothing extended: %+v", found)
 	}
 }
+
+// rejoinRace: a verifier that gives a renewal up and sends another has one lease, whichever of them comes first.
+func rejoinRace(t *testing.T, subject Subject) {
+	s := subject.Store
+	begin(t, s)
+	replica := s
+	if subject.Replica != nil {
+		replica = subject.Replica(t)
+	}
+	for range 25 {
+		if err := s.ReleaseLease(t.Context(), "v"); err != nil {
+			t.Fatal(err)
+		}
+		var grants [4]revision.Grant
+		race(len(grants), func(i int) {
+			var err error
+			if grants[i], err = tryRenew(t, []Store{s, replica}[i%2], "v", int64(i%2), ttl); err != nil {
+				t.Errorf("rejoining: %v", err)
+			}
+		})
+		for _, g := range grants {
+			if want := (revision.Grant{Extended: true, CatchUpTo: 1}); g != want {
+				t.Errorf("got %+v, want %+v", g, want)
+			}
+		}
+		if found := standing(t, s); len(found.Acknowledged) != 1 || found.Acknowledged["v"] != 1 {
+			t.Errorf("%+v, want one lease that has acknowledged 1", found)
+		}
+	}
+}
+
+// longestLeases: what was once allowed may have been granted.
+func longestLeases(t *testing.T, subject Subject) {
+	s := subject.Store
+	if found := standing(t, s); found.Longest != 0 {
+		t.Errorf("leases of %v before any were allowed", found.Longest)
+	}
+	for _, step := range []struct{ allowed, longest time.Duration }{{2 * time.Second, 2 * time.Second}, {ttl, ttl}, {time.Second, ttl}} {
+		got, err := s.AllowLeases(t.Context(), step.allowed)
+		if found := standing(t, s); err != nil || got != step.longest || found.Longest != step.longest {
+			t.Errorf("allowing %v: %v, %v, then %v; want %v", step.allowed, got, err, found.Longest, step.longest)
+		}
+	}
+}
