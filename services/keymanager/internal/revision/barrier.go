@@ -48,7 +48,7 @@ type wait struct {
 
 const (
 	// shortLook and longLook bound how long a barrier goes without looking: acknowledgements that reach another replica do
-	// not wake it.
+	// not wake it. Those that reach this one do, once all that it knows of are in.
 	shortLook = 2 * time.Millisecond
 	longLook  = 20 * time.Millisecond
 	// patience is how long one look of a barrier or a feed may take: of a connection that is dead, the system may say so only after minutes.
@@ -60,8 +60,10 @@ const (
 // NewBarrier returns a barrier over leases of length ttl. Whoever waits makes feed look, and passed is told of each wait that
 // ended well.
 func NewBarrier(store Store, ttl time.Duration, now func() time.Time, feed *Feed, passed func(Propagation)) *Barrier {
-	return &Barrier{store: store, ttl: ttl, now: now, feed: feed, passed: passed, longest: ttl,
-		looks: make(chan struct{}, 1), comes: make(chan struct{}, 1)}
+	return &Barrier{
+		store: store, ttl: ttl, now: now, feed: feed, passed: passed, longest: ttl,
+		looks: make(chan struct{}, 1), comes: make(chan struct{}, 1),
+	}
 }
 
 // Await returns when no verifier answers from what was true before revision. It goes on when the caller has left: the change

@@ -111,7 +111,7 @@ func (s *Store) RenewLease(
 			grant.CatchUpTo = held[0].CatchUpTo
 			return nil
 		}
-		grant.CatchUpTo, err = s.rejoin(tx, at, leaseRow{Verifier: verifier, Acknowledged: acknowledged, ExpiresAt: at.Add(ttl)})
+		grant.CatchUpTo, err = s.rejoin(tx, leaseRow{Verifier: verifier, Acknowledged: acknowledged, ExpiresAt: at.Add(ttl)})
 		return err
 	})
 	return grant, err
@@ -133,7 +133,7 @@ func (s *Store) ExtendLease(
 
 // rejoin stores a lease where there was none and returns the revision to catch up to. The lock keeps further revisions
 // from passing before every barrier can see the lease.
-func (s *Store) rejoin(tx *gorm.DB, at time.Time, row leaseRow) (int64, error) {
+func (s *Store) rejoin(tx *gorm.DB, row leaseRow) (int64, error) {
 	at, err := s.engine.lockRevisions(tx)
 	if err != nil {
 		return 0, fmt.Errorf("granting a lease: %w", err)
