@@ -2,6 +2,7 @@ package introspection_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,6 +45,14 @@ func TestAKeyWithoutGrantsIsNotAKeyWithEmptyGrants(t *testing.T) {
 // An answer must not depend on how it is written: with grants that many verdicts share, or through plain encoding/json.
 func TestAnswersAreWrittenAndReadAsJSON(t *testing.T) {
 	t.Parallel()
+	// What is drawn below, and what the writer knows, is all there is.
+	for kind, fields := range map[reflect.Type]int{
+		reflect.TypeFor[introspection.Response](): 2, reflect.TypeFor[introspection.Verdict](): 9, reflect.TypeFor[caller.Principal](): 4,
+	} {
+		if kind.NumField() != fields {
+			t.Fatalf("%v has %d fields: teach them to the writer and to this test", kind, kind.NumField())
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		shared := []grant.Map{nil, {}, grant.All(), grant.Over(scope.Everything, grant.MemoryRead), grant.Over(scope.Everything, grant.MemoryRead)}
 		grants := rapid.SampledFrom(shared)
@@ -52,6 +61,7 @@ func TestAnswersAreWrittenAndReadAsJSON(t *testing.T) {
 				Active: rapid.Bool().Draw(t, "active"), ExpiresInMicros: rapid.Int64Range(0, 3).Draw(t, "expires"),
 				Context: rapid.String().Draw(t, "context"), Incarnation: rapid.String().Draw(t, "incarnation"),
 				KeyID: rapid.String().Draw(t, "id"), KeyName: rapid.SampledFrom([]string{"", "k", `"<\\>&`, "\u2028\x00é"}).Draw(t, "name"),
+				Blocked:   rapid.Bool().Draw(t, "blocked"),
 				KeyGrants: grants.Draw(t, "key"),
 			}
 			if rapid.Bool().Draw(t, "bound") {

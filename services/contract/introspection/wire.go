@@ -44,13 +44,13 @@ func (w *writer) verdict(v *Verdict) error {
 	if v.ExpiresInMicros != 0 {
 		w.out = strconv.AppendInt(append(w.out, `,"expires_in_us":`...), v.ExpiresInMicros, 10)
 	}
-	for _, field := range [...]struct{ name, value string }{
-		{`,"context":`, v.Context}, {`,"incarnation":`, v.Incarnation}, {`,"key_id":`, v.KeyID}, {`,"key_name":`, v.KeyName},
-	} {
-		if field.value != "" {
-			w.text(field.name, field.value)
-		}
+	w.optional(`,"context":`, v.Context)
+	w.optional(`,"incarnation":`, v.Incarnation)
+	if v.Blocked {
+		w.out = append(w.out, `,"blocked":true`...)
 	}
+	w.optional(`,"key_id":`, v.KeyID)
+	w.optional(`,"key_name":`, v.KeyName)
 	if p := v.Principal; p != nil {
 		w.text(`,"principal":{"id":`, p.ID)
 		w.text(`,"display_name":`, p.DisplayName)
@@ -65,6 +65,12 @@ func (w *writer) verdict(v *Verdict) error {
 	}
 	w.out = append(w.out, '}')
 	return nil
+}
+
+func (w *writer) optional(name, value string) {
+	if value != "" {
+		w.text(name, value)
+	}
 }
 
 // text writes a text. One of plain characters is its own encoding.

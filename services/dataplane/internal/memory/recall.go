@@ -41,7 +41,12 @@ type Query struct {
 	Lens      scope.Lens
 	Labels    []string
 	SessionID string
-	AsOf      time.Time
+	// Sources, when not empty, are what a hit may be.
+	Sources []Source
+	// AsOf, AtInstant, ValidFrom and ValidUntil are those of a Search.
+	AsOf, AtInstant, ValidFrom, ValidUntil time.Time
+	// Duplicates says that each of several equal texts is to be a hit.
+	Duplicates bool
 }
 
 // Recollection answers a Query.
@@ -67,7 +72,12 @@ func (s *Service) Recall(ctx context.Context, who *caller.Caller, query Query) (
 		Lens:        query.Lens,
 		Labels:      query.Labels,
 		SessionID:   query.SessionID,
+		Sources:     query.Sources,
 		AsOf:        query.AsOf.UTC(),
+		AtInstant:   query.AtInstant.UTC(),
+		ValidFrom:   query.ValidFrom.UTC(),
+		ValidUntil:  query.ValidUntil.UTC(),
+		Distinct:    !query.Duplicates,
 		Limit:       query.K,
 	}
 	var hits []Hit

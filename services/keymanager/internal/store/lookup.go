@@ -14,7 +14,7 @@ import (
 const (
 	// Only what says something by being absent is null.
 	foundColumns = `k.digest_hmac, coalesce(k.id, ''), coalesce(k.name, ''), coalesce(k.kind, ''), k.expires_at,
-		coalesce(k.context_id, ''), coalesce(c.incarnation, ''), k.grants, coalesce(p.id, ''), coalesce(p.display_name, ''),
+		coalesce(k.context_id, ''), coalesce(c.incarnation, ''), coalesce(c.enforcement_blocked, false), k.grants, coalesce(p.id, ''), coalesce(p.display_name, ''),
 		coalesce(p.kind, ''), p.grants`
 	foundJoins = `LEFT JOIN principals p ON p.context_id = k.context_id AND p.id = k.principal_id
 		LEFT JOIN contexts c ON c.id = k.context_id`
@@ -54,7 +54,7 @@ func (f *foundRows) scan(row database.Row) error {
 		found                      key.Found
 	)
 	err := row.Scan(&f.snapshot.AsOf, &micros, &seal, &found.ID, &found.Name, (*string)(&found.Kind), &expires, &found.ContextID,
-		&found.Incarnation, &keyGrants, &found.Principal.ID, &found.Principal.DisplayName, (*string)(&found.Principal.Kind),
+		&found.Incarnation, &found.Blocked, &keyGrants, &found.Principal.ID, &found.Principal.DisplayName, (*string)(&found.Principal.Kind),
 		&principalGrants)
 	f.snapshot.At = time.UnixMicro(micros)
 	if err != nil || found.ID == "" {

@@ -114,7 +114,7 @@ func listen(t *testing.T, subject Subject) {
 		if newest := await(t, heard, "a revision of another replica"); newest != revised {
 			t.Errorf("heard of %d, want %d", newest, revised)
 		}
-		deleted, err := s.DeleteKey(t.Context(), "acme", "k")
+		deleted, err := s.DeleteKey(t.Context(), "acme", "k", anyKey)
 		if err != nil {
 			t.Fatal(err)
 		}

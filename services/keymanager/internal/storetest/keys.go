@@ -168,7 +168,7 @@ func rotateAgain(t *testing.T, subject Subject) {
 		t.Errorf("%d secrets are alive, %v", len(snapshot.Found), err)
 	}
 	_, _, err = s.RotateKey(t.Context(), "acme", "k", func(_ time.Time, _ tenant.Config, k key.Key) (key.Key, error) {
-		_, err := other.DeleteKey(t.Context(), "acme", "k")
+		_, err := other.DeleteKey(t.Context(), "acme", "k", anyKey)
 		return k, err
 	})
 	if !errors.Is(err, fault.NotFound) {
@@ -192,7 +192,7 @@ func deleteKey(t *testing.T, subject Subject) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"k", "shared"} {
-		if _, err := s.DeleteKey(t.Context(), "acme", name); err != nil {
+		if _, err := s.DeleteKey(t.Context(), "acme", name, anyKey); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -206,7 +206,7 @@ func deleteKey(t *testing.T, subject Subject) {
 		t.Error("a principal went although another key is bound to it")
 	}
 	for context, name := range map[string]string{"acme": "k", "nobody": "second"} {
-		if _, err := s.DeleteKey(t.Context(), context, name); !errors.Is(err, fault.NotFound) {
+		if _, err := s.DeleteKey(t.Context(), context, name, anyKey); !errors.Is(err, fault.NotFound) {
 			t.Errorf("deleting %s in %s: %v, want NotFound", name, context, err)
 		}
 	}
@@ -224,7 +224,7 @@ func listKeys(t *testing.T, subject Subject) {
 	}
 	var got []string
 	for after := ""; ; after = got[len(got)-1] {
-		page, err := s.Keys(t.Context(), "acme", after, 4)
+		page, err := s.Keys(t.Context(), "acme", "", after, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +241,7 @@ func listKeys(t *testing.T, subject Subject) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the list is not by name (-want +got):\n%s", diff)
 	}
-	if _, err := s.Keys(t.Context(), "nobody", "", 1); !errors.Is(err, fault.NotFound) {
+	if _, err := s.Keys(t.Context(), "nobody", "", "", 1); !errors.Is(err, fault.NotFound) {
 		t.Errorf("listing an unknown context: %v, want NotFound", err)
 	}
 }
