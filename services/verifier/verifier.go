@@ -193,12 +193,11 @@ func (v *Verifier) recall(key string) *worth {
 		return nil
 	}
 	digest := apikey.DigestOf(key)
-	elapsed := now.Sub(v.epoch)
+	elapsed := v.elapsed(now)
 	if p, known := recall(v.cache.good, h, &digest, elapsed); known != nil {
 		v.stats.hits.Inc()
-		minute := int32(elapsed / time.Minute) //nolint:gosec // minutes since this process began
-		if p.usedMinute.Load() != minute && p.usedMinute.Swap(minute) != minute {
-			v.uses.hit(&known.caller, now)
+		if minute := minuteOf(elapsed); p.usedMinute.Load() != minute && p.usedMinute.Swap(minute) != minute {
+			v.uses.hit(&known.caller, elapsed)
 		}
 		return known
 	}
@@ -234,7 +233,7 @@ func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Ve
 		return Verdict{}, q.err
 	}
 	if c := q.callers[place]; c != nil {
-		v.uses.miss(c, v.now())
+		v.uses.miss(c, v.elapsed(v.now()))
 		return Verdict{Caller: c, Source: FromAuthority, AsOf: q.asOf}, nil
 	}
 	return Verdict{}, fault.BadCredential()
@@ -242,8 +241,10 @@ func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Ve
 
 // fill remembers the answers to q, as far as nothing that was applied since they were read has touched them.
 func (v *Verifier) fill(q *question) {
-	v.cache.fill(q, q.sent.Sub(v.epoch), v.cfg.Reread)
+	v.cache.fill(q, v.elapsed(q.sent), v.cfg.Reread)
 }
+
+func (v *Verifier) elapsed(now time.Time) time.Duration { return now.Sub(v.epoch) }
 
 // errGap: the stream left a revision out.
 var errGap = errors.New("the watch stream left a revision out")

@@ -11,7 +11,6 @@ import (
 	"unsafe"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
-	"github.com/spectron-hq/spectron/services/verifier"
 )
 
 // batch is how many calls are timed together.
@@ -21,14 +20,8 @@ const batch = 256
 // With many keys there is a second row, for keys whose text the processor has at hand: only the look-up waits for memory then.
 func verifyRows(t *testing.T, out *table, e effort, n int) {
 	t.Helper()
-	v, err := verifier.New(verifier.Config{Authority: generous{}, MaxKeys: n, Reread: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer v.Close()
-	await(t, func() bool { return v.Stats().LeaseValid })
 	empty := heap()
-	keys := fill(t, v, n)
+	v, keys := filled(t, n)
 	texts := n * (64 + int(unsafe.Sizeof(""))) // a text of 55 bytes takes 64
 	perKey := float64(heap()-empty-texts) / float64(n)
 
@@ -88,20 +81,4 @@ func heap() int {
 	runtime.GC()
 	runtime.ReadMemStats(&stats)
 	return int(stats.HeapAlloc) //nolint:gosec // less than there is
-}
-
-// fill makes v remember n keys and returns them.
-func fill(t testing.TB, v *verifier.Verifier, n int) []string {
-	t.Helper()
-	keys := make([]string, n)
-	for i := range keys {
-		key := mint(t)
-		id := key.ID()
-		generousID.Store(&id)
-		keys[i] = key.Reveal()
-		if _, err := v.Verify(t.Context(), keys[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return keys
 }
