@@ -68,8 +68,9 @@ func recall(s *store, h hashed, digest *apikey.Digest, now time.Duration) (*plac
 }
 
 // fill sets the callers of q and remembers its verdicts, but for those that a revision has touched which was applied
-// after they were read: the revision's drop came too early for them.
-func (c *cache) fill(q *question, sent, reread time.Duration) {
+// after they were read: the revision's drop came too early for them. It returns those that are used for the first time in this
+// minute, as far as that is known.
+func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Caller) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	outdated := func(subject introspection.Event, principal string) bool {
@@ -89,18 +90,23 @@ func (c *cache) fill(q *question, sent, reread time.Duration) {
 		subject := introspection.Event{Context: verdict.Context, ID: verdict.KeyID}
 		if verdict.KeyID != q.ids[i] || outdated(subject, verdict.Principal.ID) {
 			q.callers[i] = verdict.Caller()
+			used = append(used, q.callers[i])
 			continue
 		}
 		if verdict.ExpiresInMicros > 0 {
 			// Counted from the moment the question was sent, which is before the authority read its clock.
 			until = min(until, sent+time.Duration(verdict.ExpiresInMicros)*time.Microsecond)
 		}
-		q.callers[i] = c.rememberLocked(h, &verdict, q.asOf, &entry{digest: &q.digests[i], until: until, minute: minute})
+		who, again := c.rememberLocked(h, &verdict, q.asOf, &entry{digest: &q.digests[i], until: until, minute: minute})
+		if q.callers[i] = who; !again {
+			used = append(used, who)
+		}
 	}
+	return used
 }
 
-// rememberLocked completes e, and remembers it.
-func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf int64, e *entry) *caller.Caller {
+// rememberLocked completes e and remembers it. It was used again, if it was remembered as used in the same minute.
+func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf int64, e *entry) (_ *caller.Caller, again bool) {
 	a := c.actorLocked(verdict)
 	a.keys++
 	fresh := &worth{
@@ -115,9 +121,11 @@ func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf in
 		fresh.caller.Effective = grant.Effective(a.principal.Grants, verdict.KeyGrants)
 	}
 	e.verdict, e.gone = fresh, a.gone
-	c.releaseLocked(c.good.put(h, verdict.KeyID, e))
+	out := c.good.put(h, verdict.KeyID, e)
+	c.releaseLocked(out)
 	c.bad.remove(h, verdict.KeyID)
-	return &fresh.caller
+	again = out.verdict != nil && out.verdict.caller.KeyID == verdict.KeyID && out.minute == e.minute
+	return &fresh.caller, again
 }
 
 // actorLocked returns what the keys of the verdict's principal share. When the principal or the context looks otherwise

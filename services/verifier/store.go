@@ -136,6 +136,7 @@ type entry struct {
 type left struct {
 	verdict *worth
 	gone    *atomic.Bool
+	minute  int32 // in which it was used
 }
 
 // put stores e and returns what had to go for it, if anything: its predecessor, or a victim.
@@ -207,7 +208,7 @@ func (s *store) remove(h hashed, id string) (out left) {
 func (s *store) drop(segment int, p *place) left {
 	s.tallies[segment].live--
 	s.count--
-	return left{p.verdict.Swap(dropped), p.gone}
+	return left{p.verdict.Swap(dropped), p.gone, p.usedMinute.Load()}
 }
 
 // evict drops one of a few random entries, the one that has not been used for longest. The store must not be empty.

@@ -18,10 +18,8 @@ const reportEvery = 10 * time.Second
 type uses struct {
 	full atomic.Bool // so that nobody takes the lock for nothing
 
-	mu      sync.Mutex // guards the following fields
+	mu      sync.Mutex // guards the following field
 	waiting []use
-	asked   map[string]struct{} // that were asked about in that minute
-	minute  int32
 }
 
 type use struct {
@@ -31,33 +29,13 @@ type use struct {
 
 func minuteOf(elapsed time.Duration) int32 { return int32(elapsed / time.Minute) } //nolint:gosec // as many are four millennia
 
-// hit notes the first use in a minute that the cache answered. It does not read c, which the processor would have to fetch.
-func (u *uses) hit(c *caller.Caller, at time.Duration) {
+// add notes a use. It does not read c, which the processor would have to fetch.
+func (u *uses) add(c *caller.Caller, at time.Duration) {
 	if u.full.Load() {
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.addLocked(c, at)
-}
-
-// miss notes a use that the authority was asked about. Without a lease every one is, so it lets one a minute through.
-func (u *uses) miss(c *caller.Caller, at time.Duration) {
-	if u.full.Load() {
-		return
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if minute := minuteOf(at); minute != u.minute || u.asked == nil {
-		u.minute, u.asked = minute, make(map[string]struct{})
-	}
-	if _, known := u.asked[c.KeyID]; !known {
-		u.asked[c.KeyID] = struct{}{}
-		u.addLocked(c, at)
-	}
-}
-
-func (u *uses) addLocked(c *caller.Caller, at time.Duration) {
 	u.waiting = append(u.waiting, use{c, at})
 	u.full.Store(len(u.waiting) >= introspection.MaxUses)
 }

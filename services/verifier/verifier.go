@@ -197,7 +197,7 @@ func (v *Verifier) recall(key string) *worth {
 	if p, known := recall(v.cache.good, h, &digest, elapsed); known != nil {
 		v.stats.hits.Inc()
 		if minute := minuteOf(elapsed); p.usedMinute.Load() != minute && p.usedMinute.Swap(minute) != minute {
-			v.uses.hit(&known.caller, elapsed)
+			v.uses.add(&known.caller, elapsed)
 		}
 		return known
 	}
@@ -233,15 +233,17 @@ func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Ve
 		return Verdict{}, q.err
 	}
 	if c := q.callers[place]; c != nil {
-		v.uses.miss(c, v.elapsed(v.now()))
 		return Verdict{Caller: c, Source: FromAuthority, AsOf: q.asOf}, nil
 	}
 	return Verdict{}, fault.BadCredential()
 }
 
-// fill remembers the answers to q, as far as nothing that was applied since they were read has touched them.
+// fill remembers the answers to q, as far as nothing that was applied since they were read has touched them, and notes their use.
 func (v *Verifier) fill(q *question) {
-	v.cache.fill(q, v.elapsed(q.sent), v.cfg.Reread)
+	sent := v.elapsed(q.sent)
+	for _, used := range v.cache.fill(q, sent, v.cfg.Reread) {
+		v.uses.add(used, sent)
+	}
 }
 
 func (v *Verifier) elapsed(now time.Time) time.Duration { return now.Sub(v.epoch) }
