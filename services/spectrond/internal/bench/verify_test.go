@@ -16,14 +16,16 @@ import (
 // batch is how many calls are timed together.
 const batch = 256
 
+// textSize is what a key's text takes itself: 55 bytes, rounded up by the allocator, and where they are.
+const textSize = 64 + int(unsafe.Sizeof(""))
+
 // verifyRows compares a hit in a cache of n keys with hashing the key, for random keys. Their texts are as cold as the cache.
 // With many keys there is a second row, for keys whose text the processor has at hand: only the look-up waits for memory then.
 func verifyRows(t *testing.T, out *table, e effort, n int) {
 	t.Helper()
 	empty := heap()
 	v, keys := filled(t, n)
-	texts := n * (64 + int(unsafe.Sizeof(""))) // a text of 55 bytes takes 64
-	perKey := float64(heap()-empty-texts) / float64(n)
+	perKey := float64(heap()-empty-n*textSize) / float64(n)
 
 	ctx := context.Background()
 	verify := func(key string) {
