@@ -28,6 +28,7 @@ type actor struct {
 // tenant is what the keys of one context share.
 type tenant struct {
 	context, incarnation string
+	blocked              bool              // its calls to language models
 	actors               map[string]*actor // by the principal's id; guarded by the cache's mutex
 }
 
@@ -113,7 +114,7 @@ func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf in
 		caller: caller.Caller{
 			Context: a.tenant.context, Incarnation: a.tenant.incarnation,
 			KeyID: verdict.KeyID, KeyName: verdict.KeyName,
-			Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective,
+			Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective, Blocked: a.tenant.blocked,
 		},
 		asOf: asOf,
 	}
@@ -132,9 +133,11 @@ func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf in
 // than it is remembered, the remembered one goes at once: the revision that will say so may find only the new one.
 func (c *cache) actorLocked(verdict *introspection.Verdict) *actor {
 	t := c.tenants[verdict.Context]
-	if t == nil || t.incarnation != verdict.Incarnation {
+	if t == nil || t.incarnation != verdict.Incarnation || t.blocked != verdict.Blocked {
 		c.dropTenantLocked(t)
-		t = &tenant{context: verdict.Context, incarnation: verdict.Incarnation, actors: make(map[string]*actor)}
+		t = &tenant{
+			context: verdict.Context, incarnation: verdict.Incarnation, blocked: verdict.Blocked, actors: make(map[string]*actor),
+		}
 		c.tenants[verdict.Context] = t
 	}
 	a := t.actors[verdict.Principal.ID]
@@ -143,6 +146,9 @@ func (c *cache) actorLocked(verdict *introspection.Verdict) *actor {
 			a.gone.Store(true)
 		}
 		a = &actor{principal: verdict.Principal, effective: grant.Effective(verdict.Principal.Grants, nil), tenant: t, gone: c.flagLocked()}
+		if reflect.DeepEqual(a.effective, a.principal.Grants) { // as nearly always: then one of the two suffices
+			a.effective = a.principal.Grants
+		}
 		t.actors[verdict.Principal.ID] = a
 	}
 	return a

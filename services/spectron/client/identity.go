@@ -33,6 +33,6 @@ type Verdict struct {
 
 // Me returns who the key acts as. The error is fault.Unauthenticated when the key opens nothing here.
 func (c *Client) Me(ctx context.Context) (Identity, error) {
-	req, err := dataapi.NewGetMeRequest(c.server, c.contextID)
+	req, err := dataapi.NewGetMeRequest(c.server, c.contextID, nil)
 	return call[Identity](ctx, c.transport, req, err)
 }

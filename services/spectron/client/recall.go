@@ -90,6 +90,6 @@ func (c *Client) Recall(ctx context.Context, query string, opts RecallOptions) (
 	if !opts.AsOf.IsZero() {
 		body.AsOf = new(opts.AsOf.Format(time.RFC3339Nano))
 	}
-	req, err := dataapi.NewQueryMemoryRequest(c.server, c.contextID, body)
+	req, err := dataapi.NewQueryMemoryRequest(c.server, c.contextID, nil, body)
 	return call[Recalled](ctx, c.transport, req, err)
 }

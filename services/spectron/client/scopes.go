@@ -57,7 +57,7 @@ type RegisterScopeOptions struct {
 // RegisterScope registers a node and the ancestors that it lacks. Registering a living node again changes nothing; a
 // tombstoned one lives again.
 func (c *Client) RegisterScope(ctx context.Context, path string, opts RegisterScopeOptions) (ScopeNode, error) {
-	req, err := dataapi.NewRegisterScopeRequest(c.server, c.contextID, dataapi.ScopeRegistration{
+	req, err := dataapi.NewRegisterScopeRequest(c.server, c.contextID, nil, dataapi.ScopeRegistration{
 		Path:        path,
 		DisplayName: optional(opts.DisplayName),
 		Description: optional(opts.Description),

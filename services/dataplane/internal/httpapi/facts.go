@@ -66,8 +66,8 @@ func factsBody(infer memory.Infer, receipt memory.Receipt) AddFacts200JSONRespon
 	if infer != memory.None {
 		// There is no language model: nothing was extracted, and that is what is said.
 		out.Extraction = &Extraction{
-			TurnID: receipt.TurnID, Entities: []map[string]any{}, Attributes: []map[string]any{}, Relations: []map[string]any{},
-			Instructions: []map[string]any{}, Uncertainties: []map[string]any{}, Corrections: []map[string]any{},
+			TurnID: receipt.TurnID, Entities: []ExtractedEntity{}, Attributes: []ExtractedAttribute{}, Relations: []ExtractedRelation{},
+			Instructions: []ExtractedInstruction{}, Uncertainties: []Uncertainty{}, Corrections: []Correction{},
 		}
 	}
 	return out

@@ -9,7 +9,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -23,6 +25,117 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 )
+
+// Defines values for AuditRowKind.
+const (
+	AuditRowKindDecision  AuditRowKind = "decision"
+	AuditRowKindResponse  AuditRowKind = "response"
+	AuditRowKindRetrieval AuditRowKind = "retrieval"
+)
+
+// Valid indicates whether the value is a known member of the AuditRowKind enum.
+func (e AuditRowKind) Valid() bool {
+	switch e {
+	case AuditRowKindDecision:
+		return true
+	case AuditRowKindResponse:
+		return true
+	case AuditRowKindRetrieval:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchMessageRole.
+const (
+	BatchMessageRoleAssistant BatchMessageRole = "assistant"
+	BatchMessageRoleSystem    BatchMessageRole = "system"
+	BatchMessageRoleTool      BatchMessageRole = "tool"
+	BatchMessageRoleUser      BatchMessageRole = "user"
+)
+
+// Valid indicates whether the value is a known member of the BatchMessageRole enum.
+func (e BatchMessageRole) Valid() bool {
+	switch e {
+	case BatchMessageRoleAssistant:
+		return true
+	case BatchMessageRoleSystem:
+		return true
+	case BatchMessageRoleTool:
+		return true
+	case BatchMessageRoleUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchRequestExtract.
+const (
+	BatchRequestExtractPerMessage        BatchRequestExtract = "per_message"
+	BatchRequestExtractWholeConversation BatchRequestExtract = "whole_conversation"
+)
+
+// Valid indicates whether the value is a known member of the BatchRequestExtract enum.
+func (e BatchRequestExtract) Valid() bool {
+	switch e {
+	case BatchRequestExtractPerMessage:
+		return true
+	case BatchRequestExtractWholeConversation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchRequestInfer.
+const (
+	BatchRequestInferFull    BatchRequestInfer = "full"
+	BatchRequestInferNone    BatchRequestInfer = "none"
+	BatchRequestInferPreview BatchRequestInfer = "preview"
+	BatchRequestInferTriples BatchRequestInfer = "triples"
+)
+
+// Valid indicates whether the value is a known member of the BatchRequestInfer enum.
+func (e BatchRequestInfer) Valid() bool {
+	switch e {
+	case BatchRequestInferFull:
+		return true
+	case BatchRequestInferNone:
+		return true
+	case BatchRequestInferPreview:
+		return true
+	case BatchRequestInferTriples:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ContextResponseTier.
+const (
+	ContextResponseTierCache       ContextResponseTier = "cache"
+	ContextResponseTierDirect      ContextResponseTier = "direct"
+	ContextResponseTierFullContext ContextResponseTier = "full_context"
+	ContextResponseTierHybrid      ContextResponseTier = "hybrid"
+)
+
+// Valid indicates whether the value is a known member of the ContextResponseTier enum.
+func (e ContextResponseTier) Valid() bool {
+	switch e {
+	case ContextResponseTierCache:
+		return true
+	case ContextResponseTierDirect:
+		return true
+	case ContextResponseTierFullContext:
+		return true
+	case ContextResponseTierHybrid:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for FactsRequestInfer.
 const (
@@ -102,6 +215,78 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case HealthStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HitSource.
+const (
+	HitSourceAttribute   HitSource = "attribute"
+	HitSourceChunk       HitSource = "chunk"
+	HitSourceEntity      HitSource = "entity"
+	HitSourceMemoryChunk HitSource = "memory_chunk"
+	HitSourceSection     HitSource = "section"
+)
+
+// Valid indicates whether the value is a known member of the HitSource enum.
+func (e HitSource) Valid() bool {
+	switch e {
+	case HitSourceAttribute:
+		return true
+	case HitSourceChunk:
+		return true
+	case HitSourceEntity:
+		return true
+	case HitSourceMemoryChunk:
+		return true
+	case HitSourceSection:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InspectionKind.
+const (
+	InspectionKindAttribute InspectionKind = "attribute"
+	InspectionKindEntity    InspectionKind = "entity"
+	InspectionKindRelation  InspectionKind = "relation"
+	InspectionKindTrace     InspectionKind = "trace"
+)
+
+// Valid indicates whether the value is a known member of the InspectionKind enum.
+func (e InspectionKind) Valid() bool {
+	switch e {
+	case InspectionKindAttribute:
+		return true
+	case InspectionKindEntity:
+		return true
+	case InspectionKindRelation:
+		return true
+	case InspectionKindTrace:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OptionalCategory.
+const (
+	OptionalCategoryContext   OptionalCategory = "context"
+	OptionalCategoryIdentity  OptionalCategory = "identity"
+	OptionalCategoryKnowledge OptionalCategory = "knowledge"
+)
+
+// Valid indicates whether the value is a known member of the OptionalCategory enum.
+func (e OptionalCategory) Valid() bool {
+	switch e {
+	case OptionalCategoryContext:
+		return true
+	case OptionalCategoryIdentity:
+		return true
+	case OptionalCategoryKnowledge:
 		return true
 	default:
 		return false
@@ -195,6 +380,21 @@ func (e QueryResponseTier) Valid() bool {
 	}
 }
 
+// Defines values for ReflectResponseMethod.
+const (
+	ReflectResponseMethodExtractive ReflectResponseMethod = "extractive"
+)
+
+// Valid indicates whether the value is a known member of the ReflectResponseMethod enum.
+func (e ReflectResponseMethod) Valid() bool {
+	switch e {
+	case ReflectResponseMethodExtractive:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ScopeView.
 const (
 	ScopeViewCrossTeam ScopeView = "crossTeam"
@@ -210,6 +410,30 @@ func (e ScopeView) Valid() bool {
 	case ScopeViewMerged:
 		return true
 	case ScopeViewStrict:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TurnRole.
+const (
+	TurnRoleAssistant TurnRole = "assistant"
+	TurnRoleSystem    TurnRole = "system"
+	TurnRoleTool      TurnRole = "tool"
+	TurnRoleUser      TurnRole = "user"
+)
+
+// Valid indicates whether the value is a known member of the TurnRole enum.
+func (e TurnRole) Valid() bool {
+	switch e {
+	case TurnRoleAssistant:
+		return true
+	case TurnRoleSystem:
+		return true
+	case TurnRoleTool:
+		return true
+	case TurnRoleUser:
 		return true
 	default:
 		return false
@@ -234,21 +458,275 @@ func (e VerdictSource) Valid() bool {
 	}
 }
 
-// Extraction What a language model found in the text.
+// Defines values for ListAuditParamsKind.
+const (
+	ListAuditParamsKindDecision  ListAuditParamsKind = "decision"
+	ListAuditParamsKindResponse  ListAuditParamsKind = "response"
+	ListAuditParamsKindRetrieval ListAuditParamsKind = "retrieval"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditParamsKind enum.
+func (e ListAuditParamsKind) Valid() bool {
+	switch e {
+	case ListAuditParamsKindDecision:
+		return true
+	case ListAuditParamsKindResponse:
+		return true
+	case ListAuditParamsKindRetrieval:
+		return true
+	default:
+		return false
+	}
+}
+
+// Attribute defines model for Attribute.
+type Attribute struct {
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Entity The id of the entity.
+	Entity string `json:"entity"`
+	ID     string `json:"id"`
+
+	// Importance From 0 to 1.
+	Importance     float64 `json:"importance"`
+	Key            string  `json:"key"`
+	MemoryCategory string  `json:"memoryCategory"`
+
+	// Source Where a fact came from.
+	Source *FactSource `json:"source,omitempty"`
+
+	// SupersededBy The id of the value after it.
+	SupersededBy *string `json:"supersededBy,omitempty"`
+
+	// Supersedes The id of the value before it.
+	Supersedes *string    `json:"supersedes,omitempty"`
+	ValidFrom  *time.Time `json:"validFrom,omitempty"`
+
+	// ValidUntil Absent while it is current.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+	Value      string     `json:"value"`
+}
+
+// AuditList defines model for AuditList.
+type AuditList struct {
+	Rows []AuditRow `json:"rows"`
+}
+
+// AuditRow defines model for AuditRow.
+type AuditRow struct {
+	// Action What was asked for, such as facts.add.
+	Action *string `json:"action,omitempty"`
+
+	// Cost Of a language model; 0 without one.
+	Cost      float64   `json:"cost"`
+	CreatedAt time.Time `json:"createdAt"`
+	KeyID     *string   `json:"keyId,omitempty"`
+
+	// Kind decision: something was changed. retrieval: something was read. response: something was put together.
+	Kind        AuditRowKind `json:"kind"`
+	LatencyMs   int64        `json:"latencyMs"`
+	Model       *string      `json:"model,omitempty"`
+	OnBehalfOf  *string      `json:"onBehalfOf,omitempty"`
+	Principal   *string      `json:"principal,omitempty"`
+	RowsTouched int64        `json:"rowsTouched"`
+	TraceID     string       `json:"traceId"`
+}
+
+// AuditRowKind decision: something was changed. retrieval: something was read. response: something was put together.
+type AuditRowKind string
+
+// BatchMessage defines model for BatchMessage.
+type BatchMessage struct {
+	Content string           `json:"content"`
+	Role    BatchMessageRole `json:"role"`
+
+	// TS When it was said.
+	TS *string `json:"ts,omitempty"`
+}
+
+// BatchMessageRole defines model for BatchMessage.Role.
+type BatchMessageRole string
+
+// BatchRequest defines model for BatchRequest.
+type BatchRequest struct {
+	// Extract What a language model would read at a time.
+	Extract *BatchRequestExtract `json:"extract,omitempty"`
+
+	// Infer `triples` is refused: messages hold none.
+	Infer *BatchRequestInfer `json:"infer,omitempty"`
+
+	// Labels `key=value` each. A key must not begin with an underscore.
+	Labels   *Labels        `json:"labels,omitempty"`
+	Messages []BatchMessage `json:"messages"`
+
+	// Scope An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scope ScopeSets `json:"scope,omitempty"`
+
+	// Scopes An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scopes    ScopeSets `json:"scopes,omitempty"`
+	SessionID *string   `json:"session_id,omitempty"`
+}
+
+// BatchRequestExtract What a language model would read at a time.
+type BatchRequestExtract string
+
+// BatchRequestInfer `triples` is refused: messages hold none.
+type BatchRequestInfer string
+
+// BatchResponse defines model for BatchResponse.
+type BatchResponse struct {
+	Extractions []Extraction `json:"extractions"`
+	SessionID   string       `json:"sessionId"`
+	TurnIds     []string     `json:"turnIds"`
+}
+
+// ClauseList An OR of ANDs of canonical scope paths.
+type ClauseList = [][]string
+
+// ContextRequest defines model for ContextRequest.
+type ContextRequest struct {
+	// K How many hits at most; 10 by default.
+	K *int `json:"k,omitempty"`
+
+	// Labels `key=value` each. A key must not begin with an underscore.
+	Labels *Labels `json:"labels,omitempty"`
+
+	// Lens An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Lens ScopeSets `json:"lens,omitempty"`
+
+	// Limit Another name of k.
+	Limit *int   `json:"limit,omitempty"`
+	Query string `json:"query"`
+
+	// Scope An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scope ScopeSets `json:"scope,omitempty"`
+
+	// ScopeView All act as strict.
+	ScopeView *ScopeView `json:"scopeView,omitempty"`
+}
+
+// ContextResponse defines model for ContextResponse.
+type ContextResponse struct {
+	// Context Markdown; empty when nothing was found.
+	Context string `json:"context"`
+
+	// QueryMs Milliseconds.
+	QueryMs int64               `json:"queryMs"`
+	Tier    ContextResponseTier `json:"tier"`
+}
+
+// ContextResponseTier defines model for ContextResponse.Tier.
+type ContextResponseTier string
+
+// Correction defines model for Correction.
+type Correction struct {
+	EntityID string `json:"entityId"`
+	Key      string `json:"key"`
+	NewValue string `json:"newValue"`
+	OldValue string `json:"oldValue"`
+}
+
+// EffectiveVerbs defines model for EffectiveVerbs.
+type EffectiveVerbs struct {
+	// AsOf As it was asked for.
+	AsOf *time.Time `json:"asOf,omitempty"`
+
+	// Path Canonical.
+	Path  string   `json:"path"`
+	Verbs []string `json:"verbs"`
+}
+
+// Entity defines model for Entity.
+type Entity struct {
+	CreatedAt  time.Time `json:"createdAt"`
+	EntityType string    `json:"entityType"`
+	ID         string    `json:"id"`
+
+	// Importance From 0 to 1.
+	Importance     float64   `json:"importance"`
+	MemoryCategory string    `json:"memoryCategory"`
+	Name           string    `json:"name"`
+	UpdatedAt      time.Time `json:"updatedAt"`
+}
+
+// EntityDetail defines model for EntityDetail.
+type EntityDetail struct {
+	Attributes []Attribute `json:"attributes"`
+	Entity     Entity      `json:"entity"`
+	Relations  []Relation  `json:"relations"`
+}
+
+// EntityList defines model for EntityList.
+type EntityList struct {
+	Entities []Entity `json:"entities"`
+}
+
+// EntityRef defines model for EntityRef.
+type EntityRef struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// ExtractedAttribute defines model for ExtractedAttribute.
+type ExtractedAttribute struct {
+	EntityID       string `json:"entityId"`
+	ID             string `json:"id"`
+	Key            string `json:"key"`
+	MemoryCategory string `json:"memoryCategory"`
+	Value          string `json:"value"`
+}
+
+// ExtractedEntity defines model for ExtractedEntity.
+type ExtractedEntity struct {
+	EntityType     string `json:"entityType"`
+	ID             string `json:"id"`
+	IsNew          bool   `json:"isNew"`
+	MemoryCategory string `json:"memoryCategory"`
+	Name           string `json:"name"`
+}
+
+// ExtractedInstruction defines model for ExtractedInstruction.
+type ExtractedInstruction struct {
+	Description string `json:"description"`
+	ID          string `json:"id"`
+	Label       string `json:"label"`
+}
+
+// ExtractedRelation defines model for ExtractedRelation.
+type ExtractedRelation struct {
+	Label          string `json:"label"`
+	MemoryCategory string `json:"memoryCategory"`
+	Object         string `json:"object"`
+	Subject        string `json:"subject"`
+}
+
+// Extraction What was understood of a text. Without a language model that is only what triples say.
 type Extraction struct {
-	Attributes    []map[string]interface{} `json:"attributes"`
-	Corrections   []map[string]interface{} `json:"corrections"`
-	Entities      []map[string]interface{} `json:"entities"`
-	Instructions  []map[string]interface{} `json:"instructions"`
-	Relations     []map[string]interface{} `json:"relations"`
-	TurnID        string                   `json:"turnId"`
-	Uncertainties []map[string]interface{} `json:"uncertainties"`
+	Attributes    []ExtractedAttribute   `json:"attributes"`
+	Corrections   []Correction           `json:"corrections"`
+	Entities      []ExtractedEntity      `json:"entities"`
+	Instructions  []ExtractedInstruction `json:"instructions"`
+	Relations     []ExtractedRelation    `json:"relations"`
+	TurnID        string                 `json:"turnId"`
+	Uncertainties []Uncertainty          `json:"uncertainties"`
+}
+
+// FactSource Where a fact came from.
+type FactSource struct {
+	// Kind triples or reflect.
+	Kind      string  `json:"kind"`
+	Ref       *string `json:"ref,omitempty"`
+	SessionID *string `json:"sessionId,omitempty"`
 }
 
 // FactsRequest defines model for FactsRequest.
 type FactsRequest struct {
 	// Infer `none` stores the text as it is; `full` stores it and extracts what a language model finds in it, which without a
-	// model is nothing; `preview` stores nothing; `triples` is refused by this release.
+	// model is nothing; `preview` stores nothing; `triples` stores the facts in `triples`.
 	Infer *FactsRequestInfer `json:"infer,omitempty"`
 
 	// Labels `key=value` each. A key must not begin with an underscore.
@@ -270,12 +748,13 @@ type FactsRequest struct {
 	// SessionID The session to append to. Without it a new one is made.
 	SessionID *string `json:"session_id,omitempty"`
 
-	// Text What to remember, at most 65,536 bytes. Required.
-	Text *string `json:"text,omitempty"`
+	// Text What to remember, at most 65,536 bytes. Required unless `infer` is `triples`.
+	Text    *string   `json:"text,omitempty"`
+	Triples *[]Triple `json:"triples,omitempty"`
 }
 
 // FactsRequestInfer `none` stores the text as it is; `full` stores it and extracts what a language model finds in it, which without a
-// model is nothing; `preview` stores nothing; `triples` is refused by this release.
+// model is nothing; `preview` stores nothing; `triples` stores the facts in `triples`.
 type FactsRequestInfer string
 
 // FactsRequestMemoryCategory defines model for FactsRequest.MemoryCategory.
@@ -289,7 +768,7 @@ type FactsResponse struct {
 	// ChunkID The memory chunk that queries find.
 	ChunkID *string `json:"chunkId,omitempty"`
 
-	// Extraction What a language model found in the text.
+	// Extraction What was understood of a text. Without a language model that is only what triples say.
 	Extraction *Extraction `json:"extraction,omitempty"`
 
 	// Mode The `infer` that was applied.
@@ -301,8 +780,35 @@ type FactsResponse struct {
 	TurnID    *string `json:"turnId,omitempty"`
 }
 
+// ForgetRequest defines model for ForgetRequest.
+type ForgetRequest struct {
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// DryRunAlias Another name of dryRun.
+	DryRunAlias *bool  `json:"dry_run,omitempty"`
+	Purge       *bool  `json:"purge,omitempty"`
+	Query       string `json:"query"`
+}
+
+// ForgetResponse defines model for ForgetResponse.
+type ForgetResponse struct {
+	Deleted int64 `json:"deleted"`
+}
+
+// ForgottenResponse defines model for ForgottenResponse.
+type ForgottenResponse struct {
+	Forgotten int64 `json:"forgotten"`
+}
+
 // GrantMap Which verbs are allowed over which scope patterns: `{"memory:read": ["org/acme/*"]}`.
 type GrantMap = grant.Map
+
+// GrantMutation defines model for GrantMutation.
+type GrantMutation struct {
+	// Path A pattern: org/acme, org/acme/* or /*.
+	Path  string   `json:"path"`
+	Verbs []string `json:"verbs"`
+}
 
 // Health defines model for Health.
 type Health struct {
@@ -315,6 +821,11 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
+// History defines model for History.
+type History struct {
+	History []Attribute `json:"history"`
+}
+
 // Hit defines model for Hit.
 type Hit struct {
 	ID string `json:"id"`
@@ -325,15 +836,21 @@ type Hit struct {
 	// Score 1 for the best hit, less for the others; comparable within one answer only.
 	Score float64 `json:"score"`
 
-	// Source memory_chunk: a text as it was remembered.
-	Source string `json:"source"`
-	Text   string `json:"text"`
+	// Source memory_chunk: a text as it was remembered. attribute: a value of an entity.
+	Source HitSource `json:"source"`
+	Text   string    `json:"text"`
 }
+
+// HitSource memory_chunk: a text as it was remembered. attribute: a value of an entity.
+type HitSource string
 
 // Identity defines model for Identity.
 type Identity struct {
-	ContextID   string `json:"contextId"`
-	DisplayName string `json:"displayName"`
+	ContextID string `json:"contextId"`
+
+	// DelegatedPrincipalID On whose behalf the caller acts, if anybody's.
+	DelegatedPrincipalID *string `json:"delegatedPrincipalId,omitempty"`
+	DisplayName          string  `json:"displayName"`
 
 	// EffectiveGrants Which verbs are allowed over which scope patterns: `{"memory:read": ["org/acme/*"]}`.
 	EffectiveGrants GrantMap `json:"effectiveGrants"`
@@ -352,11 +869,126 @@ type Identity struct {
 	Verdict *Verdict `json:"verdict,omitempty"`
 }
 
+// Inspection `kind` says which of the others is there.
+type Inspection struct {
+	Attribute  *Attribute     `json:"attribute,omitempty"`
+	Attributes *[]Attribute   `json:"attributes,omitempty"`
+	Entity     *Entity        `json:"entity,omitempty"`
+	History    *[]Attribute   `json:"history,omitempty"`
+	Kind       InspectionKind `json:"kind"`
+	Relation   *Relation      `json:"relation,omitempty"`
+	Relations  *[]Relation    `json:"relations,omitempty"`
+	Trace      *Trace         `json:"trace,omitempty"`
+}
+
+// InspectionKind defines model for Inspection.Kind.
+type InspectionKind string
+
 // Labels `key=value` each. A key must not begin with an underscore.
 type Labels = []string
 
+// LifecycleResult defines model for LifecycleResult.
+type LifecycleResult struct {
+	Affected int64 `json:"affected"`
+}
+
+// Nothing An empty object, or nothing at all.
+type Nothing = map[string]interface{}
+
+// OptionalCategory defines model for OptionalCategory.
+type OptionalCategory string
+
+// OptionalEntityRef defines model for OptionalEntityRef.
+type OptionalEntityRef struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// OwnKey defines model for OwnKey.
+type OwnKey struct {
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Grants Which verbs are allowed over which scope patterns: `{"memory:read": ["org/acme/*"]}`.
+	Grants *GrantMap `json:"grants,omitempty"`
+	ID     string    `json:"id"`
+
+	// LastUsedAt To the minute; absent when the key was never used.
+	LastUsedAt  *time.Time `json:"lastUsedAt,omitempty"`
+	Name        string     `json:"name"`
+	PrincipalID *string    `json:"principalId,omitempty"`
+
+	// ValidUntil Absent when the key has no end.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// OwnMintRequest defines model for OwnMintRequest.
+type OwnMintRequest struct {
+	// Grants As GrantMap; absent inherits.
+	Grants RequestedGrants `json:"grants,omitempty"`
+
+	// Name By default made from the id of the key.
+	Name *string `json:"name,omitempty"`
+}
+
+// OwnMintedKey defines model for OwnMintedKey.
+type OwnMintedKey struct {
+	ID string `json:"id"`
+
+	// Key The secret. It is not shown again.
+	Key         string `json:"key"`
+	Name        string `json:"name"`
+	PrincipalID string `json:"principalId"`
+
+	// Propagation How a rotation reached the verifiers before it was answered. Absent after a mint.
+	Propagation *Propagation `json:"propagation,omitempty"`
+
+	// Revision The newest revision of authority.
+	Revision *int64 `json:"revision,omitempty"`
+
+	// ValidUntil Absent when the key has no end.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// Principal defines model for Principal.
+type Principal struct {
+	DisplayName string `json:"displayName"`
+
+	// Grants Which verbs are allowed over which scope patterns: `{"memory:read": ["org/acme/*"]}`.
+	Grants GrantMap `json:"grants"`
+	ID     string   `json:"id"`
+
+	// Kind human, agent, supervisor, service or unknown.
+	Kind string `json:"kind"`
+}
+
 // Problem Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type Problem = fault.Problem
+
+// Profile `static` are the identity attributes, `dynamic` those of the context, `preferences` those of knowledge.
+type Profile struct {
+	Dynamic      []ProfileEntry         `json:"dynamic"`
+	Instructions []ExtractedInstruction `json:"instructions"`
+	Preferences  []ProfileEntry         `json:"preferences"`
+	Static       []ProfileEntry         `json:"static"`
+}
+
+// ProfileEntry defines model for ProfileEntry.
+type ProfileEntry struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Propagation How a rotation reached the verifiers before it was answered. Absent after a mint.
+type Propagation struct {
+	// Acknowledged Verifiers that have applied the change.
+	Acknowledged int `json:"acknowledged"`
+
+	// Lapsed Verifiers that have lost their lease.
+	Lapsed int `json:"lapsed"`
+
+	// WaitedMs How long that took.
+	WaitedMs int64 `json:"waited_ms"`
+}
 
 // QueryRequest defines model for QueryRequest.
 type QueryRequest struct {
@@ -366,8 +998,14 @@ type QueryRequest struct {
 	// AsOfAlias Another name of asOf.
 	AsOfAlias *string `json:"as_of,omitempty"`
 
+	// AtInstant Only what was valid at this moment.
+	AtInstant *string `json:"atInstant,omitempty"`
+
 	// Include Kinds of hits. A memory chunk is both.
 	Include *[]QueryRequestInclude `json:"include,omitempty"`
+
+	// IncludeDuplicates Whether equal texts are each a hit; by default the best of them stands for all.
+	IncludeDuplicates *bool `json:"includeDuplicates,omitempty"`
 
 	// K How many hits at most; 10 by default.
 	K *int `json:"k,omitempty"`
@@ -381,6 +1019,9 @@ type QueryRequest struct {
 
 	// Limit Another name of k.
 	Limit *int `json:"limit,omitempty"`
+
+	// Location Taken and not used.
+	Location *any `json:"location,omitempty"`
 
 	// Mode `bm25` ranks by words. `hybrid` does too as long as there are no embeddings, and says so in `trace.tierReason`. `vector`
 	// and `graph` are refused by this deployment.
@@ -399,6 +1040,15 @@ type QueryRequest struct {
 
 	// SessionID Only what was written in this session.
 	SessionID *string `json:"sessionId,omitempty"`
+
+	// Source Only hits of this source.
+	Source *string `json:"source,omitempty"`
+
+	// ValidFrom Only what was valid at or after this moment.
+	ValidFrom *string `json:"validFrom,omitempty"`
+
+	// ValidUntil Only what was valid before this moment.
+	ValidUntil *string `json:"validUntil,omitempty"`
 }
 
 // QueryRequestInclude defines model for QueryRequest.Include.
@@ -439,6 +1089,46 @@ type QueryTrace struct {
 	TraceID string `json:"traceId"`
 }
 
+// ReflectRequest defines model for ReflectRequest.
+type ReflectRequest struct {
+	Persist *bool  `json:"persist,omitempty"`
+	Query   string `json:"query"`
+}
+
+// ReflectResponse defines model for ReflectResponse.
+type ReflectResponse struct {
+	Evidence            []string              `json:"evidence"`
+	Method              ReflectResponseMethod `json:"method"`
+	PersistedAttributes []ExtractedAttribute  `json:"persistedAttributes"`
+	Reflection          string                `json:"reflection"`
+	TraceID             string                `json:"traceId"`
+}
+
+// ReflectResponseMethod defines model for ReflectResponse.Method.
+type ReflectResponseMethod string
+
+// Relation defines model for Relation.
+type Relation struct {
+	CreatedAt      time.Time `json:"createdAt"`
+	ID             string    `json:"id"`
+	Label          string    `json:"label"`
+	MemoryCategory string    `json:"memoryCategory"`
+
+	// Object The id of an entity.
+	Object string `json:"object"`
+
+	// Source Where a fact came from.
+	Source *FactSource `json:"source,omitempty"`
+
+	// Subject The id of an entity.
+	Subject    string     `json:"subject"`
+	ValidFrom  *time.Time `json:"validFrom,omitempty"`
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// RequestedGrants As GrantMap; absent inherits.
+type RequestedGrants = map[string][]string
+
 // ScopeNode defines model for ScopeNode.
 type ScopeNode struct {
 	CreatedAt   time.Time `json:"createdAt"`
@@ -448,6 +1138,12 @@ type ScopeNode struct {
 	// Path Canonical: no leading and one trailing slash; the root is /.
 	Path         string     `json:"path"`
 	TombstonedAt *time.Time `json:"tombstonedAt,omitempty"`
+}
+
+// ScopePathRequest defines model for ScopePathRequest.
+type ScopePathRequest struct {
+	// Path Required.
+	Path *string `json:"path,omitempty"`
 }
 
 // ScopeRegistration defines model for ScopeRegistration.
@@ -466,6 +1162,145 @@ type ScopeSets = any
 // ScopeView All act as strict.
 type ScopeView string
 
+// Session defines model for Session.
+type Session struct {
+	CreatedAt time.Time `json:"createdAt"`
+	ID        string    `json:"id"`
+
+	// Metadata As it was given.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+
+	// Scopes An OR of ANDs of canonical scope paths.
+	Scopes    ClauseList `json:"scopes"`
+	TurnCount *int64     `json:"turnCount,omitempty"`
+}
+
+// SessionContext defines model for SessionContext.
+type SessionContext struct {
+	Context string `json:"context"`
+}
+
+// SessionContextRequest defines model for SessionContextRequest.
+type SessionContextRequest struct {
+	Query string `json:"query"`
+}
+
+// SessionList defines model for SessionList.
+type SessionList struct {
+	Sessions []Session `json:"sessions"`
+}
+
+// SessionRequest defines model for SessionRequest.
+type SessionRequest struct {
+	// Metadata Any JSON, kept as it is.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+
+	// Scope An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scope ScopeSets `json:"scope,omitempty"`
+
+	// Scopes An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scopes ScopeSets `json:"scopes,omitempty"`
+}
+
+// State defines model for State.
+type State struct {
+	Context      StateCategory          `json:"context"`
+	Identity     StateCategory          `json:"identity"`
+	Instructions []ExtractedInstruction `json:"instructions"`
+	Knowledge    StateCategory          `json:"knowledge"`
+	Unknowns     []Uncertainty          `json:"unknowns"`
+}
+
+// StateCategory defines model for StateCategory.
+type StateCategory struct {
+	Attributes []Attribute `json:"attributes"`
+	Entities   []Entity    `json:"entities"`
+	Relations  []Relation  `json:"relations"`
+}
+
+// Trace defines model for Trace.
+type Trace struct {
+	Cached    bool      `json:"cached"`
+	CreatedAt time.Time `json:"createdAt"`
+
+	// DelegatedPrincipalID On whose behalf it was asked.
+	DelegatedPrincipalID *string `json:"delegatedPrincipalId,omitempty"`
+	ID                   string  `json:"id"`
+	LatencyMs            int64   `json:"latencyMs"`
+	PrincipalID          *string `json:"principalId,omitempty"`
+	QueryText            string  `json:"queryText"`
+	ResolutionTier       string  `json:"resolutionTier"`
+	RetrievedCount       *int    `json:"retrievedCount,omitempty"`
+	TierReason           string  `json:"tierReason"`
+}
+
+// TraceList defines model for TraceList.
+type TraceList struct {
+	Traces []Trace `json:"traces"`
+}
+
+// TraceStats defines model for TraceStats.
+type TraceStats struct {
+	AvgLatencyMs           float64            `json:"avgLatencyMs"`
+	CacheHitRate           float64            `json:"cacheHitRate"`
+	CacheHits              int64              `json:"cacheHits"`
+	Contradiction          map[string]int64   `json:"contradiction"`
+	ResponseTracesCached   int64              `json:"responseTracesCached"`
+	ResponseTracesTotal    int64              `json:"responseTracesTotal"`
+	Retrieval              map[string]float64 `json:"retrieval"`
+	SourceKindDistribution []struct {
+		Count int64  `json:"count"`
+		Kind  string `json:"kind"`
+	} `json:"sourceKindDistribution"`
+	Supersession map[string]int64 `json:"supersession"`
+	TierCounts   struct {
+		Direct      int64 `json:"direct"`
+		FullContext int64 `json:"fullContext"`
+		Hybrid      int64 `json:"hybrid"`
+	} `json:"tierCounts"`
+	TotalQueries int64 `json:"totalQueries"`
+	WindowHours  int   `json:"windowHours"`
+}
+
+// Triple `value` makes an attribute of the entity; `target`, without it, a relation labelled `key`.
+type Triple struct {
+	Entity         EntityRef          `json:"entity"`
+	Key            string             `json:"key"`
+	MemoryCategory *OptionalCategory  `json:"memory_category,omitempty"`
+	Target         *OptionalEntityRef `json:"target,omitempty"`
+
+	// Value A text, a number or a truth value; kept as its text.
+	Value *any `json:"value,omitempty"`
+}
+
+// Turn defines model for Turn.
+type Turn struct {
+	Content   string    `json:"content"`
+	CreatedAt time.Time `json:"createdAt"`
+	ID        string    `json:"id"`
+	Role      TurnRole  `json:"role"`
+
+	// Seq From 1, unique in the session.
+	Seq     int64  `json:"seq"`
+	Session string `json:"session"`
+}
+
+// TurnRole defines model for Turn.Role.
+type TurnRole string
+
+// TurnList defines model for TurnList.
+type TurnList struct {
+	Turns []Turn `json:"turns"`
+}
+
+// Uncertainty defines model for Uncertainty.
+type Uncertainty struct {
+	About  string `json:"about"`
+	Reason string `json:"reason"`
+}
+
 // Verdict How the worth of the key of this request was known.
 type Verdict struct {
 	// AsOf The revision of authority that the verdict was read at.
@@ -478,11 +1313,65 @@ type Verdict struct {
 // VerdictSource `cache`: from memory, under a lease. `authority`: asked for this request.
 type VerdictSource string
 
+// AttributeKey defines model for AttributeKey.
+type AttributeKey = string
+
 // ContextID defines model for ContextID.
 type ContextID = string
 
+// Cursor defines model for Cursor.
+type Cursor = string
+
+// EntityName defines model for EntityName.
+type EntityName = string
+
+// EntityType defines model for EntityType.
+type EntityType = string
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
+// KeyName defines model for KeyName.
+type KeyName = string
+
+// Limit defines model for Limit.
+type Limit = int32
+
+// ListLimit defines model for ListLimit.
+type ListLimit = int32
+
+// Offset defines model for Offset.
+type Offset = int32
+
+// OnBehalfOf defines model for OnBehalfOf.
+type OnBehalfOf = string
+
+// OnBehalfOfAlias defines model for OnBehalfOfAlias.
+type OnBehalfOfAlias = string
+
+// PrincipalID defines model for PrincipalID.
+type PrincipalID = string
+
+// SessionID defines model for SessionID.
+type SessionID = string
+
+// TTLSeconds defines model for TTLSeconds.
+type TTLSeconds = int64
+
+// TraceID defines model for TraceID.
+type TraceID = string
+
+// TraceLimit defines model for TraceLimit.
+type TraceLimit = int32
+
+// TurnLimit defines model for TurnLimit.
+type TurnLimit = int32
+
 // BadRequest Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type BadRequest = Problem
+
+// Blocked Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type Blocked = Problem
 
 // Conflict Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type Conflict = Problem
@@ -495,6 +1384,12 @@ type Healthy = Health
 
 // InternalError Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type InternalError = Problem
+
+// NotFound Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type NotFound = Problem
+
+// NotSupported Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type NotSupported = Problem
 
 // TooLarge Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type TooLarge = Problem
@@ -511,51 +1406,681 @@ type Unprocessable = Problem
 // UnsupportedMedia Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type UnsupportedMedia = Problem
 
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Principal Only of this principal.
+	Principal *string `form:"principal,omitempty" json:"principal,omitempty"`
+
+	// Key Only by the key of this id.
+	Key *string `form:"key,omitempty" json:"key,omitempty"`
+
+	// Kind Only of this kind.
+	Kind *ListAuditParamsKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Since Only from this moment on (RFC 3339).
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only before this moment (RFC 3339).
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+
+	// Limit The most rows to answer.
+	Limit *TraceLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListAuditParamsKind defines parameters for ListAudit.
+type ListAuditParamsKind string
+
+// GetContextForParams defines parameters for GetContextFor.
+type GetContextForParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListEntitiesParams defines parameters for ListEntities.
+type ListEntitiesParams struct {
+	// Type Only entities of this type.
+	Type *string `form:"type,omitempty" json:"type,omitempty"`
+
+	// Limit The most entities to answer; 500 at most and by default.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many rows to leave out first.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// DeleteEntityParams defines parameters for DeleteEntity.
+type DeleteEntityParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetEntityParams defines parameters for GetEntity.
+type GetEntityParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetHistoryParams defines parameters for GetHistory.
+type GetHistoryParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
 // AddFactsParams defines parameters for AddFacts.
 type AddFactsParams struct {
 	// IdempotencyKey Names this write for 24 hours, for this principal of this context. The same key with an equal body (compared as JSON)
 	// answers what the first answered and stores nothing; with another body, or while the first is running, 409.
-	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// AddFactsBatchParams defines parameters for AddFactsBatch.
+type AddFactsBatchParams struct {
+	// IdempotencyKey Names this write for 24 hours, for this principal of this context. The same key with an equal body (compared as JSON)
+	// answers what the first answered and stores nothing; with another body, or while the first is running, 409.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ForgetMemoryParams defines parameters for ForgetMemory.
+type ForgetMemoryParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// InspectParams defines parameters for Inspect.
+type InspectParams struct {
+	// Ref The reference.
+	Ref string `form:"ref" json:"ref"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListOwnKeysParams defines parameters for ListOwnKeys.
+type ListOwnKeysParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// MintOwnKeyParams defines parameters for MintOwnKey.
+type MintOwnKeyParams struct {
+	// TTLSeconds Seconds from now until the key ends. The context's `max_token_ttl_seconds` caps it.
+	TTLSeconds *TTLSeconds `form:"ttlSeconds,omitempty" json:"ttlSeconds,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// DeleteOwnKeyParams defines parameters for DeleteOwnKey.
+type DeleteOwnKeyParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// RotateOwnKeyParams defines parameters for RotateOwnKey.
+type RotateOwnKeyParams struct {
+	// TTLSeconds Seconds from now until the key ends. The context's `max_token_ttl_seconds` caps it.
+	TTLSeconds *TTLSeconds `form:"ttlSeconds,omitempty" json:"ttlSeconds,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// DecayParams defines parameters for Decay.
+type DecayParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ExpireParams defines parameters for Expire.
+type ExpireParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetMeParams defines parameters for GetMe.
+type GetMeParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListPrincipalsParams defines parameters for ListPrincipals.
+type ListPrincipalsParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetPrincipalParams defines parameters for GetPrincipal.
+type GetPrincipalParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetEffectiveParams defines parameters for GetEffective.
+type GetEffectiveParams struct {
+	// Path The path asked about.
+	Path string `form:"path" json:"path"`
+
+	// AsOf The moment asked about, now by default (RFC 3339).
+	AsOf *time.Time `form:"asOf,omitempty" json:"asOf,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// RemoveGrantsParams defines parameters for RemoveGrants.
+type RemoveGrantsParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// AddGrantsParams defines parameters for AddGrants.
+type AddGrantsParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetProfileParams defines parameters for GetProfile.
+type GetProfileParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// QueryMemoryParams defines parameters for QueryMemory.
+type QueryMemoryParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ReflectParams defines parameters for Reflect.
+type ReflectParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ScopeGrantsParams defines parameters for ScopeGrants.
+type ScopeGrantsParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// TombstoneScopeParams defines parameters for TombstoneScope.
+type TombstoneScopeParams struct {
+	// Path The path of the node.
+	Path string `form:"path" json:"path"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
 }
 
 // ListScopesParams defines parameters for ListScopes.
 type ListScopesParams struct {
-	// Limit The most nodes to answer.
-	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
-	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
 }
+
+// RegisterScopeParams defines parameters for RegisterScope.
+type RegisterScopeParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ForgetScopeParams defines parameters for ForgetScope.
+type ForgetScopeParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Limit The most rows to answer.
+	Limit *ListLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many rows to leave out first.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// CreateSessionParams defines parameters for CreateSession.
+type CreateSessionParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// DeleteSessionParams defines parameters for DeleteSession.
+type DeleteSessionParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetSessionParams defines parameters for GetSession.
+type GetSessionParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ReadSessionContextParams defines parameters for ReadSessionContext.
+type ReadSessionContextParams struct {
+	// Query What the context is for.
+	Query string `form:"query" json:"query"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetSessionContextParams defines parameters for GetSessionContext.
+type GetSessionContextParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListTurnsParams defines parameters for ListTurns.
+type ListTurnsParams struct {
+	// Limit The most turns to answer.
+	Limit *TurnLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many rows to leave out first.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetStateParams defines parameters for GetState.
+type GetStateParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListTracesParams defines parameters for ListTraces.
+type ListTracesParams struct {
+	// Limit The most rows to answer.
+	Limit *TraceLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetTraceStatsParams defines parameters for GetTraceStats.
+type GetTraceStatsParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetTraceParams defines parameters for GetTrace.
+type GetTraceParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetContextForJSONRequestBody defines body for GetContextFor for application/json ContentType.
+type GetContextForJSONRequestBody = ContextRequest
 
 // AddFactsJSONRequestBody defines body for AddFacts for application/json ContentType.
 type AddFactsJSONRequestBody = FactsRequest
 
+// AddFactsBatchJSONRequestBody defines body for AddFactsBatch for application/json ContentType.
+type AddFactsBatchJSONRequestBody = BatchRequest
+
+// ForgetMemoryJSONRequestBody defines body for ForgetMemory for application/json ContentType.
+type ForgetMemoryJSONRequestBody = ForgetRequest
+
+// MintOwnKeyJSONRequestBody defines body for MintOwnKey for application/json ContentType.
+type MintOwnKeyJSONRequestBody = OwnMintRequest
+
+// DecayJSONRequestBody defines body for Decay for application/json ContentType.
+type DecayJSONRequestBody = Nothing
+
+// ExpireJSONRequestBody defines body for Expire for application/json ContentType.
+type ExpireJSONRequestBody = Nothing
+
+// RemoveGrantsJSONRequestBody defines body for RemoveGrants for application/json ContentType.
+type RemoveGrantsJSONRequestBody = GrantMutation
+
+// AddGrantsJSONRequestBody defines body for AddGrants for application/json ContentType.
+type AddGrantsJSONRequestBody = GrantMutation
+
 // QueryMemoryJSONRequestBody defines body for QueryMemory for application/json ContentType.
 type QueryMemoryJSONRequestBody = QueryRequest
 
+// ReflectJSONRequestBody defines body for Reflect for application/json ContentType.
+type ReflectJSONRequestBody = ReflectRequest
+
 // RegisterScopeJSONRequestBody defines body for RegisterScope for application/json ContentType.
 type RegisterScopeJSONRequestBody = ScopeRegistration
+
+// ForgetScopeJSONRequestBody defines body for ForgetScope for application/json ContentType.
+type ForgetScopeJSONRequestBody = ScopePathRequest
+
+// CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
+type CreateSessionJSONRequestBody = SessionRequest
+
+// GetSessionContextJSONRequestBody defines body for GetSessionContext for application/json ContentType.
+type GetSessionContextJSONRequestBody = SessionContextRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetHealth Says that the process serves. Never looks at credentials.
 	// (GET /api/v1/health)
 	GetHealth(c *gin.Context)
+	// ListAudit Lists what was asked and decided, the newest first; the caller's own, or all with grant:manage over /.
+	// (GET /api/v1/{context_id}/audit)
+	ListAudit(c *gin.Context, contextID ContextID, params ListAuditParams)
+	// GetContextFor Puts together what is remembered on a question, as markdown for a prompt.
+	// (POST /api/v1/{context_id}/context)
+	GetContextFor(c *gin.Context, contextID ContextID, params GetContextForParams)
+	// ListEntities Lists entities, by type and name.
+	// (GET /api/v1/{context_id}/entities)
+	ListEntities(c *gin.Context, contextID ContextID, params ListEntitiesParams)
+	// DeleteEntity Forgets an entity with its attributes and relations. Needs memory:forget over where they live.
+	// (DELETE /api/v1/{context_id}/entities/{type}/{name})
+	DeleteEntity(c *gin.Context, contextID ContextID, pType EntityType, name EntityName, params DeleteEntityParams)
+	// GetEntity Shows an entity with its current attributes and relations.
+	// (GET /api/v1/{context_id}/entities/{type}/{name})
+	GetEntity(c *gin.Context, contextID ContextID, pType EntityType, name EntityName, params GetEntityParams)
+	// GetHistory Every value that an attribute has had, the newest first.
+	// (GET /api/v1/{context_id}/entities/{type}/{name}/history/{key})
+	GetHistory(c *gin.Context, contextID ContextID, pType EntityType, name EntityName, key AttributeKey, params GetHistoryParams)
 	// AddFacts Remembers a text. Needs memory:write over every node it is tagged with.
 	// (POST /api/v1/{context_id}/facts)
 	AddFacts(c *gin.Context, contextID ContextID, params AddFactsParams)
+	// AddFactsBatch Remembers a conversation, all of it or nothing.
+	// (POST /api/v1/{context_id}/facts/batch)
+	AddFactsBatch(c *gin.Context, contextID ContextID, params AddFactsBatchParams)
+	// ForgetMemory Forgets what a query finds within the caller's memory:forget region.
+	// (POST /api/v1/{context_id}/forget)
+	ForgetMemory(c *gin.Context, contextID ContextID, params ForgetMemoryParams)
+	// Inspect Shows what a reference stands for.
+	// (GET /api/v1/{context_id}/inspect)
+	Inspect(c *gin.Context, contextID ContextID, params InspectParams)
+	// ListOwnKeys Lists the keys that the caller may manage.
+	// (GET /api/v1/{context_id}/keys)
+	ListOwnKeys(c *gin.Context, contextID ContextID, params ListOwnKeysParams)
+	// MintOwnKey Mints a key of the caller's own principal.
+	// (POST /api/v1/{context_id}/keys)
+	MintOwnKey(c *gin.Context, contextID ContextID, params MintOwnKeyParams)
+	// DeleteOwnKey Deletes a key. It stops working at once.
+	// (DELETE /api/v1/{context_id}/keys/{name})
+	DeleteOwnKey(c *gin.Context, contextID ContextID, name KeyName, params DeleteOwnKeyParams)
+	// RotateOwnKey Replaces the secret of a key. The previous one stops working at once.
+	// (POST /api/v1/{context_id}/keys/{name}/rotate)
+	RotateOwnKey(c *gin.Context, contextID ContextID, name KeyName, params RotateOwnKeyParams)
+	// Decay Lowers the importance of what was not written for long, within the caller's memory:write region.
+	// (POST /api/v1/{context_id}/lifecycle/decay)
+	Decay(c *gin.Context, contextID ContextID, params DecayParams)
+	// Expire Ends what has outlived its validity, within the caller's memory:forget region.
+	// (POST /api/v1/{context_id}/lifecycle/expire)
+	Expire(c *gin.Context, contextID ContextID, params ExpireParams)
 	// GetMe Tells the caller who it is and what it may do.
 	// (GET /api/v1/{context_id}/me)
-	GetMe(c *gin.Context, contextID ContextID)
+	GetMe(c *gin.Context, contextID ContextID, params GetMeParams)
+	// ListPrincipals Lists the principals of the context. Needs grant:manage over any node.
+	// (GET /api/v1/{context_id}/principals)
+	ListPrincipals(c *gin.Context, contextID ContextID, params ListPrincipalsParams)
+	// GetPrincipal Shows a principal. Needs grant:manage over any node.
+	// (GET /api/v1/{context_id}/principals/{principal_id})
+	GetPrincipal(c *gin.Context, contextID ContextID, principalID PrincipalID, params GetPrincipalParams)
+	// GetEffective Tells what a principal may do at a path. Needs grant:manage over the path.
+	// (GET /api/v1/{context_id}/principals/{principal_id}/effective)
+	GetEffective(c *gin.Context, contextID ContextID, principalID PrincipalID, params GetEffectiveParams)
+	// RemoveGrants Takes verbs over a pattern from a principal, at once.
+	// (DELETE /api/v1/{context_id}/principals/{principal_id}/grants)
+	RemoveGrants(c *gin.Context, contextID ContextID, principalID PrincipalID, params RemoveGrantsParams)
+	// AddGrants Grants verbs over a pattern to a principal.
+	// (POST /api/v1/{context_id}/principals/{principal_id}/grants)
+	AddGrants(c *gin.Context, contextID ContextID, principalID PrincipalID, params AddGrantsParams)
+	// GetProfile What is known about the one the memories are about.
+	// (GET /api/v1/{context_id}/profile)
+	GetProfile(c *gin.Context, contextID ContextID, params GetProfileParams)
 	// QueryMemory Finds what was remembered, within the caller's memory:read region.
 	// (POST /api/v1/{context_id}/query)
-	QueryMemory(c *gin.Context, contextID ContextID)
+	QueryMemory(c *gin.Context, contextID ContextID, params QueryMemoryParams)
+	// Reflect Sums up what is remembered on a question, in the words that were remembered.
+	// (POST /api/v1/{context_id}/reflect)
+	Reflect(c *gin.Context, contextID ContextID, params ReflectParams)
+	// ScopeGrants Not served; grants are changed on principals.
+	// (POST /api/v1/{context_id}/scope-grants)
+	ScopeGrants(c *gin.Context, contextID ContextID, params ScopeGrantsParams)
+	// TombstoneScope Ends a node. Needs scope:delete over it.
+	// (DELETE /api/v1/{context_id}/scopes)
+	TombstoneScope(c *gin.Context, contextID ContextID, params TombstoneScopeParams)
 	// ListScopes Lists the nodes over which the caller holds any verb; grant:manage over / sees all.
 	// (GET /api/v1/{context_id}/scopes)
 	ListScopes(c *gin.Context, contextID ContextID, params ListScopesParams)
 	// RegisterScope Registers a node and the ancestors it lacks. Needs scope:create over the path.
 	// (POST /api/v1/{context_id}/scopes)
-	RegisterScope(c *gin.Context, contextID ContextID)
+	RegisterScope(c *gin.Context, contextID ContextID, params RegisterScopeParams)
+	// ForgetScope Erases every row that is tagged with a node at or below the path.
+	// (POST /api/v1/{context_id}/scopes/forget)
+	ForgetScope(c *gin.Context, contextID ContextID, params ForgetScopeParams)
+	// ListSessions Lists the sessions within the caller's memory:read region, the newest first.
+	// (GET /api/v1/{context_id}/sessions)
+	ListSessions(c *gin.Context, contextID ContextID, params ListSessionsParams)
+	// CreateSession Begins a session. Needs memory:write over its scopes.
+	// (POST /api/v1/{context_id}/sessions)
+	CreateSession(c *gin.Context, contextID ContextID, params CreateSessionParams)
+	// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+	// (DELETE /api/v1/{context_id}/sessions/{session_id})
+	DeleteSession(c *gin.Context, contextID ContextID, sessionID SessionID, params DeleteSessionParams)
+	// GetSession Shows a session.
+	// (GET /api/v1/{context_id}/sessions/{session_id})
+	GetSession(c *gin.Context, contextID ContextID, sessionID SessionID, params GetSessionParams)
+	// ReadSessionContext The same as POST, for those that ask with GET.
+	// (GET /api/v1/{context_id}/sessions/{session_id}/context)
+	ReadSessionContext(c *gin.Context, contextID ContextID, sessionID SessionID, params ReadSessionContextParams)
+	// GetSessionContext Puts together what a session and the memories have on a question.
+	// (POST /api/v1/{context_id}/sessions/{session_id}/context)
+	GetSessionContext(c *gin.Context, contextID ContextID, sessionID SessionID, params GetSessionContextParams)
+	// ListTurns Lists the turns of a session, the oldest first.
+	// (GET /api/v1/{context_id}/sessions/{session_id}/turns)
+	ListTurns(c *gin.Context, contextID ContextID, sessionID SessionID, params ListTurnsParams)
+	// GetState Everything that is current, by category.
+	// (GET /api/v1/{context_id}/state)
+	GetState(c *gin.Context, contextID ContextID, params GetStateParams)
+	// ListTraces Lists the caller's queries, the newest first; those of all with grant:manage over /.
+	// (GET /api/v1/{context_id}/traces)
+	ListTraces(c *gin.Context, contextID ContextID, params ListTracesParams)
+	// GetTraceStats Figures about the queries of the last 24 hours; zero without grant:manage over /.
+	// (GET /api/v1/{context_id}/traces/stats)
+	GetTraceStats(c *gin.Context, contextID ContextID, params GetTraceStatsParams)
+	// GetTrace Shows a query.
+	// (GET /api/v1/{context_id}/traces/{trace_id})
+	GetTrace(c *gin.Context, contextID ContextID, traceID TraceID, params GetTraceParams)
 	// GetLiveness The same as /api/v1/health, for probes that know only this path.
 	// (GET /health)
 	GetLiveness(c *gin.Context)
@@ -583,6 +2108,549 @@ func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
 	siw.Handler.GetHealth(c)
 }
 
+// ListAudit operation middleware
+func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditParams
+
+	// ------------- Optional query parameter "principal" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "principal", c.Request.URL.Query(), &params.Principal, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "key", c.Request.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter key: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", c.Request.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter since: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAudit(c, contextID, params)
+}
+
+// GetContextFor operation middleware
+func (siw *ServerInterfaceWrapper) GetContextFor(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetContextForParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetContextFor(c, contextID, params)
+}
+
+// ListEntities operation middleware
+func (siw *ServerInterfaceWrapper) ListEntities(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEntitiesParams
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", c.Request.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "offset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offset", c.Request.URL.Query(), &params.Offset, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter offset: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListEntities(c, contextID, params)
+}
+
+// DeleteEntity operation middleware
+func (siw *ServerInterfaceWrapper) DeleteEntity(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "type" -------------
+	var pType EntityType
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", c.Param("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name EntityName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteEntityParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteEntity(c, contextID, pType, name, params)
+}
+
+// GetEntity operation middleware
+func (siw *ServerInterfaceWrapper) GetEntity(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "type" -------------
+	var pType EntityType
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", c.Param("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name EntityName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetEntityParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetEntity(c, contextID, pType, name, params)
+}
+
+// GetHistory operation middleware
+func (siw *ServerInterfaceWrapper) GetHistory(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "type" -------------
+	var pType EntityType
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", c.Param("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name EntityName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key AttributeKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", c.Param("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter key: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetHistoryParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetHistory(c, contextID, pType, name, key, params)
+}
+
 // AddFacts operation middleware
 func (siw *ServerInterfaceWrapper) AddFacts(c *gin.Context) {
 
@@ -605,7 +2673,7 @@ func (siw *ServerInterfaceWrapper) AddFacts(c *gin.Context) {
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey string
+		var IdempotencyKey IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
@@ -622,6 +2690,44 @@ func (siw *ServerInterfaceWrapper) AddFacts(c *gin.Context) {
 
 	}
 
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -630,6 +2736,695 @@ func (siw *ServerInterfaceWrapper) AddFacts(c *gin.Context) {
 	}
 
 	siw.Handler.AddFacts(c, contextID, params)
+}
+
+// AddFactsBatch operation middleware
+func (siw *ServerInterfaceWrapper) AddFactsBatch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddFactsBatchParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddFactsBatch(c, contextID, params)
+}
+
+// ForgetMemory operation middleware
+func (siw *ServerInterfaceWrapper) ForgetMemory(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForgetMemoryParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ForgetMemory(c, contextID, params)
+}
+
+// Inspect operation middleware
+func (siw *ServerInterfaceWrapper) Inspect(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params InspectParams
+
+	// ------------- Required query parameter "ref" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "ref", c.Request.URL.Query(), &params.Ref, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter ref: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Inspect(c, contextID, params)
+}
+
+// ListOwnKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnKeys(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnKeysParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOwnKeys(c, contextID, params)
+}
+
+// MintOwnKey operation middleware
+func (siw *ServerInterfaceWrapper) MintOwnKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params MintOwnKeyParams
+
+	// ------------- Optional query parameter "ttlSeconds" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ttlSeconds", c.Request.URL.Query(), &params.TTLSeconds, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter ttlSeconds: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.MintOwnKey(c, contextID, params)
+}
+
+// DeleteOwnKey operation middleware
+func (siw *ServerInterfaceWrapper) DeleteOwnKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteOwnKeyParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteOwnKey(c, contextID, name, params)
+}
+
+// RotateOwnKey operation middleware
+func (siw *ServerInterfaceWrapper) RotateOwnKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateOwnKeyParams
+
+	// ------------- Optional query parameter "ttlSeconds" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ttlSeconds", c.Request.URL.Query(), &params.TTLSeconds, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter ttlSeconds: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotateOwnKey(c, contextID, name, params)
+}
+
+// Decay operation middleware
+func (siw *ServerInterfaceWrapper) Decay(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DecayParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Decay(c, contextID, params)
+}
+
+// Expire operation middleware
+func (siw *ServerInterfaceWrapper) Expire(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExpireParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Expire(c, contextID, params)
 }
 
 // GetMe operation middleware
@@ -647,6 +3442,49 @@ func (siw *ServerInterfaceWrapper) GetMe(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMeParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -654,7 +3492,483 @@ func (siw *ServerInterfaceWrapper) GetMe(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetMe(c, contextID)
+	siw.Handler.GetMe(c, contextID, params)
+}
+
+// ListPrincipals operation middleware
+func (siw *ServerInterfaceWrapper) ListPrincipals(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPrincipalsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPrincipals(c, contextID, params)
+}
+
+// GetPrincipal operation middleware
+func (siw *ServerInterfaceWrapper) GetPrincipal(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalID PrincipalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPrincipalParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPrincipal(c, contextID, principalID, params)
+}
+
+// GetEffective operation middleware
+func (siw *ServerInterfaceWrapper) GetEffective(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalID PrincipalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetEffectiveParams
+
+	// ------------- Required query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "path", c.Request.URL.Query(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter path: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "asOf" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "asOf", c.Request.URL.Query(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter asOf: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetEffective(c, contextID, principalID, params)
+}
+
+// RemoveGrants operation middleware
+func (siw *ServerInterfaceWrapper) RemoveGrants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalID PrincipalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemoveGrantsParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RemoveGrants(c, contextID, principalID, params)
+}
+
+// AddGrants operation middleware
+func (siw *ServerInterfaceWrapper) AddGrants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalID PrincipalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddGrantsParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddGrants(c, contextID, principalID, params)
+}
+
+// GetProfile operation middleware
+func (siw *ServerInterfaceWrapper) GetProfile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProfileParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetProfile(c, contextID, params)
 }
 
 // QueryMemory operation middleware
@@ -672,6 +3986,49 @@ func (siw *ServerInterfaceWrapper) QueryMemory(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params QueryMemoryParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -679,7 +4036,219 @@ func (siw *ServerInterfaceWrapper) QueryMemory(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.QueryMemory(c, contextID)
+	siw.Handler.QueryMemory(c, contextID, params)
+}
+
+// Reflect operation middleware
+func (siw *ServerInterfaceWrapper) Reflect(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReflectParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Reflect(c, contextID, params)
+}
+
+// ScopeGrants operation middleware
+func (siw *ServerInterfaceWrapper) ScopeGrants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ScopeGrantsParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ScopeGrants(c, contextID, params)
+}
+
+// TombstoneScope operation middleware
+func (siw *ServerInterfaceWrapper) TombstoneScope(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TombstoneScopeParams
+
+	// ------------- Required query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "path", c.Request.URL.Query(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter path: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TombstoneScope(c, contextID, params)
 }
 
 // ListScopes operation middleware
@@ -716,6 +4285,46 @@ func (siw *ServerInterfaceWrapper) ListScopes(c *gin.Context) {
 		return
 	}
 
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -741,6 +4350,49 @@ func (siw *ServerInterfaceWrapper) RegisterScope(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RegisterScopeParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -748,7 +4400,925 @@ func (siw *ServerInterfaceWrapper) RegisterScope(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.RegisterScope(c, contextID)
+	siw.Handler.RegisterScope(c, contextID, params)
+}
+
+// ForgetScope operation middleware
+func (siw *ServerInterfaceWrapper) ForgetScope(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForgetScopeParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ForgetScope(c, contextID, params)
+}
+
+// ListSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListSessions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSessionsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "offset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offset", c.Request.URL.Query(), &params.Offset, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter offset: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSessions(c, contextID, params)
+}
+
+// CreateSession operation middleware
+func (siw *ServerInterfaceWrapper) CreateSession(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSessionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateSession(c, contextID, params)
+}
+
+// DeleteSession operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSession(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "session_id" -------------
+	var sessionID SessionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "session_id", c.Param("session_id"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter session_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSessionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteSession(c, contextID, sessionID, params)
+}
+
+// GetSession operation middleware
+func (siw *ServerInterfaceWrapper) GetSession(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "session_id" -------------
+	var sessionID SessionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "session_id", c.Param("session_id"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter session_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSessionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSession(c, contextID, sessionID, params)
+}
+
+// ReadSessionContext operation middleware
+func (siw *ServerInterfaceWrapper) ReadSessionContext(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "session_id" -------------
+	var sessionID SessionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "session_id", c.Param("session_id"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter session_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadSessionContextParams
+
+	// ------------- Required query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "query", c.Request.URL.Query(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter query: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadSessionContext(c, contextID, sessionID, params)
+}
+
+// GetSessionContext operation middleware
+func (siw *ServerInterfaceWrapper) GetSessionContext(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "session_id" -------------
+	var sessionID SessionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "session_id", c.Param("session_id"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter session_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSessionContextParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSessionContext(c, contextID, sessionID, params)
+}
+
+// ListTurns operation middleware
+func (siw *ServerInterfaceWrapper) ListTurns(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "session_id" -------------
+	var sessionID SessionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "session_id", c.Param("session_id"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter session_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTurnsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "offset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offset", c.Request.URL.Query(), &params.Offset, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter offset: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTurns(c, contextID, sessionID, params)
+}
+
+// GetState operation middleware
+func (siw *ServerInterfaceWrapper) GetState(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStateParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetState(c, contextID, params)
+}
+
+// ListTraces operation middleware
+func (siw *ServerInterfaceWrapper) ListTraces(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTracesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTraces(c, contextID, params)
+}
+
+// GetTraceStats operation middleware
+func (siw *ServerInterfaceWrapper) GetTraceStats(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTraceStatsParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTraceStats(c, contextID, params)
+}
+
+// GetTrace operation middleware
+func (siw *ServerInterfaceWrapper) GetTrace(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextID ContextID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "trace_id" -------------
+	var traceID TraceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "trace_id", c.Param("trace_id"), &traceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter trace_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTraceParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Spectron-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Spectron-On-Behalf-Of")]; found {
+		var XSpectronOnBehalfOf OnBehalfOf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Spectron-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Spectron-On-Behalf-Of", valueList[0], &XSpectronOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Spectron-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSpectronOnBehalfOf = &XSpectronOnBehalfOf
+
+	}
+
+	// ------------- Optional header parameter "X-Memory-On-Behalf-Of" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Memory-On-Behalf-Of")]; found {
+		var XMemoryOnBehalfOf OnBehalfOfAlias
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Memory-On-Behalf-Of, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Memory-On-Behalf-Of", valueList[0], &XMemoryOnBehalfOf, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Memory-On-Behalf-Of: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XMemoryOnBehalfOf = &XMemoryOnBehalfOf
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTrace(c, contextID, traceID, params)
 }
 
 // GetLiveness operation middleware
@@ -794,13 +5364,51 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/health", wrapper.GetLiveness)
 	router.GET(options.BaseURL+"/api/v1/health", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/api/v1/:context_id/me", wrapper.GetMe)
+	router.DELETE(options.BaseURL+"/api/v1/:context_id/scopes", wrapper.TombstoneScope)
 	router.GET(options.BaseURL+"/api/v1/:context_id/scopes", wrapper.ListScopes)
 	router.POST(options.BaseURL+"/api/v1/:context_id/scopes", wrapper.RegisterScope)
 	router.POST(options.BaseURL+"/api/v1/:context_id/facts", wrapper.AddFacts)
 	router.POST(options.BaseURL+"/api/v1/:context_id/query", wrapper.QueryMemory)
+	router.GET(options.BaseURL+"/api/v1/:context_id/keys", wrapper.ListOwnKeys)
+	router.POST(options.BaseURL+"/api/v1/:context_id/keys", wrapper.MintOwnKey)
+	router.DELETE(options.BaseURL+"/api/v1/:context_id/keys/:name", wrapper.DeleteOwnKey)
+	router.POST(options.BaseURL+"/api/v1/:context_id/keys/:name/rotate", wrapper.RotateOwnKey)
+	router.POST(options.BaseURL+"/api/v1/:context_id/scopes/forget", wrapper.ForgetScope)
+	router.POST(options.BaseURL+"/api/v1/:context_id/scope-grants", wrapper.ScopeGrants)
+	router.GET(options.BaseURL+"/api/v1/:context_id/principals", wrapper.ListPrincipals)
+	router.GET(options.BaseURL+"/api/v1/:context_id/principals/:principal_id", wrapper.GetPrincipal)
+	router.GET(options.BaseURL+"/api/v1/:context_id/principals/:principal_id/effective", wrapper.GetEffective)
+	router.DELETE(options.BaseURL+"/api/v1/:context_id/principals/:principal_id/grants", wrapper.RemoveGrants)
+	router.POST(options.BaseURL+"/api/v1/:context_id/principals/:principal_id/grants", wrapper.AddGrants)
+	router.GET(options.BaseURL+"/api/v1/:context_id/sessions", wrapper.ListSessions)
+	router.POST(options.BaseURL+"/api/v1/:context_id/sessions", wrapper.CreateSession)
+	router.DELETE(options.BaseURL+"/api/v1/:context_id/sessions/:session_id", wrapper.DeleteSession)
+	router.GET(options.BaseURL+"/api/v1/:context_id/sessions/:session_id", wrapper.GetSession)
+	router.GET(options.BaseURL+"/api/v1/:context_id/sessions/:session_id/turns", wrapper.ListTurns)
+	router.GET(options.BaseURL+"/api/v1/:context_id/sessions/:session_id/context", wrapper.ReadSessionContext)
+	router.POST(options.BaseURL+"/api/v1/:context_id/sessions/:session_id/context", wrapper.GetSessionContext)
+	router.POST(options.BaseURL+"/api/v1/:context_id/facts/batch", wrapper.AddFactsBatch)
+	router.POST(options.BaseURL+"/api/v1/:context_id/context", wrapper.GetContextFor)
+	router.POST(options.BaseURL+"/api/v1/:context_id/forget", wrapper.ForgetMemory)
+	router.POST(options.BaseURL+"/api/v1/:context_id/reflect", wrapper.Reflect)
+	router.GET(options.BaseURL+"/api/v1/:context_id/state", wrapper.GetState)
+	router.GET(options.BaseURL+"/api/v1/:context_id/profile", wrapper.GetProfile)
+	router.GET(options.BaseURL+"/api/v1/:context_id/entities", wrapper.ListEntities)
+	router.DELETE(options.BaseURL+"/api/v1/:context_id/entities/:type/:name", wrapper.DeleteEntity)
+	router.GET(options.BaseURL+"/api/v1/:context_id/entities/:type/:name", wrapper.GetEntity)
+	router.GET(options.BaseURL+"/api/v1/:context_id/entities/:type/:name/history/:key", wrapper.GetHistory)
+	router.GET(options.BaseURL+"/api/v1/:context_id/inspect", wrapper.Inspect)
+	router.GET(options.BaseURL+"/api/v1/:context_id/traces", wrapper.ListTraces)
+	router.GET(options.BaseURL+"/api/v1/:context_id/traces/stats", wrapper.GetTraceStats)
+	router.GET(options.BaseURL+"/api/v1/:context_id/traces/:trace_id", wrapper.GetTrace)
+	router.GET(options.BaseURL+"/api/v1/:context_id/audit", wrapper.ListAudit)
+	router.POST(options.BaseURL+"/api/v1/:context_id/lifecycle/decay", wrapper.Decay)
+	router.POST(options.BaseURL+"/api/v1/:context_id/lifecycle/expire", wrapper.Expire)
 }
 
 type BadRequestApplicationProblemPlusJSONResponse Problem
+
+type BlockedApplicationProblemPlusJSONResponse Problem
 
 type ConflictApplicationProblemPlusJSONResponse Problem
 
@@ -809,6 +5417,10 @@ type ForbiddenApplicationProblemPlusJSONResponse Problem
 type HealthyJSONResponse Health
 
 type InternalErrorApplicationProblemPlusJSONResponse Problem
+
+type NotFoundApplicationProblemPlusJSONResponse Problem
+
+type NotSupportedApplicationProblemPlusJSONResponse Problem
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
 
@@ -837,6 +5449,770 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ListAuditParams
+}
+
+type ListAuditResponseObject interface {
+	VisitListAuditResponse(w http.ResponseWriter) error
+}
+
+type ListAudit200JSONResponse AuditList
+
+func (response ListAudit200JSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit400ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit401ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit403ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit422ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit500ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit503ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContextForRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    GetContextForParams
+	Body      *GetContextForJSONRequestBody
+}
+
+type GetContextForResponseObject interface {
+	VisitGetContextForResponse(w http.ResponseWriter) error
+}
+
+type GetContextFor200JSONResponse ContextResponse
+
+func (response GetContextFor200JSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContextFor400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetContextFor400ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContextFor401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContextFor401ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContextFor403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetContextFor403ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContextFor413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response GetContextFor413ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContextFor415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response GetContextFor415ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContextFor422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContextFor422ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContextFor500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetContextFor500ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContextFor503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetContextFor503ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntitiesRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ListEntitiesParams
+}
+
+type ListEntitiesResponseObject interface {
+	VisitListEntitiesResponse(w http.ResponseWriter) error
+}
+
+type ListEntities200JSONResponse EntityList
+
+func (response ListEntities200JSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntities400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListEntities400ApplicationProblemPlusJSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntities401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListEntities401ApplicationProblemPlusJSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntities403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListEntities403ApplicationProblemPlusJSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntities422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListEntities422ApplicationProblemPlusJSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntities500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListEntities500ApplicationProblemPlusJSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntities503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListEntities503ApplicationProblemPlusJSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntityRequestObject struct {
+	ContextID ContextID  `json:"context_id"`
+	Type      EntityType `json:"type"`
+	Name      EntityName `json:"name"`
+	Params    DeleteEntityParams
+}
+
+type DeleteEntityResponseObject interface {
+	VisitDeleteEntityResponse(w http.ResponseWriter) error
+}
+
+type DeleteEntity204Response struct {
+}
+
+func (response DeleteEntity204Response) VisitDeleteEntityResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteEntity400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteEntity400ApplicationProblemPlusJSONResponse) VisitDeleteEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntity401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteEntity401ApplicationProblemPlusJSONResponse) VisitDeleteEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntity403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteEntity403ApplicationProblemPlusJSONResponse) VisitDeleteEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntity422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteEntity422ApplicationProblemPlusJSONResponse) VisitDeleteEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntity500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteEntity500ApplicationProblemPlusJSONResponse) VisitDeleteEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntity503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteEntity503ApplicationProblemPlusJSONResponse) VisitDeleteEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntityRequestObject struct {
+	ContextID ContextID  `json:"context_id"`
+	Type      EntityType `json:"type"`
+	Name      EntityName `json:"name"`
+	Params    GetEntityParams
+}
+
+type GetEntityResponseObject interface {
+	VisitGetEntityResponse(w http.ResponseWriter) error
+}
+
+type GetEntity200JSONResponse EntityDetail
+
+func (response GetEntity200JSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntity400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetEntity400ApplicationProblemPlusJSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntity401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetEntity401ApplicationProblemPlusJSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntity403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetEntity403ApplicationProblemPlusJSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntity404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetEntity404ApplicationProblemPlusJSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntity422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetEntity422ApplicationProblemPlusJSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntity500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetEntity500ApplicationProblemPlusJSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntity503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetEntity503ApplicationProblemPlusJSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHistoryRequestObject struct {
+	ContextID ContextID    `json:"context_id"`
+	Type      EntityType   `json:"type"`
+	Name      EntityName   `json:"name"`
+	Key       AttributeKey `json:"key"`
+	Params    GetHistoryParams
+}
+
+type GetHistoryResponseObject interface {
+	VisitGetHistoryResponse(w http.ResponseWriter) error
+}
+
+type GetHistory200JSONResponse History
+
+func (response GetHistory200JSONResponse) VisitGetHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHistory400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetHistory400ApplicationProblemPlusJSONResponse) VisitGetHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHistory401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetHistory401ApplicationProblemPlusJSONResponse) VisitGetHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHistory403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetHistory403ApplicationProblemPlusJSONResponse) VisitGetHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHistory422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetHistory422ApplicationProblemPlusJSONResponse) VisitGetHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHistory500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetHistory500ApplicationProblemPlusJSONResponse) VisitGetHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHistory503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetHistory503ApplicationProblemPlusJSONResponse) VisitGetHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -977,6 +6353,22 @@ func (response AddFacts422ApplicationProblemPlusJSONResponse) VisitAddFactsRespo
 	return err
 }
 
+type AddFacts429ApplicationProblemPlusJSONResponse struct {
+	BlockedApplicationProblemPlusJSONResponse
+}
+
+func (response AddFacts429ApplicationProblemPlusJSONResponse) VisitAddFactsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AddFacts500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -1009,8 +6401,1379 @@ func (response AddFacts503ApplicationProblemPlusJSONResponse) VisitAddFactsRespo
 	return err
 }
 
+type AddFactsBatchRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    AddFactsBatchParams
+	Body      *AddFactsBatchJSONRequestBody
+}
+
+type AddFactsBatchResponseObject interface {
+	VisitAddFactsBatchResponse(w http.ResponseWriter) error
+}
+
+type AddFactsBatch200JSONResponse BatchResponse
+
+func (response AddFactsBatch200JSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch400ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch401ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch403ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch409ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch413ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch415ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch422ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch429ApplicationProblemPlusJSONResponse struct {
+	BlockedApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch429ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch500ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFactsBatch503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response AddFactsBatch503ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetMemoryRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ForgetMemoryParams
+	Body      *ForgetMemoryJSONRequestBody
+}
+
+type ForgetMemoryResponseObject interface {
+	VisitForgetMemoryResponse(w http.ResponseWriter) error
+}
+
+type ForgetMemory200JSONResponse ForgetResponse
+
+func (response ForgetMemory200JSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetMemory400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetMemory400ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetMemory401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetMemory401ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetMemory403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetMemory403ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetMemory413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetMemory413ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetMemory415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetMemory415ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetMemory422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetMemory422ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetMemory500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetMemory500ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetMemory503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetMemory503ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InspectRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    InspectParams
+}
+
+type InspectResponseObject interface {
+	VisitInspectResponse(w http.ResponseWriter) error
+}
+
+type Inspect200JSONResponse Inspection
+
+func (response Inspect200JSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Inspect400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Inspect400ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Inspect401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response Inspect401ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Inspect403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response Inspect403ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Inspect404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response Inspect404ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Inspect422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response Inspect422ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Inspect500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Inspect500ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Inspect501ApplicationProblemPlusJSONResponse struct {
+	NotSupportedApplicationProblemPlusJSONResponse
+}
+
+func (response Inspect501ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Inspect503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Inspect503ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnKeysRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ListOwnKeysParams
+}
+
+type ListOwnKeysResponseObject interface {
+	VisitListOwnKeysResponse(w http.ResponseWriter) error
+}
+
+type ListOwnKeys200ResponseHeaders struct {
+	Link *string
+}
+
+type ListOwnKeys200JSONResponse struct {
+	Body    []OwnKey
+	Headers ListOwnKeys200ResponseHeaders
+}
+
+func (response ListOwnKeys200JSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnKeys400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnKeys400ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnKeys401ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnKeys403ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnKeys422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnKeys422ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnKeys500ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnKeys503ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKeyRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    MintOwnKeyParams
+	Body      *MintOwnKeyJSONRequestBody
+}
+
+type MintOwnKeyResponseObject interface {
+	VisitMintOwnKeyResponse(w http.ResponseWriter) error
+}
+
+type MintOwnKey201JSONResponse OwnMintedKey
+
+func (response MintOwnKey201JSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey400ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey401ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey403ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKey409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey409ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKey413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey413ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKey415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey415ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey422ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKey500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey500ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintOwnKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey503ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOwnKeyRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Name      KeyName   `json:"name"`
+	Params    DeleteOwnKeyParams
+}
+
+type DeleteOwnKeyResponseObject interface {
+	VisitDeleteOwnKeyResponse(w http.ResponseWriter) error
+}
+
+type DeleteOwnKey204Response struct {
+}
+
+func (response DeleteOwnKey204Response) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteOwnKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOwnKey400ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOwnKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOwnKey401ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOwnKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOwnKey403ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOwnKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOwnKey404ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOwnKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOwnKey422ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOwnKey500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOwnKey500ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOwnKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOwnKey503ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnKeyRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Name      KeyName   `json:"name"`
+	Params    RotateOwnKeyParams
+}
+
+type RotateOwnKeyResponseObject interface {
+	VisitRotateOwnKeyResponse(w http.ResponseWriter) error
+}
+
+type RotateOwnKey200JSONResponse OwnMintedKey
+
+func (response RotateOwnKey200JSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RotateOwnKey400ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateOwnKey401ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateOwnKey403ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RotateOwnKey404ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnKey409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RotateOwnKey409ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateOwnKey422ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnKey500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RotateOwnKey500ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateOwnKey503ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    DecayParams
+	Body      *DecayJSONRequestBody
+}
+
+type DecayResponseObject interface {
+	VisitDecayResponse(w http.ResponseWriter) error
+}
+
+type Decay200JSONResponse LifecycleResult
+
+func (response Decay200JSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Decay400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Decay400ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Decay401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response Decay401ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Decay403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response Decay403ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Decay413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response Decay413ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Decay415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response Decay415ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Decay422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response Decay422ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Decay500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Decay500ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Decay503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Decay503ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExpireRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ExpireParams
+	Body      *ExpireJSONRequestBody
+}
+
+type ExpireResponseObject interface {
+	VisitExpireResponse(w http.ResponseWriter) error
+}
+
+type Expire200JSONResponse LifecycleResult
+
+func (response Expire200JSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Expire400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Expire400ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Expire401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response Expire401ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Expire403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response Expire403ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Expire413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response Expire413ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Expire415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response Expire415ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Expire422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response Expire422ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Expire500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Expire500ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Expire503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Expire503ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMeRequestObject struct {
 	ContextID ContextID `json:"context_id"`
+	Params    GetMeParams
 }
 
 type GetMeResponseObject interface {
@@ -1063,6 +7826,22 @@ func (response GetMe401ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w 
 	return err
 }
 
+type GetMe403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMe403ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMe422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
@@ -1111,8 +7890,899 @@ func (response GetMe503ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w 
 	return err
 }
 
+type ListPrincipalsRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ListPrincipalsParams
+}
+
+type ListPrincipalsResponseObject interface {
+	VisitListPrincipalsResponse(w http.ResponseWriter) error
+}
+
+type ListPrincipals200ResponseHeaders struct {
+	Link *string
+}
+
+type ListPrincipals200JSONResponse struct {
+	Body    []Principal
+	Headers ListPrincipals200ResponseHeaders
+}
+
+func (response ListPrincipals200JSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals400ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals401ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals403ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals422ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals500ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals503ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipalRequestObject struct {
+	ContextID   ContextID   `json:"context_id"`
+	PrincipalID PrincipalID `json:"principal_id"`
+	Params      GetPrincipalParams
+}
+
+type GetPrincipalResponseObject interface {
+	VisitGetPrincipalResponse(w http.ResponseWriter) error
+}
+
+type GetPrincipal200JSONResponse Principal
+
+func (response GetPrincipal200JSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal400ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal401ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal403ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal404ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal422ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal500ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal503ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEffectiveRequestObject struct {
+	ContextID   ContextID   `json:"context_id"`
+	PrincipalID PrincipalID `json:"principal_id"`
+	Params      GetEffectiveParams
+}
+
+type GetEffectiveResponseObject interface {
+	VisitGetEffectiveResponse(w http.ResponseWriter) error
+}
+
+type GetEffective200JSONResponse EffectiveVerbs
+
+func (response GetEffective200JSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEffective400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetEffective400ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEffective401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetEffective401ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEffective403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetEffective403ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEffective404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetEffective404ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEffective422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetEffective422ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEffective500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetEffective500ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEffective503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetEffective503ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrantsRequestObject struct {
+	ContextID   ContextID   `json:"context_id"`
+	PrincipalID PrincipalID `json:"principal_id"`
+	Params      RemoveGrantsParams
+	Body        *RemoveGrantsJSONRequestBody
+}
+
+type RemoveGrantsResponseObject interface {
+	VisitRemoveGrantsResponse(w http.ResponseWriter) error
+}
+
+type RemoveGrants200JSONResponse Principal
+
+func (response RemoveGrants200JSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants400ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants401ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants403ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants404ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants409ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants413ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants415ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants422ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants500ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants503ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrantsRequestObject struct {
+	ContextID   ContextID   `json:"context_id"`
+	PrincipalID PrincipalID `json:"principal_id"`
+	Params      AddGrantsParams
+	Body        *AddGrantsJSONRequestBody
+}
+
+type AddGrantsResponseObject interface {
+	VisitAddGrantsResponse(w http.ResponseWriter) error
+}
+
+type AddGrants200JSONResponse Principal
+
+func (response AddGrants200JSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants400ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants401ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants403ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants404ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants409ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants413ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants415ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants422ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants500ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants503ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProfileRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    GetProfileParams
+}
+
+type GetProfileResponseObject interface {
+	VisitGetProfileResponse(w http.ResponseWriter) error
+}
+
+type GetProfile200JSONResponse Profile
+
+func (response GetProfile200JSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProfile400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetProfile400ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProfile401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetProfile401ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProfile403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetProfile403ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProfile422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetProfile422ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProfile500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetProfile500ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProfile503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetProfile503ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type QueryMemoryRequestObject struct {
 	ContextID ContextID `json:"context_id"`
+	Params    QueryMemoryParams
 	Body      *QueryMemoryJSONRequestBody
 }
 
@@ -1162,6 +8832,22 @@ func (response QueryMemory401ApplicationProblemPlusJSONResponse) VisitQueryMemor
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryMemory403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response QueryMemory403ApplicationProblemPlusJSONResponse) VisitQueryMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1246,6 +8932,408 @@ func (response QueryMemory503ApplicationProblemPlusJSONResponse) VisitQueryMemor
 	return err
 }
 
+type ReflectRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ReflectParams
+	Body      *ReflectJSONRequestBody
+}
+
+type ReflectResponseObject interface {
+	VisitReflectResponse(w http.ResponseWriter) error
+}
+
+type Reflect200JSONResponse ReflectResponse
+
+func (response Reflect200JSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reflect400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Reflect400ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reflect401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response Reflect401ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reflect403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response Reflect403ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reflect413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response Reflect413ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reflect415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response Reflect415ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reflect422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response Reflect422ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reflect429ApplicationProblemPlusJSONResponse struct {
+	BlockedApplicationProblemPlusJSONResponse
+}
+
+func (response Reflect429ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reflect500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Reflect500ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reflect503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Reflect503ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ScopeGrantsRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ScopeGrantsParams
+}
+
+type ScopeGrantsResponseObject interface {
+	VisitScopeGrantsResponse(w http.ResponseWriter) error
+}
+
+type ScopeGrants400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ScopeGrants400ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ScopeGrants401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ScopeGrants401ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ScopeGrants403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ScopeGrants403ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ScopeGrants422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ScopeGrants422ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ScopeGrants500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ScopeGrants500ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ScopeGrants501ApplicationProblemPlusJSONResponse struct {
+	NotSupportedApplicationProblemPlusJSONResponse
+}
+
+func (response ScopeGrants501ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ScopeGrants503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ScopeGrants503ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TombstoneScopeRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    TombstoneScopeParams
+}
+
+type TombstoneScopeResponseObject interface {
+	VisitTombstoneScopeResponse(w http.ResponseWriter) error
+}
+
+type TombstoneScope204Response struct {
+}
+
+func (response TombstoneScope204Response) VisitTombstoneScopeResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type TombstoneScope400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TombstoneScope400ApplicationProblemPlusJSONResponse) VisitTombstoneScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TombstoneScope401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TombstoneScope401ApplicationProblemPlusJSONResponse) VisitTombstoneScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TombstoneScope403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TombstoneScope403ApplicationProblemPlusJSONResponse) VisitTombstoneScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TombstoneScope422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response TombstoneScope422ApplicationProblemPlusJSONResponse) VisitTombstoneScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TombstoneScope500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TombstoneScope500ApplicationProblemPlusJSONResponse) VisitTombstoneScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TombstoneScope503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TombstoneScope503ApplicationProblemPlusJSONResponse) VisitTombstoneScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListScopesRequestObject struct {
 	ContextID ContextID `json:"context_id"`
 	Params    ListScopesParams
@@ -1311,6 +9399,22 @@ func (response ListScopes401ApplicationProblemPlusJSONResponse) VisitListScopesR
 	return err
 }
 
+type ListScopes403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListScopes403ApplicationProblemPlusJSONResponse) VisitListScopesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListScopes422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
@@ -1361,6 +9465,7 @@ func (response ListScopes503ApplicationProblemPlusJSONResponse) VisitListScopesR
 
 type RegisterScopeRequestObject struct {
 	ContextID ContextID `json:"context_id"`
+	Params    RegisterScopeParams
 	Body      *RegisterScopeJSONRequestBody
 }
 
@@ -1510,6 +9615,1629 @@ func (response RegisterScope503ApplicationProblemPlusJSONResponse) VisitRegister
 	return err
 }
 
+type ForgetScopeRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ForgetScopeParams
+	Body      *ForgetScopeJSONRequestBody
+}
+
+type ForgetScopeResponseObject interface {
+	VisitForgetScopeResponse(w http.ResponseWriter) error
+}
+
+type ForgetScope200JSONResponse ForgottenResponse
+
+func (response ForgetScope200JSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetScope400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetScope400ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetScope401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetScope401ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetScope403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetScope403ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetScope413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetScope413ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetScope415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetScope415ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetScope422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetScope422ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetScope500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetScope500ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetScope503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetScope503ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ListSessionsParams
+}
+
+type ListSessionsResponseObject interface {
+	VisitListSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListSessions200JSONResponse SessionList
+
+func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions400ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions403ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions422ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions500ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions503ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSessionRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    CreateSessionParams
+	Body      *CreateSessionJSONRequestBody
+}
+
+type CreateSessionResponseObject interface {
+	VisitCreateSessionResponse(w http.ResponseWriter) error
+}
+
+type CreateSession201JSONResponse Session
+
+func (response CreateSession201JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSession400ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSession401ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSession403ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSession413ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSession415ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSession422ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSession500ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSession503ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSessionRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	SessionID SessionID `json:"session_id"`
+	Params    DeleteSessionParams
+}
+
+type DeleteSessionResponseObject interface {
+	VisitDeleteSessionResponse(w http.ResponseWriter) error
+}
+
+type DeleteSession204Response struct {
+}
+
+func (response DeleteSession204Response) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteSession400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession400ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession401ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession403ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession404ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession422ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession500ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession503ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	SessionID SessionID `json:"session_id"`
+	Params    GetSessionParams
+}
+
+type GetSessionResponseObject interface {
+	VisitGetSessionResponse(w http.ResponseWriter) error
+}
+
+type GetSession200JSONResponse Session
+
+func (response GetSession200JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSession400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetSession400ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSession401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSession401ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSession403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetSession403ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSession404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetSession404ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSession422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSession422ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSession500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetSession500ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSession503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSession503ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionContextRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	SessionID SessionID `json:"session_id"`
+	Params    ReadSessionContextParams
+}
+
+type ReadSessionContextResponseObject interface {
+	VisitReadSessionContextResponse(w http.ResponseWriter) error
+}
+
+type ReadSessionContext200JSONResponse SessionContext
+
+func (response ReadSessionContext200JSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionContext400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReadSessionContext400ApplicationProblemPlusJSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionContext401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadSessionContext401ApplicationProblemPlusJSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionContext403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadSessionContext403ApplicationProblemPlusJSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionContext404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadSessionContext404ApplicationProblemPlusJSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionContext422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ReadSessionContext422ApplicationProblemPlusJSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionContext500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReadSessionContext500ApplicationProblemPlusJSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionContext503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReadSessionContext503ApplicationProblemPlusJSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContextRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	SessionID SessionID `json:"session_id"`
+	Params    GetSessionContextParams
+	Body      *GetSessionContextJSONRequestBody
+}
+
+type GetSessionContextResponseObject interface {
+	VisitGetSessionContextResponse(w http.ResponseWriter) error
+}
+
+type GetSessionContext200JSONResponse SessionContext
+
+func (response GetSessionContext200JSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContext400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext400ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContext401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext401ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContext403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext403ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContext404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext404ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContext413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext413ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContext415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext415ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContext422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext422ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContext500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext500ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionContext503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext503ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTurnsRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	SessionID SessionID `json:"session_id"`
+	Params    ListTurnsParams
+}
+
+type ListTurnsResponseObject interface {
+	VisitListTurnsResponse(w http.ResponseWriter) error
+}
+
+type ListTurns200JSONResponse TurnList
+
+func (response ListTurns200JSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTurns400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListTurns400ApplicationProblemPlusJSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTurns401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTurns401ApplicationProblemPlusJSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTurns403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListTurns403ApplicationProblemPlusJSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTurns404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListTurns404ApplicationProblemPlusJSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTurns422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListTurns422ApplicationProblemPlusJSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTurns500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListTurns500ApplicationProblemPlusJSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTurns503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListTurns503ApplicationProblemPlusJSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStateRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    GetStateParams
+}
+
+type GetStateResponseObject interface {
+	VisitGetStateResponse(w http.ResponseWriter) error
+}
+
+type GetState200JSONResponse State
+
+func (response GetState200JSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetState400ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetState401ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetState403ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetState422ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetState500ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetState503ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTracesRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    ListTracesParams
+}
+
+type ListTracesResponseObject interface {
+	VisitListTracesResponse(w http.ResponseWriter) error
+}
+
+type ListTraces200JSONResponse TraceList
+
+func (response ListTraces200JSONResponse) VisitListTracesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTraces400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListTraces400ApplicationProblemPlusJSONResponse) VisitListTracesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTraces401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTraces401ApplicationProblemPlusJSONResponse) VisitListTracesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTraces403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListTraces403ApplicationProblemPlusJSONResponse) VisitListTracesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTraces422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListTraces422ApplicationProblemPlusJSONResponse) VisitListTracesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTraces500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListTraces500ApplicationProblemPlusJSONResponse) VisitListTracesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTraces503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListTraces503ApplicationProblemPlusJSONResponse) VisitListTracesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraceStatsRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	Params    GetTraceStatsParams
+}
+
+type GetTraceStatsResponseObject interface {
+	VisitGetTraceStatsResponse(w http.ResponseWriter) error
+}
+
+type GetTraceStats200JSONResponse TraceStats
+
+func (response GetTraceStats200JSONResponse) VisitGetTraceStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraceStats400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetTraceStats400ApplicationProblemPlusJSONResponse) VisitGetTraceStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraceStats401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTraceStats401ApplicationProblemPlusJSONResponse) VisitGetTraceStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraceStats403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetTraceStats403ApplicationProblemPlusJSONResponse) VisitGetTraceStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraceStats422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTraceStats422ApplicationProblemPlusJSONResponse) VisitGetTraceStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraceStats500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetTraceStats500ApplicationProblemPlusJSONResponse) VisitGetTraceStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraceStats503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTraceStats503ApplicationProblemPlusJSONResponse) VisitGetTraceStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraceRequestObject struct {
+	ContextID ContextID `json:"context_id"`
+	TraceID   TraceID   `json:"trace_id"`
+	Params    GetTraceParams
+}
+
+type GetTraceResponseObject interface {
+	VisitGetTraceResponse(w http.ResponseWriter) error
+}
+
+type GetTrace200JSONResponse Trace
+
+func (response GetTrace200JSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrace400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrace400ApplicationProblemPlusJSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrace401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrace401ApplicationProblemPlusJSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrace403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrace403ApplicationProblemPlusJSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrace404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrace404ApplicationProblemPlusJSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrace422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrace422ApplicationProblemPlusJSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrace500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrace500ApplicationProblemPlusJSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrace503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrace503ApplicationProblemPlusJSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetLivenessRequestObject struct {
 }
 
@@ -1536,21 +11264,129 @@ type StrictServerInterface interface {
 	// GetHealth Says that the process serves. Never looks at credentials.
 	// (GET /api/v1/health)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
+	// ListAudit Lists what was asked and decided, the newest first; the caller's own, or all with grant:manage over /.
+	// (GET /api/v1/{context_id}/audit)
+	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// GetContextFor Puts together what is remembered on a question, as markdown for a prompt.
+	// (POST /api/v1/{context_id}/context)
+	GetContextFor(ctx context.Context, request GetContextForRequestObject) (GetContextForResponseObject, error)
+	// ListEntities Lists entities, by type and name.
+	// (GET /api/v1/{context_id}/entities)
+	ListEntities(ctx context.Context, request ListEntitiesRequestObject) (ListEntitiesResponseObject, error)
+	// DeleteEntity Forgets an entity with its attributes and relations. Needs memory:forget over where they live.
+	// (DELETE /api/v1/{context_id}/entities/{type}/{name})
+	DeleteEntity(ctx context.Context, request DeleteEntityRequestObject) (DeleteEntityResponseObject, error)
+	// GetEntity Shows an entity with its current attributes and relations.
+	// (GET /api/v1/{context_id}/entities/{type}/{name})
+	GetEntity(ctx context.Context, request GetEntityRequestObject) (GetEntityResponseObject, error)
+	// GetHistory Every value that an attribute has had, the newest first.
+	// (GET /api/v1/{context_id}/entities/{type}/{name}/history/{key})
+	GetHistory(ctx context.Context, request GetHistoryRequestObject) (GetHistoryResponseObject, error)
 	// AddFacts Remembers a text. Needs memory:write over every node it is tagged with.
 	// (POST /api/v1/{context_id}/facts)
 	AddFacts(ctx context.Context, request AddFactsRequestObject) (AddFactsResponseObject, error)
+	// AddFactsBatch Remembers a conversation, all of it or nothing.
+	// (POST /api/v1/{context_id}/facts/batch)
+	AddFactsBatch(ctx context.Context, request AddFactsBatchRequestObject) (AddFactsBatchResponseObject, error)
+	// ForgetMemory Forgets what a query finds within the caller's memory:forget region.
+	// (POST /api/v1/{context_id}/forget)
+	ForgetMemory(ctx context.Context, request ForgetMemoryRequestObject) (ForgetMemoryResponseObject, error)
+	// Inspect Shows what a reference stands for.
+	// (GET /api/v1/{context_id}/inspect)
+	Inspect(ctx context.Context, request InspectRequestObject) (InspectResponseObject, error)
+	// ListOwnKeys Lists the keys that the caller may manage.
+	// (GET /api/v1/{context_id}/keys)
+	ListOwnKeys(ctx context.Context, request ListOwnKeysRequestObject) (ListOwnKeysResponseObject, error)
+	// MintOwnKey Mints a key of the caller's own principal.
+	// (POST /api/v1/{context_id}/keys)
+	MintOwnKey(ctx context.Context, request MintOwnKeyRequestObject) (MintOwnKeyResponseObject, error)
+	// DeleteOwnKey Deletes a key. It stops working at once.
+	// (DELETE /api/v1/{context_id}/keys/{name})
+	DeleteOwnKey(ctx context.Context, request DeleteOwnKeyRequestObject) (DeleteOwnKeyResponseObject, error)
+	// RotateOwnKey Replaces the secret of a key. The previous one stops working at once.
+	// (POST /api/v1/{context_id}/keys/{name}/rotate)
+	RotateOwnKey(ctx context.Context, request RotateOwnKeyRequestObject) (RotateOwnKeyResponseObject, error)
+	// Decay Lowers the importance of what was not written for long, within the caller's memory:write region.
+	// (POST /api/v1/{context_id}/lifecycle/decay)
+	Decay(ctx context.Context, request DecayRequestObject) (DecayResponseObject, error)
+	// Expire Ends what has outlived its validity, within the caller's memory:forget region.
+	// (POST /api/v1/{context_id}/lifecycle/expire)
+	Expire(ctx context.Context, request ExpireRequestObject) (ExpireResponseObject, error)
 	// GetMe Tells the caller who it is and what it may do.
 	// (GET /api/v1/{context_id}/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
+	// ListPrincipals Lists the principals of the context. Needs grant:manage over any node.
+	// (GET /api/v1/{context_id}/principals)
+	ListPrincipals(ctx context.Context, request ListPrincipalsRequestObject) (ListPrincipalsResponseObject, error)
+	// GetPrincipal Shows a principal. Needs grant:manage over any node.
+	// (GET /api/v1/{context_id}/principals/{principal_id})
+	GetPrincipal(ctx context.Context, request GetPrincipalRequestObject) (GetPrincipalResponseObject, error)
+	// GetEffective Tells what a principal may do at a path. Needs grant:manage over the path.
+	// (GET /api/v1/{context_id}/principals/{principal_id}/effective)
+	GetEffective(ctx context.Context, request GetEffectiveRequestObject) (GetEffectiveResponseObject, error)
+	// RemoveGrants Takes verbs over a pattern from a principal, at once.
+	// (DELETE /api/v1/{context_id}/principals/{principal_id}/grants)
+	RemoveGrants(ctx context.Context, request RemoveGrantsRequestObject) (RemoveGrantsResponseObject, error)
+	// AddGrants Grants verbs over a pattern to a principal.
+	// (POST /api/v1/{context_id}/principals/{principal_id}/grants)
+	AddGrants(ctx context.Context, request AddGrantsRequestObject) (AddGrantsResponseObject, error)
+	// GetProfile What is known about the one the memories are about.
+	// (GET /api/v1/{context_id}/profile)
+	GetProfile(ctx context.Context, request GetProfileRequestObject) (GetProfileResponseObject, error)
 	// QueryMemory Finds what was remembered, within the caller's memory:read region.
 	// (POST /api/v1/{context_id}/query)
 	QueryMemory(ctx context.Context, request QueryMemoryRequestObject) (QueryMemoryResponseObject, error)
+	// Reflect Sums up what is remembered on a question, in the words that were remembered.
+	// (POST /api/v1/{context_id}/reflect)
+	Reflect(ctx context.Context, request ReflectRequestObject) (ReflectResponseObject, error)
+	// ScopeGrants Not served; grants are changed on principals.
+	// (POST /api/v1/{context_id}/scope-grants)
+	ScopeGrants(ctx context.Context, request ScopeGrantsRequestObject) (ScopeGrantsResponseObject, error)
+	// TombstoneScope Ends a node. Needs scope:delete over it.
+	// (DELETE /api/v1/{context_id}/scopes)
+	TombstoneScope(ctx context.Context, request TombstoneScopeRequestObject) (TombstoneScopeResponseObject, error)
 	// ListScopes Lists the nodes over which the caller holds any verb; grant:manage over / sees all.
 	// (GET /api/v1/{context_id}/scopes)
 	ListScopes(ctx context.Context, request ListScopesRequestObject) (ListScopesResponseObject, error)
 	// RegisterScope Registers a node and the ancestors it lacks. Needs scope:create over the path.
 	// (POST /api/v1/{context_id}/scopes)
 	RegisterScope(ctx context.Context, request RegisterScopeRequestObject) (RegisterScopeResponseObject, error)
+	// ForgetScope Erases every row that is tagged with a node at or below the path.
+	// (POST /api/v1/{context_id}/scopes/forget)
+	ForgetScope(ctx context.Context, request ForgetScopeRequestObject) (ForgetScopeResponseObject, error)
+	// ListSessions Lists the sessions within the caller's memory:read region, the newest first.
+	// (GET /api/v1/{context_id}/sessions)
+	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// CreateSession Begins a session. Needs memory:write over its scopes.
+	// (POST /api/v1/{context_id}/sessions)
+	CreateSession(ctx context.Context, request CreateSessionRequestObject) (CreateSessionResponseObject, error)
+	// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+	// (DELETE /api/v1/{context_id}/sessions/{session_id})
+	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// GetSession Shows a session.
+	// (GET /api/v1/{context_id}/sessions/{session_id})
+	GetSession(ctx context.Context, request GetSessionRequestObject) (GetSessionResponseObject, error)
+	// ReadSessionContext The same as POST, for those that ask with GET.
+	// (GET /api/v1/{context_id}/sessions/{session_id}/context)
+	ReadSessionContext(ctx context.Context, request ReadSessionContextRequestObject) (ReadSessionContextResponseObject, error)
+	// GetSessionContext Puts together what a session and the memories have on a question.
+	// (POST /api/v1/{context_id}/sessions/{session_id}/context)
+	GetSessionContext(ctx context.Context, request GetSessionContextRequestObject) (GetSessionContextResponseObject, error)
+	// ListTurns Lists the turns of a session, the oldest first.
+	// (GET /api/v1/{context_id}/sessions/{session_id}/turns)
+	ListTurns(ctx context.Context, request ListTurnsRequestObject) (ListTurnsResponseObject, error)
+	// GetState Everything that is current, by category.
+	// (GET /api/v1/{context_id}/state)
+	GetState(ctx context.Context, request GetStateRequestObject) (GetStateResponseObject, error)
+	// ListTraces Lists the caller's queries, the newest first; those of all with grant:manage over /.
+	// (GET /api/v1/{context_id}/traces)
+	ListTraces(ctx context.Context, request ListTracesRequestObject) (ListTracesResponseObject, error)
+	// GetTraceStats Figures about the queries of the last 24 hours; zero without grant:manage over /.
+	// (GET /api/v1/{context_id}/traces/stats)
+	GetTraceStats(ctx context.Context, request GetTraceStatsRequestObject) (GetTraceStatsResponseObject, error)
+	// GetTrace Shows a query.
+	// (GET /api/v1/{context_id}/traces/{trace_id})
+	GetTrace(ctx context.Context, request GetTraceRequestObject) (GetTraceResponseObject, error)
 	// GetLiveness The same as /api/v1/health, for probes that know only this path.
 	// (GET /health)
 	GetLiveness(ctx context.Context, request GetLivenessRequestObject) (GetLivenessResponseObject, error)
@@ -1637,6 +11473,193 @@ func (sh *strictHandler) GetHealth(ctx *gin.Context) {
 	}
 }
 
+// ListAudit operation middleware
+func (sh *strictHandler) ListAudit(ctx *gin.Context, contextID ContextID, params ListAuditParams) {
+	var request ListAuditRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAudit(ctx, request.(ListAuditRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAudit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
+		if err := validResponse.VisitListAuditResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetContextFor operation middleware
+func (sh *strictHandler) GetContextFor(ctx *gin.Context, contextID ContextID, params GetContextForParams) {
+	var request GetContextForRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	var body GetContextForJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContextFor(ctx, request.(GetContextForRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContextFor")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetContextForResponseObject); ok {
+		if err := validResponse.VisitGetContextForResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListEntities operation middleware
+func (sh *strictHandler) ListEntities(ctx *gin.Context, contextID ContextID, params ListEntitiesParams) {
+	var request ListEntitiesRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEntities(ctx, request.(ListEntitiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEntities")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListEntitiesResponseObject); ok {
+		if err := validResponse.VisitListEntitiesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteEntity operation middleware
+func (sh *strictHandler) DeleteEntity(ctx *gin.Context, contextID ContextID, pType EntityType, name EntityName, params DeleteEntityParams) {
+	var request DeleteEntityRequestObject
+
+	request.ContextID = contextID
+	request.Type = pType
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteEntity(ctx, request.(DeleteEntityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteEntity")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteEntityResponseObject); ok {
+		if err := validResponse.VisitDeleteEntityResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetEntity operation middleware
+func (sh *strictHandler) GetEntity(ctx *gin.Context, contextID ContextID, pType EntityType, name EntityName, params GetEntityParams) {
+	var request GetEntityRequestObject
+
+	request.ContextID = contextID
+	request.Type = pType
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEntity(ctx, request.(GetEntityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEntity")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetEntityResponseObject); ok {
+		if err := validResponse.VisitGetEntityResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetHistory operation middleware
+func (sh *strictHandler) GetHistory(ctx *gin.Context, contextID ContextID, pType EntityType, name EntityName, key AttributeKey, params GetHistoryParams) {
+	var request GetHistoryRequestObject
+
+	request.ContextID = contextID
+	request.Type = pType
+	request.Name = name
+	request.Key = key
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetHistory(ctx, request.(GetHistoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetHistory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetHistoryResponseObject); ok {
+		if err := validResponse.VisitGetHistoryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // AddFacts operation middleware
 func (sh *strictHandler) AddFacts(ctx *gin.Context, contextID ContextID, params AddFactsParams) {
 	var request AddFactsRequestObject
@@ -1682,11 +11705,356 @@ func (sh *strictHandler) AddFacts(ctx *gin.Context, contextID ContextID, params 
 	}
 }
 
+// AddFactsBatch operation middleware
+func (sh *strictHandler) AddFactsBatch(ctx *gin.Context, contextID ContextID, params AddFactsBatchParams) {
+	var request AddFactsBatchRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	var body AddFactsBatchJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddFactsBatch(ctx, request.(AddFactsBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddFactsBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddFactsBatchResponseObject); ok {
+		if err := validResponse.VisitAddFactsBatchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ForgetMemory operation middleware
+func (sh *strictHandler) ForgetMemory(ctx *gin.Context, contextID ContextID, params ForgetMemoryParams) {
+	var request ForgetMemoryRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	var body ForgetMemoryJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ForgetMemory(ctx, request.(ForgetMemoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ForgetMemory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ForgetMemoryResponseObject); ok {
+		if err := validResponse.VisitForgetMemoryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Inspect operation middleware
+func (sh *strictHandler) Inspect(ctx *gin.Context, contextID ContextID, params InspectParams) {
+	var request InspectRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Inspect(ctx, request.(InspectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Inspect")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(InspectResponseObject); ok {
+		if err := validResponse.VisitInspectResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOwnKeys operation middleware
+func (sh *strictHandler) ListOwnKeys(ctx *gin.Context, contextID ContextID, params ListOwnKeysParams) {
+	var request ListOwnKeysRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnKeys(ctx, request.(ListOwnKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOwnKeysResponseObject); ok {
+		if err := validResponse.VisitListOwnKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// MintOwnKey operation middleware
+func (sh *strictHandler) MintOwnKey(ctx *gin.Context, contextID ContextID, params MintOwnKeyParams) {
+	var request MintOwnKeyRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	var body MintOwnKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.MintOwnKey(ctx, request.(MintOwnKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MintOwnKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(MintOwnKeyResponseObject); ok {
+		if err := validResponse.VisitMintOwnKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteOwnKey operation middleware
+func (sh *strictHandler) DeleteOwnKey(ctx *gin.Context, contextID ContextID, name KeyName, params DeleteOwnKeyParams) {
+	var request DeleteOwnKeyRequestObject
+
+	request.ContextID = contextID
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteOwnKey(ctx, request.(DeleteOwnKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteOwnKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteOwnKeyResponseObject); ok {
+		if err := validResponse.VisitDeleteOwnKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateOwnKey operation middleware
+func (sh *strictHandler) RotateOwnKey(ctx *gin.Context, contextID ContextID, name KeyName, params RotateOwnKeyParams) {
+	var request RotateOwnKeyRequestObject
+
+	request.ContextID = contextID
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateOwnKey(ctx, request.(RotateOwnKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateOwnKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RotateOwnKeyResponseObject); ok {
+		if err := validResponse.VisitRotateOwnKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Decay operation middleware
+func (sh *strictHandler) Decay(ctx *gin.Context, contextID ContextID, params DecayParams) {
+	var request DecayRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	var body DecayJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Decay(ctx, request.(DecayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Decay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DecayResponseObject); ok {
+		if err := validResponse.VisitDecayResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Expire operation middleware
+func (sh *strictHandler) Expire(ctx *gin.Context, contextID ContextID, params ExpireParams) {
+	var request ExpireRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	var body ExpireJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Expire(ctx, request.(ExpireRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Expire")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExpireResponseObject); ok {
+		if err := validResponse.VisitExpireResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetMe operation middleware
-func (sh *strictHandler) GetMe(ctx *gin.Context, contextID ContextID) {
+func (sh *strictHandler) GetMe(ctx *gin.Context, contextID ContextID, params GetMeParams) {
 	var request GetMeRequestObject
 
 	request.ContextID = contextID
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetMe(ctx, request.(GetMeRequestObject))
@@ -1708,11 +12076,214 @@ func (sh *strictHandler) GetMe(ctx *gin.Context, contextID ContextID) {
 	}
 }
 
+// ListPrincipals operation middleware
+func (sh *strictHandler) ListPrincipals(ctx *gin.Context, contextID ContextID, params ListPrincipalsParams) {
+	var request ListPrincipalsRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPrincipals(ctx, request.(ListPrincipalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPrincipals")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPrincipalsResponseObject); ok {
+		if err := validResponse.VisitListPrincipalsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPrincipal operation middleware
+func (sh *strictHandler) GetPrincipal(ctx *gin.Context, contextID ContextID, principalID PrincipalID, params GetPrincipalParams) {
+	var request GetPrincipalRequestObject
+
+	request.ContextID = contextID
+	request.PrincipalID = principalID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPrincipal(ctx, request.(GetPrincipalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPrincipal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPrincipalResponseObject); ok {
+		if err := validResponse.VisitGetPrincipalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetEffective operation middleware
+func (sh *strictHandler) GetEffective(ctx *gin.Context, contextID ContextID, principalID PrincipalID, params GetEffectiveParams) {
+	var request GetEffectiveRequestObject
+
+	request.ContextID = contextID
+	request.PrincipalID = principalID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEffective(ctx, request.(GetEffectiveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEffective")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetEffectiveResponseObject); ok {
+		if err := validResponse.VisitGetEffectiveResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveGrants operation middleware
+func (sh *strictHandler) RemoveGrants(ctx *gin.Context, contextID ContextID, principalID PrincipalID, params RemoveGrantsParams) {
+	var request RemoveGrantsRequestObject
+
+	request.ContextID = contextID
+	request.PrincipalID = principalID
+	request.Params = params
+
+	var body RemoveGrantsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveGrants(ctx, request.(RemoveGrantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveGrants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RemoveGrantsResponseObject); ok {
+		if err := validResponse.VisitRemoveGrantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddGrants operation middleware
+func (sh *strictHandler) AddGrants(ctx *gin.Context, contextID ContextID, principalID PrincipalID, params AddGrantsParams) {
+	var request AddGrantsRequestObject
+
+	request.ContextID = contextID
+	request.PrincipalID = principalID
+	request.Params = params
+
+	var body AddGrantsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddGrants(ctx, request.(AddGrantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddGrants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddGrantsResponseObject); ok {
+		if err := validResponse.VisitAddGrantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetProfile operation middleware
+func (sh *strictHandler) GetProfile(ctx *gin.Context, contextID ContextID, params GetProfileParams) {
+	var request GetProfileRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetProfile(ctx, request.(GetProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetProfileResponseObject); ok {
+		if err := validResponse.VisitGetProfileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // QueryMemory operation middleware
-func (sh *strictHandler) QueryMemory(ctx *gin.Context, contextID ContextID) {
+func (sh *strictHandler) QueryMemory(ctx *gin.Context, contextID ContextID, params QueryMemoryParams) {
 	var request QueryMemoryRequestObject
 
 	request.ContextID = contextID
+	request.Params = params
 
 	var body QueryMemoryJSONRequestBody
 	var err error
@@ -1752,6 +12323,105 @@ func (sh *strictHandler) QueryMemory(ctx *gin.Context, contextID ContextID) {
 	}
 }
 
+// Reflect operation middleware
+func (sh *strictHandler) Reflect(ctx *gin.Context, contextID ContextID, params ReflectParams) {
+	var request ReflectRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	var body ReflectJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Reflect(ctx, request.(ReflectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Reflect")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReflectResponseObject); ok {
+		if err := validResponse.VisitReflectResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ScopeGrants operation middleware
+func (sh *strictHandler) ScopeGrants(ctx *gin.Context, contextID ContextID, params ScopeGrantsParams) {
+	var request ScopeGrantsRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ScopeGrants(ctx, request.(ScopeGrantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ScopeGrants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ScopeGrantsResponseObject); ok {
+		if err := validResponse.VisitScopeGrantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TombstoneScope operation middleware
+func (sh *strictHandler) TombstoneScope(ctx *gin.Context, contextID ContextID, params TombstoneScopeParams) {
+	var request TombstoneScopeRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TombstoneScope(ctx, request.(TombstoneScopeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TombstoneScope")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TombstoneScopeResponseObject); ok {
+		if err := validResponse.VisitTombstoneScopeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListScopes operation middleware
 func (sh *strictHandler) ListScopes(ctx *gin.Context, contextID ContextID, params ListScopesParams) {
 	var request ListScopesRequestObject
@@ -1780,10 +12450,11 @@ func (sh *strictHandler) ListScopes(ctx *gin.Context, contextID ContextID, param
 }
 
 // RegisterScope operation middleware
-func (sh *strictHandler) RegisterScope(ctx *gin.Context, contextID ContextID) {
+func (sh *strictHandler) RegisterScope(ctx *gin.Context, contextID ContextID, params RegisterScopeParams) {
 	var request RegisterScopeRequestObject
 
 	request.ContextID = contextID
+	request.Params = params
 
 	var body RegisterScopeJSONRequestBody
 	var err error
@@ -1823,6 +12494,396 @@ func (sh *strictHandler) RegisterScope(ctx *gin.Context, contextID ContextID) {
 	}
 }
 
+// ForgetScope operation middleware
+func (sh *strictHandler) ForgetScope(ctx *gin.Context, contextID ContextID, params ForgetScopeParams) {
+	var request ForgetScopeRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	var body ForgetScopeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ForgetScope(ctx, request.(ForgetScopeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ForgetScope")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ForgetScopeResponseObject); ok {
+		if err := validResponse.VisitForgetScopeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSessions operation middleware
+func (sh *strictHandler) ListSessions(ctx *gin.Context, contextID ContextID, params ListSessionsParams) {
+	var request ListSessionsRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSessionsResponseObject); ok {
+		if err := validResponse.VisitListSessionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateSession operation middleware
+func (sh *strictHandler) CreateSession(ctx *gin.Context, contextID ContextID, params CreateSessionParams) {
+	var request CreateSessionRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	var body CreateSessionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSession(ctx, request.(CreateSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateSessionResponseObject); ok {
+		if err := validResponse.VisitCreateSessionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteSession operation middleware
+func (sh *strictHandler) DeleteSession(ctx *gin.Context, contextID ContextID, sessionID SessionID, params DeleteSessionParams) {
+	var request DeleteSessionRequestObject
+
+	request.ContextID = contextID
+	request.SessionID = sessionID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSession(ctx, request.(DeleteSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
+		if err := validResponse.VisitDeleteSessionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSession operation middleware
+func (sh *strictHandler) GetSession(ctx *gin.Context, contextID ContextID, sessionID SessionID, params GetSessionParams) {
+	var request GetSessionRequestObject
+
+	request.ContextID = contextID
+	request.SessionID = sessionID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSession(ctx, request.(GetSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSessionResponseObject); ok {
+		if err := validResponse.VisitGetSessionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadSessionContext operation middleware
+func (sh *strictHandler) ReadSessionContext(ctx *gin.Context, contextID ContextID, sessionID SessionID, params ReadSessionContextParams) {
+	var request ReadSessionContextRequestObject
+
+	request.ContextID = contextID
+	request.SessionID = sessionID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadSessionContext(ctx, request.(ReadSessionContextRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadSessionContext")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadSessionContextResponseObject); ok {
+		if err := validResponse.VisitReadSessionContextResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSessionContext operation middleware
+func (sh *strictHandler) GetSessionContext(ctx *gin.Context, contextID ContextID, sessionID SessionID, params GetSessionContextParams) {
+	var request GetSessionContextRequestObject
+
+	request.ContextID = contextID
+	request.SessionID = sessionID
+	request.Params = params
+
+	var body GetSessionContextJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSessionContext(ctx, request.(GetSessionContextRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSessionContext")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSessionContextResponseObject); ok {
+		if err := validResponse.VisitGetSessionContextResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTurns operation middleware
+func (sh *strictHandler) ListTurns(ctx *gin.Context, contextID ContextID, sessionID SessionID, params ListTurnsParams) {
+	var request ListTurnsRequestObject
+
+	request.ContextID = contextID
+	request.SessionID = sessionID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTurns(ctx, request.(ListTurnsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTurns")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTurnsResponseObject); ok {
+		if err := validResponse.VisitListTurnsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetState operation middleware
+func (sh *strictHandler) GetState(ctx *gin.Context, contextID ContextID, params GetStateParams) {
+	var request GetStateRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetState(ctx, request.(GetStateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetState")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetStateResponseObject); ok {
+		if err := validResponse.VisitGetStateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTraces operation middleware
+func (sh *strictHandler) ListTraces(ctx *gin.Context, contextID ContextID, params ListTracesParams) {
+	var request ListTracesRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTraces(ctx, request.(ListTracesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTraces")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTracesResponseObject); ok {
+		if err := validResponse.VisitListTracesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTraceStats operation middleware
+func (sh *strictHandler) GetTraceStats(ctx *gin.Context, contextID ContextID, params GetTraceStatsParams) {
+	var request GetTraceStatsRequestObject
+
+	request.ContextID = contextID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTraceStats(ctx, request.(GetTraceStatsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTraceStats")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTraceStatsResponseObject); ok {
+		if err := validResponse.VisitGetTraceStatsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTrace operation middleware
+func (sh *strictHandler) GetTrace(ctx *gin.Context, contextID ContextID, traceID TraceID, params GetTraceParams) {
+	var request GetTraceRequestObject
+
+	request.ContextID = contextID
+	request.TraceID = traceID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTrace(ctx, request.(GetTraceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTrace")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTraceResponseObject); ok {
+		if err := validResponse.VisitGetTraceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetLiveness operation middleware
 func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 	var request GetLivenessRequestObject
@@ -1852,82 +12913,189 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7HvtctvGkvatdOF9qzbehUhJtrMxVeeH4tjH3tiy11KSrTJVxhBoknMIzMAzA1Fcl6pyNbmwXMlW9wxA",
-	"gAQlKnZ8dqvyxxaB+ejp6el++pnGpyjVRakVKmej0aeoFEYU6NDwr6daObx2L3+gHxna1MjSSa2iUXQx",
-	"R0j9a3BzQf8gLHAFukRlB3CqVqDdHA1IC0LZJRrMYCndHB4dHsWwnKN/6wCvpXUWtAGl3SCKI0kTlMLN",
-	"ozhSosBoFIWpPsgsiiODHytpMItGzlQYRzadYyFIRrcqqbV1RqpZdHNzQ41tqZVFXtD3InuHHyu0jn7x",
-	"oIr/FGWZy1TQ4oal0ZMci3/7h6WVfmoN//8NTqNR9P+Ga6UN/Vs7fOt7+Um3dWX8tKSNQuRTbQrMTiCZ",
-	"SsyzBGiVllWop1NUmVQzkKqs3CC6iWkbprlMv7rMMsOi1A5VuuKtlRakgsoiTLUBofz+0p9gKqVI6LDM",
-	"mJ7SWwRhEJzWUAi1glxMMLe8qOfaTGSWofraq0pFnqOBXKQLr/IrNBPQV8gSg9IZsoAvUORuvrpFvPuJ",
-	"5cfbJVVpdIrWgkVzhV5DL5VDo0T+zBhtvqaWTmEqqtyBnrJGWCRzwn9n6ITMYa7zzCvPGZGSpYBQGZ3f",
-	"OVkB5tbr8ELrV8LM8Gvv8URnK8DrFDGzIJ2FXBbSH6aflKjcXBv53+RAvq5Y4RAV0lpSkzbeWzZ6owMz",
-	"gLPwy2GeeyWnwqIFUQrTrOFKyFxMcvxnLCEVSmkHEz46ciqRdn5Zn3nIhBMTYREyjby24P8HkLxDZ1YH",
-	"p1OHJgErVpbigAKnwZkViJmQKiwwnIevvcRfMM/Be2eYVA4KFOTXcrQ2CGarstTGYfYaMyn+KYYtvVb/",
-	"4/zN2SCidqEzjf3smk6k77EZs3+hOC0gF2pWiRlCoTOk1VYqI8fOxxmvOQSXRpdonPRhUzhn5KRy/pd0",
-	"WNhWtNWTf2DqSDvhgTBGrOh3qo1BFuaeHVE5WU++fy+prDPVH5nPYC7+QDdXGfUy6wEecVSpFI0TUt13",
-	"GTdtfPO+nqKlkri9HW3RNxSwKUN3Oy7jbUGei9TZFj7qGoFUUzTeqDg8RKNoWuV5tGmmidIKE7BOm4Bp",
-	"GCQKcsQgLYGeKs+bBtJx6EBvt+QQeo1UqozRh3SEHWU6ZyypKwdirHwb2TjSE0hKg1cSl8006zfOyDJH",
-	"m1B7g9PK0lFfgZvz7xyFxcFYscargrYgrDL048PBYxM61QpJlarKgzf2iHTLHDzwuevwv/KtbuKowEKb",
-	"1YdUOJxpwyCkFkdmbAqrKI4WSi9zzGbIm8sIeS9p9IRjevZBuD4vgaRmWAoL1J/cukVUMciph/rSAs2s",
-	"yFGQr6RRokw4PHCyIFluFyCOrg9m+mBLKqO9r1/bV2XRtDYi/BTWSuuEclEc2ZV1WNDuaJ3vtXab6hLv",
-	"2ohzanSOzjY97P26oLVSK0pXejOn8J4CnyhLVBk4PYBfgkXTkQCFS9AKfcJAkHSPtbEB9Lt9p8FggcUE",
-	"TQzCQaGtg28fx48ffguTlUM7gHfB7ewx1c1u7+GzrW33kc4rtXi5Qx/e3IHbeBv7WKGRaPngk0Bba8VO",
-	"oLttZ1ohkU6WzrBfiIQ9XOLnJ+vnaI7909c+YO3QJ1rnKFRr+/tW+6wo3cqjnhr10VTspWoQ3ZgHvaHU",
-	"sF+EndFnI4TwittC9fn+vxuh3GtRcrjPMkniivxtNwJshLCWKBuBcdMAyV9TmmU5HRR5rpeY+ZzLO3M+",
-	"Y1AKRymPHUHyaRx84MigyMbRCN6PI21mQ5EWOPzXcXR5k7S0EhbSdS0zWtOAFtV6fiALwm+e7HBzaibd",
-	"vJoMUl0MbYmpM1odzD82fw/JV8oU7ZBcLFnSkAdmPYekbsvarROusm23rRctva81d4XG9oK1C5+Zsh2E",
-	"RKw0emZE0WMMGzseZl+P3rfjL2RfkO9HMzpNK2MwO71/vEBYGunQgBUyA6t3Bo0+T216juoRsw808ASt",
-	"gzkhAsLnzWOmJewJkCsQhrwYYwWp2J/6XAS0ylddUXRF/q6RQ1XkK1kOXZm0R5A6RpPTGoFowxzSRe1u",
-	"d53e4Ktv30nmu7hpI0etmL49fVljg233G6i8/v3NpC1zsTpjsq3nPU6nBByvkN3EnbGwcSY3sT+E9+qx",
-	"kKrHcc6rQqgYxAyVi8FWJZ1Kq00M4XyS3VWqASY9HluqVJYi36EDpxeo7r++KzRZ4OZu6/JzaLa5wW2p",
-	"uvsQFNFocHsX4tau9lnDqwZ0biD0Ba7+diXyChNAkc4HcMp5fVFZBz6zn0nlyVqhoFIZGrY5Jmd3BoEd",
-	"mKEJCnVquyVPeBHIJQvfvHv+FJ48evzvDwaQFGitmGECBksUzkLimyV83tNckpp9zKZIwQebf26nsb7j",
-	"DoAkLSyNpnBMyw7ZgOdsKSovA4jKdK9xMY/b78Q3GF2mvg0GdlRackq9Q1IyJ1S6A6xQ7KrjQpCzd5Sg",
-	"vh4g8rESuQ067+26jmHb07+4uHgLvkGrr1QOZ95pOunyHaJbUXgGGa/QrCDwJLQYATRQv7tclT3DncJP",
-	"716GpIRd31SGnJPODg0ZRr87ZvLbWu54HUKD0bT2Y63Uy9vxB6cxg9rsvzAG8TkSreI/KzSrnWm7sG+m",
-	"24p7Q6dkWQNditAOlU+D8UvndcJ+0D0inIb7AwK4vPn2zfTzZg53Raf2zfQ0l8LulEiqNK/60oAfmWbQ",
-	"U0IVltxiJzGRFibazTtesCEJKPshjyPYNGwv2LvLQy62JXqhl/7qhCSqE7cTODqkzQqZMglUiGtZkCiP",
-	"D+OokMr/ONo5Z+uo3pebyFHdLxtm8v1uA1h85jrWmV3NH8xXE8MIaiP+TYrjxwkYoRaW1LjUJrMDSHzz",
-	"xPPWTmsCczmFBGFbl1lKA+G6jFy6jTk4MJNtNUgFCV+IDJxE8w6F1SoZQHKFqdMmGStqnMyMKOcJj7XJ",
-	"P2VY5npVoHJdCqpZiB8piiNagscG5Xwv3oMSasaFhbh+hWpGbue7oyfHrOX6wdGXI0x+Dtnxnb24Yd3r",
-	"Q51U324qzQyDlpJIZPbBBZoZkrZSo629QFHcraGuC2kE6/MjXal3p/r9PpaJdmnrHH8/sqUdqPxG9uG9",
-	"EAh2MjC5sFZOw/3EjwFl19rLpMHUfci1XlSUMDcmN63y/EOLXdwyEPJMHXrg1ltQ2cuk86Je94CN1zLP",
-	"pcVUq8x2ooNU7ttHvdDDImbPbrlA2E1b0Knd1gkZkkjneC+lsBu4Sxm8YRfccguOSOY6Wbdr9cR9m7ix",
-	"4nrunRZyUYvWNY9c8E3/F9oEg1bnFfW/CErd5nvRGYlXmD3VlWrnwh0YWfvRHTlbeU6JSXef98jpt3ae",
-	"dNLL13mYTJByjiJDA/91wAo8eJntASrDsFv66Kwsbul+Sy3tRfZtKXujsxD6Ng68QeFq0mY/zqWz+D9A",
-	"FHg4u6nEp0JpJVORjyh65ig4HaJgqBWXEMicHthc2LmvMzBac0o27E8GdDGxTqv7rG0z7/blRWsV7dTt",
-	"O5xJ64yodbKZU3YU1gqujw6ffLtHXN7QaGuA48f79O/X+HmVzgm2NIxpZdEMRS5THJ7UhRstrUMhVjBB",
-	"yHHqQFdusJ8CdyqNoUBPGIc37yh+n579YJs4zrmshW+08lShfcAUYocRhm+kAgEEPR+MIBlHYhzxDV7y",
-	"/j3/uLxMTiDxf8fjaDKOLvm9oBknJ2NVNwwv67enZz/A5AQKee0qgx1+egCnE4vKkTTItH2BQtlQB+OR",
-	"N6O0zT3SCinner99PlpOaq9Gd0Ssy+0nXagi1KqTd9qFLA906cn9g1KTpzVe7Hrnfu4HYHkOImV608Os",
-	"Lwa8buLo5zWFtp38MIOszZrt4CLDaZehIYDVMH+b+W9v9ulr8q5kza+HoiC3WlczBmYvkLkiA88p7YNA",
-	"djDGCeOIZARTo4uQW8aeX2PjFhYHkDSiJCMQdoFZYLbX620rv4YmTa8eOLJ5PVATyV4324eYQVRa0Wjn",
-	"BFW8JicoTF0B0CVh6kLQBa5isOXBuDo8fJjKjP/H8NNiatD5R4MoFK3wxZkft5Fi7lzp61+kmuoeNOJz",
-	"cqb/uJbPwnKurbeMubAwQVRNadJgrMbqGTNNRlcOuaxnztc24MQCLSSnoSCMXfwIvmd5wEu9wJUXOalZ",
-	"Ul+yRYGrXjYFMq5dEP55w+mSYUnHPIIv+YrHqqn+jGu2Oga8LmlvyNFMtUE5UzwTj6vqZuvpDG5U1Pp7",
-	"jcxX61GK9OjwiNcdWCEbhqI+3sVx7RCccdkp/U5FgflTYTHmsrnS1QVB9QnTU0jevjm/gN9//W3IZEdS",
-	"F2JQMqPEAj+kbL8/eXHHijlRP7ycKW3Io3Ito39W3sL6+v0KVzVz0cFfyRqAJbzIM+3AW8gEM66hG0Ey",
-	"LNIygW9ec2VIqGOGt0Y7neo8JieGouC7oRcXF28f+Dw+GYpSDq+OhkHV9vdff0vi9WO+wkyo6Vg1Dws5",
-	"8+BgrRFa3lSbpTAZZlzdFvxWIZSYofFhg4JxSNRq5qqkw3xwPDiM4qgyeTgMdjQcLpfLgeDXA4rpoa8d",
-	"vnr59NnZ+TPus6Zdo/NAHHIxHpS5UNi6DhxFh4Mj34GsWZQyGkUPB4eDh5EHFHze6wXOmzvOGbKTJvfK",
-	"KybAHP0dXbgF3Si2Pj483JUANe2GdZVt2+dEo/eXcWSrohBmRYsRK7t2yxuVsnCGV2iA8lbmx1KDzASL",
-	"3DPTYmaZQfEiXtI89cI+ravKb7xNb5bAv+8Xf91kuC6Rp9hbatujodMse97Qg53Bu47tLFSBS88WeJL8",
-	"+BHMdWVsvI4CHf/CT8JCBtDw62Rt9QUOUg7jSwe/8ZeimJGvIifwYKxqv7CsNTyVxrq1i2GGa6OKKgzt",
-	"WRkamas/l3OZY2sIili+MDyGR4dPvNlzdb8/y+v6/pfrUvODH3EVtYv6O5D48R18Fe1C8Fnf6+zLVW93",
-	"auNuuhE1wKc+4/+Scwdep69qtSaZfBkJV6o+2uf0tb6H4C5Hd3fp1E9zp4d3d1oX+3OPJ3f3aL55oA5H",
-	"e0zRlJpzh8f7LGSjlJc6Hh/v07FdnHwTR4/3UXW3mp97PdxL202lN7vIxim+C+UFNlQekCPEzAZUOfIO",
-	"hCts/DWb0hn6CkxwYjYL0KHtIn3PW1ykz1B3BYHXGP2JZ6CpbLj1q46va/n/d4zlovUpAX/9spzrYAzN",
-	"5bZ0TAKEC+5gE02x6eVN/BmRcZdFNZcSXyLo9vjEXKIFXTkrM6xrBGaU8YUSeq59P6EsS6oZB1ivFKUB",
-	"SfWkiq6hM4PqM5Doz4k0nevcrxxpujcIu75BCGVX1kf5r3vm/goF26f7Od9aNzdN68KzuC58W5/8f2ki",
-	"BFMa/jjcKwqsy6F7I8Erad25b3IH3OXCX80lRxlfuNbfCdUg0XuHBiP6a+Q2Mmxueo8ODw+7zMzD4/Zl",
-	"sn/fvk7eJG1u4p66Rv50EWYatIoJMM/kVVMlAa+kWtQ5aV2gKWZ0PCiHH8CbUnyscNdi0spYvsjtx7mH",
-	"j77bC+h+hh/Y67pufbuw/aFKr3PgvYxhzdCDVmghVFxkcc0raLPWmzSeAiZdeYWyXKTgHg7N8zK///qb",
-	"52VOwGD+t3Gk8NqNoyR8UFYXVxXaoGcWvjv+7rsHg+jWr4X/Ag997uUVf55dfxtr22XbLUThPwkVasWF",
-	"3ifAVYsjT3j4LkOwiBZEnrf9TXAnn4cvdoEAf3eDhq+bPATmjwwbLuz48Aic1p7+QRW+Fm2s11uTdMxB",
-	"hUK9rrurZ+CD8ichgu1rqL1gwdGXFcB7gd2n/n971vkXcuhLIr312uZ0BBZZqBSt04ar2flT+Tq/5PM6",
-	"8vem66/myX/3nmpCEXcTiK8osKK1fxqF2PBiwkKX1/S8Wmn0BAPJuFB6WZcRS7u1tDWT2J1vfUHy/pI8",
-	"Umi/DSt0223uzMACTmgSsG2AcsG3uMgFUQFC8beTzU0WDWz00tPtG0l/GD7sUw/6MdLVl/QMXThBEqmz",
-	"rd4BK273rvez1Tao7eby5n8CAAD//w==",
+	"7H3pchs3tvCroPh9VTO5X5uSvOQmUt0f8pKJb7yNpCS3ynKZYPchiVETYAC0aF6XquZp5sHmSb7COUAv",
+	"JJpsypRtOfIfi2Q3cAAcnH352EvVdKYkSGt6hx97E+AZaPzzhZAX7v8MTKrFzAole4e9wXmxv/8g/fc/",
+	"/4V/wBHTkP/XeU/CB3veG7D5BCSzE9DAhGFTpYH99eSnJ+yH+z/88F2/l/RMOoEpdwPbxQx6hz1jtZDj",
+	"3tXVVdKbcc2nYD0Ex9ZqMSws/AKLVUjOJsAuYMHUyM3HeHjYTSLcAzNuJ72kJ/nUTXMBi17S0/BHITRk",
+	"vUOrC6hDM+UfXoAc20nv8P6j75PeVMjw+SBZgTXpPVHSwgf7/GkcspR+ZnbCLcKHoM5Amj47lgum3B65",
+	"LeLSzEFDxubCTtjD/YPE7SH9ahl8EMYapjSTyraszE/1XmRrFxhZQqGN0qvw/47HZxUbK6ZkwrhhY3EJ",
+	"kg0XuBSHGYwwJez+jI+BDWGkNPTZ6xn/o6jO4Y8C9KIGLs3atvf7D3/YvPnPpBV28QoHjO2+myqABvhs",
+	"y97hfx3R4tHB/a6QneH3McjcG03IEmaKdOI2eQbaKNkCKU7VEdKD+x328HkG05myINNF9H653TXMToRh",
+	"cy0ssJHS7P5DNlGFNgl+wh9nWshUzHhOyxIm4H6fuQUbdxQO+RG/uWTwR8FzNlTZgv3VER/ukJ8b9t+n",
+	"r199dy7pPhg2DxdnJLSx1TXhMmPGKg3GXYmJkOOjMDTdKTdy4m7MfCJyqA0hDNOFlEKOE/Zw/8f+uQw7",
+	"Tbhc7XVta+79gnSjhU482rzNv0BHPL2AXSBpp6N/IabCxiGaKmOZVnPj7j9tettFznGUOhwZjHiR297h",
+	"wf7+ftIbKT3ltnfYE9I+uN9LHJxiWkzD71Mh/ccSSCEtjEF7KI39HJCuA/RRBzhfj0YGIkD+rOZsyuWi",
+	"BDIHfglMFZYQsg1aReNFwd24q/SvBvN+HGb5GCY8H70ercJ9nFqmJBviAyWBX7nlIjuki4c3dajsxDEs",
+	"dz3d8ynPc9BsyhcsUwmTcOk+IXs4lqyQF1LNJVPSiQnh0ldM8MGay/k/905nkFqt5L3X8h4t497rUdsl",
+	"PXjwn5svRLUdx7ngJrInnriEC9sCRJ89dvuAq8jEaAQapGWXPC/AMK6BaRgVBrJ+++JewlTpxe6W9iYc",
+	"XJukIrKVMz5inM00jMQHNii/PBw4CirGUunaApqUqnx4kzCy7SpOwRih5OY1GHqwBT7/6zbQdaGnZ2cv",
+	"TiFVMotgjv+BjbSaMqnmrJBW5KVICDIzxCg91/yLYYMp//DeqguQ763N3xsaYcBSPjNMtNINa/MARX0x",
+	"dXrx/cM6vXhw8OjB98v0Ik7jzjRPYfPuW/dYmwDjftv5zrtBb5xJPPpkHnFWaLkJTFto+YWZ2ZU7GzNT",
+	"0gCi8mOencAfBRiEGzFU4p98NstFyt0S9mZaDXOY/r9/GLeejzXA/q+GUe+w93/2KiVzj341e2/oLZp0",
+	"dUc0TYtKJM/dmiA7YoORgDwbIBk2iHFqNAKZCTlmQs4K2+9dJb3HuUovHHZ9XpCDyjfhhjkiz4oZE9aw",
+	"nMtx4fSjqcogZ3ixzRFySEP6oQQn2Prfa2yipBUcNyIXI+tIL2mfo1ykn/1YRCUZI/lyHEG61aI+EERw",
+	"92eQtcNJokhOhgGO2qUi4SjnQ8gNLuonpYciy0B+9pMjYSXn6QVh1SXoIVNOZHGfpMoAAfwZeG4nizXg",
+	"bQcWjdcG1UyrFIxhBvQl0A49lxa05PkzrUlx/1y7dMyQxFRcVl+CPsK/M7Bc5Gyi8sxUTMAxBScLeh2N",
+	"QW5oD18p+5Mq5Oe+nWSPkoqUbYLJiWlC1sTVvximgaeTAOhpMZspbT83KRGGZTDL1WLqpMdMkapLm47E",
+	"oLHxhi+CtqzwJgppLHCiE2dKveB6DJ/7RqF6Dx9SgMwQEXRcC0H6VfLCTpQW//v5SbQnWVNhjEMApckk",
+	"V2Kpw5M+e+U/WSAK7dDDOAF+xnW5hksucj7M4UssIeXSIcQQCZUYCXD3bB4oLMu45UNuoEIdL1GwwQlY",
+	"vbh3PLKgBwFzQDrMsXrB+JgL6Rfoqc/nXuLvkOeM2D0bFpZNgTsukoMxHjATLuVLyAT/IogtaFf/+/T1",
+	"qz6Kd/7lhtHafZhpNQNtBUlTqQZuITu2DbE84xbuWYEmniUBN+mRiXCT2F2ZOFcGEFnE9pv0xNTtIZdp",
+	"xDD1k9NU9h1OHLghK0BV4ZChnEQW06GTGhO0rcdmmaIu+4RbGCsdf8SoQhMQ6w7lJ57aU3rSvVPMQBvI",
+	"IHu8cWtQ92bcIbxXnVZBCMOZboORmbtttEuei8xtYfdDxld+daJexPAwNI4JkC1ToBiYFlqDtM2z2TB+",
+	"AXEXQKWJve2hauYRLvH+Enp15SQbCJTUEPtdOb0a/gNS66Y/LjJhXwjSIZo3wmlm7n9hYWo2IQGOc6Lm",
+	"bkw/CdeaL1YWgqO2QuJGWAGEp7Tfq64QbtmcG8bNBWSOMFXm+hFPrenzLIviQapMRNl7PWJ8SSE4Yvso",
+	"iajCMiWh45W7Bi25gMXzODW4ECSPNWHNIBVGKHnIjJqCF5m4YemEyzFkfabBagGXPF9+QjvxgwVNcvnX",
+	"WeFElTH6uPqIck4dfVvOhwYCP3KvUkhrJ1pBnnPURV6aqKVjWb9Nerjj0T1QDYvoys+lZSv6q8O4M1Wk",
+	"ExJpOgCCQnL0OJaQOTzoT8kjVn3lzek33cbH3KaTl46zj2MsqmKla00vbk4SDMLpFQbtmNwYYSyXaKFY",
+	"GAtTt3yl8ujxWRP1PkpH6RyqGC6yVjoni9xLYGRFao6e9D7cG6t76zcXF5GUq27dr5oRpLlf8MGdj21Y",
+	"YXrzicrhfarkJWiDskgvidGVZUrA5qrIM7w9DH92C63fkOjAM9Dvp/48323aFcf65Qh0E+BRkecrIA6s",
+	"FrMcDJp9vUHikPmZDOp7THqCFQD0A/k3HXAaLgXM3Wkp2Q0+MghsYgYv6CkUMgiiznykcQOu0D72nN4r",
+	"3VLh8zKjcZKemm0UV07dQ6dgTfmG2e6Vykx9+HHTji2hdLkda5DZE9Q2bBZKdt/NZ+U7q3y5XEkL37GF",
+	"ls+z5lyrD61j9dX41WhJYx2xbXiS88JAEEmWPT3s9YkT+I5fPTXu/5RLJUXKc4YnyWbcTgwaZwPIXWFf",
+	"/eyDSFrJy8Uar+LEqdXcou34iB3ss+GC+Svdb1p9m0bfFnSq8aZtb2AOcjv8zuOW8GUn28UnroMM502v",
+	"wg8HP26K4rj2Jf/NUboub+GDy6hM0EbRNWBJ2731lufVHX3J9UWm5vKIwXRmF6TsB2OHY7AjVci4/Irg",
+	"vIzw55ciz4X3STV48xphRxDHKSU9od3Skl7K04ljwJPFUKP64RjI+7Ccd5toXXjQz1ABHd9F7Wb1Yv4S",
+	"4UOtp006btFuJcx/a9Gskp7Ks9+6qV3l3EHnKl+tTRFb0LPRyK3nEn4DPTQRncZEvfsmCFelStNdk0SP",
+	"3sqQTwKFjCvEAbprknjvRaRhovtQ2kh2ZG4J0VtfxpjSwWgifUDRyg/FLNtuyTETgA83qu1Fd/2/DkL7",
+	"WT1Fy3UEY4PtbAujQGlui7DXynq2VoKhp3Arcr6d9HPi39iIxaVdpbbG+oTtmxW3nOB4YouNqla5GU4B",
+	"6wA6gdEqPAElt4qXDF9s7/dvaMiEoghBFGqSBh1Otppm1zIAsR1f6HCBt7fI1fhDi01u7dLbaOQ1CZ55",
+	"RZKO/2WoVA5cfhr1uj4pQmjWLv+5NFYXLcy/QbC7bwJKyR3XQc82Ney1AJd0ZQXatmk7bb2fKWqIL9p+",
+	"W1a5/IPVqlT4ojtGrje2FjIDbaxSaHnnjKKJf/dG0hWzSYiPUDJfeE8oGSCY4egV+WQuEyEhEXaTlhJm",
+	"95FrUmkbAxPXAbSN3Cc9Ud2Fa4xbv0mRwbfnoKsoH9ObUbWPizwyBW25kFvt06/lW5tZop+8dhqtXHxp",
+	"d5eha6JI7HrUHF0taRkc/Q4sdTrySKvpKn7HrfnhSijNNIxySOPuKw1x+/c6Q87SfuH8bYszrbaOznZJ",
+	"qSQMQg4ABpzAB8u4IffYERu418oHfEyyNwn5SIkVEjISMsNQJmETNp+IdFL6ZPi5pGdELeNg4A2bg5Vc",
+	"hMpsWoMQXUVu+PJXCnD+snZTR6zfpzV+EcARWeUGlGqeQzYuzeSkl2+ERg0xXCV7z+16E7973yGlAZAJ",
+	"E6OSmmOE+E6N/5XTokIx77bYxouxce1fwEa86rX2v2M86WwGMmNWVTzU3QomYe4j8NmUZ2jI37i2uJ3p",
+	"dx9+pGEKTo9NgmGSff8oefTgezZcWDB9duLJBCtkDsawAV569DBUN6MTGP6mdKX3Z/h8zNrfMlXFCtrI",
+	"WKsxblLIi+ctp0KXjuEzhOl/FKAFGKRAUYoMDYmpuyneEa04EGHXbencns1yAfHpAyWKSvsNrtCc6Fnc",
+	"4IhEMYQGlkjqfnGyfhyEVu6/7PpwK64DFWVCSo+h3eKe6cVJIde4XWqrz/TivS7kZkM2DboGscOgnm75",
+	"SO+n+BplpLiTKHwg32bIrmn57myRDpvYdgcyyMF29IUvTRpebZtWWQuyfeZReOQ6c1cvx2b/m+bSvuQz",
+	"1CGyTLjD5vmbphDT2RW0TECdyIE2TgyP5nmu5pBRDDLJI6X3yYKW5pANPp57Hn6ogWfnvUP29ryn9HiP",
+	"p1PY+4/z3rurQe0+lVpanTWO3Zr6blG17++RcQ83Fw2+vbGwk2LYT9V0z4S8p8kf5d97jteLFMyeExEc",
+	"DdrDgXGDadsK26LPxk3Kx2GhhyysKGHV2pzAsPcf1zU3Vyzgwf217t5tLdE+nntljcZyW5i6hKUuovEQ",
+	"l6BNVDU+o6B0JJZltpYaaz7tbzTq+tmr0aOgC0eZIxaiSfXDpxpkl+AKI8fBiWkIcQ1QpRgR563eW0ma",
+	"QKnNGgNNmFHdPSEmVTrCXg98XjSwIRjLJk6dQEknfI2MwRwxynx2VDyEoTtJjOJ00ZDR0VtgWpTFIN07",
+	"QePQm1C8jkQRWiSoQdavKie45yjEUY0wU7sMKw1oWz5ajxTEOXpJY0pkw+mSnWtViuxgOvMOPr/OsPEx",
+	"nHmeQZsnyNdqiOOP4zhjbiGrUiUj8sxryeYTZSDkxdaSXJ08iAjF5WKossVfTJQyZcLMcl5mg68KesGf",
+	"hxRz40Ur2dFVQmR8qzfiRoJJMeUyYXwM0iYMA2MvhcGgR6Lw7v745N0WabGxhasHry5Abr++S9CZz3Za",
+	"98pv/rEVwl2DqnkOZVSd38HVU0hq2BPFOolcMEq1B27wMs7eMXFPu4kKOLUHM6LW2Ci3Irdf2n+2Q15R",
+	"YWigPasetJrprecjKqPURteM6V2debt0BQbYNuqo7qHO1rQXpb1nGelg8V9IxgcMk5nYMSaNTAtjGaWN",
+	"jIUsy3GQrd0R1UZM06rXZq2enPReiBGkizSHEzBoWllx7uLFup5SUL4b2wifrhMN5aKwF3o28WV0UBfl",
+	"1snYq+LxVdJ7PSPJ/snNWMbC8A1n6vJbt8a5+nouffWYTw6+2J6JtXrmjP3VxAXCM4UEeCpkYeGI8ZBe",
+	"QVWrqFANN75eRSjV0A3+1qiMTUyxU/5HDcAJx0xGkJ2BW+NbXR8t/nouXwrZbi7pdmb+dcg8T61tVnO1",
+	"j8sQRrRIUtEE28jB8WVy1uP05pDZtpVCFkXn9SEAMetrqsH22XMbksXMRM1lyLDbJfY4QPm4E4N7U3sU",
+	"UeJStKubEuZOhQkPoU5AiZt20THu78sgNkVJePSu714Mwd/U8zqWjFgb5PWd0asbkcWjO0OyblMA9suI",
+	"bw7lQq7A5n/wKciGSvz9+PDRf37XZwMfgT5gGmbArWEDemyASnCaC7c/ZHzGVAd027uPq2JwVgaKRfwN",
+	"WJhM+TxuqkkUqkZwmZUp0ZmK3jesJBHH/KWaEliQT0NV1dAnPUQyK0xLFCCm83Nbyv8ezugo0yo3Z8mi",
+	"/kfBc+P3PJ7JWNqZVqf/+ezsDaMH+i1BujZvAR1ruLnDc1xxwXxirY/NWMziu2GjNfCO2a8nz72PD2Wp",
+	"kfA+Uoecbkg/+maU9qIJwZ1UZi6PNLXzqDb13XpzKEXPB7TfsUmUXI5Uk0mNRGyzB24RIh1QiQyqt4Fi",
+	"YmWkMQkbZAvJp+4xixYJj1ReCE3QOY2lp1IwtWdKgTVyz2jAzrqOX8AzafXnjzGprW5nANO+72i4iP1V",
+	"pA4x/S43l7C0Wy10uJpuNUkEPinIsB5U2DJ5Xb5YzUbhTCuy7lP1DMhCDRV3ubWpEqbJ2ehrvfWZFwEo",
+	"OZs7mTzCAnha4m2EXP9WToIkZcIvIXgz6U5grmqc4OV8ZrqOmWOBpgkIzXLgpmXEORcWsvdTE9+o3DEr",
+	"Kgir1EUnGWpZD65vRrmC+sSxE/x7AXrRKsLH0wRel7F07szmWlhbFoDddVQGN+/VaLMX1QH6aTN7v+qx",
+	"CXX+WiGyzyXFf2zYGJRwGVYqxXLH03WJ+dfbHSHTvIi58n/BmCU1wkywPjtuBhcIgzUZG0adMtyIp2jZ",
+	"nPGVXMHuBh8P19OCKm5APJUXT5BKvjrmRN5NRyUYd3Af1bLWKrcJMbSpE1ewdJ7SwViz2fV9lzL3SetQ",
+	"aQulP+MXIENJp9IysjxiHYW5XDTjUELMVZnttST8DKf3Hw2Y5vLCuJOZK52ZPhvQ4wOqZmOVYtwQKeWm",
+	"VlDM6Y3TIWRObjcJlQnmC8OM8nF3PIW+FaBPgBslB302uITUKj04l+7hwVjz2WTQKL+G5K5RjakZtlcu",
+	"hEbqJT23BNKpZpNO1sCvPEfRv/U+hACtx75yhrrP0IHso8P12BcoUMacAZ9u3qEm4S4Bi1HvJtTtgUlx",
+	"zoZ1wISp1w/dHOfX4nvFGZDWhFq59OSS3er7hx3maJST6cSJHLFEiermWNI6u04MKi8A3hRAncOWvCDU",
+	"GrmXc2PEyNeP+mXJ/0RJq+9zpS6K2RY5q0nPoUJn1eJnYWMKyi7TcQ34/ICtg5Z2lsjb0SWGBxb3i/mM",
+	"X9zbanuS2CEurXjVVbiEIWcBtOXMm1qtmU8+BA1G5YV7/8xvasRviVVwIHuiClmPl1hKrSaO1uJvn52m",
+	"Si+dc4e4kqgHMxrnSVYpJ7v5lhD/cw838N7zrIMNp6xus7QfjZUtVbtpbkt9kbEjPaFsh1b9Zwba+BTL",
+	"Lx9YWQLbWqLjUmTgbYzd7+0U7EQ1vek+Vvgy7jL3m1JLeNp1spRPQmlLuutcH6k2TlLtTnwFSQ3f/JbE",
+	"D6Et+e4aXs0tswe3TONrq1bXiN7aUdG9T5z0kwvjXdcf1D1hcZM3dNmP2SUQuO6o3L//MFkXjoqNh9YH",
+	"Ch8bFjxKpfdayAloYc0aoTVq7Z7y2VsC493bd6sS1j1zIWb3lA9XuDdTju1oGvgqIXn7lVfuPvmabErC",
+	"3eSM21CZ4tDphzlw9Oo4dU9JLFQscveFybmZUFFdrRR6lvbiPg01HRqr5CeUWPBBxOsRDff2Dbfthcfi",
+	"6w35NR3Ul6u2aU9gLIzVvFOydA27H+7/+H0HhWbpIJfbbm18P77wU1+TsQwRLwzoPZ6LFPaOQlXq2mFj",
+	"Y5IhsBxGlqnC9rudW+tZoY69uZZUrYIU+6uSFH1svsOo5EZ4P/urkIyzHKT57pANznv8vEdpUm/f4od3",
+	"7wZHbEB/J+e94XnvHf7O3YzDo3MZHvQ/hl+PXz1lwyM2FR9soaGRbFAa5JX2cVNT4NL4WtNkJUPzx/IZ",
+	"KQmvR73Dt6vXskYHOz20QZB5t/rNqslpSwr2W9yykeeMpxgxTfaLnVk0qmYmNyleTMHyjFu+rv4P9nTr",
+	"L/GEfxgl+yd8Hurjdd/NbjmMtdJrPrOrVG62dYYQc6dZNxJU2vInVaGs1gpa3UpObZ6klXTftA7hwYjX",
+	"jfH2re7SfEDWjpX4zDqQWrdkDbrKBdbZTtgFzKos7x2j7c0m60ZZreV2fSW3tYO7t0uxFclAt1jt1Rdv",
+	"0lNfhchuC5aPa7qZgg4bgngjRRw8MO/aDrKurX2Gkla7qPt089Wu1lbKiG1li90NbYtZPAH5WprGddJ9",
+	"6jXz+lvp+dsVqN4U7Ylk/yzOqj6PUTHGhSuotjHk+YPdxLt9j68Y30BzzjZVAHi6OS/RD9oKirvxsXKL",
+	"l+MX0cNeU8TdbcDPwp54XrDFK13xiaLPMlFa2toMFl3KeC5vRyjNjttinvAt6p83Xz1Tlued3wy14bus",
+	"ZqOFu1oNWcV+ETJ76hRgR7T8npXItcysu0quVYxvh9I5iR84hoArcWvUu6LUJ3Z5uu7eIpEwsdho7Y2B",
+	"HUYeFXlek7w7vOHdSNcpHxA8Ug1P1JM1Urt1uPd3qsLREby5kJma/6wKbWIEdJme1CdImnSifqGX6EHL",
+	"9YpfnSZMjbNbpgHN7goNBGq9A3FaiCVVVmNYfe7ZlF+AYVxWoavNdjVHbGC5HoMdJGWtJWETxlmQEqg3",
+	"XA4ZG1zAYrAaG7hNfuIJjGoZG1t1e4/WSlo340oGmUMzXGvXNxswl4Gcy6HUFO7LGRE1artndWEnlMZ9",
+	"VNOZDBXRW2u9qccmPHr04PskYqpZJqOrQlnEJNNaDNWdRhS3Ci3XNqdYbbeyM9PJThpbGPijpRbwQcIK",
+	"Kf4ogPnWc7WIk06++5LWd3F9lBd7qdMFQbhR8sKupVHBq9Bb6A14nF3K7MWlrrputyp2DVXRJgx3k2Bp",
+	"hPL5GAS/Vfnnq6GFWEZC6Sq74wIWZeRPyEhxykOZqrMcgBsNf6UuqJHkKx9CTCHWDqyy5w7jtisatYQu",
+	"DZAFDQ4p847IXkI5wmiO5gb6bFCCMjisqog31ls3l4bYkPKtzYXdy2oPtDerR4I3IS3caKcOyWgnh8B1",
+	"qCHYpJShN+sFLBJmZvfOi/39B6nI8H/wHylpj77qhw67SNto3BKKibUzahAn5EhFwkEoEBfTnbBEhPHK",
+	"ZEhyGwLIsndf/1yey2eYWaOVY5PDwrIJlpJhFpno4Nh3TES2eMgeIzyMoL6ABYE8CJne1NNQyaolLZcZ",
+	"VqlAF4lc6uYuLAYPU0/E5FyW/XaTkF6WMPgww7ptSrtVgRhLnAnHrdq5l9NpYM2W7lTchGLyMZvo4f4B",
+	"rtubBI0fyr1DTglsrsdeYaNf9znlU8ifcAMJ9pWc2UA/dRhBjdjgzevTM/bvf/5rD0OcBzjq0pd7Q27T",
+	"ySCUeXRjG8kv4H2KyP0rreVcYoIYzR2anjPsu0rfzdakwNFh+mIuE96IjhlU4TED3IFXyjJCnyFk2IHy",
+	"kA32pulswP76EgtPeumVvdHKqlTlCTNWA59i9Zifz87efEfxroM9PhN7lwd7/hzMv//5r0FSfY2Fi3BP",
+	"zmX55VSMyddnGlsyUnrOdQYZ9ob0RG3KJR+DJi9QLlLwISohrn7mbvq9+/39XtIrdO5vijnc25vP532O",
+	"P/eVHu/5d83ei+dPnr06fYbvVDlovdBcH1tZslnOJdTqFx329vsH9IJDdT4TvcPeg/5+/0GP/INIDMIC",
+	"J2VRJi9/OdqLK36e9Q57fwPryzYt9b6+v7/fxtfK5/ZCR+A6Qeodvn3nBOvplDtRsXfKF6ai2Utdfdkr",
+	"zDTPlbrA0PRUA1oneU5penxsMNKYQHzn5gkL++iP+b3IrvZ4kVF8eHSRjolj8zvcIM2nYMHpLm+j0ZuB",
+	"d5VUoq0VedUU7RN6uEdBoESTBielTmAxMCiDabcAhFkvfFnG6Lw+uLCc+Pqd7Fqg8PnvZdgsU5IIzYMH",
+	"D378rg0uI6QvlRQA6yYQR4N948ezEtDbASxsZr47sGIXs8LtPW81nAqLKknsau+kh3fV3bKtk72aU+va",
+	"h10ISq3jPr5ysPmVRkNlfOnB5peqXuvujfv3u0xTbwl8lfQedVlPs2M5vvWg05LK/spIWkti6nbaVPHl",
+	"JH065ufuXOZkFlvVLhgJbXyz7LLBN4ozlFBEognmvx8Sa6N6i3t1yhuswVcrlHMDAnqu/fxpF2x9XXWf",
+	"3OppXxz0XRtbqPkTv2Lok97Md0td4c0ejp8wu8aLeo9Vtrse/Eve+qumKuKdxDdGPZZbe7XQEH+MXzsZ",
+	"OejwRtmRHl941AWupY7ft4tgvSmsKdvdEuES9fqLjqVzhkcllEychjb1Xdso8dFJjNOZrdMk0svXSIN1",
+	"L3GrQFhLiNgsE4YRS8Eo1H2IcXpfmWFnEhlWzlbGVlBY5dWrI/Zof7+sNu4YQTOnMwYe5VJGBREh7YP7",
+	"zRTKpRzKVWP/ZoI3Ghm4YTGk1iuqhYaEvbuTRXYri4R9TVBpWczI0OFQrX5lq75at1OQCPDvfXRLvNr7",
+	"6BZ4VdX6XiUxT/H7Z8HUv4T5D+MGT1/txNfM8sYnKtvHuFywKdYpvEPg3SAwlXE3VeIGScSUJR/CdhCd",
+	"y8CdPnsFkBlvGj4c4QihTLmvkrRgubhsx/42M0wbquyaSPrug+vI5OJrxzG6P+vfeKXsT6qQ2S1DytOJ",
+	"mkdREqt8S9uOmreP3G5+5VnV+q7z05hbsS0p3/PFe/c+XsDiaq251Ff5vcGLGqZouaMe1EZX47I6G/Wk",
+	"v2MRu7mN5MqgqvBow24EdEy4YRMeMbrc3cXGXdz8dBn0+wss1txdqtxzO605x1n2U1l4aBvon2cwnSkM",
+	"maLduRlLUKM93We2AzV7SkXIXtkbkxooffXyyY+b33ii5CgXFGDxtZuOHt7vsKDHuUovaMu+CK0+8UYl",
+	"U7ZMbcjqmGxIojrV8ZQqA0qnYZaPx95Xv5WhqeZRv+VU6TGu4SslTQjcFyJNfu470nRHmnZDmlIlL0Eb",
+	"7u3duQ9CqnVn2I4EqRBYeyuoT2vBe6NGNl8cYjnVOQOZOVVmjiqu0369zsOM5QvTZwPsBjhgoLmputzW",
+	"HuyzAbUdHFCBbcwpMBS606SAZAWimLUbcrI1my5+btmq2awwQsHKApFazQ2bA8U/USvAO5/b7fO5Bbum",
+	"7/WM7h/f4tk3W2uEBDRtmRrGPhy7MwkS1AOqZjRZLssRqj1jbN2ALFuHFL9pFzOgAM49+kLyqf9ikLBB",
+	"1Z1t4+N7ywGhCRsE69jmt++9pW8w6YK+ekeBsbAZUB9UiMESh83g2kGfvfF1ZilQQ6XFFFsAUNlOS6Fw",
+	"2SF7hDGhK/TJd9ja5KakeGm/0W2uP4dQy7SnxVF5f//hRk/lTXr0ao3F2oQuYWslcu9M1p9Cbw46AXca",
+	"qOLO7NyeRJWI2zjQb8d9eAEL00oejyVTOhOS6wVGfBpAicZAPqJWmOw4tFpsi9iid5ws6WZa6ogQIyov",
+	"hLHUu2p7e5SPKty8P08KbRyCfSqZ6JRk4ztxrabZRE3obpvQYx0c1RSejrO8EPKibTb/2B4+g2Pfmdl3",
+	"FkrgQ55r0eIe7ac8BN/XiQJeqq+cILQpPlRBj5oS5qJsgjuPLDxTR2WCKJaFD5Hhoe6dj6v3seh/MQlT",
+	"Oqk6S7mhhBzTK+ZcSq61mmOBZC5xqxOsjWUY/eLritffi1GQl0J6CrI1ATk7e3FKxWJvzGK01Ljtyutc",
+	"DSJ0sOvZqHlaO8VJKmcu5Volvi2aQpHtzm70zWtmDksM41ViRzMyu5lyskTn1skWneORyhvbLR6JaAYb",
+	"3wKf8jccEkJH5/EGmyoaq2aGzZW+8M1clVf6bhFv3PzKL7AplqOG+3vYhQm+bkPoNmtuEx1+D7KAzT0X",
+	"paoSH2Yi2EePAqNJnI5Mpk9KppJqHmPmJ7h3u2LnN2QR2J7LSpjfRk67LSXbmjXfHtJ3ArOcp75FIh0l",
+	"9V1ESoh9JTVcClVQYndXuthGT/LQxXsvg5QvbqlP9ynCfjOCdeg2HpWod3fXl9upb/RaUKe77M5dcfuE",
+	"4hdqTt0GgVGbUS5TLJZUpjlKZctORSOlsf1Vss6XQbEeq66M8n53ogFU9eGWEoFnBPyfiwqAzO5owG2k",
+	"Ac/QOUn9Rg1Thc3FJZBDH7tgCLtIruW87HLjqRR/W7z3S7jJUO/noRhvW+orLvQuoHtXiHYGeW7qJtb5",
+	"RPkgwLJrurDe8FpHpLJq8i11QZWmpfVZsW+qx74Nv1C5oK6uoWqj0EFEdVfu3ENfh3uoOpxlJ6cP9l11",
+	"jjrhQKqsoQbWLsOtv857H8u/3S/rWNmbWsGiG+NotQu34YLdmZS/dJZh7Sy+zfuz+ZWqDP7T61y3PRiN",
+	"gBoJrrl4z8qHOkRxzbidhMo+Q9+cKVp+jPuqbW3RXB0LS2D9qtp8CQbe1hqTb65thU30d1Pa6karRIRj",
+	"+A300LTRJ6wTSDEITv8Yk6t+ovKMsizvyNYXlt590FhVxZOkdUbfcjtpJ2bW3687YhYlZuOysWPlRm5e",
+	"kA0b6467z373ZX7wMcg8H2FzkYEOT5GnKjxyiKVeqZYwPqUkRB1VMFWX4PtP3oxti/pLFpZXsaefL1i/",
+	"u/BU9oJCn96f3qV1Z1SLUEusnkzszF/BcPnQGVwjoUnMWfbNEsY213oH4kalhoGnZblz3N9DJtVQZQs2",
+	"48aAYaqK5UPWJJVFCSJG046z7I6g3RG0O4K2kaD5qNkoRbOqoc62kbF2mUiNRA7rrSf0yI3eFpqi9a7g",
+	"z3fegF0hVBBUqX4/ar9I07E9tlOOYaq0CH2CgzL+rWSllJ1Yb2EAPZ5cjhU5C2tE5svzkAMwFNAbOfJ7",
+	"xLjBcKCR0iWDYeAwqL/Ci//utuRGc4Fxhi+UCuznXl9sdwjGsomwJpQyuvOm37oEYFG606k3Tqi2u9aH",
+	"ji10rpH+q2GU+/TfW0hIGjVi3BYcscEMtBHGDhjPjWrEFPXZsWR8DNIyiZ0r/KPmiHGGzeQuhVGYuJMw",
+	"ntuJKsYT7J6Kre5DhQcGuYH+uTyrqraxnMtx4VSOqcogP6Su/fABCRaEjsOhJQIwuBQZZkw6fcTwhWFG",
+	"MSHZYAp2orC5SsR6Qid1M5TNj/6FaFs5+3rq5pEVcfyOsH3rdVdOi6lhxaxD3XFPE+dKZ972j3Uwqhe2",
+	"IonYI/1eZU29hfGD2MC9ZpeoXds71eNLJc2/KstFHAW/FDYHo+Bnh9OVsltHWN+zfwPCrjX8HzOrpkNj",
+	"lYSMSqdRczapMM0Cwy+xxY2XsZ0gYSxeNT7mQlK0PtVcI+k88AanusMHYaKJ6mdhUsTHzu5Tb5sLfutr",
+	"uU+3rX3RkkMXllxt31FJj2p153w1i8VdgfrdBpVyQgLvEUQ8PyQcJwuSsNGLkrSHyJ3SM99GeBwu5pXK",
+	"oGt4nNtNk9SJgZJgmJBpXmADIs9JlUY3Ht5DgV6/ibmLpPt6IunwHEPlepFO6jGxE4WtH+UCTa1HayuO",
+	"tNyeW6gJnniOhaljRLaRc5V9Oe/vHzCrlHcBOeKC1RfCTaCSC8KHsEvoR/QvmiHwspvQwnBsmkhv4fE5",
+	"2C0ARFHaKcid8nX7rEoBe015O3xHWy5TMFZp9N/lPL0wTXZLXbbbA3A6Sqe3u9Rla98QW4b8OapyCXpB",
+	"JqIh5GqO3YnrVqJQB7OeHodFMLP22pY3Tm7ecDtZW2plt9UssTDllgUt/R7dkZ3blxpGJV7Bdwif+8jM",
+	"pvIUKBKW0aWbcz1KA8YIJdfnyJyGh7ZXAYztrAZ8jrZpfiXr+qaFHblTS3cvg4e97eiVWd9npETdWyN+",
+	"N2/WE5QSPEbeFLei0T9TWbCwlvU3644n3T6e9BjGQjo5OJxha6sJLPaGXKflrm7iRHsf/V8huWt9ga/6",
+	"/elinfSDhypfR5VUmQPX0jIhb41l8k9RAiwcWKh3bwu9ti3hRgRs70jYikv7dyTyz5YoWJ7ErRM4Nr/i",
+	"kXBtzkyUHNf7y0cv0QnwzI/ul7zJg/V7WQGWnneE2RfDjjmxwsdOJd1/OPjx/pcs6b60E5E7/zLe+vvu",
+	"9n+pDBJHg/kUGDfszevTswQPxk6UCe0QzQUp4H97dvbN04Y2zaVildUlv0HtxU/yheKs7i5xdqcWtZCL",
+	"NwX6w8ZgJ+hWxITcusDaiKmf8EtohmHtQkXaQ4F4rf3uDJ/YusxpoeVXZbwjgNotd6QZ3DHPL2/nw5Og",
+	"uqUeU8mUp/LsNpvydiRZh7LNrWooPnCTLA0naFNB3Y93xu+dNtQmB2fw4/jG9lhtK+UWxkovvqU0K+wK",
+	"toEj0SNbsyT3mudJN8ppaJ41rAbhv7slu2cdpTvIafoCI++WfEBHXh9z7CXPW1tE1W+Ux8hbfZ+Qb5h1",
+	"fAOx9hSfuum7QbO0XI6RGBf67nbsMr0NN7SWr+svRwj7zrmx7P5DNlGFNkfsf0GrsoXSn+FqfMT/N1UD",
+	"RMy98auxlmXcaSdf3LCPFuRbdwOSbrJRqXhMgOd2su42vBCXIMG08Yr12/wzDr+gLYa00MIueodv37XZ",
+	"UsPlJbDIqjrTagg+9+xCqjn1rbYTYVbCmPxq3l0tzfexNwSuQbupnUDon1/1Mah6tHdr6WPvYygrH8cL",
+	"CFoNKHxQQDlZhene2QUOjEF4XEM9YKs2vI/Jig/e6I51AQtTexF7eay+5ldHEZMhqMY7U8p1Yl2elZXW",
+	"KoVExtXCCjlO6MZgkLjMGLlaLdYX4Kmtw+ezBFdHelLrAG+CXUzoYLCpdiaYAWKL5JYmbJam8G+WKlPL",
+	"m3NuQsVHmbEMUpFRhqN/39OA1bePx+Ab1Psnq/rqqw+HK1V73GPu1bur/x8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

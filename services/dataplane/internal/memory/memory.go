@@ -15,8 +15,17 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 )
 
-// Source is what every hit of this package is: a text as it was remembered.
-const Source = "memory_chunk"
+// Source says what a hit is.
+type Source string
+
+// What can be found.
+const (
+	// ChunkSource is a text as it was remembered.
+	ChunkSource Source = "memory_chunk"
+	// AttributeSource is a value of an entity, and EntitySource an entity itself.
+	AttributeSource Source = "attribute"
+	EntitySource    Source = "entity"
+)
 
 // Store keeps memories.
 type Store interface {
@@ -93,14 +102,21 @@ type Search struct {
 	Labels []string
 	// SessionID, when not empty, is where a hit was written.
 	SessionID string
-	// AsOf, when not zero, is the latest time at which a hit was written.
+	// Sources, when not empty, are what a hit may be.
+	Sources []Source
+	// AsOf, when not zero, is the latest time at which a hit was written, and one at which it was valid. Otherwise a hit is
+	// valid still. What was forgotten is never found.
 	AsOf  time.Time
 	Limit int
 }
 
-// Hit is a text that was found.
+// Hit is what was found.
 type Hit struct {
+	// ID is that of the chunk, the attribute or the entity.
 	ID, Text string
+	Source   Source
+	// EntityID is the entity of an attribute, or the entity itself; empty for a chunk.
+	EntityID string
 	// Score is that of the best hit, 1, or less: comparable within one search only.
 	Score float64
 	// OccurredAt is zero when the writer did not say.

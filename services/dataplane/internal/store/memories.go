@@ -22,6 +22,10 @@ type chunkRow struct {
 	Text        string
 	ObservedAt  *time.Time
 	CreatedAt   time.Time
+	Source      memory.Source
+	EntityID    *string
+	ValidFrom   *time.Time
+	ValidUntil  *time.Time
 }
 
 type labelRow struct {
@@ -58,6 +62,7 @@ func (s *Store) remember(tx *gorm.DB, w memory.Write) (memory.Receipt, error) {
 		ContextID: w.Incarnation, ID: w.Chunk.ID, SetID: set, SessionID: w.Session.ID, TurnID: w.Turn.ID,
 		PrincipalID: w.Turn.Principal, Category: nullable(w.Chunk.Category), Text: w.Chunk.Text,
 		ObservedAt: nullable(w.Chunk.ObservedAt), CreatedAt: w.Chunk.CreatedAt,
+		Source: memory.ChunkSource, ValidFrom: nullable(w.Chunk.ObservedAt),
 	}
 	if err := s.engine.insertChunk(tx, row, memory.Words(w.Chunk.Text)); err != nil {
 		return memory.Receipt{}, err

@@ -24,6 +24,54 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AccessTokenRequestKind.
+const (
+	AccessTokenRequestKindAgent   AccessTokenRequestKind = "agent"
+	AccessTokenRequestKindHuman   AccessTokenRequestKind = "human"
+	AccessTokenRequestKindService AccessTokenRequestKind = "service"
+	AccessTokenRequestKindUnknown AccessTokenRequestKind = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the AccessTokenRequestKind enum.
+func (e AccessTokenRequestKind) Valid() bool {
+	switch e {
+	case AccessTokenRequestKindAgent:
+		return true
+	case AccessTokenRequestKindHuman:
+		return true
+	case AccessTokenRequestKindService:
+		return true
+	case AccessTokenRequestKindUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreatePrincipalRequestKind.
+const (
+	CreatePrincipalRequestKindAgent   CreatePrincipalRequestKind = "agent"
+	CreatePrincipalRequestKindHuman   CreatePrincipalRequestKind = "human"
+	CreatePrincipalRequestKindService CreatePrincipalRequestKind = "service"
+	CreatePrincipalRequestKindUnknown CreatePrincipalRequestKind = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the CreatePrincipalRequestKind enum.
+func (e CreatePrincipalRequestKind) Valid() bool {
+	switch e {
+	case CreatePrincipalRequestKindAgent:
+		return true
+	case CreatePrincipalRequestKindHuman:
+		return true
+	case CreatePrincipalRequestKindService:
+		return true
+	case CreatePrincipalRequestKindUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeyPrincipal.
 const (
 	KeyPrincipalAgent      KeyPrincipal = "agent"
@@ -68,6 +116,99 @@ func (e MintKeyRequestPrincipal) Valid() bool {
 		return false
 	}
 }
+
+// Defines values for PatchPrincipalRequestKind.
+const (
+	PatchPrincipalRequestKindAgent      PatchPrincipalRequestKind = "agent"
+	PatchPrincipalRequestKindHuman      PatchPrincipalRequestKind = "human"
+	PatchPrincipalRequestKindService    PatchPrincipalRequestKind = "service"
+	PatchPrincipalRequestKindSupervisor PatchPrincipalRequestKind = "supervisor"
+	PatchPrincipalRequestKindUnknown    PatchPrincipalRequestKind = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PatchPrincipalRequestKind enum.
+func (e PatchPrincipalRequestKind) Valid() bool {
+	switch e {
+	case PatchPrincipalRequestKindAgent:
+		return true
+	case PatchPrincipalRequestKindHuman:
+		return true
+	case PatchPrincipalRequestKindService:
+		return true
+	case PatchPrincipalRequestKindSupervisor:
+		return true
+	case PatchPrincipalRequestKindUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PrincipalKind.
+const (
+	PrincipalKindAgent      PrincipalKind = "agent"
+	PrincipalKindHuman      PrincipalKind = "human"
+	PrincipalKindService    PrincipalKind = "service"
+	PrincipalKindSupervisor PrincipalKind = "supervisor"
+	PrincipalKindUnknown    PrincipalKind = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PrincipalKind enum.
+func (e PrincipalKind) Valid() bool {
+	switch e {
+	case PrincipalKindAgent:
+		return true
+	case PrincipalKindHuman:
+		return true
+	case PrincipalKindService:
+		return true
+	case PrincipalKindSupervisor:
+		return true
+	case PrincipalKindUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// AccessToken defines model for AccessToken.
+type AccessToken struct {
+	Id string `json:"id"`
+
+	// Key The secret. It is not shown again.
+	Key         string `json:"key"`
+	Name        string `json:"name"`
+	PrincipalId string `json:"principalId"`
+
+	// Propagation How a rotation reached the verifiers before it was answered: each has applied it, or has lost the lease under which it may answer from memory. Absent after a mint.
+	Propagation *Propagation `json:"propagation,omitempty"`
+
+	// Revision The newest revision of authority.
+	Revision   int64     `json:"revision"`
+	ValidUntil time.Time `json:"validUntil"`
+}
+
+// AccessTokenRequest The names in snake case and in camel case mean the same; `external_id` and `ttl_seconds` are required in one of them.
+type AccessTokenRequest struct {
+	DisplayNameAlias *string `json:"displayName,omitempty"`
+
+	// DisplayName Defaults to the external id.
+	DisplayName     *string `json:"display_name,omitempty"`
+	ExternalIdAlias *string `json:"externalId,omitempty"`
+	ExternalId      *string `json:"external_id,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants          *GrantMap               `json:"grants,omitempty"`
+	Kind            *AccessTokenRequestKind `json:"kind,omitempty"`
+	TtlSecondsAlias *int64                  `json:"ttlSeconds,omitempty"`
+	TtlSeconds      *int64                  `json:"ttl_seconds,omitempty"`
+}
+
+// AccessTokenRequestKind defines model for AccessTokenRequest.Kind.
+type AccessTokenRequestKind string
 
 // Context defines model for Context.
 type Context struct {
@@ -150,15 +291,43 @@ type CreateContextRequest struct {
 	Namespace *string `json:"namespace,omitempty"`
 }
 
+// CreatePrincipalRequest defines model for CreatePrincipalRequest.
+type CreatePrincipalRequest struct {
+	DisplayName string  `json:"display_name"`
+	ExternalId  *string `json:"external_id,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap                   `json:"grants,omitempty"`
+	Kind   *CreatePrincipalRequestKind `json:"kind,omitempty"`
+}
+
+// CreatePrincipalRequestKind defines model for CreatePrincipalRequest.Kind.
+type CreatePrincipalRequestKind string
+
 // GrantMap Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
 //
 // Example: {"memory:read":["org/acme/*"]}
 type GrantMap map[string][]string
 
+// GrantMutation defines model for GrantMutation.
+type GrantMutation struct {
+	// Path A pattern: `org/acme`, `org/acme/*` or `/*`.
+	Path  string   `json:"path"`
+	Verbs []string `json:"verbs"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	// Status Example: ok
 	Status string `json:"status"`
+}
+
+// Job defines model for Job.
+type Job struct {
+	JobId string `json:"job_id"`
 }
 
 // Key defines model for Key.
@@ -184,6 +353,17 @@ type Key struct {
 // KeyPrincipal The kind of the principal.
 type KeyPrincipal string
 
+// MigrationStatus defines model for MigrationStatus.
+type MigrationStatus struct {
+	ContextsBehind []string `json:"contexts_behind"`
+
+	// DeadLetters Migrations that were given up. All contexts share one schema, which is migrated before a service starts, so there are none.
+	DeadLetters []map[string]interface{} `json:"dead_letters"`
+
+	// Versions How many contexts are on each version of the schema.
+	Versions map[string]int64 `json:"versions"`
+}
+
 // MintKeyRequest Either `scope_floor`, with what the kind of principal may do there, or `grants`.
 type MintKeyRequest struct {
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
@@ -201,6 +381,15 @@ type MintKeyRequest struct {
 
 // MintKeyRequestPrincipal An agent reads, writes and forgets, sees and registers scopes; a supervisor reads and sees scopes.
 type MintKeyRequestPrincipal string
+
+// MintPrincipalKeyRequest defines model for MintPrincipalKeyRequest.
+type MintPrincipalKeyRequest struct {
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap `json:"grants,omitempty"`
+}
 
 // MintedKey defines model for MintedKey.
 type MintedKey struct {
@@ -222,6 +411,9 @@ type MintedKey struct {
 	ValidUntil *time.Time `json:"validUntil,omitempty"`
 }
 
+// Nothing An empty object, or nothing at all.
+type Nothing = map[string]interface{}
+
 // PatchContextRequest defines model for PatchContextRequest.
 type PatchContextRequest struct {
 	// Config A change of configuration. Null goes back to the default.
@@ -230,6 +422,43 @@ type PatchContextRequest struct {
 	// EnforcementBlocked Refuses calls that need a language model.
 	EnforcementBlocked *bool `json:"enforcement_blocked,omitempty"`
 }
+
+// PatchPrincipalRequest defines model for PatchPrincipalRequest.
+type PatchPrincipalRequest struct {
+	DisplayName *string `json:"display_name,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap                  `json:"grants,omitempty"`
+	Kind   *PatchPrincipalRequestKind `json:"kind,omitempty"`
+}
+
+// PatchPrincipalRequestKind defines model for PatchPrincipalRequest.Kind.
+type PatchPrincipalRequestKind string
+
+// Principal defines model for Principal.
+type Principal struct {
+	CreatedAt   time.Time `json:"created_at"`
+	DisplayName string    `json:"display_name"`
+
+	// ExternalId How the principal is called outside, such as surreal-cloud:usr_1.
+	ExternalId *string `json:"external_id,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants GrantMap `json:"grants"`
+	Id     string   `json:"id"`
+
+	// Kind It is told, never asked: grants alone decide.
+	Kind PrincipalKind `json:"kind"`
+}
+
+// PrincipalKind It is told, never asked: grants alone decide.
+type PrincipalKind string
 
 // Problem What went wrong (RFC 9457), with `message` equal to `detail`.
 type Problem struct {
@@ -270,6 +499,19 @@ type ScopeFloor struct {
 	User  *string `json:"user,omitempty"`
 }
 
+// Usage defines model for Usage.
+type Usage struct {
+	PeriodEnd   time.Time `json:"period_end"`
+	PeriodStart time.Time `json:"period_start"`
+	TokenLimit  *int64    `json:"token_limit"`
+
+	// TokenUsageCurrentMonth 0 where no language model is used.
+	TokenUsageCurrentMonth int64 `json:"token_usage_current_month"`
+
+	// TokenUsagePct Null without a limit.
+	TokenUsagePct *float64 `json:"token_usage_pct"`
+}
+
 // Verb defines model for Verb.
 type Verb struct {
 	Description string `json:"description"`
@@ -286,6 +528,9 @@ type KeyName = string
 
 // Limit defines model for Limit.
 type Limit = int32
+
+// PrincipalId defines model for PrincipalId.
+type PrincipalId = string
 
 // TtlSeconds defines model for TtlSeconds.
 type TtlSeconds = int64
@@ -353,6 +598,36 @@ type RotateKeyParams struct {
 	TtlSeconds *TtlSeconds `form:"ttl_seconds,omitempty" json:"ttl_seconds,omitempty"`
 }
 
+// ListPrincipalsParams defines parameters for ListPrincipals.
+type ListPrincipalsParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListPrincipalKeysParams defines parameters for ListPrincipalKeys.
+type ListPrincipalKeysParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// MintPrincipalKeyParams defines parameters for MintPrincipalKey.
+type MintPrincipalKeyParams struct {
+	// TtlSeconds Seconds from now until the key ends. The context's `max_token_ttl_seconds` caps it.
+	TtlSeconds *TtlSeconds `form:"ttl_seconds,omitempty" json:"ttl_seconds,omitempty"`
+}
+
+// RotatePrincipalKeyParams defines parameters for RotatePrincipalKey.
+type RotatePrincipalKeyParams struct {
+	// TtlSeconds Seconds from now until the key ends. The context's `max_token_ttl_seconds` caps it.
+	TtlSeconds *TtlSeconds `form:"ttl_seconds,omitempty" json:"ttl_seconds,omitempty"`
+}
+
 // CreateContextNamedJSONRequestBody defines body for CreateContextNamed for application/json ContentType.
 type CreateContextNamedJSONRequestBody = CreateContextNamedRequest
 
@@ -362,8 +637,32 @@ type PatchContextJSONRequestBody = PatchContextRequest
 // CreateContextJSONRequestBody defines body for CreateContext for application/json ContentType.
 type CreateContextJSONRequestBody = CreateContextRequest
 
+// BrokerAccessTokenJSONRequestBody defines body for BrokerAccessToken for application/json ContentType.
+type BrokerAccessTokenJSONRequestBody = AccessTokenRequest
+
 // MintKeyJSONRequestBody defines body for MintKey for application/json ContentType.
 type MintKeyJSONRequestBody = MintKeyRequest
+
+// DecayContextJSONRequestBody defines body for DecayContext for application/json ContentType.
+type DecayContextJSONRequestBody = Nothing
+
+// ReindexContextJSONRequestBody defines body for ReindexContext for application/json ContentType.
+type ReindexContextJSONRequestBody = Nothing
+
+// CreatePrincipalJSONRequestBody defines body for CreatePrincipal for application/json ContentType.
+type CreatePrincipalJSONRequestBody = CreatePrincipalRequest
+
+// PatchPrincipalJSONRequestBody defines body for PatchPrincipal for application/json ContentType.
+type PatchPrincipalJSONRequestBody = PatchPrincipalRequest
+
+// RemoveGrantsJSONRequestBody defines body for RemoveGrants for application/json ContentType.
+type RemoveGrantsJSONRequestBody = GrantMutation
+
+// AddGrantsJSONRequestBody defines body for AddGrants for application/json ContentType.
+type AddGrantsJSONRequestBody = GrantMutation
+
+// MintPrincipalKeyJSONRequestBody defines body for MintPrincipalKey for application/json ContentType.
+type MintPrincipalKeyJSONRequestBody = MintPrincipalKeyRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -385,6 +684,9 @@ type ServerInterface interface {
 	// CreateContext Create a context
 	// (POST /api/v1/contexts/{context_id})
 	CreateContext(c *gin.Context, contextId ContextId)
+	// BrokerAccessToken Exchange an outside identity for a key
+	// (POST /api/v1/contexts/{context_id}/access-tokens)
+	BrokerAccessToken(c *gin.Context, contextId ContextId)
 	// ListKeys List the keys of a context
 	// (GET /api/v1/contexts/{context_id}/keys)
 	ListKeys(c *gin.Context, contextId ContextId, params ListKeysParams)
@@ -397,9 +699,54 @@ type ServerInterface interface {
 	// RotateKey Replace the secret of a key
 	// (POST /api/v1/contexts/{context_id}/keys/{name}/rotate)
 	RotateKey(c *gin.Context, contextId ContextId, name KeyName, params RotateKeyParams)
+	// DecayContext Age everything in a context
+	// (POST /api/v1/contexts/{context_id}/lifecycle/decay)
+	DecayContext(c *gin.Context, contextId ContextId)
+	// ReindexContext Rebuild the search index of a context
+	// (POST /api/v1/contexts/{context_id}/lifecycle/reindex)
+	ReindexContext(c *gin.Context, contextId ContextId)
+	// ListPrincipals List the principals of a context
+	// (GET /api/v1/contexts/{context_id}/principals)
+	ListPrincipals(c *gin.Context, contextId ContextId, params ListPrincipalsParams)
+	// CreatePrincipal Create a principal, or get the one of an external id
+	// (POST /api/v1/contexts/{context_id}/principals)
+	CreatePrincipal(c *gin.Context, contextId ContextId)
+	// DeletePrincipal Delete a principal and its keys
+	// (DELETE /api/v1/contexts/{context_id}/principals/{principal_id})
+	DeletePrincipal(c *gin.Context, contextId ContextId, principalId PrincipalId)
+	// GetPrincipal Show a principal
+	// (GET /api/v1/contexts/{context_id}/principals/{principal_id})
+	GetPrincipal(c *gin.Context, contextId ContextId, principalId PrincipalId)
+	// PatchPrincipal Change a principal
+	// (PATCH /api/v1/contexts/{context_id}/principals/{principal_id})
+	PatchPrincipal(c *gin.Context, contextId ContextId, principalId PrincipalId)
+	// RemoveGrants Take verbs over a pattern away, at once
+	// (DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/grants)
+	RemoveGrants(c *gin.Context, contextId ContextId, principalId PrincipalId)
+	// AddGrants Grant verbs over a pattern
+	// (POST /api/v1/contexts/{context_id}/principals/{principal_id}/grants)
+	AddGrants(c *gin.Context, contextId ContextId, principalId PrincipalId)
+	// ListPrincipalKeys List the keys of a principal
+	// (GET /api/v1/contexts/{context_id}/principals/{principal_id}/keys)
+	ListPrincipalKeys(c *gin.Context, contextId ContextId, principalId PrincipalId, params ListPrincipalKeysParams)
+	// DeletePrincipalKey Delete a key of a principal
+	// (DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name})
+	DeletePrincipalKey(c *gin.Context, contextId ContextId, principalId PrincipalId, name KeyName)
+	// MintPrincipalKey Mint a key of a principal
+	// (POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name})
+	MintPrincipalKey(c *gin.Context, contextId ContextId, principalId PrincipalId, name KeyName, params MintPrincipalKeyParams)
+	// RotatePrincipalKey Replace the secret of a key of a principal
+	// (POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name}/rotate)
+	RotatePrincipalKey(c *gin.Context, contextId ContextId, principalId PrincipalId, name KeyName, params RotatePrincipalKeyParams)
+	// GetUsage How much of its language model tokens a context has used
+	// (GET /api/v1/contexts/{context_id}/usage)
+	GetUsage(c *gin.Context, contextId ContextId)
 	// GetHealth The process serves
 	// (GET /api/v1/health)
 	GetHealth(c *gin.Context)
+	// GetMigrations Which version of the schema contexts are on
+	// (GET /api/v1/migrations)
+	GetMigrations(c *gin.Context)
 	// ListVerbs The verbs of grants
 	// (GET /api/v1/verbs)
 	ListVerbs(c *gin.Context)
@@ -563,6 +910,31 @@ func (siw *ServerInterfaceWrapper) CreateContext(c *gin.Context) {
 	}
 
 	siw.Handler.CreateContext(c, contextId)
+}
+
+// BrokerAccessToken operation middleware
+func (siw *ServerInterfaceWrapper) BrokerAccessToken(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.BrokerAccessToken(c, contextId)
 }
 
 // ListKeys operation middleware
@@ -733,6 +1105,524 @@ func (siw *ServerInterfaceWrapper) RotateKey(c *gin.Context) {
 	siw.Handler.RotateKey(c, contextId, name, params)
 }
 
+// DecayContext operation middleware
+func (siw *ServerInterfaceWrapper) DecayContext(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DecayContext(c, contextId)
+}
+
+// ReindexContext operation middleware
+func (siw *ServerInterfaceWrapper) ReindexContext(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReindexContext(c, contextId)
+}
+
+// ListPrincipals operation middleware
+func (siw *ServerInterfaceWrapper) ListPrincipals(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPrincipalsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPrincipals(c, contextId, params)
+}
+
+// CreatePrincipal operation middleware
+func (siw *ServerInterfaceWrapper) CreatePrincipal(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreatePrincipal(c, contextId)
+}
+
+// DeletePrincipal operation middleware
+func (siw *ServerInterfaceWrapper) DeletePrincipal(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalId PrincipalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeletePrincipal(c, contextId, principalId)
+}
+
+// GetPrincipal operation middleware
+func (siw *ServerInterfaceWrapper) GetPrincipal(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalId PrincipalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPrincipal(c, contextId, principalId)
+}
+
+// PatchPrincipal operation middleware
+func (siw *ServerInterfaceWrapper) PatchPrincipal(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalId PrincipalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PatchPrincipal(c, contextId, principalId)
+}
+
+// RemoveGrants operation middleware
+func (siw *ServerInterfaceWrapper) RemoveGrants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalId PrincipalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RemoveGrants(c, contextId, principalId)
+}
+
+// AddGrants operation middleware
+func (siw *ServerInterfaceWrapper) AddGrants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalId PrincipalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddGrants(c, contextId, principalId)
+}
+
+// ListPrincipalKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListPrincipalKeys(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalId PrincipalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPrincipalKeysParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPrincipalKeys(c, contextId, principalId, params)
+}
+
+// DeletePrincipalKey operation middleware
+func (siw *ServerInterfaceWrapper) DeletePrincipalKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalId PrincipalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeletePrincipalKey(c, contextId, principalId, name)
+}
+
+// MintPrincipalKey operation middleware
+func (siw *ServerInterfaceWrapper) MintPrincipalKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalId PrincipalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params MintPrincipalKeyParams
+
+	// ------------- Optional query parameter "ttl_seconds" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ttl_seconds", c.Request.URL.Query(), &params.TtlSeconds, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter ttl_seconds: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.MintPrincipalKey(c, contextId, principalId, name, params)
+}
+
+// RotatePrincipalKey operation middleware
+func (siw *ServerInterfaceWrapper) RotatePrincipalKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalId PrincipalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotatePrincipalKeyParams
+
+	// ------------- Optional query parameter "ttl_seconds" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ttl_seconds", c.Request.URL.Query(), &params.TtlSeconds, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter ttl_seconds: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotatePrincipalKey(c, contextId, principalId, name, params)
+}
+
+// GetUsage operation middleware
+func (siw *ServerInterfaceWrapper) GetUsage(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetUsage(c, contextId)
+}
+
 // GetHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
 
@@ -744,6 +1634,19 @@ func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
 	}
 
 	siw.Handler.GetHealth(c)
+}
+
+// GetMigrations operation middleware
+func (siw *ServerInterfaceWrapper) GetMigrations(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMigrations(c)
 }
 
 // ListVerbs operation middleware
@@ -812,6 +1715,22 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.DeleteKey)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.MintKey)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name/rotate", wrapper.RotateKey)
+	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/principals", wrapper.ListPrincipals)
+	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/principals", wrapper.CreatePrincipal)
+	router.DELETE(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id", wrapper.DeletePrincipal)
+	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id", wrapper.GetPrincipal)
+	router.PATCH(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id", wrapper.PatchPrincipal)
+	router.DELETE(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id/grants", wrapper.RemoveGrants)
+	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id/grants", wrapper.AddGrants)
+	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id/keys", wrapper.ListPrincipalKeys)
+	router.DELETE(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id/keys/:name", wrapper.DeletePrincipalKey)
+	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id/keys/:name", wrapper.MintPrincipalKey)
+	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id/keys/:name/rotate", wrapper.RotatePrincipalKey)
+	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/access-tokens", wrapper.BrokerAccessToken)
+	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/usage", wrapper.GetUsage)
+	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/decay", wrapper.DecayContext)
+	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/reindex", wrapper.ReindexContext)
+	router.GET(options.BaseURL+"/api/v1/migrations", wrapper.GetMigrations)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -1728,6 +2647,195 @@ func (response CreateContext503ApplicationProblemPlusJSONResponse) VisitCreateCo
 	return err
 }
 
+type BrokerAccessTokenRequestObject struct {
+	ContextId ContextId `json:"context_id"`
+	Body      *BrokerAccessTokenJSONRequestBody
+}
+
+type BrokerAccessTokenResponseObject interface {
+	VisitBrokerAccessTokenResponse(w http.ResponseWriter) error
+}
+
+type BrokerAccessToken201JSONResponse AccessToken
+
+func (response BrokerAccessToken201JSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken400ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken401ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken403ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken404ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken409ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken413ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken415ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken422ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken500ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrokerAccessToken503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BrokerAccessToken503ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListKeysRequestObject struct {
 	ContextId ContextId `json:"context_id"`
 	Params    ListKeysParams
@@ -2347,6 +3455,2235 @@ func (response RotateKey503ApplicationProblemPlusJSONResponse) VisitRotateKeyRes
 	return err
 }
 
+type DecayContextRequestObject struct {
+	ContextId ContextId `json:"context_id"`
+	Body      *DecayContextJSONRequestBody
+}
+
+type DecayContextResponseObject interface {
+	VisitDecayContextResponse(w http.ResponseWriter) error
+}
+
+type DecayContext202JSONResponse Job
+
+func (response DecayContext202JSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayContext400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response DecayContext400ApplicationProblemPlusJSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayContext401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DecayContext401ApplicationProblemPlusJSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayContext403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DecayContext403ApplicationProblemPlusJSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayContext404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DecayContext404ApplicationProblemPlusJSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayContext413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response DecayContext413ApplicationProblemPlusJSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayContext415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response DecayContext415ApplicationProblemPlusJSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayContext422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DecayContext422ApplicationProblemPlusJSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayContext500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response DecayContext500ApplicationProblemPlusJSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecayContext503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DecayContext503ApplicationProblemPlusJSONResponse) VisitDecayContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContextRequestObject struct {
+	ContextId ContextId `json:"context_id"`
+	Body      *ReindexContextJSONRequestBody
+}
+
+type ReindexContextResponseObject interface {
+	VisitReindexContextResponse(w http.ResponseWriter) error
+}
+
+type ReindexContext202JSONResponse Job
+
+func (response ReindexContext202JSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContext400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReindexContext400ApplicationProblemPlusJSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContext401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReindexContext401ApplicationProblemPlusJSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContext403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReindexContext403ApplicationProblemPlusJSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContext404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReindexContext404ApplicationProblemPlusJSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContext413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReindexContext413ApplicationProblemPlusJSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContext415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response ReindexContext415ApplicationProblemPlusJSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContext422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ReindexContext422ApplicationProblemPlusJSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContext500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ReindexContext500ApplicationProblemPlusJSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReindexContext503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReindexContext503ApplicationProblemPlusJSONResponse) VisitReindexContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipalsRequestObject struct {
+	ContextId ContextId `json:"context_id"`
+	Params    ListPrincipalsParams
+}
+
+type ListPrincipalsResponseObject interface {
+	VisitListPrincipalsResponse(w http.ResponseWriter) error
+}
+
+type ListPrincipals200ResponseHeaders struct {
+	Link *string
+}
+
+type ListPrincipals200JSONResponse struct {
+	Body    []Principal
+	Headers ListPrincipals200ResponseHeaders
+}
+
+func (response ListPrincipals200JSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals400ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals401ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals403ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals404ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals422ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals500ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals503ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipalRequestObject struct {
+	ContextId ContextId `json:"context_id"`
+	Body      *CreatePrincipalJSONRequestBody
+}
+
+type CreatePrincipalResponseObject interface {
+	VisitCreatePrincipalResponse(w http.ResponseWriter) error
+}
+
+type CreatePrincipal200JSONResponse Principal
+
+func (response CreatePrincipal200JSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal201JSONResponse Principal
+
+func (response CreatePrincipal201JSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal400ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal401ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal403ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal404ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal409ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal413ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal415ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal422ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal500ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipal503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePrincipal503ApplicationProblemPlusJSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipalRequestObject struct {
+	ContextId   ContextId   `json:"context_id"`
+	PrincipalId PrincipalId `json:"principal_id"`
+}
+
+type DeletePrincipalResponseObject interface {
+	VisitDeletePrincipalResponse(w http.ResponseWriter) error
+}
+
+type DeletePrincipal204Response struct {
+}
+
+func (response DeletePrincipal204Response) VisitDeletePrincipalResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeletePrincipal401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipal401ApplicationProblemPlusJSONResponse) VisitDeletePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipal403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipal403ApplicationProblemPlusJSONResponse) VisitDeletePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipal404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipal404ApplicationProblemPlusJSONResponse) VisitDeletePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipal422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipal422ApplicationProblemPlusJSONResponse) VisitDeletePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipal500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipal500ApplicationProblemPlusJSONResponse) VisitDeletePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipal503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipal503ApplicationProblemPlusJSONResponse) VisitDeletePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipalRequestObject struct {
+	ContextId   ContextId   `json:"context_id"`
+	PrincipalId PrincipalId `json:"principal_id"`
+}
+
+type GetPrincipalResponseObject interface {
+	VisitGetPrincipalResponse(w http.ResponseWriter) error
+}
+
+type GetPrincipal200JSONResponse Principal
+
+func (response GetPrincipal200JSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal401ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal403ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal404ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal422ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal500ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipal503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal503ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipalRequestObject struct {
+	ContextId   ContextId   `json:"context_id"`
+	PrincipalId PrincipalId `json:"principal_id"`
+	Body        *PatchPrincipalJSONRequestBody
+}
+
+type PatchPrincipalResponseObject interface {
+	VisitPatchPrincipalResponse(w http.ResponseWriter) error
+}
+
+type PatchPrincipal200JSONResponse Principal
+
+func (response PatchPrincipal200JSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal400ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal401ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal403ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal404ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal409ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal413ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal415ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal422ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal500ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPrincipal503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PatchPrincipal503ApplicationProblemPlusJSONResponse) VisitPatchPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrantsRequestObject struct {
+	ContextId   ContextId   `json:"context_id"`
+	PrincipalId PrincipalId `json:"principal_id"`
+	Body        *RemoveGrantsJSONRequestBody
+}
+
+type RemoveGrantsResponseObject interface {
+	VisitRemoveGrantsResponse(w http.ResponseWriter) error
+}
+
+type RemoveGrants200JSONResponse Principal
+
+func (response RemoveGrants200JSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants400ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants401ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants403ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants404ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants413ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants415ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants422ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants500ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrants503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants503ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrantsRequestObject struct {
+	ContextId   ContextId   `json:"context_id"`
+	PrincipalId PrincipalId `json:"principal_id"`
+	Body        *AddGrantsJSONRequestBody
+}
+
+type AddGrantsResponseObject interface {
+	VisitAddGrantsResponse(w http.ResponseWriter) error
+}
+
+type AddGrants200JSONResponse Principal
+
+func (response AddGrants200JSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants400ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants401ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants403ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants404ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants413ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants415ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants422ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants500ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddGrants503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants503ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipalKeysRequestObject struct {
+	ContextId   ContextId   `json:"context_id"`
+	PrincipalId PrincipalId `json:"principal_id"`
+	Params      ListPrincipalKeysParams
+}
+
+type ListPrincipalKeysResponseObject interface {
+	VisitListPrincipalKeysResponse(w http.ResponseWriter) error
+}
+
+type ListPrincipalKeys200ResponseHeaders struct {
+	Link *string
+}
+
+type ListPrincipalKeys200JSONResponse struct {
+	Body    []Key
+	Headers ListPrincipalKeys200ResponseHeaders
+}
+
+func (response ListPrincipalKeys200JSONResponse) VisitListPrincipalKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipalKeys400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipalKeys400ApplicationProblemPlusJSONResponse) VisitListPrincipalKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipalKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipalKeys401ApplicationProblemPlusJSONResponse) VisitListPrincipalKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipalKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipalKeys403ApplicationProblemPlusJSONResponse) VisitListPrincipalKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipalKeys404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipalKeys404ApplicationProblemPlusJSONResponse) VisitListPrincipalKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipalKeys422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipalKeys422ApplicationProblemPlusJSONResponse) VisitListPrincipalKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipalKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipalKeys500ApplicationProblemPlusJSONResponse) VisitListPrincipalKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipalKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipalKeys503ApplicationProblemPlusJSONResponse) VisitListPrincipalKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipalKeyRequestObject struct {
+	ContextId   ContextId   `json:"context_id"`
+	PrincipalId PrincipalId `json:"principal_id"`
+	Name        KeyName     `json:"name"`
+}
+
+type DeletePrincipalKeyResponseObject interface {
+	VisitDeletePrincipalKeyResponse(w http.ResponseWriter) error
+}
+
+type DeletePrincipalKey204Response struct {
+}
+
+func (response DeletePrincipalKey204Response) VisitDeletePrincipalKeyResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeletePrincipalKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipalKey401ApplicationProblemPlusJSONResponse) VisitDeletePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipalKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipalKey403ApplicationProblemPlusJSONResponse) VisitDeletePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipalKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipalKey404ApplicationProblemPlusJSONResponse) VisitDeletePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipalKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipalKey422ApplicationProblemPlusJSONResponse) VisitDeletePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipalKey500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipalKey500ApplicationProblemPlusJSONResponse) VisitDeletePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePrincipalKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePrincipalKey503ApplicationProblemPlusJSONResponse) VisitDeletePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKeyRequestObject struct {
+	ContextId   ContextId   `json:"context_id"`
+	PrincipalId PrincipalId `json:"principal_id"`
+	Name        KeyName     `json:"name"`
+	Params      MintPrincipalKeyParams
+	Body        *MintPrincipalKeyJSONRequestBody
+}
+
+type MintPrincipalKeyResponseObject interface {
+	VisitMintPrincipalKeyResponse(w http.ResponseWriter) error
+}
+
+type MintPrincipalKey201JSONResponse MintedKey
+
+func (response MintPrincipalKey201JSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey400ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey401ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey403ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey404ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey409ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey413ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey415ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey422ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey500ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintPrincipalKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response MintPrincipalKey503ApplicationProblemPlusJSONResponse) VisitMintPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotatePrincipalKeyRequestObject struct {
+	ContextId   ContextId   `json:"context_id"`
+	PrincipalId PrincipalId `json:"principal_id"`
+	Name        KeyName     `json:"name"`
+	Params      RotatePrincipalKeyParams
+}
+
+type RotatePrincipalKeyResponseObject interface {
+	VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error
+}
+
+type RotatePrincipalKey200JSONResponse MintedKey
+
+func (response RotatePrincipalKey200JSONResponse) VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotatePrincipalKey400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RotatePrincipalKey400ApplicationProblemPlusJSONResponse) VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotatePrincipalKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RotatePrincipalKey401ApplicationProblemPlusJSONResponse) VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotatePrincipalKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotatePrincipalKey403ApplicationProblemPlusJSONResponse) VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotatePrincipalKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RotatePrincipalKey404ApplicationProblemPlusJSONResponse) VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotatePrincipalKey409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RotatePrincipalKey409ApplicationProblemPlusJSONResponse) VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotatePrincipalKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RotatePrincipalKey422ApplicationProblemPlusJSONResponse) VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotatePrincipalKey500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RotatePrincipalKey500ApplicationProblemPlusJSONResponse) VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotatePrincipalKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotatePrincipalKey503ApplicationProblemPlusJSONResponse) VisitRotatePrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageRequestObject struct {
+	ContextId ContextId `json:"context_id"`
+}
+
+type GetUsageResponseObject interface {
+	VisitGetUsageResponse(w http.ResponseWriter) error
+}
+
+type GetUsage200JSONResponse Usage
+
+func (response GetUsage200JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage401ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage403ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage404ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage422ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage500ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage503ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetHealthRequestObject struct {
 }
 
@@ -2380,6 +5717,97 @@ func (response GetHealth500ApplicationProblemPlusJSONResponse) VisitGetHealthRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMigrationsRequestObject struct {
+}
+
+type GetMigrationsResponseObject interface {
+	VisitGetMigrationsResponse(w http.ResponseWriter) error
+}
+
+type GetMigrations200JSONResponse MigrationStatus
+
+func (response GetMigrations200JSONResponse) VisitGetMigrationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMigrations401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMigrations401ApplicationProblemPlusJSONResponse) VisitGetMigrationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMigrations403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMigrations403ApplicationProblemPlusJSONResponse) VisitGetMigrationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMigrations500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetMigrations500ApplicationProblemPlusJSONResponse) VisitGetMigrationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMigrations503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetMigrations503ApplicationProblemPlusJSONResponse) VisitGetMigrationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2532,6 +5960,9 @@ type StrictServerInterface interface {
 	// CreateContext Create a context
 	// (POST /api/v1/contexts/{context_id})
 	CreateContext(ctx context.Context, request CreateContextRequestObject) (CreateContextResponseObject, error)
+	// BrokerAccessToken Exchange an outside identity for a key
+	// (POST /api/v1/contexts/{context_id}/access-tokens)
+	BrokerAccessToken(ctx context.Context, request BrokerAccessTokenRequestObject) (BrokerAccessTokenResponseObject, error)
 	// ListKeys List the keys of a context
 	// (GET /api/v1/contexts/{context_id}/keys)
 	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
@@ -2544,9 +5975,54 @@ type StrictServerInterface interface {
 	// RotateKey Replace the secret of a key
 	// (POST /api/v1/contexts/{context_id}/keys/{name}/rotate)
 	RotateKey(ctx context.Context, request RotateKeyRequestObject) (RotateKeyResponseObject, error)
+	// DecayContext Age everything in a context
+	// (POST /api/v1/contexts/{context_id}/lifecycle/decay)
+	DecayContext(ctx context.Context, request DecayContextRequestObject) (DecayContextResponseObject, error)
+	// ReindexContext Rebuild the search index of a context
+	// (POST /api/v1/contexts/{context_id}/lifecycle/reindex)
+	ReindexContext(ctx context.Context, request ReindexContextRequestObject) (ReindexContextResponseObject, error)
+	// ListPrincipals List the principals of a context
+	// (GET /api/v1/contexts/{context_id}/principals)
+	ListPrincipals(ctx context.Context, request ListPrincipalsRequestObject) (ListPrincipalsResponseObject, error)
+	// CreatePrincipal Create a principal, or get the one of an external id
+	// (POST /api/v1/contexts/{context_id}/principals)
+	CreatePrincipal(ctx context.Context, request CreatePrincipalRequestObject) (CreatePrincipalResponseObject, error)
+	// DeletePrincipal Delete a principal and its keys
+	// (DELETE /api/v1/contexts/{context_id}/principals/{principal_id})
+	DeletePrincipal(ctx context.Context, request DeletePrincipalRequestObject) (DeletePrincipalResponseObject, error)
+	// GetPrincipal Show a principal
+	// (GET /api/v1/contexts/{context_id}/principals/{principal_id})
+	GetPrincipal(ctx context.Context, request GetPrincipalRequestObject) (GetPrincipalResponseObject, error)
+	// PatchPrincipal Change a principal
+	// (PATCH /api/v1/contexts/{context_id}/principals/{principal_id})
+	PatchPrincipal(ctx context.Context, request PatchPrincipalRequestObject) (PatchPrincipalResponseObject, error)
+	// RemoveGrants Take verbs over a pattern away, at once
+	// (DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/grants)
+	RemoveGrants(ctx context.Context, request RemoveGrantsRequestObject) (RemoveGrantsResponseObject, error)
+	// AddGrants Grant verbs over a pattern
+	// (POST /api/v1/contexts/{context_id}/principals/{principal_id}/grants)
+	AddGrants(ctx context.Context, request AddGrantsRequestObject) (AddGrantsResponseObject, error)
+	// ListPrincipalKeys List the keys of a principal
+	// (GET /api/v1/contexts/{context_id}/principals/{principal_id}/keys)
+	ListPrincipalKeys(ctx context.Context, request ListPrincipalKeysRequestObject) (ListPrincipalKeysResponseObject, error)
+	// DeletePrincipalKey Delete a key of a principal
+	// (DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name})
+	DeletePrincipalKey(ctx context.Context, request DeletePrincipalKeyRequestObject) (DeletePrincipalKeyResponseObject, error)
+	// MintPrincipalKey Mint a key of a principal
+	// (POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name})
+	MintPrincipalKey(ctx context.Context, request MintPrincipalKeyRequestObject) (MintPrincipalKeyResponseObject, error)
+	// RotatePrincipalKey Replace the secret of a key of a principal
+	// (POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name}/rotate)
+	RotatePrincipalKey(ctx context.Context, request RotatePrincipalKeyRequestObject) (RotatePrincipalKeyResponseObject, error)
+	// GetUsage How much of its language model tokens a context has used
+	// (GET /api/v1/contexts/{context_id}/usage)
+	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
 	// GetHealth The process serves
 	// (GET /api/v1/health)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
+	// GetMigrations Which version of the schema contexts are on
+	// (GET /api/v1/migrations)
+	GetMigrations(ctx context.Context, request GetMigrationsRequestObject) (GetMigrationsResponseObject, error)
 	// ListVerbs The verbs of grants
 	// (GET /api/v1/verbs)
 	ListVerbs(ctx context.Context, request ListVerbsRequestObject) (ListVerbsResponseObject, error)
@@ -2823,6 +6299,50 @@ func (sh *strictHandler) CreateContext(ctx *gin.Context, contextId ContextId) {
 	}
 }
 
+// BrokerAccessToken operation middleware
+func (sh *strictHandler) BrokerAccessToken(ctx *gin.Context, contextId ContextId) {
+	var request BrokerAccessTokenRequestObject
+
+	request.ContextId = contextId
+
+	var body BrokerAccessTokenJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BrokerAccessToken(ctx, request.(BrokerAccessTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BrokerAccessToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(BrokerAccessTokenResponseObject); ok {
+		if err := validResponse.VisitBrokerAccessTokenResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListKeys operation middleware
 func (sh *strictHandler) ListKeys(ctx *gin.Context, contextId ContextId, params ListKeysParams) {
 	var request ListKeysRequestObject
@@ -2954,6 +6474,521 @@ func (sh *strictHandler) RotateKey(ctx *gin.Context, contextId ContextId, name K
 	}
 }
 
+// DecayContext operation middleware
+func (sh *strictHandler) DecayContext(ctx *gin.Context, contextId ContextId) {
+	var request DecayContextRequestObject
+
+	request.ContextId = contextId
+
+	var body DecayContextJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DecayContext(ctx, request.(DecayContextRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DecayContext")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DecayContextResponseObject); ok {
+		if err := validResponse.VisitDecayContextResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReindexContext operation middleware
+func (sh *strictHandler) ReindexContext(ctx *gin.Context, contextId ContextId) {
+	var request ReindexContextRequestObject
+
+	request.ContextId = contextId
+
+	var body ReindexContextJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReindexContext(ctx, request.(ReindexContextRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReindexContext")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReindexContextResponseObject); ok {
+		if err := validResponse.VisitReindexContextResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPrincipals operation middleware
+func (sh *strictHandler) ListPrincipals(ctx *gin.Context, contextId ContextId, params ListPrincipalsParams) {
+	var request ListPrincipalsRequestObject
+
+	request.ContextId = contextId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPrincipals(ctx, request.(ListPrincipalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPrincipals")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPrincipalsResponseObject); ok {
+		if err := validResponse.VisitListPrincipalsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreatePrincipal operation middleware
+func (sh *strictHandler) CreatePrincipal(ctx *gin.Context, contextId ContextId) {
+	var request CreatePrincipalRequestObject
+
+	request.ContextId = contextId
+
+	var body CreatePrincipalJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePrincipal(ctx, request.(CreatePrincipalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePrincipal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreatePrincipalResponseObject); ok {
+		if err := validResponse.VisitCreatePrincipalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeletePrincipal operation middleware
+func (sh *strictHandler) DeletePrincipal(ctx *gin.Context, contextId ContextId, principalId PrincipalId) {
+	var request DeletePrincipalRequestObject
+
+	request.ContextId = contextId
+	request.PrincipalId = principalId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeletePrincipal(ctx, request.(DeletePrincipalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeletePrincipal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeletePrincipalResponseObject); ok {
+		if err := validResponse.VisitDeletePrincipalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPrincipal operation middleware
+func (sh *strictHandler) GetPrincipal(ctx *gin.Context, contextId ContextId, principalId PrincipalId) {
+	var request GetPrincipalRequestObject
+
+	request.ContextId = contextId
+	request.PrincipalId = principalId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPrincipal(ctx, request.(GetPrincipalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPrincipal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPrincipalResponseObject); ok {
+		if err := validResponse.VisitGetPrincipalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PatchPrincipal operation middleware
+func (sh *strictHandler) PatchPrincipal(ctx *gin.Context, contextId ContextId, principalId PrincipalId) {
+	var request PatchPrincipalRequestObject
+
+	request.ContextId = contextId
+	request.PrincipalId = principalId
+
+	var body PatchPrincipalJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchPrincipal(ctx, request.(PatchPrincipalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchPrincipal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PatchPrincipalResponseObject); ok {
+		if err := validResponse.VisitPatchPrincipalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveGrants operation middleware
+func (sh *strictHandler) RemoveGrants(ctx *gin.Context, contextId ContextId, principalId PrincipalId) {
+	var request RemoveGrantsRequestObject
+
+	request.ContextId = contextId
+	request.PrincipalId = principalId
+
+	var body RemoveGrantsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveGrants(ctx, request.(RemoveGrantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveGrants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RemoveGrantsResponseObject); ok {
+		if err := validResponse.VisitRemoveGrantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddGrants operation middleware
+func (sh *strictHandler) AddGrants(ctx *gin.Context, contextId ContextId, principalId PrincipalId) {
+	var request AddGrantsRequestObject
+
+	request.ContextId = contextId
+	request.PrincipalId = principalId
+
+	var body AddGrantsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddGrants(ctx, request.(AddGrantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddGrants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddGrantsResponseObject); ok {
+		if err := validResponse.VisitAddGrantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPrincipalKeys operation middleware
+func (sh *strictHandler) ListPrincipalKeys(ctx *gin.Context, contextId ContextId, principalId PrincipalId, params ListPrincipalKeysParams) {
+	var request ListPrincipalKeysRequestObject
+
+	request.ContextId = contextId
+	request.PrincipalId = principalId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPrincipalKeys(ctx, request.(ListPrincipalKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPrincipalKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPrincipalKeysResponseObject); ok {
+		if err := validResponse.VisitListPrincipalKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeletePrincipalKey operation middleware
+func (sh *strictHandler) DeletePrincipalKey(ctx *gin.Context, contextId ContextId, principalId PrincipalId, name KeyName) {
+	var request DeletePrincipalKeyRequestObject
+
+	request.ContextId = contextId
+	request.PrincipalId = principalId
+	request.Name = name
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeletePrincipalKey(ctx, request.(DeletePrincipalKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeletePrincipalKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeletePrincipalKeyResponseObject); ok {
+		if err := validResponse.VisitDeletePrincipalKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// MintPrincipalKey operation middleware
+func (sh *strictHandler) MintPrincipalKey(ctx *gin.Context, contextId ContextId, principalId PrincipalId, name KeyName, params MintPrincipalKeyParams) {
+	var request MintPrincipalKeyRequestObject
+
+	request.ContextId = contextId
+	request.PrincipalId = principalId
+	request.Name = name
+	request.Params = params
+
+	var body MintPrincipalKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.MintPrincipalKey(ctx, request.(MintPrincipalKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MintPrincipalKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(MintPrincipalKeyResponseObject); ok {
+		if err := validResponse.VisitMintPrincipalKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotatePrincipalKey operation middleware
+func (sh *strictHandler) RotatePrincipalKey(ctx *gin.Context, contextId ContextId, principalId PrincipalId, name KeyName, params RotatePrincipalKeyParams) {
+	var request RotatePrincipalKeyRequestObject
+
+	request.ContextId = contextId
+	request.PrincipalId = principalId
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotatePrincipalKey(ctx, request.(RotatePrincipalKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotatePrincipalKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RotatePrincipalKeyResponseObject); ok {
+		if err := validResponse.VisitRotatePrincipalKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetUsage operation middleware
+func (sh *strictHandler) GetUsage(ctx *gin.Context, contextId ContextId) {
+	var request GetUsageRequestObject
+
+	request.ContextId = contextId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUsage(ctx, request.(GetUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUsage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetUsageResponseObject); ok {
+		if err := validResponse.VisitGetUsageResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetHealth operation middleware
 func (sh *strictHandler) GetHealth(ctx *gin.Context) {
 	var request GetHealthRequestObject
@@ -2971,6 +7006,30 @@ func (sh *strictHandler) GetHealth(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetHealthResponseObject); ok {
 		if err := validResponse.VisitGetHealthResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMigrations operation middleware
+func (sh *strictHandler) GetMigrations(ctx *gin.Context) {
+	var request GetMigrationsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMigrations(ctx, request.(GetMigrationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMigrations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetMigrationsResponseObject); ok {
+		if err := validResponse.VisitGetMigrationsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -3031,80 +7090,109 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Hzrctu2tv+rYPjfM7v9H1qSL0kTec4H171s71wnTpsPqY8EkUsStkGABUDJ2hnPnKc5D3ae5MxaAClK",
-	"giy5TZ02k0+WJYBcWNffupAfkkwXpVagnE36H5Ip8BwMfXwu1DX+zcFmRpROaJX0k+EvVa93nP3vf/8P",
-	"fYBTZkD+5y+Jghv3SzJk8yko5qZggAnLCm2AffXmh3P25OjJk687SZrYbAoFxwu7RQlJP7HOCDVJbm9v",
-	"06TkhhfgAgXnWjm4cRf5Jhlvp8BEzvQY78UyvxAvL/DXkrtpkiaKF3iD8OtA5EmaGPi1EgbypO9MBW1y",
-	"/mZgnPST/9ddcqTrf7XdJSVI5XllrDabRL2jYzvNJppplTJu2UTMQLHRgshEjjLP4Zrykk+AjWCsDXTY",
-	"q5L/WkFzil8rMIvWMfxd2yQX/OY5qImbJv3D3tFJmhRCNV+kGwxOk2eweElXi/ET71PTdQ2LlFVK/FoB",
-	"E4oJZ2sm99khHvHw6AkrjVCOjySwbMoNz1BuKVOaWcnt1H8qeQaMOwYClYKBylPGVc6UdnQjvCTelOMt",
-	"O7+ouAjpz13Ca3Pi6MluRjwXhXBxNhTaOmb03OIxubJzMNtEIukqbTpyGPNKOpRHr5cmY20K7pJ+IpQ7",
-	"PkpSpFMUVVH/XggV/m2IFMrBBAxR+dbJS8i0yu0mqeEHNja6YErPWaWckLXwkNG2w94ujePvlg0LfjNw",
-	"+hrUwDk5sP4KQ5bx0jLhtp2ytXblrO3DPT5pH+748NHx415v9xFvUaa21MpCbfFjKTKSDNGt6CMvSyky",
-	"jifvlkaPJBT/8S+LbPiwpwG/9rv8LbepvkGXIixz/BpUiv/X3Jxyy+CmRN3z2guQWzZsc7GT3KbJD9qM",
-	"RJ6DeugDIJHCMq3AG1MQ+ilzU2EDuZwVXPEJFKAcWRtS/A/g0k0Xd9B7Pzr99baRWRqdgbXMgpmBJQIu",
-	"lAOjuHxIjp0xstLa2SE1IgNvLjk4LiSbaplb76EMujCR125rKtSEgbQQyJ9xKfKHljd6QrCOYiyXaImQ",
-	"n7LhWIDMh6TOls2nnBbMjVYTIvaldj/oSj00tR4LYDSosmmtmmhetRK+1fo5NxN4aC6OdL5gcJOReWCM",
-	"I4dOJP2keOWm2oh/w4Oy66X2sVcbMmaHMtQlKNuoHvKzw84k+XoLIURZxg0wLsU1AYgWjnv37t3BWeWm",
-	"oBxSvSX4E2kEXioLO3CaZ8+MC4nB/6GFlnPHR9wCyzUQVwIHTpkzC8YnXCjGxw4MG74BZxYHZ/jPkAVH",
-	"vcad1pLtMdZpNuc+QG6wpRXMiC/BxT00Z84UEzmKeCzArLgFVCUD5HHzoNq2KkttHOQvIBf8k1id8KL7",
-	"5+Wrlx3COmFzC/fjx9LoEowTHh5kWo3FZE+wfu4X36ZJZoA7yAfcrcCWnDs4cIKQ5ZqOp0mtZbgDbnhR",
-	"ojgTnm1Z3T7kh8jvwpaSLwYqgO+NBaDG2mQUmgcjqbNr73XCupHWErjChT7U7KaIQgCC732W37ah9fuE",
-	"EqXlBVrMSGsRxCleYfVVcxs9+hdkDqlaFU3UEcF4DJkTMwKuYzGpDKliygK0tmwspIScCYX2uKogXEo9",
-	"H1iQ40EI6oNrWNg4K6UsBnCD4R1vMACFNruF7VHkHAXBqpLBLfocZd1NpEmhc5Ce3DwXeG8uX7eOsbJv",
-	"ybvS6JlAtzWoGeOJFQ4KG1Wq8AU3hi/ofzqArFOf30A6YaGBAfQVQdfjZ4hcPXK11SOuaeE2WW4TxlaB",
-	"rh588xCNRLbweKciv+Yum27nxZhLC5sQNJtyNSG4vqLoHfaykpJNMLiNeHaNwccRLiX1v5fOb5QnKAfH",
-	"X1nBF6wQyhGqNdpxB/4HrfztuOOslFxBh33nb81QKzrb9WQv04qTZJ3G1IpwobDMAM/ZaME4k1xNKj7B",
-	"rDwHuSSFeLofLVtNd5WUc0yCCe8Lj4Mk+iA99lzhbp1bp5hP4Vdz4aa6cgTXJuAok27oVFoRmffPlT+W",
-	"H1lnuMimnpkeP2GScAcfI+7nLqPfeZVVal4QHc2VUeQYdjrsnRHOgWJaycVpSGcQ39qpnivGLRvGLHWY",
-	"shmXVViL8OIaSjpdwW/ahD4+2ePAa95y3XytHjufL6DJrOopo712HzWoJd77o93vUuEeP1rRtb3uvHr6",
-	"7/iChHUtlK/BIl0d9v0MjJcglZ+YUGw4yPnCDiMyOD7aKYONEJEmNwcTfRC+RFDaecPnLxBuT6DllmMV",
-	"45deiZpaMRuGT3aYsuEMzIg+FGLi/TD9N6VqBn4SoUwxJBcwLLJySFq2RNbpJswqucNdST/5r/f84N+9",
-	"g6dX4e/g4OpDL318dPu3GHg7JxQVDoOE5298vr8zyKyFhrwQarAOPtdkWcMqp9mQNtTSqguoR48e7yio",
-	"puFOcOOZNBARAXwrVKiolEaoTJRc1jf0lVamK2dFDiGRcYs1Oh4dHu2k4zdkCD56r0H+7Txy1HlYI213",
-	"zXkjR2gzuHfyJN2dNKyLZGNDjOtntlH0gciHFLVimSGFL2FDLg05hTV2cnTU2Zld7OQVG9oSMme0Gvro",
-	"vjSZ+9bt19KUKDRrG88Xu/liNzvt5pNp84bu/mi4ci94eVdkb/K9je7fxsEKfnPhV7cP3uSDq0d97YMV",
-	"BXYMhx12xkIAI8fAlM6BfTXUZtLF+Db8Oq2/xJAIGPx9hXIEUs+ZcK3F3f+Py7VpL/tqiN/6nl8TOj8k",
-	"BRTaLPqYA6CVL6+QXMVYFhoOG7Ui67ir7Gr1Q1/vrH2EbTHH8gwWkZKUL3ic3aO0NEEh21221qhC49ij",
-	"ehv9oXEU8RJLA9vaPoUAjEJA+D6ZVgVHqfAJKOpvViVmlqH97JPMJE0qda30XLWYFSHhIk47dU1+Uk5E",
-	"aDwbWcDEKowSNB04pRFXruDoOxi9raiVrBLX5lbaEmdMA14I5Z7BYt+gsnqq730HfGgzXcJgLLU2w9SH",
-	"WerUuJZklp4e8/Rc+4kKMqChV5/hZiHg/nq1piehdd2IfaPCTD9Qdm5TNjfCIaJWORtrg5lvyiyEbwxM",
-	"hHWY09FxLeKOpRb5S9BC2uHXtDUwonkxLWvxcte5L3HpD7Qy6npRtpBHbTwWlS8rMxMzsL4aILSK4qRr",
-	"f7lIuwUyA67DLlxdCQ+p7YQLtRVy3W3sWywNz8InvI6fOwr3zVIyn5mwYVukZw5zsKgNfhH1nX3LzCOQ",
-	"PQqAn9QJoGzWXUFz4pj1E+D5Xbjy96CsLR2CVaa9gXFlwbKMS2l981AB5JuFtGSzUhYzirqTEyncccfm",
-	"JCCjMZa/+eGcPT159M3XwaUNC5+VDxn8WnFJKNm31iOey/8Q1V7qaMcVUI/HoHJEEkKVldsQfprM/UBW",
-	"3YGmIkxfVVJiTFXWcZVtaYeW3E3rEBl67VGrDKeMkr5EIJFKjnAS7ijar9N0Uff27FqcIPmsFh8qo/o1",
-	"RO2HFX2l3cGYev+7bIR+rSlsTpHWQmpxbnn8q7jutP3O6nn+oeeMN74T40E2hZzONgNDTUwb5uIQSM75",
-	"MjPtM1xMvoBalZAz4Sg04ldSWx9KJXALrFI5GDanqqdwFE39dfzclMeaHRacjW8b+7qux6VreWGGgEdC",
-	"PokZ388N4WR4Uz6DhkKaUqSCfyfqCSUv7b7XrI8ojD9k/IpzLhzkg8LGmS/RaumaTuvrvfz1en+mzYzm",
-	"BO0bx7SiFYbvB5/81MskRJoQEfr0gXKQgufN9GIuClDox6kGid9oQ0OXZpIGEKMNc8CLlFUWTLotg+mw",
-	"M8WgKN2CEchAL7Jc1mFnzo8LhrmrIV07lAjx8sOoFk1Cp309XdzwBdpM9lqHt9prIR52j4WxUPAzmNEm",
-	"NNrV+J6FXUvv1E7vdrki2r2qCFexKrGFrELYcUlDLCE5rkfdnsUw2Nn6LBw7I4TRHp7z2T0G1Loa1jtG",
-	"TVksR8Dq7w+b0RAKqcANmOXpps6VfhhCqLHeMnW6JOfs9UW/psF61QzqbpfzQPhVUZfcja4csFHlmC9Y",
-	"0wTj5sAfNU7OwlgTOd4++5ZoHXbYtzoXAby3J4r+efnq5anXeQbGeBMIQSXMytlW9O+wn3xSyChwW8/Q",
-	"elrNF8yJox12SRC43dfRKoO0ttjgpp1eNt6cDr23eoTYx3eaxSM7kyID5QtRYXb1rMTAcnDU6WG+amSQ",
-	"hu13u/P5vMPp5442k27Ya7vPL86/f3n5Pe1ZRurkMkRUYqTnK4p4BsZD5OSw0/M7UDy8FEk/Oe70Ose+",
-	"DzAlrezyUnRnh91aupS2QaS/9Ar9FVAT1BfN0OhIZIjyk+fCuvP6Gqtj8+/j4HK5pOtnn2/TnQvDnPvt",
-	"1dqU7lGvd6950aZitQfq3Zxb2BwieqXC4LzvnRMX1sa66ocXYncMy7q0hi5/4g8UW9wcvFtPetL6w93r",
-	"VyYIadPx7k3LAeLbNHm0H1lhfpY2HO9FVzO6R86zKgpuFkGrGoai++ITVKik+eoK00lttwzOW14AupjX",
-	"ry7fsnVN735YdiFuNxV6s+MVxv3Bum91/vHmk7e31m5Xo48zFdxuKP7hxyOk1vf4kFwdgxD5hqJUyKyE",
-	"s8v6kGVDu7AOigA66kbEn1epT3pPd+9ongPADYd73KKZIKYNj/Y5yNoQJG48OtpnY3vC8xNYqdfgFkyZ",
-	"T7WF8OhCCJ4jNJmoAd+myZ2m6U1bQmxO+MJZj0Ks0yWba3ONOAgBicp8EwB1kyaHECcbTnH+whigKDmS",
-	"gDCrJjtoNZMcky5SbVd7EX8YrjSVTOuWPcX4Vb/xHZFa29KGuZ7EPVUL4E2oKPCQ6n+ye0czp/+XUUov",
-	"h5ZSriVU9AzZtpASENCqZH8Et1WsvQf3wrXj3TKd+kWDfrcGXU6pJJQ1Mo+jj3sh3dZjm1eEwv2Y5toT",
-	"rV6S1MwtwEwgZzlAKRdMKKebp2jCiOJXmBD5dYwumDJMfr45fvr4636zmPt6knV8YVOm7hzojHi1dqX5",
-	"D8JBsWL2XgjowW2PWyZCl2T+5wY297XLL8BmFdj4gejdPiBkIHdkEA+RPLSs5kue8CVP+NPnCb8tH+jW",
-	"zxLsKlMpXkDaDMP79oTvctt4/eqZf5jjc6hdPYPFfetWyNbPsWb1maJTKo01Vfh2l6BlVmQqvw+l7mWO",
-	"3Q9obHem6vU7ATBTt+upOk32NRNG1FJohQ821gYRFwHWEEk6WxLvZzRDsV/SHV5R8CXh/rgJtx9j+Xgq",
-	"uNu11i+RoZwqWg32occy3lKzcet1Gu0mk2umodKgnO9CDOH+SWG31B0eRtD+bpmeQXuYNJZFhWm9e8eY",
-	"1ltXfPi4D5BsDbK2puuW82yrA2uhFZyUkitF/SRq+frnR5ZPRe+KP2tziX8wIl1Oym1/GUkLg4ZRt88q",
-	"c/uCTX+f93pBLd2477pPCOz6fjBZ26d0eHV8uwYo/ZtERJ6ykaDxtJT5yVxyexRkhVb0mOlpGMGGmdBV",
-	"bSnbYnbtFlfeOkQXoDcTLXy16bQ2vBRjeKYrvHH9jqiYl3xDHPwofvIPqhPd098omH/xOX8ZT/AGSskz",
-	"aMGA5m1wd7qGafPYx7buQXgwJK6Yd5NbvxTr/vxoDSMl/fdX7ZNuvv+qdcBwnJUj0jOpW0+IGcnPtOIh",
-	"Mlya/tojxfXzSEg5DfKER7H8+F3nMx6deOsHV0eUG4YHMZbS9ZL0wt1Q3G2DFH7+iVu2qvIpIWktczA0",
-	"hwWR8sqP4J6LGSiw9i+n/6tX2Bjke3+FsYb2hygVeUMUNK93a57Vy9uzcNZx42gOfTkS1u92D4++6fQ6",
-	"vc5h/2nv6SEFtUDftvdWuM132rFzAzSszWV4DwFmKUxqfQ05Cy9b8MNp4dCIQCLT9dzrEcsw65FSz1s7",
-	"vUJtbrywWlIO70ChDp76WWmabKSXiIX3EKy+GTV2JQy6KZPCurQZuvPFhtZ+csu3V7f/FwAA//8=",
+	"7F3dchu3kn4V1OypSrI7JinJdmK69kJxfo5jx3ZZzvFF4iXBmSaJoxlgAmBE8bhUtU+zD7ZPsoUG5h8j",
+	"khKl2F5eiSIxGKDRP183Go2PQSTSTHDgWgXjj8ESaAwSP75k/Nz8jUFFkmWaCR6Mg+kf+Wh0Ev3vf/8P",
+	"foCnRELyn38EHC71H8GUrJbAiV6CBMIUSYUE8vXbn56R746/++6bQRAGKlpCSk3Hep1BMA6Ulowvgqur",
+	"qzDIqKQpaDeCZ4JruNTP4+4w3i2BsJiIuXkXiWxD0z0zv2ZUL4Mw4DQ1L3C/TlgchIGEP3MmIQ7GWuZQ",
+	"H87fJMyDcfBvw4oiQ/urGlYjMaN8lkslZHdQ73HaWpCFIIKHhCqyYBfAyWyNwzQUJZbCxcgzugAyg7mQ",
+	"MCCvM/pnDuUs/sxBrmvTsG+tDzmlly+BL/QyGB+Njh+GQcp4+UXYIXAYvID1K+zNR0/znmJc57AOSc7Z",
+	"nzkQxgnTqiDymByZKR4df0cyybimswRItKSSRmbdQsIFUQlVS/spoxEQqgkwwxQEeBwSymPChcYXmS7N",
+	"S6l55eAP7l9C/HPd4tUpcfzdZkK8ZCnTfjKkQmkixUqZaVKuViD7liTBXurjiGFO80Sb9RiNwmAuZEp1",
+	"MA4Y1yfHQWjGydI8LX5PGXf/loNkXMMCJI7yjWQ8YhlNNotAVjR9SijJJMzZJZmWX46nRhrZggsJcY+Y",
+	"lI03CUqd1iffbqb1O52cQSR4rLqTcD+QuRQp4WJFcq5ZUrCgYRc1IO8qEf9KkWlKLydanAOfaJ1MlO1h",
+	"SiKaKcJ031rV2jZWrL5Ejx/Wl+jk6NHJ49Fo80JdGWqpTHAFhd6aJyxC/sJxc/xIsyxhETUzH2ZSzBJI",
+	"/+OfypDh45Zq6I19yr6yT4Cl4QqmiKbnwEPzf0HNJVUELjOzqlYGAWJFpnUqDoKrMPhJyBmLY+D3PQEz",
+	"SKaI4GBVglv0p0QvmXLDpSSlnC4gBa5RZ5DXsikBpgsJCuSF4fWrMPg70EQv19fMZrdZ2P76JpFJEYFS",
+	"BAegcADPuQbJaXKf9DwlqIkK/WBGwyKwwhSDpiwhS5HEymphadQ0iwvVvGR8QSBR4IZ/QRMW3zc3GA0E",
+	"SiOOoImRU4ifkumcQRJPkdkVWS0pNlhJwRc42FdC/yRyft+jtXjHWLw8WhaMG9aYUkjkVjPEd0K8pHIB",
+	"903QmYjXBC4jlCNj0tF+4ZB+4zTXSyHZv+BeKfdKWKghJEq9NsspMuCq5EJD2gE5TdAoKHAWWREqgdCE",
+	"nSNeqsHW9+/fPzjN9RK4NqPuwTo4NMRquYINsNSS54KyxGCd+160mGo6owpILACp4ijwlGi5JnRBGSd0",
+	"rkGS6VvQcv3g1PwzJU6jt6hTa9JvjLUgK2otaYcsNauHdHHa7r4pc8oJi80SzxnIhoYwrNTQ/r9xlWeZ",
+	"kBriXyFm9C+ROmaX7pez168GCIrcw6bv08hQ8J1BNObfTIoMpGYWS1i12+LJMDiHdQ9jQyRBD8hzXbxT",
+	"LcWKW0YxK9rpijuHoPND1kSfnt9FRhfUvnwjicqmiJYumHKPeWAMrIzaLxohFLDKSa/NDDqIrc2aYYD2",
+	"6jcDJRsQL6YaHmiGvkQXp1aI9/cAIbDzOgytG102SVObzoeyWzH7J0TaDKW2um+tQUOui2NmpkyTN7Xl",
+	"ntNEQR+yU8YRU5yeA4koKsLYfBPRFBL7TQqUW2NPU3hKpnBpYceExVNs3oB6qEGLOZueHOzSS0gHQdji",
+	"w5ipLKGl91jzAY4fPb7eBwiDywcL8cDh8B+qjk4TRpWhket8wr2+6Q/Wp0K9ZGZXTIswdGV2GcpVGBRP",
+	"W6auPfzo6HiXefxY9lNOo0bvXfu+CoOFpC4Ic50k/Wxa/UozVAKMxw2nM6ALo9XCALjxVX4PlnlKjUtd",
+	"fO9QYBAGOT/nYlVn2WokuuGw3dpBatKt8gZLutVds/14ZB45dCGcroaNBJ+zxZYRoGe28VUYRBKohnhC",
+	"9bYqJgwKW26egEuaZsZoBjTqaV2XAo/+bUtNl9X5XMgIPaXJLBHROdQV+UyIBCjqY8uvm0eEaiij0VYT",
+	"6NOotoMaMcJiCfwjbpD6Q//KPivXsas/YT6HSLMLjCPM2SKXaItCEhe6Zc6SBNVgV/XRJBGriYJkPnHy",
+	"MzmHtfKTMknSCVwaf8q8YALcIKMesnsDGV4J4HniwKcNxnQtXipiSFS/aWk8V9Euk+KCGXA4KQhjB8s0",
+	"pMrLVO4LKiVd4/84gaSIp91g6Oh8TiQYROZ43T+Hj9uY/tYUW1zYt5Z9i9G7oM2JdydRrkgPjTcy8huq",
+	"o+WOUOGUREvKF2jGG4w+IK/yJCEL40LMaHRemFLH/jvxfCfmjYFd8ytJ6ZqkjGsEG1JoqsH+ICwuMSJP",
+	"soRyGBBn1YnhikE/n2wlWv4hKS0MssEIM4aEaExma0JJQvkipwsguETVUJCm242lV3SbQ3lGMxdgYdbb",
+	"TIwOEnNLFarb1HpKqP1qxfRS5Box2QI0BjbLcXLBwQuENxrKfemRNsFZtLTEtF7qakn1NXT0qJ/rhH5j",
+	"L83R/IrjKHs2S27MzoC8l0xrMDg3WT91kNpgYOcgKTL1Seo0JBc0yV1b41CdQ6Yd8KwP9PHDLSbc0pZt",
+	"8VVirm1UxohMk08JPqu2YYNixUd3rX4rhnv8qMFrW725BfPpGhfLoFr0Q8y4BuTHC5B2BXE3wDgq00lM",
+	"12rqWYOT441r0DERDp66L43rP3hLV7+CUnQBNbXs24N5ZZmo3IAkU/dJTUMyvQA5ww8pW1g9jP8tMXxs",
+	"PjEXF3beWRplhVdWxC/CLszKqDZPBePgv36nD/41evDkg/s7efDh4yh8fHz1Nx94e4Yoyk3GDDze1h9t",
+	"mYY4ZXyyvcs2xQemN3DV7JtaXlXzRd8z7kLYVaTVvdBu3xGRa8VicOEiG0HY0TO7gYdgrXcL8l/v1na8",
+	"2c0bmR0foU7g0cPvws1OQ3tJOg/4qH6qSkafsHiKVssXf0PzxZSLWEKMZo08PD4ebPQuNtKKTFUGkZaC",
+	"T5sbPuHOm8EtN8ULzerCc5Cbg9xslJu/jJt7eLfMJbgZ926a/5ZRt887NNbSFQ2a+LRGOaJrMFXpaXeS",
+	"eTpkSOnlc9u6znKlJ95ksjcWJiCkMkBkQE6Jgw6okgkXMZCvp0IuhgZZTL8Jiy8NGAEDu+wO3AwSsSJM",
+	"1xoP/900F7Le7Oup+dam8JSg5WOQQirkemy8L0Ozqofgw1UvyXJNr8eiXh7FfBYPqnbTHpNqsiGpz8XM",
+	"xIy+LW7+ZUBYd32QpFqpE8vd7r+j9qq1OMpl5Ng3+DjKpR50gphKU52rZlhOnG8MyrnHfG/6Rcy6r/mn",
+	"mE28O1Ktfl07X78v7M5VKwZrI3ynO8RSd9cJPVtpm/e//DHF0k+pG9HBdRomz4yOcUl8W0XiN23BNfe5",
+	"Wnw/U8B1mZBZZgBxYRyphuN4s32x5iZYRa2wtpw+Dvi18IbOSqbtROTRh5rMYOn0+PbxyBhoPElAF0mk",
+	"reBA6YnZXAMDS12SZp7ZNIPi7UQtjS9mIKzlppCsMNDBFLEOHcQudZPQIr+GKE2lViFRwmXB2qiB9dTb",
+	"s6jFBVqzuACpzChvGQxtTv7vYkVSytfVFO0ECdBoSdwry4QhnHMNqPdEVMuRhp11ay2Gnxe4fgHrm+2M",
+	"/mhzSqcqEhlM5okQchpaHwPzgnRNSiuYm9I1id3qoA2bWlUy7UZBd9cxLZ3RBh+dJAb8AUOTKiQryTQo",
+	"NL9zIReAfATuGwkLpgwdCU5XGaer0ii2C2yIT9g2dW3k0UI+jVOj5aZ5n5mmP2FLL+40a1uizh0W+XZr",
+	"0DcSiL2Wx+ccneXygl2AskFZJvx5E4cUjB1SMO7ZNNmUjR2yNF7ZbLNd91s4gTTTa2I7Qm1S5K1RTWiS",
+	"ePRnGKCTe6tYwm08655d4ebM3sI8V6BIRJPEmUoOEHc3T4Lu7shV35T/Whf05k7k3gCdlzJ1i+FFxbul",
+	"GGxMCrguLGQQQieX2vAAxEVAKLQZrlQRlUsJNHkQJSKPx7mSk6PBnSL1yqmvj9mqWS2SOCTc+KOEqnOI",
+	"x8S+l9DEQLgYIhbDXuG5T/80yO9GXFJgYyZDkUno2dJErGp0phTG13770zPy5OGjb79xeGea2v2KKYE/",
+	"c5pg/NBmeXtgjf3BS2JMrvbbBDGfA4+NamM8y3XQTY9a2fNPRTI0gt4xz5PELClXmvKoJx3X+L0F8HRp",
+	"315WcrP0Dr1ygT17XEwncI370OGpIrdUtUAkrk9zWyaXfFwE78auxZgL/WCOaeib2AZ/LUZYziIsFqlG",
+	"uWr6PbxThwJduaYlnDFgMVpCjHO7AIlJtKrwZZgmK1rF7MfWOzDmGVNlISbMWjrzVSKUxdkJUAUk5zHI",
+	"wk3SCLVtP/aAj40FDYiz/zZt2e5427hRK2IeGdFLIF74TNQ/yoGjeVrSCyhHiIcCMRVi4AUnCc3Utn0W",
+	"U2TSTtLf44oyI9ip8hM/MVKLfWohzreCUO3MlToxyhnUX+zjihpG3z3r1LgclUN4DusxfsAYYUrj8rBg",
+	"zFLg6AQSZgGdkHjGUS5C5+EISTTQNCS5Ahn2RRgHpERU6IEYLVI1G5BTbU/nuUzVKfZdpLYCTadeLlq4",
+	"TO92IL2jC4RcbNXOvGqrhmayWzT0wYLfCj3XCnGCZCKegDWE20EC9wxGJrZ/ag95XdhDbiYyiQxW4HqS",
+	"Cu6L0Y6ItR1ctJMemDIsE2/pdNRfmUWeFAtMgyqSa2hxAKbub4h8hoq4Z348T2ce6Wwlg/XOvDvE1vqE",
+	"9SX2SfQ/QHoCs5tyRS/cU5XZqsflN9kofLqpIT744kIKoty4iGd4usbtahSH9V74/OXTzmm+U/QG68f/",
+	"7IaY8UeKDeTRiVEh6+qYWvH9UXlmBT0SoBLzj91Il1pn9pQG43PRc/q3Gs7pm+fjMlRmdZbTg6o6qGTT",
+	"5V2WihS5BjLLNbE5HngGs3tkEXONTt15K7TIY/I9jnU6IN+LmLmQT/2o0y9nr189tcqQgJRWNzq04c7z",
+	"qRosHJDfLG4liOiUJWhxos7mmCBFB+QMwxX1VCjBIwgLVe7stxZVrpoWLl2tOMpthRfPC6ICTlgE3O7d",
+	"uqzv08wgjgfHg5GB1DJxq6HGw+FqtRpQ/Hkg5GLonlXDl8+f/fjq7Ed8poJwwZmDWkhIS1cZlAHTYBwc",
+	"DUb2CbM8NGPBODgZjAYnNnVmiVw5pBkbXhwNi9XFQBN49MVrY8gA8wbtPrMROlyy53EwDl4ypZ8VfTTL",
+	"F/zud3eqJkN7Bv0q3NjQ1Ru4+tA6Z3w8Gu10prUMP28RNOgGpbunm15zV8DAppsiFVrnzYoiEr43umZD",
+	"bIPdP7QT8jUuJz4sTqNi+6PN7RtHG/Ghk80PVUegr8Lg0XbDcmd88YGTrcZVnilE5ZmnKZVrx1UlQY36",
+	"ogvDUGV8HXdOM6F6ChgomoJRMW9en70jbU4ffqwSd666DN1NEnOlAEDp70W8vzPU/dloV03rY6zvVYfx",
+	"j/Y3kILf/af3ChtkXCLnvTuXm2lVxUkUmaq10pA6NFrk7ny6TP1w9GTzE2UlA/PA0RavKI824wOPtplI",
+	"63SmefD4eJsH60dP/wIptRxcgymrpVDgii844zkzIuMV4KswuFY0rWgn4DvA/Fwri0KUFhlZCXnuAs7G",
+	"cNtzgVrZZHvjQEmKdv65lIBWcpaAgVnFsB1Xk4QabxxZuzhD6CZDucCNtiLLFW18U2/8gEMtZKkjrg/9",
+	"mqoG8BYYLbpP9n+4+YmylsBnw5R2HWpM2fK0sZZPn0lxCKi5sj+D7l3W0b1r4ULx9hzoOnDQrTnobImx",
+	"wqhccz/62Anp1spnfUAUHnliAFO7kpj/mIJcQExigCxZE8a1KCt9uFM9XxuHyLYj2GFIjPPz7cmTx9+M",
+	"y8bUBhqVpmsVEn7tGSiPVqtv1N0RDvLtBW6FgO5d9qgizO1orz5tYLOrXB6ATRPY2DOEm3WA80Cu8SDu",
+	"w3moSc3BTzj4CZ+8n3Azf2BIsY7IA3sI0GY738IEe4MHdqTtYyFi3qokIqSLa+JOD692fEMiIUtoBLa6",
+	"lNt/xywfJVKbCom5ljZumDLcnsdA3swoY2ORmcYSZWXiJJEwl6CW7vTjmFB17jKpPAb7eynOQdYL6tyN",
+	"AvIUdbnnsEV9jv3V9GoqyGalhbUQ75dlxA9q6nZq6sdLVzvAc/aLzIW0glpTXpVN20Z9FdUDNkXZOU0h",
+	"LHfo7La7ZV3lD7+/sOUbvoTQ+wtY7xp2N2T9EkPuX6hzjZH9chOxvslZEywUlds52VuJ4/CjEbZrI41F",
+	"UValRabakUY8UVbCBHucokK/qDOYtv62s0KDnrjhC1Qs28UMXY3YQ7xwv/HCpm6/PQtuVq1FLfLNeJTW",
+	"2Gxeq2dc3yPXZeJ96JjzfZnlgRUYdcU71J27+EoRcQH1Q4w+TOmOqOxsY2plr6352AWG1g5Q1o6UVLmq",
+	"zVMaLsUpyBLKOW6HYyqTrRhRVZvcZH9ah3Hu2KGuDmXsgF8PmPWAWSvt9StmpPh11y4mcGjTWW7lVe9D",
+	"4RX27Rwgsz40i0MyY5h2HZYJ7Ty2RpYJjoWlnjqPHS6YyAtJ6bPZhVps1gK1dTUzJtc2WP60ELzQ2PBI",
+	"5ObFRZF+n5Z8ixTci568ozD3jvqGw+qgcz4bTfDWBp5qMKC8VOQGqiFhc4jWUQLDGCK6vpto20tRAheW",
+	"GvVLeYQ+3apA0lxoPBOqgSPuSYQfofxgBnm3EffifJwXExzv7TW/iJn/LoOqciBZsSQhMUYKD7tQX65t",
+	"P11AK3HhthH0SqolMB7D5b7kumUJbecHeTzI45ckj29hlrMkdhaWymhJkM/7oli7SGYtlLxdIrbHCL5k",
+	"qqo28KVEhKvDwTvGhSuKHqLDn190uJYu0CNdjc2X8A7Q6Xs8Vdy8QaId7V2WKUFlgcec212kIvnheDSq",
+	"XE7jTVIyrZ+RntqeiuvKPEd9nviEvVXS7k7TTDpVC+45PaumA/ouHOusCt6XVrsnI6wWBo30PuN4O4yv",
+	"tj1wCOQdwIUnR6bkFTxhvgBdJpkYRcjrPH3jreiq9fBj/dLLm+fcD7xZXSSi3LjwMyC217g/c76pyrbZ",
+	"B6ukqkj4tzXlJRz2xva8N+Yndb817sujv2aR/wpzcWCRfSXL12sf7huhbfZI6rcEX5Nf/96TEz8oi99V",
+	"qXs0SdxOQ+jRb0wRlqY5XvvcmzJ/18DMX03q08VlX27q/AH47CnXfqMKuTmsGVYFuHrzfDCf11YXwNbo",
+	"fblDjK588oAUGgRbQGyTJyhZsRhkWVsa9coY3Tl82v5qEIlv1xBScQE/F+Wx7kJXNAtKH3TEIZD6F4u8",
+	"kTWsyK4KASpEh67ourS5nwaU8O5wnMbxQWQPIvv/R2SRIb0yewfWeh+Z8pv2Rw5J84dtkc85af5Tcrhv",
+	"KepbZOGfuvob5cNfqSqVuXGz1ujhFiHGQ7b9p5Bt/8kx8j4SWMtoEqdSulrSZq7Om2wchf6qOCH6tG7E",
+	"UgOpsNhsktj6okJBSHBPC9YY3qbalqQtCgX35Oy3+P0ek/e3z0f1XY/wKabdH46NHgJYm1Lwt1Ro+zGX",
+	"95Oxvwf96MuS369m+tTS5Q+64otJnd+XSOdFMeu+nVFb7foOudm+oIeTcXhFMXNXr5lENAEeU0mwcDP5",
+	"+rd3z745QOBbcxveQZZHeNuD0RveO85r9esMFMxtpfs9FyKrce2yvFWxj0HdvYt+Dr2eFvbR9Q2IXauo",
+	"HYx//9AIImMgElcSr56DejqCm05DMKsryK+bZnU9XnCnpqV5AWCPWNqrMAZfcKHf93hRhvfivfYdfRsz",
+	"q8tbSb1r+5Ip/Q9scR8xOaxRv0VQzlZNNyPHcuMuMdTeHvElr/u7ZbkDNCfl5UDF+rrbX3FxO5qpr9yz",
+	"rdJOFWnqtBAPjokEd2ilmIGnisrPoF+yC+Cg1Gen4Jo9dK4b+P2Dwcj4vDMQXfq5+o9Y56q4xyeuV+zH",
+	"ixnwGqWqcP14ODw6/nYwGowGR+MnoydHCMbd+LqZN4DxO92Z04A8k4BFdmhiJd3eYJUIcQ4xoVgxw5XQ",
+	"d5M2fognsYe6ffuIckKTRKxqT1qG6j74XIkES3Vo4DYQg3EVBH6ZMcPu2lLXTal3uj0ZZyEkCVM6LK8G",
+	"sNHM2vO4seEbviA00qpxxCssb/Bcuws7ywsYmCwD+K7jGhi9+nD1fwEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

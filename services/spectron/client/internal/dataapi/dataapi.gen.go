@@ -19,24 +19,135 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 )
 
+// Defines values for AuditRowKind.
+const (
+	AuditRowKindDecision  AuditRowKind = "decision"
+	AuditRowKindResponse  AuditRowKind = "response"
+	AuditRowKindRetrieval AuditRowKind = "retrieval"
+)
+
+// Valid indicates whether the value is a known member of the AuditRowKind enum.
+func (e AuditRowKind) Valid() bool {
+	switch e {
+	case AuditRowKindDecision:
+		return true
+	case AuditRowKindResponse:
+		return true
+	case AuditRowKindRetrieval:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchMessageRole.
+const (
+	BatchMessageRoleAssistant BatchMessageRole = "assistant"
+	BatchMessageRoleSystem    BatchMessageRole = "system"
+	BatchMessageRoleTool      BatchMessageRole = "tool"
+	BatchMessageRoleUser      BatchMessageRole = "user"
+)
+
+// Valid indicates whether the value is a known member of the BatchMessageRole enum.
+func (e BatchMessageRole) Valid() bool {
+	switch e {
+	case BatchMessageRoleAssistant:
+		return true
+	case BatchMessageRoleSystem:
+		return true
+	case BatchMessageRoleTool:
+		return true
+	case BatchMessageRoleUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchRequestExtract.
+const (
+	PerMessage        BatchRequestExtract = "per_message"
+	WholeConversation BatchRequestExtract = "whole_conversation"
+)
+
+// Valid indicates whether the value is a known member of the BatchRequestExtract enum.
+func (e BatchRequestExtract) Valid() bool {
+	switch e {
+	case PerMessage:
+		return true
+	case WholeConversation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchRequestInfer.
+const (
+	BatchRequestInferFull    BatchRequestInfer = "full"
+	BatchRequestInferNone    BatchRequestInfer = "none"
+	BatchRequestInferPreview BatchRequestInfer = "preview"
+	BatchRequestInferTriples BatchRequestInfer = "triples"
+)
+
+// Valid indicates whether the value is a known member of the BatchRequestInfer enum.
+func (e BatchRequestInfer) Valid() bool {
+	switch e {
+	case BatchRequestInferFull:
+		return true
+	case BatchRequestInferNone:
+		return true
+	case BatchRequestInferPreview:
+		return true
+	case BatchRequestInferTriples:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ContextResponseTier.
+const (
+	ContextResponseTierCache       ContextResponseTier = "cache"
+	ContextResponseTierDirect      ContextResponseTier = "direct"
+	ContextResponseTierFullContext ContextResponseTier = "full_context"
+	ContextResponseTierHybrid      ContextResponseTier = "hybrid"
+)
+
+// Valid indicates whether the value is a known member of the ContextResponseTier enum.
+func (e ContextResponseTier) Valid() bool {
+	switch e {
+	case ContextResponseTierCache:
+		return true
+	case ContextResponseTierDirect:
+		return true
+	case ContextResponseTierFullContext:
+		return true
+	case ContextResponseTierHybrid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FactsRequestInfer.
 const (
-	Full    FactsRequestInfer = "full"
-	None    FactsRequestInfer = "none"
-	Preview FactsRequestInfer = "preview"
-	Triples FactsRequestInfer = "triples"
+	FactsRequestInferFull    FactsRequestInfer = "full"
+	FactsRequestInferNone    FactsRequestInfer = "none"
+	FactsRequestInferPreview FactsRequestInfer = "preview"
+	FactsRequestInferTriples FactsRequestInfer = "triples"
 )
 
 // Valid indicates whether the value is a known member of the FactsRequestInfer enum.
 func (e FactsRequestInfer) Valid() bool {
 	switch e {
-	case Full:
+	case FactsRequestInferFull:
 		return true
-	case None:
+	case FactsRequestInferNone:
 		return true
-	case Preview:
+	case FactsRequestInferPreview:
 		return true
-	case Triples:
+	case FactsRequestInferTriples:
 		return true
 	default:
 		return false
@@ -66,22 +177,22 @@ func (e FactsRequestMemoryCategory) Valid() bool {
 
 // Defines values for FactsRequestRole.
 const (
-	Assistant FactsRequestRole = "assistant"
-	System    FactsRequestRole = "system"
-	Tool      FactsRequestRole = "tool"
-	User      FactsRequestRole = "user"
+	FactsRequestRoleAssistant FactsRequestRole = "assistant"
+	FactsRequestRoleSystem    FactsRequestRole = "system"
+	FactsRequestRoleTool      FactsRequestRole = "tool"
+	FactsRequestRoleUser      FactsRequestRole = "user"
 )
 
 // Valid indicates whether the value is a known member of the FactsRequestRole enum.
 func (e FactsRequestRole) Valid() bool {
 	switch e {
-	case Assistant:
+	case FactsRequestRoleAssistant:
 		return true
-	case System:
+	case FactsRequestRoleSystem:
 		return true
-	case Tool:
+	case FactsRequestRoleTool:
 		return true
-	case User:
+	case FactsRequestRoleUser:
 		return true
 	default:
 		return false
@@ -97,6 +208,78 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case Ok:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HitSource.
+const (
+	HitSourceAttribute   HitSource = "attribute"
+	HitSourceChunk       HitSource = "chunk"
+	HitSourceEntity      HitSource = "entity"
+	HitSourceMemoryChunk HitSource = "memory_chunk"
+	HitSourceSection     HitSource = "section"
+)
+
+// Valid indicates whether the value is a known member of the HitSource enum.
+func (e HitSource) Valid() bool {
+	switch e {
+	case HitSourceAttribute:
+		return true
+	case HitSourceChunk:
+		return true
+	case HitSourceEntity:
+		return true
+	case HitSourceMemoryChunk:
+		return true
+	case HitSourceSection:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InspectionKind.
+const (
+	InspectionKindAttribute InspectionKind = "attribute"
+	InspectionKindEntity    InspectionKind = "entity"
+	InspectionKindRelation  InspectionKind = "relation"
+	InspectionKindTrace     InspectionKind = "trace"
+)
+
+// Valid indicates whether the value is a known member of the InspectionKind enum.
+func (e InspectionKind) Valid() bool {
+	switch e {
+	case InspectionKindAttribute:
+		return true
+	case InspectionKindEntity:
+		return true
+	case InspectionKindRelation:
+		return true
+	case InspectionKindTrace:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OptionalCategory.
+const (
+	OptionalCategoryContext   OptionalCategory = "context"
+	OptionalCategoryIdentity  OptionalCategory = "identity"
+	OptionalCategoryKnowledge OptionalCategory = "knowledge"
+)
+
+// Valid indicates whether the value is a known member of the OptionalCategory enum.
+func (e OptionalCategory) Valid() bool {
+	switch e {
+	case OptionalCategoryContext:
+		return true
+	case OptionalCategoryIdentity:
+		return true
+	case OptionalCategoryKnowledge:
 		return true
 	default:
 		return false
@@ -190,6 +373,21 @@ func (e QueryResponseTier) Valid() bool {
 	}
 }
 
+// Defines values for ReflectResponseMethod.
+const (
+	Extractive ReflectResponseMethod = "extractive"
+)
+
+// Valid indicates whether the value is a known member of the ReflectResponseMethod enum.
+func (e ReflectResponseMethod) Valid() bool {
+	switch e {
+	case Extractive:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ScopeView.
 const (
 	CrossTeam ScopeView = "crossTeam"
@@ -205,6 +403,30 @@ func (e ScopeView) Valid() bool {
 	case Merged:
 		return true
 	case Strict:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TurnRole.
+const (
+	TurnRoleAssistant TurnRole = "assistant"
+	TurnRoleSystem    TurnRole = "system"
+	TurnRoleTool      TurnRole = "tool"
+	TurnRoleUser      TurnRole = "user"
+)
+
+// Valid indicates whether the value is a known member of the TurnRole enum.
+func (e TurnRole) Valid() bool {
+	switch e {
+	case TurnRoleAssistant:
+		return true
+	case TurnRoleSystem:
+		return true
+	case TurnRoleTool:
+		return true
+	case TurnRoleUser:
 		return true
 	default:
 		return false
@@ -229,21 +451,275 @@ func (e VerdictSource) Valid() bool {
 	}
 }
 
-// Extraction What a language model found in the text.
+// Defines values for ListAuditParamsKind.
+const (
+	ListAuditParamsKindDecision  ListAuditParamsKind = "decision"
+	ListAuditParamsKindResponse  ListAuditParamsKind = "response"
+	ListAuditParamsKindRetrieval ListAuditParamsKind = "retrieval"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditParamsKind enum.
+func (e ListAuditParamsKind) Valid() bool {
+	switch e {
+	case ListAuditParamsKindDecision:
+		return true
+	case ListAuditParamsKindResponse:
+		return true
+	case ListAuditParamsKindRetrieval:
+		return true
+	default:
+		return false
+	}
+}
+
+// Attribute defines model for Attribute.
+type Attribute struct {
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Entity The id of the entity.
+	Entity string `json:"entity"`
+	ID     string `json:"id"`
+
+	// Importance From 0 to 1.
+	Importance     float64 `json:"importance"`
+	Key            string  `json:"key"`
+	MemoryCategory string  `json:"memoryCategory"`
+
+	// Source Where a fact came from.
+	Source *FactSource `json:"source,omitempty"`
+
+	// SupersededBy The id of the value after it.
+	SupersededBy *string `json:"supersededBy,omitempty"`
+
+	// Supersedes The id of the value before it.
+	Supersedes *string    `json:"supersedes,omitempty"`
+	ValidFrom  *time.Time `json:"validFrom,omitempty"`
+
+	// ValidUntil Absent while it is current.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+	Value      string     `json:"value"`
+}
+
+// AuditList defines model for AuditList.
+type AuditList struct {
+	Rows []AuditRow `json:"rows"`
+}
+
+// AuditRow defines model for AuditRow.
+type AuditRow struct {
+	// Action What was asked for, such as facts.add.
+	Action *string `json:"action,omitempty"`
+
+	// Cost Of a language model; 0 without one.
+	Cost      float64   `json:"cost"`
+	CreatedAt time.Time `json:"createdAt"`
+	KeyID     *string   `json:"keyId,omitempty"`
+
+	// Kind decision: something was changed. retrieval: something was read. response: something was put together.
+	Kind        AuditRowKind `json:"kind"`
+	LatencyMs   int64        `json:"latencyMs"`
+	Model       *string      `json:"model,omitempty"`
+	OnBehalfOf  *string      `json:"onBehalfOf,omitempty"`
+	Principal   *string      `json:"principal,omitempty"`
+	RowsTouched int64        `json:"rowsTouched"`
+	TraceID     string       `json:"traceId"`
+}
+
+// AuditRowKind decision: something was changed. retrieval: something was read. response: something was put together.
+type AuditRowKind string
+
+// BatchMessage defines model for BatchMessage.
+type BatchMessage struct {
+	Content string           `json:"content"`
+	Role    BatchMessageRole `json:"role"`
+
+	// TS When it was said.
+	TS *string `json:"ts,omitempty"`
+}
+
+// BatchMessageRole defines model for BatchMessage.Role.
+type BatchMessageRole string
+
+// BatchRequest defines model for BatchRequest.
+type BatchRequest struct {
+	// Extract What a language model would read at a time.
+	Extract *BatchRequestExtract `json:"extract,omitempty"`
+
+	// Infer `triples` is refused: messages hold none.
+	Infer *BatchRequestInfer `json:"infer,omitempty"`
+
+	// Labels `key=value` each. A key must not begin with an underscore.
+	Labels   *Labels        `json:"labels,omitempty"`
+	Messages []BatchMessage `json:"messages"`
+
+	// Scope An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scope ScopeSets `json:"scope,omitempty"`
+
+	// Scopes An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scopes    ScopeSets `json:"scopes,omitempty"`
+	SessionID *string   `json:"session_id,omitempty"`
+}
+
+// BatchRequestExtract What a language model would read at a time.
+type BatchRequestExtract string
+
+// BatchRequestInfer `triples` is refused: messages hold none.
+type BatchRequestInfer string
+
+// BatchResponse defines model for BatchResponse.
+type BatchResponse struct {
+	Extractions []Extraction `json:"extractions"`
+	SessionID   string       `json:"sessionId"`
+	TurnIds     []string     `json:"turnIds"`
+}
+
+// ClauseList An OR of ANDs of canonical scope paths.
+type ClauseList = [][]string
+
+// ContextRequest defines model for ContextRequest.
+type ContextRequest struct {
+	// K How many hits at most; 10 by default.
+	K *int `json:"k,omitempty"`
+
+	// Labels `key=value` each. A key must not begin with an underscore.
+	Labels *Labels `json:"labels,omitempty"`
+
+	// Lens An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Lens ScopeSets `json:"lens,omitempty"`
+
+	// Limit Another name of k.
+	Limit *int   `json:"limit,omitempty"`
+	Query string `json:"query"`
+
+	// Scope An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scope ScopeSets `json:"scope,omitempty"`
+
+	// ScopeView All act as strict.
+	ScopeView *ScopeView `json:"scopeView,omitempty"`
+}
+
+// ContextResponse defines model for ContextResponse.
+type ContextResponse struct {
+	// Context Markdown; empty when nothing was found.
+	Context string `json:"context"`
+
+	// QueryMs Milliseconds.
+	QueryMs int64               `json:"queryMs"`
+	Tier    ContextResponseTier `json:"tier"`
+}
+
+// ContextResponseTier defines model for ContextResponse.Tier.
+type ContextResponseTier string
+
+// Correction defines model for Correction.
+type Correction struct {
+	EntityID string `json:"entityId"`
+	Key      string `json:"key"`
+	NewValue string `json:"newValue"`
+	OldValue string `json:"oldValue"`
+}
+
+// EffectiveVerbs defines model for EffectiveVerbs.
+type EffectiveVerbs struct {
+	// AsOf As it was asked for.
+	AsOf *time.Time `json:"asOf,omitempty"`
+
+	// Path Canonical.
+	Path  string   `json:"path"`
+	Verbs []string `json:"verbs"`
+}
+
+// Entity defines model for Entity.
+type Entity struct {
+	CreatedAt  time.Time `json:"createdAt"`
+	EntityType string    `json:"entityType"`
+	ID         string    `json:"id"`
+
+	// Importance From 0 to 1.
+	Importance     float64   `json:"importance"`
+	MemoryCategory string    `json:"memoryCategory"`
+	Name           string    `json:"name"`
+	UpdatedAt      time.Time `json:"updatedAt"`
+}
+
+// EntityDetail defines model for EntityDetail.
+type EntityDetail struct {
+	Attributes []Attribute `json:"attributes"`
+	Entity     Entity      `json:"entity"`
+	Relations  []Relation  `json:"relations"`
+}
+
+// EntityList defines model for EntityList.
+type EntityList struct {
+	Entities []Entity `json:"entities"`
+}
+
+// EntityRef defines model for EntityRef.
+type EntityRef struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// ExtractedAttribute defines model for ExtractedAttribute.
+type ExtractedAttribute struct {
+	EntityID       string `json:"entityId"`
+	ID             string `json:"id"`
+	Key            string `json:"key"`
+	MemoryCategory string `json:"memoryCategory"`
+	Value          string `json:"value"`
+}
+
+// ExtractedEntity defines model for ExtractedEntity.
+type ExtractedEntity struct {
+	EntityType     string `json:"entityType"`
+	ID             string `json:"id"`
+	IsNew          bool   `json:"isNew"`
+	MemoryCategory string `json:"memoryCategory"`
+	Name           string `json:"name"`
+}
+
+// ExtractedInstruction defines model for ExtractedInstruction.
+type ExtractedInstruction struct {
+	Description string `json:"description"`
+	ID          string `json:"id"`
+	Label       string `json:"label"`
+}
+
+// ExtractedRelation defines model for ExtractedRelation.
+type ExtractedRelation struct {
+	Label          string `json:"label"`
+	MemoryCategory string `json:"memoryCategory"`
+	Object         string `json:"object"`
+	Subject        string `json:"subject"`
+}
+
+// Extraction What was understood of a text. Without a language model that is only what triples say.
 type Extraction struct {
-	Attributes    []map[string]interface{} `json:"attributes"`
-	Corrections   []map[string]interface{} `json:"corrections"`
-	Entities      []map[string]interface{} `json:"entities"`
-	Instructions  []map[string]interface{} `json:"instructions"`
-	Relations     []map[string]interface{} `json:"relations"`
-	TurnID        string                   `json:"turnId"`
-	Uncertainties []map[string]interface{} `json:"uncertainties"`
+	Attributes    []ExtractedAttribute   `json:"attributes"`
+	Corrections   []Correction           `json:"corrections"`
+	Entities      []ExtractedEntity      `json:"entities"`
+	Instructions  []ExtractedInstruction `json:"instructions"`
+	Relations     []ExtractedRelation    `json:"relations"`
+	TurnID        string                 `json:"turnId"`
+	Uncertainties []Uncertainty          `json:"uncertainties"`
+}
+
+// FactSource Where a fact came from.
+type FactSource struct {
+	// Kind triples or reflect.
+	Kind      string  `json:"kind"`
+	Ref       *string `json:"ref,omitempty"`
+	SessionID *string `json:"sessionId,omitempty"`
 }
 
 // FactsRequest defines model for FactsRequest.
 type FactsRequest struct {
 	// Infer `none` stores the text as it is; `full` stores it and extracts what a language model finds in it, which without a
-	// model is nothing; `preview` stores nothing; `triples` is refused by this release.
+	// model is nothing; `preview` stores nothing; `triples` stores the facts in `triples`.
 	Infer *FactsRequestInfer `json:"infer,omitempty"`
 
 	// Labels `key=value` each. A key must not begin with an underscore.
@@ -265,12 +741,13 @@ type FactsRequest struct {
 	// SessionID The session to append to. Without it a new one is made.
 	SessionID *string `json:"session_id,omitempty"`
 
-	// Text What to remember, at most 65,536 bytes. Required.
-	Text *string `json:"text,omitempty"`
+	// Text What to remember, at most 65,536 bytes. Required unless `infer` is `triples`.
+	Text    *string   `json:"text,omitempty"`
+	Triples *[]Triple `json:"triples,omitempty"`
 }
 
 // FactsRequestInfer `none` stores the text as it is; `full` stores it and extracts what a language model finds in it, which without a
-// model is nothing; `preview` stores nothing; `triples` is refused by this release.
+// model is nothing; `preview` stores nothing; `triples` stores the facts in `triples`.
 type FactsRequestInfer string
 
 // FactsRequestMemoryCategory defines model for FactsRequest.MemoryCategory.
@@ -284,7 +761,7 @@ type FactsResponse struct {
 	// ChunkID The memory chunk that queries find.
 	ChunkID *string `json:"chunkId,omitempty"`
 
-	// Extraction What a language model found in the text.
+	// Extraction What was understood of a text. Without a language model that is only what triples say.
 	Extraction *Extraction `json:"extraction,omitempty"`
 
 	// Mode The `infer` that was applied.
@@ -296,8 +773,35 @@ type FactsResponse struct {
 	TurnID    *string `json:"turnId,omitempty"`
 }
 
+// ForgetRequest defines model for ForgetRequest.
+type ForgetRequest struct {
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// DryRunAlias Another name of dryRun.
+	DryRunAlias *bool  `json:"dry_run,omitempty"`
+	Purge       *bool  `json:"purge,omitempty"`
+	Query       string `json:"query"`
+}
+
+// ForgetResponse defines model for ForgetResponse.
+type ForgetResponse struct {
+	Deleted int64 `json:"deleted"`
+}
+
+// ForgottenResponse defines model for ForgottenResponse.
+type ForgottenResponse struct {
+	Forgotten int64 `json:"forgotten"`
+}
+
 // GrantMap Which verbs are allowed over which scope patterns: `{"memory:read": ["org/acme/*"]}`.
 type GrantMap = grant.Map
+
+// GrantMutation defines model for GrantMutation.
+type GrantMutation struct {
+	// Path A pattern: org/acme, org/acme/* or /*.
+	Path  string   `json:"path"`
+	Verbs []string `json:"verbs"`
+}
 
 // Health defines model for Health.
 type Health struct {
@@ -310,6 +814,11 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
+// History defines model for History.
+type History struct {
+	History []Attribute `json:"history"`
+}
+
 // Hit defines model for Hit.
 type Hit struct {
 	ID string `json:"id"`
@@ -320,15 +829,21 @@ type Hit struct {
 	// Score 1 for the best hit, less for the others; comparable within one answer only.
 	Score float64 `json:"score"`
 
-	// Source memory_chunk: a text as it was remembered.
-	Source string `json:"source"`
-	Text   string `json:"text"`
+	// Source memory_chunk: a text as it was remembered. attribute: a value of an entity.
+	Source HitSource `json:"source"`
+	Text   string    `json:"text"`
 }
+
+// HitSource memory_chunk: a text as it was remembered. attribute: a value of an entity.
+type HitSource string
 
 // Identity defines model for Identity.
 type Identity struct {
-	ContextID   string `json:"contextId"`
-	DisplayName string `json:"displayName"`
+	ContextID string `json:"contextId"`
+
+	// DelegatedPrincipalID On whose behalf the caller acts, if anybody's.
+	DelegatedPrincipalID *string `json:"delegatedPrincipalId,omitempty"`
+	DisplayName          string  `json:"displayName"`
 
 	// EffectiveGrants Which verbs are allowed over which scope patterns: `{"memory:read": ["org/acme/*"]}`.
 	EffectiveGrants GrantMap `json:"effectiveGrants"`
@@ -347,11 +862,126 @@ type Identity struct {
 	Verdict *Verdict `json:"verdict,omitempty"`
 }
 
+// Inspection `kind` says which of the others is there.
+type Inspection struct {
+	Attribute  *Attribute     `json:"attribute,omitempty"`
+	Attributes *[]Attribute   `json:"attributes,omitempty"`
+	Entity     *Entity        `json:"entity,omitempty"`
+	History    *[]Attribute   `json:"history,omitempty"`
+	Kind       InspectionKind `json:"kind"`
+	Relation   *Relation      `json:"relation,omitempty"`
+	Relations  *[]Relation    `json:"relations,omitempty"`
+	Trace      *Trace         `json:"trace,omitempty"`
+}
+
+// InspectionKind defines model for Inspection.Kind.
+type InspectionKind string
+
 // Labels `key=value` each. A key must not begin with an underscore.
 type Labels = []string
 
+// LifecycleResult defines model for LifecycleResult.
+type LifecycleResult struct {
+	Affected int64 `json:"affected"`
+}
+
+// Nothing An empty object, or nothing at all.
+type Nothing = map[string]interface{}
+
+// OptionalCategory defines model for OptionalCategory.
+type OptionalCategory string
+
+// OptionalEntityRef defines model for OptionalEntityRef.
+type OptionalEntityRef struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// OwnKey defines model for OwnKey.
+type OwnKey struct {
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Grants Which verbs are allowed over which scope patterns: `{"memory:read": ["org/acme/*"]}`.
+	Grants *GrantMap `json:"grants,omitempty"`
+	ID     string    `json:"id"`
+
+	// LastUsedAt To the minute; absent when the key was never used.
+	LastUsedAt  *time.Time `json:"lastUsedAt,omitempty"`
+	Name        string     `json:"name"`
+	PrincipalID *string    `json:"principalId,omitempty"`
+
+	// ValidUntil Absent when the key has no end.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// OwnMintRequest defines model for OwnMintRequest.
+type OwnMintRequest struct {
+	// Grants As GrantMap; absent inherits.
+	Grants RequestedGrants `json:"grants,omitempty"`
+
+	// Name By default made from the id of the key.
+	Name *string `json:"name,omitempty"`
+}
+
+// OwnMintedKey defines model for OwnMintedKey.
+type OwnMintedKey struct {
+	ID string `json:"id"`
+
+	// Key The secret. It is not shown again.
+	Key         string `json:"key"`
+	Name        string `json:"name"`
+	PrincipalID string `json:"principalId"`
+
+	// Propagation How a rotation reached the verifiers before it was answered. Absent after a mint.
+	Propagation *Propagation `json:"propagation,omitempty"`
+
+	// Revision The newest revision of authority.
+	Revision *int64 `json:"revision,omitempty"`
+
+	// ValidUntil Absent when the key has no end.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// Principal defines model for Principal.
+type Principal struct {
+	DisplayName string `json:"displayName"`
+
+	// Grants Which verbs are allowed over which scope patterns: `{"memory:read": ["org/acme/*"]}`.
+	Grants GrantMap `json:"grants"`
+	ID     string   `json:"id"`
+
+	// Kind human, agent, supervisor, service or unknown.
+	Kind string `json:"kind"`
+}
+
 // Problem Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type Problem = fault.Problem
+
+// Profile `static` are the identity attributes, `dynamic` those of the context, `preferences` those of knowledge.
+type Profile struct {
+	Dynamic      []ProfileEntry         `json:"dynamic"`
+	Instructions []ExtractedInstruction `json:"instructions"`
+	Preferences  []ProfileEntry         `json:"preferences"`
+	Static       []ProfileEntry         `json:"static"`
+}
+
+// ProfileEntry defines model for ProfileEntry.
+type ProfileEntry struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Propagation How a rotation reached the verifiers before it was answered. Absent after a mint.
+type Propagation struct {
+	// Acknowledged Verifiers that have applied the change.
+	Acknowledged int `json:"acknowledged"`
+
+	// Lapsed Verifiers that have lost their lease.
+	Lapsed int `json:"lapsed"`
+
+	// WaitedMs How long that took.
+	WaitedMs int64 `json:"waited_ms"`
+}
 
 // QueryRequest defines model for QueryRequest.
 type QueryRequest struct {
@@ -361,8 +991,14 @@ type QueryRequest struct {
 	// AsOfAlias Another name of asOf.
 	AsOfAlias *string `json:"as_of,omitempty"`
 
+	// AtInstant Only what was valid at this moment.
+	AtInstant *string `json:"atInstant,omitempty"`
+
 	// Include Kinds of hits. A memory chunk is both.
 	Include *[]QueryRequestInclude `json:"include,omitempty"`
+
+	// IncludeDuplicates Whether equal texts are each a hit; by default the best of them stands for all.
+	IncludeDuplicates *bool `json:"includeDuplicates,omitempty"`
 
 	// K How many hits at most; 10 by default.
 	K *int `json:"k,omitempty"`
@@ -376,6 +1012,9 @@ type QueryRequest struct {
 
 	// Limit Another name of k.
 	Limit *int `json:"limit,omitempty"`
+
+	// Location Taken and not used.
+	Location *any `json:"location,omitempty"`
 
 	// Mode `bm25` ranks by words. `hybrid` does too as long as there are no embeddings, and says so in `trace.tierReason`. `vector`
 	// and `graph` are refused by this deployment.
@@ -394,6 +1033,15 @@ type QueryRequest struct {
 
 	// SessionID Only what was written in this session.
 	SessionID *string `json:"sessionId,omitempty"`
+
+	// Source Only hits of this source.
+	Source *string `json:"source,omitempty"`
+
+	// ValidFrom Only what was valid at or after this moment.
+	ValidFrom *string `json:"validFrom,omitempty"`
+
+	// ValidUntil Only what was valid before this moment.
+	ValidUntil *string `json:"validUntil,omitempty"`
 }
 
 // QueryRequestInclude defines model for QueryRequest.Include.
@@ -434,6 +1082,46 @@ type QueryTrace struct {
 	TraceID string `json:"traceId"`
 }
 
+// ReflectRequest defines model for ReflectRequest.
+type ReflectRequest struct {
+	Persist *bool  `json:"persist,omitempty"`
+	Query   string `json:"query"`
+}
+
+// ReflectResponse defines model for ReflectResponse.
+type ReflectResponse struct {
+	Evidence            []string              `json:"evidence"`
+	Method              ReflectResponseMethod `json:"method"`
+	PersistedAttributes []ExtractedAttribute  `json:"persistedAttributes"`
+	Reflection          string                `json:"reflection"`
+	TraceID             string                `json:"traceId"`
+}
+
+// ReflectResponseMethod defines model for ReflectResponse.Method.
+type ReflectResponseMethod string
+
+// Relation defines model for Relation.
+type Relation struct {
+	CreatedAt      time.Time `json:"createdAt"`
+	ID             string    `json:"id"`
+	Label          string    `json:"label"`
+	MemoryCategory string    `json:"memoryCategory"`
+
+	// Object The id of an entity.
+	Object string `json:"object"`
+
+	// Source Where a fact came from.
+	Source *FactSource `json:"source,omitempty"`
+
+	// Subject The id of an entity.
+	Subject    string     `json:"subject"`
+	ValidFrom  *time.Time `json:"validFrom,omitempty"`
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// RequestedGrants As GrantMap; absent inherits.
+type RequestedGrants = map[string][]string
+
 // ScopeNode defines model for ScopeNode.
 type ScopeNode struct {
 	CreatedAt   time.Time `json:"createdAt"`
@@ -443,6 +1131,12 @@ type ScopeNode struct {
 	// Path Canonical: no leading and one trailing slash; the root is /.
 	Path         string     `json:"path"`
 	TombstonedAt *time.Time `json:"tombstonedAt,omitempty"`
+}
+
+// ScopePathRequest defines model for ScopePathRequest.
+type ScopePathRequest struct {
+	// Path Required.
+	Path *string `json:"path,omitempty"`
 }
 
 // ScopeRegistration defines model for ScopeRegistration.
@@ -461,6 +1155,145 @@ type ScopeSets = any
 // ScopeView All act as strict.
 type ScopeView string
 
+// Session defines model for Session.
+type Session struct {
+	CreatedAt time.Time `json:"createdAt"`
+	ID        string    `json:"id"`
+
+	// Metadata As it was given.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+
+	// Scopes An OR of ANDs of canonical scope paths.
+	Scopes    ClauseList `json:"scopes"`
+	TurnCount *int64     `json:"turnCount,omitempty"`
+}
+
+// SessionContext defines model for SessionContext.
+type SessionContext struct {
+	Context string `json:"context"`
+}
+
+// SessionContextRequest defines model for SessionContextRequest.
+type SessionContextRequest struct {
+	Query string `json:"query"`
+}
+
+// SessionList defines model for SessionList.
+type SessionList struct {
+	Sessions []Session `json:"sessions"`
+}
+
+// SessionRequest defines model for SessionRequest.
+type SessionRequest struct {
+	// Metadata Any JSON, kept as it is.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+
+	// Scope An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scope ScopeSets `json:"scope,omitempty"`
+
+	// Scopes An OR of ANDs of scope paths (on writes) or scope patterns (in a lens): `"a"` is `[["a"]]`; `["a","b"]` is a OR b;
+	// `[["a","b"]]` is a AND b; mixtures are allowed. Absent or empty means the default.
+	Scopes ScopeSets `json:"scopes,omitempty"`
+}
+
+// State defines model for State.
+type State struct {
+	Context      StateCategory          `json:"context"`
+	Identity     StateCategory          `json:"identity"`
+	Instructions []ExtractedInstruction `json:"instructions"`
+	Knowledge    StateCategory          `json:"knowledge"`
+	Unknowns     []Uncertainty          `json:"unknowns"`
+}
+
+// StateCategory defines model for StateCategory.
+type StateCategory struct {
+	Attributes []Attribute `json:"attributes"`
+	Entities   []Entity    `json:"entities"`
+	Relations  []Relation  `json:"relations"`
+}
+
+// Trace defines model for Trace.
+type Trace struct {
+	Cached    bool      `json:"cached"`
+	CreatedAt time.Time `json:"createdAt"`
+
+	// DelegatedPrincipalID On whose behalf it was asked.
+	DelegatedPrincipalID *string `json:"delegatedPrincipalId,omitempty"`
+	ID                   string  `json:"id"`
+	LatencyMs            int64   `json:"latencyMs"`
+	PrincipalID          *string `json:"principalId,omitempty"`
+	QueryText            string  `json:"queryText"`
+	ResolutionTier       string  `json:"resolutionTier"`
+	RetrievedCount       *int    `json:"retrievedCount,omitempty"`
+	TierReason           string  `json:"tierReason"`
+}
+
+// TraceList defines model for TraceList.
+type TraceList struct {
+	Traces []Trace `json:"traces"`
+}
+
+// TraceStats defines model for TraceStats.
+type TraceStats struct {
+	AvgLatencyMs           float64            `json:"avgLatencyMs"`
+	CacheHitRate           float64            `json:"cacheHitRate"`
+	CacheHits              int64              `json:"cacheHits"`
+	Contradiction          map[string]int64   `json:"contradiction"`
+	ResponseTracesCached   int64              `json:"responseTracesCached"`
+	ResponseTracesTotal    int64              `json:"responseTracesTotal"`
+	Retrieval              map[string]float64 `json:"retrieval"`
+	SourceKindDistribution []struct {
+		Count int64  `json:"count"`
+		Kind  string `json:"kind"`
+	} `json:"sourceKindDistribution"`
+	Supersession map[string]int64 `json:"supersession"`
+	TierCounts   struct {
+		Direct      int64 `json:"direct"`
+		FullContext int64 `json:"fullContext"`
+		Hybrid      int64 `json:"hybrid"`
+	} `json:"tierCounts"`
+	TotalQueries int64 `json:"totalQueries"`
+	WindowHours  int   `json:"windowHours"`
+}
+
+// Triple `value` makes an attribute of the entity; `target`, without it, a relation labelled `key`.
+type Triple struct {
+	Entity         EntityRef          `json:"entity"`
+	Key            string             `json:"key"`
+	MemoryCategory *OptionalCategory  `json:"memory_category,omitempty"`
+	Target         *OptionalEntityRef `json:"target,omitempty"`
+
+	// Value A text, a number or a truth value; kept as its text.
+	Value *any `json:"value,omitempty"`
+}
+
+// Turn defines model for Turn.
+type Turn struct {
+	Content   string    `json:"content"`
+	CreatedAt time.Time `json:"createdAt"`
+	ID        string    `json:"id"`
+	Role      TurnRole  `json:"role"`
+
+	// Seq From 1, unique in the session.
+	Seq     int64  `json:"seq"`
+	Session string `json:"session"`
+}
+
+// TurnRole defines model for Turn.Role.
+type TurnRole string
+
+// TurnList defines model for TurnList.
+type TurnList struct {
+	Turns []Turn `json:"turns"`
+}
+
+// Uncertainty defines model for Uncertainty.
+type Uncertainty struct {
+	About  string `json:"about"`
+	Reason string `json:"reason"`
+}
+
 // Verdict How the worth of the key of this request was known.
 type Verdict struct {
 	// AsOf The revision of authority that the verdict was read at.
@@ -473,11 +1306,65 @@ type Verdict struct {
 // VerdictSource `cache`: from memory, under a lease. `authority`: asked for this request.
 type VerdictSource string
 
+// AttributeKey defines model for AttributeKey.
+type AttributeKey = string
+
 // ContextID defines model for ContextID.
 type ContextID = string
 
+// Cursor defines model for Cursor.
+type Cursor = string
+
+// EntityName defines model for EntityName.
+type EntityName = string
+
+// EntityType defines model for EntityType.
+type EntityType = string
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
+// KeyName defines model for KeyName.
+type KeyName = string
+
+// Limit defines model for Limit.
+type Limit = int32
+
+// ListLimit defines model for ListLimit.
+type ListLimit = int32
+
+// Offset defines model for Offset.
+type Offset = int32
+
+// OnBehalfOf defines model for OnBehalfOf.
+type OnBehalfOf = string
+
+// OnBehalfOfAlias defines model for OnBehalfOfAlias.
+type OnBehalfOfAlias = string
+
+// PrincipalID defines model for PrincipalID.
+type PrincipalID = string
+
+// SessionID defines model for SessionID.
+type SessionID = string
+
+// TTLSeconds defines model for TTLSeconds.
+type TTLSeconds = int64
+
+// TraceID defines model for TraceID.
+type TraceID = string
+
+// TraceLimit defines model for TraceLimit.
+type TraceLimit = int32
+
+// TurnLimit defines model for TurnLimit.
+type TurnLimit = int32
+
 // BadRequest Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type BadRequest = Problem
+
+// Blocked Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type Blocked = Problem
 
 // Conflict Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type Conflict = Problem
@@ -490,6 +1377,12 @@ type Healthy = Health
 
 // InternalError Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type InternalError = Problem
+
+// NotFound Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type NotFound = Problem
+
+// NotSupported Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type NotSupported = Problem
 
 // TooLarge Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type TooLarge = Problem
@@ -506,30 +1399,552 @@ type Unprocessable = Problem
 // UnsupportedMedia Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type UnsupportedMedia = Problem
 
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Principal Only of this principal.
+	Principal *string `form:"principal,omitempty" json:"principal,omitempty"`
+
+	// Key Only by the key of this id.
+	Key *string `form:"key,omitempty" json:"key,omitempty"`
+
+	// Kind Only of this kind.
+	Kind *ListAuditParamsKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Since Only from this moment on (RFC 3339).
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only before this moment (RFC 3339).
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+
+	// Limit The most rows to answer.
+	Limit *TraceLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListAuditParamsKind defines parameters for ListAudit.
+type ListAuditParamsKind string
+
+// GetContextForParams defines parameters for GetContextFor.
+type GetContextForParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListEntitiesParams defines parameters for ListEntities.
+type ListEntitiesParams struct {
+	// Type Only entities of this type.
+	Type *string `form:"type,omitempty" json:"type,omitempty"`
+
+	// Limit The most entities to answer; 500 at most and by default.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many rows to leave out first.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// DeleteEntityParams defines parameters for DeleteEntity.
+type DeleteEntityParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetEntityParams defines parameters for GetEntity.
+type GetEntityParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetHistoryParams defines parameters for GetHistory.
+type GetHistoryParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
 // AddFactsParams defines parameters for AddFacts.
 type AddFactsParams struct {
 	// IdempotencyKey Names this write for 24 hours, for this principal of this context. The same key with an equal body (compared as JSON)
 	// answers what the first answered and stores nothing; with another body, or while the first is running, 409.
-	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// AddFactsBatchParams defines parameters for AddFactsBatch.
+type AddFactsBatchParams struct {
+	// IdempotencyKey Names this write for 24 hours, for this principal of this context. The same key with an equal body (compared as JSON)
+	// answers what the first answered and stores nothing; with another body, or while the first is running, 409.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ForgetMemoryParams defines parameters for ForgetMemory.
+type ForgetMemoryParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// InspectParams defines parameters for Inspect.
+type InspectParams struct {
+	// Ref The reference.
+	Ref string `form:"ref" json:"ref"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListOwnKeysParams defines parameters for ListOwnKeys.
+type ListOwnKeysParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// MintOwnKeyParams defines parameters for MintOwnKey.
+type MintOwnKeyParams struct {
+	// TTLSeconds Seconds from now until the key ends. The context's `max_token_ttl_seconds` caps it.
+	TTLSeconds *TTLSeconds `form:"ttlSeconds,omitempty" json:"ttlSeconds,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// DeleteOwnKeyParams defines parameters for DeleteOwnKey.
+type DeleteOwnKeyParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// RotateOwnKeyParams defines parameters for RotateOwnKey.
+type RotateOwnKeyParams struct {
+	// TTLSeconds Seconds from now until the key ends. The context's `max_token_ttl_seconds` caps it.
+	TTLSeconds *TTLSeconds `form:"ttlSeconds,omitempty" json:"ttlSeconds,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// DecayParams defines parameters for Decay.
+type DecayParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ExpireParams defines parameters for Expire.
+type ExpireParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetMeParams defines parameters for GetMe.
+type GetMeParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListPrincipalsParams defines parameters for ListPrincipals.
+type ListPrincipalsParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetPrincipalParams defines parameters for GetPrincipal.
+type GetPrincipalParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetEffectiveParams defines parameters for GetEffective.
+type GetEffectiveParams struct {
+	// Path The path asked about.
+	Path string `form:"path" json:"path"`
+
+	// AsOf The moment asked about, now by default (RFC 3339).
+	AsOf *time.Time `form:"asOf,omitempty" json:"asOf,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// RemoveGrantsParams defines parameters for RemoveGrants.
+type RemoveGrantsParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// AddGrantsParams defines parameters for AddGrants.
+type AddGrantsParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetProfileParams defines parameters for GetProfile.
+type GetProfileParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// QueryMemoryParams defines parameters for QueryMemory.
+type QueryMemoryParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ReflectParams defines parameters for Reflect.
+type ReflectParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ScopeGrantsParams defines parameters for ScopeGrants.
+type ScopeGrantsParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// TombstoneScopeParams defines parameters for TombstoneScope.
+type TombstoneScopeParams struct {
+	// Path The path of the node.
+	Path string `form:"path" json:"path"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
 }
 
 // ListScopesParams defines parameters for ListScopes.
 type ListScopesParams struct {
-	// Limit The most nodes to answer.
-	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
-	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
 }
+
+// RegisterScopeParams defines parameters for RegisterScope.
+type RegisterScopeParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ForgetScopeParams defines parameters for ForgetScope.
+type ForgetScopeParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Limit The most rows to answer.
+	Limit *ListLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many rows to leave out first.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// CreateSessionParams defines parameters for CreateSession.
+type CreateSessionParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// DeleteSessionParams defines parameters for DeleteSession.
+type DeleteSessionParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetSessionParams defines parameters for GetSession.
+type GetSessionParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ReadSessionContextParams defines parameters for ReadSessionContext.
+type ReadSessionContextParams struct {
+	// Query What the context is for.
+	Query string `form:"query" json:"query"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetSessionContextParams defines parameters for GetSessionContext.
+type GetSessionContextParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListTurnsParams defines parameters for ListTurns.
+type ListTurnsParams struct {
+	// Limit The most turns to answer.
+	Limit *TurnLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many rows to leave out first.
+	Offset *Offset `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetStateParams defines parameters for GetState.
+type GetStateParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// ListTracesParams defines parameters for ListTraces.
+type ListTracesParams struct {
+	// Limit The most rows to answer.
+	Limit *TraceLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetTraceStatsParams defines parameters for GetTraceStats.
+type GetTraceStatsParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetTraceParams defines parameters for GetTrace.
+type GetTraceParams struct {
+	// XSpectronOnBehalfOf Act on behalf of the principal of this id: with what both it and the caller may do, never more. An unknown one is
+	// answered with 403.
+	XSpectronOnBehalfOf *OnBehalfOf `json:"X-Spectron-On-Behalf-Of,omitempty"`
+
+	// XMemoryOnBehalfOf Another name of X-Spectron-On-Behalf-Of. Both with different values are refused.
+	XMemoryOnBehalfOf *OnBehalfOfAlias `json:"X-Memory-On-Behalf-Of,omitempty"`
+}
+
+// GetContextForJSONRequestBody defines body for GetContextFor for application/json ContentType.
+type GetContextForJSONRequestBody = ContextRequest
 
 // AddFactsJSONRequestBody defines body for AddFacts for application/json ContentType.
 type AddFactsJSONRequestBody = FactsRequest
 
+// AddFactsBatchJSONRequestBody defines body for AddFactsBatch for application/json ContentType.
+type AddFactsBatchJSONRequestBody = BatchRequest
+
+// ForgetMemoryJSONRequestBody defines body for ForgetMemory for application/json ContentType.
+type ForgetMemoryJSONRequestBody = ForgetRequest
+
+// MintOwnKeyJSONRequestBody defines body for MintOwnKey for application/json ContentType.
+type MintOwnKeyJSONRequestBody = OwnMintRequest
+
+// DecayJSONRequestBody defines body for Decay for application/json ContentType.
+type DecayJSONRequestBody = Nothing
+
+// ExpireJSONRequestBody defines body for Expire for application/json ContentType.
+type ExpireJSONRequestBody = Nothing
+
+// RemoveGrantsJSONRequestBody defines body for RemoveGrants for application/json ContentType.
+type RemoveGrantsJSONRequestBody = GrantMutation
+
+// AddGrantsJSONRequestBody defines body for AddGrants for application/json ContentType.
+type AddGrantsJSONRequestBody = GrantMutation
+
 // QueryMemoryJSONRequestBody defines body for QueryMemory for application/json ContentType.
 type QueryMemoryJSONRequestBody = QueryRequest
 
+// ReflectJSONRequestBody defines body for Reflect for application/json ContentType.
+type ReflectJSONRequestBody = ReflectRequest
+
 // RegisterScopeJSONRequestBody defines body for RegisterScope for application/json ContentType.
 type RegisterScopeJSONRequestBody = ScopeRegistration
+
+// ForgetScopeJSONRequestBody defines body for ForgetScope for application/json ContentType.
+type ForgetScopeJSONRequestBody = ScopePathRequest
+
+// CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
+type CreateSessionJSONRequestBody = SessionRequest
+
+// GetSessionContextJSONRequestBody defines body for GetSessionContext for application/json ContentType.
+type GetSessionContextJSONRequestBody = SessionContextRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -610,6 +2025,45 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAudit Lists what was asked and decided, the newest first; the caller's own, or all with grant:manage over /.
+	//
+	// Corresponds with GET /api/v1/{context_id}/audit (the `ListAudit` operationId).
+	ListAudit(ctx context.Context, contextID ContextID, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetContextForWithBody Puts together what is remembered on a question, as markdown for a prompt.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/context (the `GetContextFor` operationId).
+	GetContextForWithBody(ctx context.Context, contextID ContextID, params *GetContextForParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetContextFor Puts together what is remembered on a question, as markdown for a prompt.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/context (the `GetContextFor` operationId).
+	GetContextFor(ctx context.Context, contextID ContextID, params *GetContextForParams, body GetContextForJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEntities Lists entities, by type and name.
+	//
+	// Corresponds with GET /api/v1/{context_id}/entities (the `ListEntities` operationId).
+	ListEntities(ctx context.Context, contextID ContextID, params *ListEntitiesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteEntity Forgets an entity with its attributes and relations. Needs memory:forget over where they live.
+	//
+	// Corresponds with DELETE /api/v1/{context_id}/entities/{type}/{name} (the `DeleteEntity` operationId).
+	DeleteEntity(ctx context.Context, contextID ContextID, pType EntityType, name EntityName, params *DeleteEntityParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetEntity Shows an entity with its current attributes and relations.
+	//
+	// Corresponds with GET /api/v1/{context_id}/entities/{type}/{name} (the `GetEntity` operationId).
+	GetEntity(ctx context.Context, contextID ContextID, pType EntityType, name EntityName, params *GetEntityParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetHistory Every value that an attribute has had, the newest first.
+	//
+	// Corresponds with GET /api/v1/{context_id}/entities/{type}/{name}/history/{key} (the `GetHistory` operationId).
+	GetHistory(ctx context.Context, contextID ContextID, pType EntityType, name EntityName, key AttributeKey, params *GetHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// AddFactsWithBody Remembers a text. Needs memory:write over every node it is tagged with.
 	//
 	// Takes any type of body and a specified content type.
@@ -624,10 +2078,173 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/{context_id}/facts (the `AddFacts` operationId).
 	AddFacts(ctx context.Context, contextID ContextID, params *AddFactsParams, body AddFactsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AddFactsBatchWithBody Remembers a conversation, all of it or nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/facts/batch (the `AddFactsBatch` operationId).
+	AddFactsBatchWithBody(ctx context.Context, contextID ContextID, params *AddFactsBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddFactsBatch Remembers a conversation, all of it or nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/facts/batch (the `AddFactsBatch` operationId).
+	AddFactsBatch(ctx context.Context, contextID ContextID, params *AddFactsBatchParams, body AddFactsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetMemoryWithBody Forgets what a query finds within the caller's memory:forget region.
+	//
+	// By default softly: a row ends now and its history stays. `purge` erases it and its history. `dryRun` only counts.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/forget (the `ForgetMemory` operationId).
+	ForgetMemoryWithBody(ctx context.Context, contextID ContextID, params *ForgetMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetMemory Forgets what a query finds within the caller's memory:forget region.
+	//
+	// By default softly: a row ends now and its history stays. `purge` erases it and its history. `dryRun` only counts.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/forget (the `ForgetMemory` operationId).
+	ForgetMemory(ctx context.Context, contextID ContextID, params *ForgetMemoryParams, body ForgetMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Inspect Shows what a reference stands for.
+	//
+	// References are `entity:<type>/<name>`, `attribute:<type>/<name>/<key>`, `relation:<type>/<name>-[<label>]-><type>/<name>` and
+	// `trace:<id>`. Passages and documents are not served: 501.
+	//
+	// Corresponds with GET /api/v1/{context_id}/inspect (the `Inspect` operationId).
+	Inspect(ctx context.Context, contextID ContextID, params *InspectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOwnKeys Lists the keys that the caller may manage.
+	//
+	// An ordinary key sees itself only. A caller with grant:manage over / sees all keys of the context.
+	//
+	// Corresponds with GET /api/v1/{context_id}/keys (the `ListOwnKeys` operationId).
+	ListOwnKeys(ctx context.Context, contextID ContextID, params *ListOwnKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MintOwnKeyWithBody Mints a key of the caller's own principal.
+	//
+	// Grants must lie within what the caller may do; without them the key inherits the principal's, or, when the calling key is
+	// narrower than that, is as narrow as the calling key.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/keys (the `MintOwnKey` operationId).
+	MintOwnKeyWithBody(ctx context.Context, contextID ContextID, params *MintOwnKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MintOwnKey Mints a key of the caller's own principal.
+	//
+	// Grants must lie within what the caller may do; without them the key inherits the principal's, or, when the calling key is
+	// narrower than that, is as narrow as the calling key.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/keys (the `MintOwnKey` operationId).
+	MintOwnKey(ctx context.Context, contextID ContextID, params *MintOwnKeyParams, body MintOwnKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteOwnKey Deletes a key. It stops working at once.
+	//
+	// Corresponds with DELETE /api/v1/{context_id}/keys/{name} (the `DeleteOwnKey` operationId).
+	DeleteOwnKey(ctx context.Context, contextID ContextID, name KeyName, params *DeleteOwnKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateOwnKey Replaces the secret of a key. The previous one stops working at once.
+	//
+	// Without ttlSeconds the expiry stays; with it, it counts from now.
+	//
+	// Corresponds with POST /api/v1/{context_id}/keys/{name}/rotate (the `RotateOwnKey` operationId).
+	RotateOwnKey(ctx context.Context, contextID ContextID, name KeyName, params *RotateOwnKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DecayWithBody Lowers the importance of what was not written for long, within the caller's memory:write region.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/lifecycle/decay (the `Decay` operationId).
+	DecayWithBody(ctx context.Context, contextID ContextID, params *DecayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Decay Lowers the importance of what was not written for long, within the caller's memory:write region.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/lifecycle/decay (the `Decay` operationId).
+	Decay(ctx context.Context, contextID ContextID, params *DecayParams, body DecayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExpireWithBody Ends what has outlived its validity, within the caller's memory:forget region.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/lifecycle/expire (the `Expire` operationId).
+	ExpireWithBody(ctx context.Context, contextID ContextID, params *ExpireParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Expire Ends what has outlived its validity, within the caller's memory:forget region.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/lifecycle/expire (the `Expire` operationId).
+	Expire(ctx context.Context, contextID ContextID, params *ExpireParams, body ExpireJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetMe Tells the caller who it is and what it may do.
 	//
 	// Corresponds with GET /api/v1/{context_id}/me (the `GetMe` operationId).
-	GetMe(ctx context.Context, contextID ContextID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetMe(ctx context.Context, contextID ContextID, params *GetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPrincipals Lists the principals of the context. Needs grant:manage over any node.
+	//
+	// Corresponds with GET /api/v1/{context_id}/principals (the `ListPrincipals` operationId).
+	ListPrincipals(ctx context.Context, contextID ContextID, params *ListPrincipalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPrincipal Shows a principal. Needs grant:manage over any node.
+	//
+	// Corresponds with GET /api/v1/{context_id}/principals/{principal_id} (the `GetPrincipal` operationId).
+	GetPrincipal(ctx context.Context, contextID ContextID, principalID PrincipalID, params *GetPrincipalParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetEffective Tells what a principal may do at a path. Needs grant:manage over the path.
+	//
+	// Corresponds with GET /api/v1/{context_id}/principals/{principal_id}/effective (the `GetEffective` operationId).
+	GetEffective(ctx context.Context, contextID ContextID, principalID PrincipalID, params *GetEffectiveParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveGrantsWithBody Takes verbs over a pattern from a principal, at once.
+	//
+	// Needs grant:manage over the pattern. What is granted over a wider pattern stays granted: take the wider one.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with DELETE /api/v1/{context_id}/principals/{principal_id}/grants (the `RemoveGrants` operationId).
+	RemoveGrantsWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, params *RemoveGrantsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveGrants Takes verbs over a pattern from a principal, at once.
+	//
+	// Needs grant:manage over the pattern. What is granted over a wider pattern stays granted: take the wider one.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with DELETE /api/v1/{context_id}/principals/{principal_id}/grants (the `RemoveGrants` operationId).
+	RemoveGrants(ctx context.Context, contextID ContextID, principalID PrincipalID, params *RemoveGrantsParams, body RemoveGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddGrantsWithBody Grants verbs over a pattern to a principal.
+	//
+	// Needs grant:manage over the pattern, and each of the verbs: nobody passes on what they do not hold.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/principals/{principal_id}/grants (the `AddGrants` operationId).
+	AddGrantsWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, params *AddGrantsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddGrants Grants verbs over a pattern to a principal.
+	//
+	// Needs grant:manage over the pattern, and each of the verbs: nobody passes on what they do not hold.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/principals/{principal_id}/grants (the `AddGrants` operationId).
+	AddGrants(ctx context.Context, contextID ContextID, principalID PrincipalID, params *AddGrantsParams, body AddGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProfile What is known about the one the memories are about.
+	//
+	// Corresponds with GET /api/v1/{context_id}/profile (the `GetProfile` operationId).
+	GetProfile(ctx context.Context, contextID ContextID, params *GetProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// QueryMemoryWithBody Finds what was remembered, within the caller's memory:read region.
 	//
@@ -636,7 +2253,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/{context_id}/query (the `QueryMemory` operationId).
-	QueryMemoryWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	QueryMemoryWithBody(ctx context.Context, contextID ContextID, params *QueryMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// QueryMemory Finds what was remembered, within the caller's memory:read region.
 	//
@@ -645,7 +2262,39 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/{context_id}/query (the `QueryMemory` operationId).
-	QueryMemory(ctx context.Context, contextID ContextID, body QueryMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	QueryMemory(ctx context.Context, contextID ContextID, params *QueryMemoryParams, body QueryMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReflectWithBody Sums up what is remembered on a question, in the words that were remembered.
+	//
+	// Needs memory:read; `persist` also memory:write. An agent never persists; a supervisor may, although it writes nothing else.
+	// There is no language model: the text is extracted from the evidence and says so in `method`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/reflect (the `Reflect` operationId).
+	ReflectWithBody(ctx context.Context, contextID ContextID, params *ReflectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Reflect Sums up what is remembered on a question, in the words that were remembered.
+	//
+	// Needs memory:read; `persist` also memory:write. An agent never persists; a supervisor may, although it writes nothing else.
+	// There is no language model: the text is extracted from the evidence and says so in `method`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/reflect (the `Reflect` operationId).
+	Reflect(ctx context.Context, contextID ContextID, params *ReflectParams, body ReflectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScopeGrants Not served; grants are changed on principals.
+	//
+	// Corresponds with POST /api/v1/{context_id}/scope-grants (the `ScopeGrants` operationId).
+	ScopeGrants(ctx context.Context, contextID ContextID, params *ScopeGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TombstoneScope Ends a node. Needs scope:delete over it.
+	//
+	// A tombstoned node takes no new rows until it is registered again. The node is not required to exist.
+	//
+	// Corresponds with DELETE /api/v1/{context_id}/scopes (the `TombstoneScope` operationId).
+	TombstoneScope(ctx context.Context, contextID ContextID, params *TombstoneScopeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListScopes Lists the nodes over which the caller holds any verb; grant:manage over / sees all.
 	//
@@ -659,7 +2308,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/{context_id}/scopes (the `RegisterScope` operationId).
-	RegisterScopeWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RegisterScopeWithBody(ctx context.Context, contextID ContextID, params *RegisterScopeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RegisterScope Registers a node and the ancestors it lacks. Needs scope:create over the path.
 	//
@@ -668,7 +2317,98 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/{context_id}/scopes (the `RegisterScope` operationId).
-	RegisterScope(ctx context.Context, contextID ContextID, body RegisterScopeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RegisterScope(ctx context.Context, contextID ContextID, params *RegisterScopeParams, body RegisterScopeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetScopeWithBody Erases every row that is tagged with a node at or below the path.
+	//
+	// Needs memory:forget over the path and everything below it. There is no history of what was erased.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/scopes/forget (the `ForgetScope` operationId).
+	ForgetScopeWithBody(ctx context.Context, contextID ContextID, params *ForgetScopeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetScope Erases every row that is tagged with a node at or below the path.
+	//
+	// Needs memory:forget over the path and everything below it. There is no history of what was erased.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/scopes/forget (the `ForgetScope` operationId).
+	ForgetScope(ctx context.Context, contextID ContextID, params *ForgetScopeParams, body ForgetScopeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSessions Lists the sessions within the caller's memory:read region, the newest first.
+	//
+	// Corresponds with GET /api/v1/{context_id}/sessions (the `ListSessions` operationId).
+	ListSessions(ctx context.Context, contextID ContextID, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSessionWithBody Begins a session. Needs memory:write over its scopes.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/sessions (the `CreateSession` operationId).
+	CreateSessionWithBody(ctx context.Context, contextID ContextID, params *CreateSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSession Begins a session. Needs memory:write over its scopes.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/sessions (the `CreateSession` operationId).
+	CreateSession(ctx context.Context, contextID ContextID, params *CreateSessionParams, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+	//
+	// Corresponds with DELETE /api/v1/{context_id}/sessions/{session_id} (the `DeleteSession` operationId).
+	DeleteSession(ctx context.Context, contextID ContextID, sessionID SessionID, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSession Shows a session.
+	//
+	// Corresponds with GET /api/v1/{context_id}/sessions/{session_id} (the `GetSession` operationId).
+	GetSession(ctx context.Context, contextID ContextID, sessionID SessionID, params *GetSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadSessionContext The same as POST, for those that ask with GET.
+	//
+	// Corresponds with GET /api/v1/{context_id}/sessions/{session_id}/context (the `ReadSessionContext` operationId).
+	ReadSessionContext(ctx context.Context, contextID ContextID, sessionID SessionID, params *ReadSessionContextParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSessionContextWithBody Puts together what a session and the memories have on a question.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/sessions/{session_id}/context (the `GetSessionContext` operationId).
+	GetSessionContextWithBody(ctx context.Context, contextID ContextID, sessionID SessionID, params *GetSessionContextParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSessionContext Puts together what a session and the memories have on a question.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/{context_id}/sessions/{session_id}/context (the `GetSessionContext` operationId).
+	GetSessionContext(ctx context.Context, contextID ContextID, sessionID SessionID, params *GetSessionContextParams, body GetSessionContextJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTurns Lists the turns of a session, the oldest first.
+	//
+	// Corresponds with GET /api/v1/{context_id}/sessions/{session_id}/turns (the `ListTurns` operationId).
+	ListTurns(ctx context.Context, contextID ContextID, sessionID SessionID, params *ListTurnsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetState Everything that is current, by category.
+	//
+	// Corresponds with GET /api/v1/{context_id}/state (the `GetState` operationId).
+	GetState(ctx context.Context, contextID ContextID, params *GetStateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTraces Lists the caller's queries, the newest first; those of all with grant:manage over /.
+	//
+	// Corresponds with GET /api/v1/{context_id}/traces (the `ListTraces` operationId).
+	ListTraces(ctx context.Context, contextID ContextID, params *ListTracesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTraceStats Figures about the queries of the last 24 hours; zero without grant:manage over /.
+	//
+	// Corresponds with GET /api/v1/{context_id}/traces/stats (the `GetTraceStats` operationId).
+	GetTraceStats(ctx context.Context, contextID ContextID, params *GetTraceStatsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTrace Shows a query.
+	//
+	// Corresponds with GET /api/v1/{context_id}/traces/{trace_id} (the `GetTrace` operationId).
+	GetTrace(ctx context.Context, contextID ContextID, traceID TraceID, params *GetTraceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLiveness The same as /api/v1/health, for probes that know only this path.
 	//
@@ -681,6 +2421,115 @@ type ClientInterface interface {
 // Corresponds with GET /api/v1/health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetHealthRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAudit Lists what was asked and decided, the newest first; the caller's own, or all with grant:manage over /.
+//
+// Corresponds with GET /api/v1/{context_id}/audit (the `ListAudit` operationId).
+func (c *Client) ListAudit(ctx context.Context, contextID ContextID, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetContextForWithBody Puts together what is remembered on a question, as markdown for a prompt.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/context (the `GetContextFor` operationId).
+func (c *Client) GetContextForWithBody(ctx context.Context, contextID ContextID, params *GetContextForParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetContextForRequestWithBody(c.Server, contextID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetContextFor Puts together what is remembered on a question, as markdown for a prompt.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/context (the `GetContextFor` operationId).
+func (c *Client) GetContextFor(ctx context.Context, contextID ContextID, params *GetContextForParams, body GetContextForJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetContextForRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEntities Lists entities, by type and name.
+//
+// Corresponds with GET /api/v1/{context_id}/entities (the `ListEntities` operationId).
+func (c *Client) ListEntities(ctx context.Context, contextID ContextID, params *ListEntitiesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEntitiesRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteEntity Forgets an entity with its attributes and relations. Needs memory:forget over where they live.
+//
+// Corresponds with DELETE /api/v1/{context_id}/entities/{type}/{name} (the `DeleteEntity` operationId).
+func (c *Client) DeleteEntity(ctx context.Context, contextID ContextID, pType EntityType, name EntityName, params *DeleteEntityParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteEntityRequest(c.Server, contextID, pType, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetEntity Shows an entity with its current attributes and relations.
+//
+// Corresponds with GET /api/v1/{context_id}/entities/{type}/{name} (the `GetEntity` operationId).
+func (c *Client) GetEntity(ctx context.Context, contextID ContextID, pType EntityType, name EntityName, params *GetEntityParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEntityRequest(c.Server, contextID, pType, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetHistory Every value that an attribute has had, the newest first.
+//
+// Corresponds with GET /api/v1/{context_id}/entities/{type}/{name}/history/{key} (the `GetHistory` operationId).
+func (c *Client) GetHistory(ctx context.Context, contextID ContextID, pType EntityType, name EntityName, key AttributeKey, params *GetHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetHistoryRequest(c.Server, contextID, pType, name, key, params)
 	if err != nil {
 		return nil, err
 	}
@@ -725,11 +2574,394 @@ func (c *Client) AddFacts(ctx context.Context, contextID ContextID, params *AddF
 	return c.Client.Do(req)
 }
 
+// AddFactsBatchWithBody Remembers a conversation, all of it or nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/facts/batch (the `AddFactsBatch` operationId).
+func (c *Client) AddFactsBatchWithBody(ctx context.Context, contextID ContextID, params *AddFactsBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddFactsBatchRequestWithBody(c.Server, contextID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddFactsBatch Remembers a conversation, all of it or nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/facts/batch (the `AddFactsBatch` operationId).
+func (c *Client) AddFactsBatch(ctx context.Context, contextID ContextID, params *AddFactsBatchParams, body AddFactsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddFactsBatchRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetMemoryWithBody Forgets what a query finds within the caller's memory:forget region.
+//
+// By default softly: a row ends now and its history stays. `purge` erases it and its history. `dryRun` only counts.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/forget (the `ForgetMemory` operationId).
+func (c *Client) ForgetMemoryWithBody(ctx context.Context, contextID ContextID, params *ForgetMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetMemoryRequestWithBody(c.Server, contextID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetMemory Forgets what a query finds within the caller's memory:forget region.
+//
+// By default softly: a row ends now and its history stays. `purge` erases it and its history. `dryRun` only counts.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/forget (the `ForgetMemory` operationId).
+func (c *Client) ForgetMemory(ctx context.Context, contextID ContextID, params *ForgetMemoryParams, body ForgetMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetMemoryRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Inspect Shows what a reference stands for.
+//
+// References are `entity:<type>/<name>`, `attribute:<type>/<name>/<key>`, `relation:<type>/<name>-[<label>]-><type>/<name>` and
+// `trace:<id>`. Passages and documents are not served: 501.
+//
+// Corresponds with GET /api/v1/{context_id}/inspect (the `Inspect` operationId).
+func (c *Client) Inspect(ctx context.Context, contextID ContextID, params *InspectParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInspectRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOwnKeys Lists the keys that the caller may manage.
+//
+// An ordinary key sees itself only. A caller with grant:manage over / sees all keys of the context.
+//
+// Corresponds with GET /api/v1/{context_id}/keys (the `ListOwnKeys` operationId).
+func (c *Client) ListOwnKeys(ctx context.Context, contextID ContextID, params *ListOwnKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnKeysRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MintOwnKeyWithBody Mints a key of the caller's own principal.
+//
+// Grants must lie within what the caller may do; without them the key inherits the principal's, or, when the calling key is
+// narrower than that, is as narrow as the calling key.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/keys (the `MintOwnKey` operationId).
+func (c *Client) MintOwnKeyWithBody(ctx context.Context, contextID ContextID, params *MintOwnKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMintOwnKeyRequestWithBody(c.Server, contextID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MintOwnKey Mints a key of the caller's own principal.
+//
+// Grants must lie within what the caller may do; without them the key inherits the principal's, or, when the calling key is
+// narrower than that, is as narrow as the calling key.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/keys (the `MintOwnKey` operationId).
+func (c *Client) MintOwnKey(ctx context.Context, contextID ContextID, params *MintOwnKeyParams, body MintOwnKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMintOwnKeyRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteOwnKey Deletes a key. It stops working at once.
+//
+// Corresponds with DELETE /api/v1/{context_id}/keys/{name} (the `DeleteOwnKey` operationId).
+func (c *Client) DeleteOwnKey(ctx context.Context, contextID ContextID, name KeyName, params *DeleteOwnKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteOwnKeyRequest(c.Server, contextID, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateOwnKey Replaces the secret of a key. The previous one stops working at once.
+//
+// Without ttlSeconds the expiry stays; with it, it counts from now.
+//
+// Corresponds with POST /api/v1/{context_id}/keys/{name}/rotate (the `RotateOwnKey` operationId).
+func (c *Client) RotateOwnKey(ctx context.Context, contextID ContextID, name KeyName, params *RotateOwnKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateOwnKeyRequest(c.Server, contextID, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DecayWithBody Lowers the importance of what was not written for long, within the caller's memory:write region.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/lifecycle/decay (the `Decay` operationId).
+func (c *Client) DecayWithBody(ctx context.Context, contextID ContextID, params *DecayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecayRequestWithBody(c.Server, contextID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Decay Lowers the importance of what was not written for long, within the caller's memory:write region.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/lifecycle/decay (the `Decay` operationId).
+func (c *Client) Decay(ctx context.Context, contextID ContextID, params *DecayParams, body DecayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecayRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExpireWithBody Ends what has outlived its validity, within the caller's memory:forget region.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/lifecycle/expire (the `Expire` operationId).
+func (c *Client) ExpireWithBody(ctx context.Context, contextID ContextID, params *ExpireParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExpireRequestWithBody(c.Server, contextID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Expire Ends what has outlived its validity, within the caller's memory:forget region.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/lifecycle/expire (the `Expire` operationId).
+func (c *Client) Expire(ctx context.Context, contextID ContextID, params *ExpireParams, body ExpireJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExpireRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetMe Tells the caller who it is and what it may do.
 //
 // Corresponds with GET /api/v1/{context_id}/me (the `GetMe` operationId).
-func (c *Client) GetMe(ctx context.Context, contextID ContextID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetMeRequest(c.Server, contextID)
+func (c *Client) GetMe(ctx context.Context, contextID ContextID, params *GetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMeRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPrincipals Lists the principals of the context. Needs grant:manage over any node.
+//
+// Corresponds with GET /api/v1/{context_id}/principals (the `ListPrincipals` operationId).
+func (c *Client) ListPrincipals(ctx context.Context, contextID ContextID, params *ListPrincipalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPrincipalsRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPrincipal Shows a principal. Needs grant:manage over any node.
+//
+// Corresponds with GET /api/v1/{context_id}/principals/{principal_id} (the `GetPrincipal` operationId).
+func (c *Client) GetPrincipal(ctx context.Context, contextID ContextID, principalID PrincipalID, params *GetPrincipalParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPrincipalRequest(c.Server, contextID, principalID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetEffective Tells what a principal may do at a path. Needs grant:manage over the path.
+//
+// Corresponds with GET /api/v1/{context_id}/principals/{principal_id}/effective (the `GetEffective` operationId).
+func (c *Client) GetEffective(ctx context.Context, contextID ContextID, principalID PrincipalID, params *GetEffectiveParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEffectiveRequest(c.Server, contextID, principalID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveGrantsWithBody Takes verbs over a pattern from a principal, at once.
+//
+// Needs grant:manage over the pattern. What is granted over a wider pattern stays granted: take the wider one.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with DELETE /api/v1/{context_id}/principals/{principal_id}/grants (the `RemoveGrants` operationId).
+func (c *Client) RemoveGrantsWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, params *RemoveGrantsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveGrantsRequestWithBody(c.Server, contextID, principalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveGrants Takes verbs over a pattern from a principal, at once.
+//
+// Needs grant:manage over the pattern. What is granted over a wider pattern stays granted: take the wider one.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with DELETE /api/v1/{context_id}/principals/{principal_id}/grants (the `RemoveGrants` operationId).
+func (c *Client) RemoveGrants(ctx context.Context, contextID ContextID, principalID PrincipalID, params *RemoveGrantsParams, body RemoveGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveGrantsRequest(c.Server, contextID, principalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddGrantsWithBody Grants verbs over a pattern to a principal.
+//
+// Needs grant:manage over the pattern, and each of the verbs: nobody passes on what they do not hold.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/principals/{principal_id}/grants (the `AddGrants` operationId).
+func (c *Client) AddGrantsWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, params *AddGrantsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddGrantsRequestWithBody(c.Server, contextID, principalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddGrants Grants verbs over a pattern to a principal.
+//
+// Needs grant:manage over the pattern, and each of the verbs: nobody passes on what they do not hold.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/principals/{principal_id}/grants (the `AddGrants` operationId).
+func (c *Client) AddGrants(ctx context.Context, contextID ContextID, principalID PrincipalID, params *AddGrantsParams, body AddGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddGrantsRequest(c.Server, contextID, principalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProfile What is known about the one the memories are about.
+//
+// Corresponds with GET /api/v1/{context_id}/profile (the `GetProfile` operationId).
+func (c *Client) GetProfile(ctx context.Context, contextID ContextID, params *GetProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProfileRequest(c.Server, contextID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -747,8 +2979,8 @@ func (c *Client) GetMe(ctx context.Context, contextID ContextID, reqEditors ...R
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v1/{context_id}/query (the `QueryMemory` operationId).
-func (c *Client) QueryMemoryWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewQueryMemoryRequestWithBody(c.Server, contextID, contentType, body)
+func (c *Client) QueryMemoryWithBody(ctx context.Context, contextID ContextID, params *QueryMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQueryMemoryRequestWithBody(c.Server, contextID, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -766,8 +2998,80 @@ func (c *Client) QueryMemoryWithBody(ctx context.Context, contextID ContextID, c
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v1/{context_id}/query (the `QueryMemory` operationId).
-func (c *Client) QueryMemory(ctx context.Context, contextID ContextID, body QueryMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewQueryMemoryRequest(c.Server, contextID, body)
+func (c *Client) QueryMemory(ctx context.Context, contextID ContextID, params *QueryMemoryParams, body QueryMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQueryMemoryRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReflectWithBody Sums up what is remembered on a question, in the words that were remembered.
+//
+// Needs memory:read; `persist` also memory:write. An agent never persists; a supervisor may, although it writes nothing else.
+// There is no language model: the text is extracted from the evidence and says so in `method`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/reflect (the `Reflect` operationId).
+func (c *Client) ReflectWithBody(ctx context.Context, contextID ContextID, params *ReflectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReflectRequestWithBody(c.Server, contextID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Reflect Sums up what is remembered on a question, in the words that were remembered.
+//
+// Needs memory:read; `persist` also memory:write. An agent never persists; a supervisor may, although it writes nothing else.
+// There is no language model: the text is extracted from the evidence and says so in `method`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/reflect (the `Reflect` operationId).
+func (c *Client) Reflect(ctx context.Context, contextID ContextID, params *ReflectParams, body ReflectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReflectRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScopeGrants Not served; grants are changed on principals.
+//
+// Corresponds with POST /api/v1/{context_id}/scope-grants (the `ScopeGrants` operationId).
+func (c *Client) ScopeGrants(ctx context.Context, contextID ContextID, params *ScopeGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScopeGrantsRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TombstoneScope Ends a node. Needs scope:delete over it.
+//
+// A tombstoned node takes no new rows until it is registered again. The node is not required to exist.
+//
+// Corresponds with DELETE /api/v1/{context_id}/scopes (the `TombstoneScope` operationId).
+func (c *Client) TombstoneScope(ctx context.Context, contextID ContextID, params *TombstoneScopeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTombstoneScopeRequest(c.Server, contextID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -800,8 +3104,8 @@ func (c *Client) ListScopes(ctx context.Context, contextID ContextID, params *Li
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v1/{context_id}/scopes (the `RegisterScope` operationId).
-func (c *Client) RegisterScopeWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRegisterScopeRequestWithBody(c.Server, contextID, contentType, body)
+func (c *Client) RegisterScopeWithBody(ctx context.Context, contextID ContextID, params *RegisterScopeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRegisterScopeRequestWithBody(c.Server, contextID, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -819,8 +3123,249 @@ func (c *Client) RegisterScopeWithBody(ctx context.Context, contextID ContextID,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v1/{context_id}/scopes (the `RegisterScope` operationId).
-func (c *Client) RegisterScope(ctx context.Context, contextID ContextID, body RegisterScopeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRegisterScopeRequest(c.Server, contextID, body)
+func (c *Client) RegisterScope(ctx context.Context, contextID ContextID, params *RegisterScopeParams, body RegisterScopeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRegisterScopeRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetScopeWithBody Erases every row that is tagged with a node at or below the path.
+//
+// Needs memory:forget over the path and everything below it. There is no history of what was erased.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/scopes/forget (the `ForgetScope` operationId).
+func (c *Client) ForgetScopeWithBody(ctx context.Context, contextID ContextID, params *ForgetScopeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetScopeRequestWithBody(c.Server, contextID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetScope Erases every row that is tagged with a node at or below the path.
+//
+// Needs memory:forget over the path and everything below it. There is no history of what was erased.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/scopes/forget (the `ForgetScope` operationId).
+func (c *Client) ForgetScope(ctx context.Context, contextID ContextID, params *ForgetScopeParams, body ForgetScopeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetScopeRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSessions Lists the sessions within the caller's memory:read region, the newest first.
+//
+// Corresponds with GET /api/v1/{context_id}/sessions (the `ListSessions` operationId).
+func (c *Client) ListSessions(ctx context.Context, contextID ContextID, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSessionsRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSessionWithBody Begins a session. Needs memory:write over its scopes.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/sessions (the `CreateSession` operationId).
+func (c *Client) CreateSessionWithBody(ctx context.Context, contextID ContextID, params *CreateSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSessionRequestWithBody(c.Server, contextID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSession Begins a session. Needs memory:write over its scopes.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/sessions (the `CreateSession` operationId).
+func (c *Client) CreateSession(ctx context.Context, contextID ContextID, params *CreateSessionParams, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSessionRequest(c.Server, contextID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+//
+// Corresponds with DELETE /api/v1/{context_id}/sessions/{session_id} (the `DeleteSession` operationId).
+func (c *Client) DeleteSession(ctx context.Context, contextID ContextID, sessionID SessionID, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSessionRequest(c.Server, contextID, sessionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSession Shows a session.
+//
+// Corresponds with GET /api/v1/{context_id}/sessions/{session_id} (the `GetSession` operationId).
+func (c *Client) GetSession(ctx context.Context, contextID ContextID, sessionID SessionID, params *GetSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSessionRequest(c.Server, contextID, sessionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadSessionContext The same as POST, for those that ask with GET.
+//
+// Corresponds with GET /api/v1/{context_id}/sessions/{session_id}/context (the `ReadSessionContext` operationId).
+func (c *Client) ReadSessionContext(ctx context.Context, contextID ContextID, sessionID SessionID, params *ReadSessionContextParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadSessionContextRequest(c.Server, contextID, sessionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSessionContextWithBody Puts together what a session and the memories have on a question.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/{context_id}/sessions/{session_id}/context (the `GetSessionContext` operationId).
+func (c *Client) GetSessionContextWithBody(ctx context.Context, contextID ContextID, sessionID SessionID, params *GetSessionContextParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSessionContextRequestWithBody(c.Server, contextID, sessionID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSessionContext Puts together what a session and the memories have on a question.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/{context_id}/sessions/{session_id}/context (the `GetSessionContext` operationId).
+func (c *Client) GetSessionContext(ctx context.Context, contextID ContextID, sessionID SessionID, params *GetSessionContextParams, body GetSessionContextJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSessionContextRequest(c.Server, contextID, sessionID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTurns Lists the turns of a session, the oldest first.
+//
+// Corresponds with GET /api/v1/{context_id}/sessions/{session_id}/turns (the `ListTurns` operationId).
+func (c *Client) ListTurns(ctx context.Context, contextID ContextID, sessionID SessionID, params *ListTurnsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTurnsRequest(c.Server, contextID, sessionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetState Everything that is current, by category.
+//
+// Corresponds with GET /api/v1/{context_id}/state (the `GetState` operationId).
+func (c *Client) GetState(ctx context.Context, contextID ContextID, params *GetStateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStateRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTraces Lists the caller's queries, the newest first; those of all with grant:manage over /.
+//
+// Corresponds with GET /api/v1/{context_id}/traces (the `ListTraces` operationId).
+func (c *Client) ListTraces(ctx context.Context, contextID ContextID, params *ListTracesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTracesRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTraceStats Figures about the queries of the last 24 hours; zero without grant:manage over /.
+//
+// Corresponds with GET /api/v1/{context_id}/traces/stats (the `GetTraceStats` operationId).
+func (c *Client) GetTraceStats(ctx context.Context, contextID ContextID, params *GetTraceStatsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTraceStatsRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTrace Shows a query.
+//
+// Corresponds with GET /api/v1/{context_id}/traces/{trace_id} (the `GetTrace` operationId).
+func (c *Client) GetTrace(ctx context.Context, contextID ContextID, traceID TraceID, params *GetTraceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTraceRequest(c.Server, contextID, traceID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -868,6 +3413,566 @@ func NewGetHealthRequest(server string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAuditRequest constructs an http.Request for the ListAudit method
+func NewListAuditRequest(server string, contextID ContextID, params *ListAuditParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/audit", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Principal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "principal", *params.Principal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Key != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", *params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetContextForRequest calls the generic GetContextFor builder with application/json body
+func NewGetContextForRequest(server string, contextID ContextID, params *GetContextForParams, body GetContextForJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGetContextForRequestWithBody(server, contextID, params, "application/json", bodyReader)
+}
+
+// NewGetContextForRequestWithBody constructs an http.Request for the GetContextFor method, with any body, and a specified content type
+func NewGetContextForRequestWithBody(server string, contextID ContextID, params *GetContextForParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/context", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListEntitiesRequest constructs an http.Request for the ListEntities method
+func NewListEntitiesRequest(server string, contextID ContextID, params *ListEntitiesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/entities", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteEntityRequest constructs an http.Request for the DeleteEntity method
+func NewDeleteEntityRequest(server string, contextID ContextID, pType EntityType, name EntityName, params *DeleteEntityParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "type", pType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/entities/%s/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetEntityRequest constructs an http.Request for the GetEntity method
+func NewGetEntityRequest(server string, contextID ContextID, pType EntityType, name EntityName, params *GetEntityParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "type", pType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/entities/%s/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetHistoryRequest constructs an http.Request for the GetHistory method
+func NewGetHistoryRequest(server string, contextID ContextID, pType EntityType, name EntityName, key AttributeKey, params *GetHistoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "type", pType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam3 string
+
+	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/entities/%s/%s/history/%s", pathParam0, pathParam1, pathParam2, pathParam3)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -930,13 +4035,781 @@ func NewAddFactsRequestWithBody(server string, contextID ContextID, params *AddF
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
 
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam1)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewAddFactsBatchRequest calls the generic AddFactsBatch builder with application/json body
+func NewAddFactsBatchRequest(server string, contextID ContextID, params *AddFactsBatchParams, body AddFactsBatchJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddFactsBatchRequestWithBody(server, contextID, params, "application/json", bodyReader)
+}
+
+// NewAddFactsBatchRequestWithBody constructs an http.Request for the AddFactsBatch method, with any body, and a specified content type
+func NewAddFactsBatchRequestWithBody(server string, contextID ContextID, params *AddFactsBatchParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/facts/batch", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam1)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewForgetMemoryRequest calls the generic ForgetMemory builder with application/json body
+func NewForgetMemoryRequest(server string, contextID ContextID, params *ForgetMemoryParams, body ForgetMemoryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewForgetMemoryRequestWithBody(server, contextID, params, "application/json", bodyReader)
+}
+
+// NewForgetMemoryRequestWithBody constructs an http.Request for the ForgetMemory method, with any body, and a specified content type
+func NewForgetMemoryRequestWithBody(server string, contextID ContextID, params *ForgetMemoryParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/forget", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewInspectRequest constructs an http.Request for the Inspect method
+func NewInspectRequest(server string, contextID ContextID, params *InspectParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/inspect", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ref", params.Ref, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListOwnKeysRequest constructs an http.Request for the ListOwnKeys method
+func NewListOwnKeysRequest(server string, contextID ContextID, params *ListOwnKeysParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewMintOwnKeyRequest calls the generic MintOwnKey builder with application/json body
+func NewMintOwnKeyRequest(server string, contextID ContextID, params *MintOwnKeyParams, body MintOwnKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewMintOwnKeyRequestWithBody(server, contextID, params, "application/json", bodyReader)
+}
+
+// NewMintOwnKeyRequestWithBody constructs an http.Request for the MintOwnKey method, with any body, and a specified content type
+func NewMintOwnKeyRequestWithBody(server string, contextID ContextID, params *MintOwnKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TTLSeconds != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ttlSeconds", *params.TTLSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteOwnKeyRequest constructs an http.Request for the DeleteOwnKey method
+func NewDeleteOwnKeyRequest(server string, contextID ContextID, name KeyName, params *DeleteOwnKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/keys/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRotateOwnKeyRequest constructs an http.Request for the RotateOwnKey method
+func NewRotateOwnKeyRequest(server string, contextID ContextID, name KeyName, params *RotateOwnKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/keys/%s/rotate", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TTLSeconds != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ttlSeconds", *params.TTLSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDecayRequest calls the generic Decay builder with application/json body
+func NewDecayRequest(server string, contextID ContextID, params *DecayParams, body DecayJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDecayRequestWithBody(server, contextID, params, "application/json", bodyReader)
+}
+
+// NewDecayRequestWithBody constructs an http.Request for the Decay method, with any body, and a specified content type
+func NewDecayRequestWithBody(server string, contextID ContextID, params *DecayParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/lifecycle/decay", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewExpireRequest calls the generic Expire builder with application/json body
+func NewExpireRequest(server string, contextID ContextID, params *ExpireParams, body ExpireJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExpireRequestWithBody(server, contextID, params, "application/json", bodyReader)
+}
+
+// NewExpireRequestWithBody constructs an http.Request for the Expire method, with any body, and a specified content type
+func NewExpireRequestWithBody(server string, contextID ContextID, params *ExpireParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/lifecycle/expire", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
 	}
 
 	return req, nil
 }
 
 // NewGetMeRequest constructs an http.Request for the GetMe method
-func NewGetMeRequest(server string, contextID ContextID) (*http.Request, error) {
+func NewGetMeRequest(server string, contextID ContextID, params *GetMeParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -966,22 +4839,536 @@ func NewGetMeRequest(server string, contextID ContextID) (*http.Request, error) 
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
 	return req, nil
 }
 
-// NewQueryMemoryRequest calls the generic QueryMemory builder with application/json body
-func NewQueryMemoryRequest(server string, contextID ContextID, body QueryMemoryJSONRequestBody) (*http.Request, error) {
+// NewListPrincipalsRequest constructs an http.Request for the ListPrincipals method
+func NewListPrincipalsRequest(server string, contextID ContextID, params *ListPrincipalsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/principals", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetPrincipalRequest constructs an http.Request for the GetPrincipal method
+func NewGetPrincipalRequest(server string, contextID ContextID, principalID PrincipalID, params *GetPrincipalParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/principals/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetEffectiveRequest constructs an http.Request for the GetEffective method
+func NewGetEffectiveRequest(server string, contextID ContextID, principalID PrincipalID, params *GetEffectiveParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/principals/%s/effective", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "path", params.Path, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.AsOf != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "asOf", *params.AsOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRemoveGrantsRequest calls the generic RemoveGrants builder with application/json body
+func NewRemoveGrantsRequest(server string, contextID ContextID, principalID PrincipalID, params *RemoveGrantsParams, body RemoveGrantsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewQueryMemoryRequestWithBody(server, contextID, "application/json", bodyReader)
+	return NewRemoveGrantsRequestWithBody(server, contextID, principalID, params, "application/json", bodyReader)
+}
+
+// NewRemoveGrantsRequestWithBody constructs an http.Request for the RemoveGrants method, with any body, and a specified content type
+func NewRemoveGrantsRequestWithBody(server string, contextID ContextID, principalID PrincipalID, params *RemoveGrantsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/principals/%s/grants", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewAddGrantsRequest calls the generic AddGrants builder with application/json body
+func NewAddGrantsRequest(server string, contextID ContextID, principalID PrincipalID, params *AddGrantsParams, body AddGrantsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddGrantsRequestWithBody(server, contextID, principalID, params, "application/json", bodyReader)
+}
+
+// NewAddGrantsRequestWithBody constructs an http.Request for the AddGrants method, with any body, and a specified content type
+func NewAddGrantsRequestWithBody(server string, contextID ContextID, principalID PrincipalID, params *AddGrantsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/principals/%s/grants", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetProfileRequest constructs an http.Request for the GetProfile method
+func NewGetProfileRequest(server string, contextID ContextID, params *GetProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/profile", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewQueryMemoryRequest calls the generic QueryMemory builder with application/json body
+func NewQueryMemoryRequest(server string, contextID ContextID, params *QueryMemoryParams, body QueryMemoryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewQueryMemoryRequestWithBody(server, contextID, params, "application/json", bodyReader)
 }
 
 // NewQueryMemoryRequestWithBody constructs an http.Request for the QueryMemory method, with any body, and a specified content type
-func NewQueryMemoryRequestWithBody(server string, contextID ContextID, contentType string, body io.Reader) (*http.Request, error) {
+func NewQueryMemoryRequestWithBody(server string, contextID ContextID, params *QueryMemoryParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1012,6 +5399,248 @@ func NewQueryMemoryRequestWithBody(server string, contextID ContextID, contentTy
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReflectRequest calls the generic Reflect builder with application/json body
+func NewReflectRequest(server string, contextID ContextID, params *ReflectParams, body ReflectJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReflectRequestWithBody(server, contextID, params, "application/json", bodyReader)
+}
+
+// NewReflectRequestWithBody constructs an http.Request for the Reflect method, with any body, and a specified content type
+func NewReflectRequestWithBody(server string, contextID ContextID, params *ReflectParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/reflect", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewScopeGrantsRequest constructs an http.Request for the ScopeGrants method
+func NewScopeGrantsRequest(server string, contextID ContextID, params *ScopeGrantsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/scope-grants", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTombstoneScopeRequest constructs an http.Request for the TombstoneScope method
+func NewTombstoneScopeRequest(server string, contextID ContextID, params *TombstoneScopeParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/scopes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "path", params.Path, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
 
 	return req, nil
 }
@@ -1086,22 +5715,48 @@ func NewListScopesRequest(server string, contextID ContextID, params *ListScopes
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
 	return req, nil
 }
 
 // NewRegisterScopeRequest calls the generic RegisterScope builder with application/json body
-func NewRegisterScopeRequest(server string, contextID ContextID, body RegisterScopeJSONRequestBody) (*http.Request, error) {
+func NewRegisterScopeRequest(server string, contextID ContextID, params *RegisterScopeParams, body RegisterScopeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewRegisterScopeRequestWithBody(server, contextID, "application/json", bodyReader)
+	return NewRegisterScopeRequestWithBody(server, contextID, params, "application/json", bodyReader)
 }
 
 // NewRegisterScopeRequestWithBody constructs an http.Request for the RegisterScope method, with any body, and a specified content type
-func NewRegisterScopeRequestWithBody(server string, contextID ContextID, contentType string, body io.Reader) (*http.Request, error) {
+func NewRegisterScopeRequestWithBody(server string, contextID ContextID, params *RegisterScopeParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1132,6 +5787,961 @@ func NewRegisterScopeRequestWithBody(server string, contextID ContextID, content
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewForgetScopeRequest calls the generic ForgetScope builder with application/json body
+func NewForgetScopeRequest(server string, contextID ContextID, params *ForgetScopeParams, body ForgetScopeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewForgetScopeRequestWithBody(server, contextID, params, "application/json", bodyReader)
+}
+
+// NewForgetScopeRequestWithBody constructs an http.Request for the ForgetScope method, with any body, and a specified content type
+func NewForgetScopeRequestWithBody(server string, contextID ContextID, params *ForgetScopeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/scopes/forget", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListSessionsRequest constructs an http.Request for the ListSessions method
+func NewListSessionsRequest(server string, contextID ContextID, params *ListSessionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/sessions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateSessionRequest calls the generic CreateSession builder with application/json body
+func NewCreateSessionRequest(server string, contextID ContextID, params *CreateSessionParams, body CreateSessionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSessionRequestWithBody(server, contextID, params, "application/json", bodyReader)
+}
+
+// NewCreateSessionRequestWithBody constructs an http.Request for the CreateSession method, with any body, and a specified content type
+func NewCreateSessionRequestWithBody(server string, contextID ContextID, params *CreateSessionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/sessions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteSessionRequest constructs an http.Request for the DeleteSession method
+func NewDeleteSessionRequest(server string, contextID ContextID, sessionID SessionID, params *DeleteSessionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "session_id", sessionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/sessions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetSessionRequest constructs an http.Request for the GetSession method
+func NewGetSessionRequest(server string, contextID ContextID, sessionID SessionID, params *GetSessionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "session_id", sessionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/sessions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReadSessionContextRequest constructs an http.Request for the ReadSessionContext method
+func NewReadSessionContextRequest(server string, contextID ContextID, sessionID SessionID, params *ReadSessionContextParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "session_id", sessionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/sessions/%s/context", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetSessionContextRequest calls the generic GetSessionContext builder with application/json body
+func NewGetSessionContextRequest(server string, contextID ContextID, sessionID SessionID, params *GetSessionContextParams, body GetSessionContextJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGetSessionContextRequestWithBody(server, contextID, sessionID, params, "application/json", bodyReader)
+}
+
+// NewGetSessionContextRequestWithBody constructs an http.Request for the GetSessionContext method, with any body, and a specified content type
+func NewGetSessionContextRequestWithBody(server string, contextID ContextID, sessionID SessionID, params *GetSessionContextParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "session_id", sessionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/sessions/%s/context", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListTurnsRequest constructs an http.Request for the ListTurns method
+func NewListTurnsRequest(server string, contextID ContextID, sessionID SessionID, params *ListTurnsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "session_id", sessionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/sessions/%s/turns", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetStateRequest constructs an http.Request for the GetState method
+func NewGetStateRequest(server string, contextID ContextID, params *GetStateParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/state", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListTracesRequest constructs an http.Request for the ListTraces method
+func NewListTracesRequest(server string, contextID ContextID, params *ListTracesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/traces", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetTraceStatsRequest constructs an http.Request for the GetTraceStats method
+func NewGetTraceStatsRequest(server string, contextID ContextID, params *GetTraceStatsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/traces/stats", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetTraceRequest constructs an http.Request for the GetTrace method
+func NewGetTraceRequest(server string, contextID ContextID, traceID TraceID, params *GetTraceParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "trace_id", traceID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/%s/traces/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XSpectronOnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Spectron-On-Behalf-Of", *params.XSpectronOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Spectron-On-Behalf-Of", headerParam0)
+		}
+
+		if params.XMemoryOnBehalfOf != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Memory-On-Behalf-Of", *params.XMemoryOnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Memory-On-Behalf-Of", headerParam1)
+		}
+
+	}
 
 	return req, nil
 }

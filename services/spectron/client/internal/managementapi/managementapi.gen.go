@@ -17,6 +17,54 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AccessTokenRequestKind.
+const (
+	AccessTokenRequestKindAgent   AccessTokenRequestKind = "agent"
+	AccessTokenRequestKindHuman   AccessTokenRequestKind = "human"
+	AccessTokenRequestKindService AccessTokenRequestKind = "service"
+	AccessTokenRequestKindUnknown AccessTokenRequestKind = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the AccessTokenRequestKind enum.
+func (e AccessTokenRequestKind) Valid() bool {
+	switch e {
+	case AccessTokenRequestKindAgent:
+		return true
+	case AccessTokenRequestKindHuman:
+		return true
+	case AccessTokenRequestKindService:
+		return true
+	case AccessTokenRequestKindUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreatePrincipalRequestKind.
+const (
+	CreatePrincipalRequestKindAgent   CreatePrincipalRequestKind = "agent"
+	CreatePrincipalRequestKindHuman   CreatePrincipalRequestKind = "human"
+	CreatePrincipalRequestKindService CreatePrincipalRequestKind = "service"
+	CreatePrincipalRequestKindUnknown CreatePrincipalRequestKind = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the CreatePrincipalRequestKind enum.
+func (e CreatePrincipalRequestKind) Valid() bool {
+	switch e {
+	case CreatePrincipalRequestKindAgent:
+		return true
+	case CreatePrincipalRequestKindHuman:
+		return true
+	case CreatePrincipalRequestKindService:
+		return true
+	case CreatePrincipalRequestKindUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeyPrincipal.
 const (
 	KeyPrincipalAgent      KeyPrincipal = "agent"
@@ -61,6 +109,99 @@ func (e MintKeyRequestPrincipal) Valid() bool {
 		return false
 	}
 }
+
+// Defines values for PatchPrincipalRequestKind.
+const (
+	PatchPrincipalRequestKindAgent      PatchPrincipalRequestKind = "agent"
+	PatchPrincipalRequestKindHuman      PatchPrincipalRequestKind = "human"
+	PatchPrincipalRequestKindService    PatchPrincipalRequestKind = "service"
+	PatchPrincipalRequestKindSupervisor PatchPrincipalRequestKind = "supervisor"
+	PatchPrincipalRequestKindUnknown    PatchPrincipalRequestKind = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PatchPrincipalRequestKind enum.
+func (e PatchPrincipalRequestKind) Valid() bool {
+	switch e {
+	case PatchPrincipalRequestKindAgent:
+		return true
+	case PatchPrincipalRequestKindHuman:
+		return true
+	case PatchPrincipalRequestKindService:
+		return true
+	case PatchPrincipalRequestKindSupervisor:
+		return true
+	case PatchPrincipalRequestKindUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PrincipalKind.
+const (
+	PrincipalKindAgent      PrincipalKind = "agent"
+	PrincipalKindHuman      PrincipalKind = "human"
+	PrincipalKindService    PrincipalKind = "service"
+	PrincipalKindSupervisor PrincipalKind = "supervisor"
+	PrincipalKindUnknown    PrincipalKind = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PrincipalKind enum.
+func (e PrincipalKind) Valid() bool {
+	switch e {
+	case PrincipalKindAgent:
+		return true
+	case PrincipalKindHuman:
+		return true
+	case PrincipalKindService:
+		return true
+	case PrincipalKindSupervisor:
+		return true
+	case PrincipalKindUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// AccessToken defines model for AccessToken.
+type AccessToken struct {
+	ID string `json:"id"`
+
+	// Key The secret. It is not shown again.
+	Key         string `json:"key"`
+	Name        string `json:"name"`
+	PrincipalID string `json:"principalId"`
+
+	// Propagation How a rotation reached the verifiers before it was answered: each has applied it, or has lost the lease under which it may answer from memory. Absent after a mint.
+	Propagation *Propagation `json:"propagation,omitempty"`
+
+	// Revision The newest revision of authority.
+	Revision   int64     `json:"revision"`
+	ValidUntil time.Time `json:"validUntil"`
+}
+
+// AccessTokenRequest The names in snake case and in camel case mean the same; `external_id` and `ttl_seconds` are required in one of them.
+type AccessTokenRequest struct {
+	DisplayNameAlias *string `json:"displayName,omitempty"`
+
+	// DisplayName Defaults to the external id.
+	DisplayName     *string `json:"display_name,omitempty"`
+	ExternalIDAlias *string `json:"externalId,omitempty"`
+	ExternalID      *string `json:"external_id,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants          *GrantMap               `json:"grants,omitempty"`
+	Kind            *AccessTokenRequestKind `json:"kind,omitempty"`
+	TTLSecondsAlias *int64                  `json:"ttlSeconds,omitempty"`
+	TTLSeconds      *int64                  `json:"ttl_seconds,omitempty"`
+}
+
+// AccessTokenRequestKind defines model for AccessTokenRequest.Kind.
+type AccessTokenRequestKind string
 
 // Context defines model for Context.
 type Context struct {
@@ -143,15 +284,43 @@ type CreateContextRequest struct {
 	Namespace *string `json:"namespace,omitempty"`
 }
 
+// CreatePrincipalRequest defines model for CreatePrincipalRequest.
+type CreatePrincipalRequest struct {
+	DisplayName string  `json:"display_name"`
+	ExternalID  *string `json:"external_id,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap                   `json:"grants,omitempty"`
+	Kind   *CreatePrincipalRequestKind `json:"kind,omitempty"`
+}
+
+// CreatePrincipalRequestKind defines model for CreatePrincipalRequest.Kind.
+type CreatePrincipalRequestKind string
+
 // GrantMap Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
 //
 // Example: {"memory:read":["org/acme/*"]}
 type GrantMap map[string][]string
 
+// GrantMutation defines model for GrantMutation.
+type GrantMutation struct {
+	// Path A pattern: `org/acme`, `org/acme/*` or `/*`.
+	Path  string   `json:"path"`
+	Verbs []string `json:"verbs"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	// Status Example: ok
 	Status string `json:"status"`
+}
+
+// Job defines model for Job.
+type Job struct {
+	JobID string `json:"job_id"`
 }
 
 // Key defines model for Key.
@@ -177,6 +346,17 @@ type Key struct {
 // KeyPrincipal The kind of the principal.
 type KeyPrincipal string
 
+// MigrationStatus defines model for MigrationStatus.
+type MigrationStatus struct {
+	ContextsBehind []string `json:"contexts_behind"`
+
+	// DeadLetters Migrations that were given up. All contexts share one schema, which is migrated before a service starts, so there are none.
+	DeadLetters []map[string]interface{} `json:"dead_letters"`
+
+	// Versions How many contexts are on each version of the schema.
+	Versions map[string]int64 `json:"versions"`
+}
+
 // MintKeyRequest Either `scope_floor`, with what the kind of principal may do there, or `grants`.
 type MintKeyRequest struct {
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
@@ -194,6 +374,15 @@ type MintKeyRequest struct {
 
 // MintKeyRequestPrincipal An agent reads, writes and forgets, sees and registers scopes; a supervisor reads and sees scopes.
 type MintKeyRequestPrincipal string
+
+// MintPrincipalKeyRequest defines model for MintPrincipalKeyRequest.
+type MintPrincipalKeyRequest struct {
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap `json:"grants,omitempty"`
+}
 
 // MintedKey defines model for MintedKey.
 type MintedKey struct {
@@ -215,6 +404,9 @@ type MintedKey struct {
 	ValidUntil *time.Time `json:"validUntil,omitempty"`
 }
 
+// Nothing An empty object, or nothing at all.
+type Nothing = map[string]interface{}
+
 // PatchContextRequest defines model for PatchContextRequest.
 type PatchContextRequest struct {
 	// Config A change of configuration. Null goes back to the default.
@@ -223,6 +415,43 @@ type PatchContextRequest struct {
 	// EnforcementBlocked Refuses calls that need a language model.
 	EnforcementBlocked *bool `json:"enforcement_blocked,omitempty"`
 }
+
+// PatchPrincipalRequest defines model for PatchPrincipalRequest.
+type PatchPrincipalRequest struct {
+	DisplayName *string `json:"display_name,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap                  `json:"grants,omitempty"`
+	Kind   *PatchPrincipalRequestKind `json:"kind,omitempty"`
+}
+
+// PatchPrincipalRequestKind defines model for PatchPrincipalRequest.Kind.
+type PatchPrincipalRequestKind string
+
+// Principal defines model for Principal.
+type Principal struct {
+	CreatedAt   time.Time `json:"created_at"`
+	DisplayName string    `json:"display_name"`
+
+	// ExternalID How the principal is called outside, such as surreal-cloud:usr_1.
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants GrantMap `json:"grants"`
+	ID     string   `json:"id"`
+
+	// Kind It is told, never asked: grants alone decide.
+	Kind PrincipalKind `json:"kind"`
+}
+
+// PrincipalKind It is told, never asked: grants alone decide.
+type PrincipalKind string
 
 // Problem What went wrong (RFC 9457), with `message` equal to `detail`.
 type Problem struct {
@@ -263,6 +492,19 @@ type ScopeFloor struct {
 	User  *string `json:"user,omitempty"`
 }
 
+// Usage defines model for Usage.
+type Usage struct {
+	PeriodEnd   time.Time `json:"period_end"`
+	PeriodStart time.Time `json:"period_start"`
+	TokenLimit  *int64    `json:"token_limit"`
+
+	// TokenUsageCurrentMonth 0 where no language model is used.
+	TokenUsageCurrentMonth int64 `json:"token_usage_current_month"`
+
+	// TokenUsagePct Null without a limit.
+	TokenUsagePct *float64 `json:"token_usage_pct"`
+}
+
 // Verb defines model for Verb.
 type Verb struct {
 	Description string `json:"description"`
@@ -279,6 +521,9 @@ type KeyName = string
 
 // Limit defines model for Limit.
 type Limit = int32
+
+// PrincipalID defines model for PrincipalId.
+type PrincipalID = string
 
 // TTLSeconds defines model for TtlSeconds.
 type TTLSeconds = int64
@@ -346,6 +591,36 @@ type RotateKeyParams struct {
 	TTLSeconds *TTLSeconds `form:"ttl_seconds,omitempty" json:"ttl_seconds,omitempty"`
 }
 
+// ListPrincipalsParams defines parameters for ListPrincipals.
+type ListPrincipalsParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListPrincipalKeysParams defines parameters for ListPrincipalKeys.
+type ListPrincipalKeysParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// MintPrincipalKeyParams defines parameters for MintPrincipalKey.
+type MintPrincipalKeyParams struct {
+	// TTLSeconds Seconds from now until the key ends. The context's `max_token_ttl_seconds` caps it.
+	TTLSeconds *TTLSeconds `form:"ttl_seconds,omitempty" json:"ttl_seconds,omitempty"`
+}
+
+// RotatePrincipalKeyParams defines parameters for RotatePrincipalKey.
+type RotatePrincipalKeyParams struct {
+	// TTLSeconds Seconds from now until the key ends. The context's `max_token_ttl_seconds` caps it.
+	TTLSeconds *TTLSeconds `form:"ttl_seconds,omitempty" json:"ttl_seconds,omitempty"`
+}
+
 // CreateContextNamedJSONRequestBody defines body for CreateContextNamed for application/json ContentType.
 type CreateContextNamedJSONRequestBody = CreateContextNamedRequest
 
@@ -355,8 +630,32 @@ type PatchContextJSONRequestBody = PatchContextRequest
 // CreateContextJSONRequestBody defines body for CreateContext for application/json ContentType.
 type CreateContextJSONRequestBody = CreateContextRequest
 
+// BrokerAccessTokenJSONRequestBody defines body for BrokerAccessToken for application/json ContentType.
+type BrokerAccessTokenJSONRequestBody = AccessTokenRequest
+
 // MintKeyJSONRequestBody defines body for MintKey for application/json ContentType.
 type MintKeyJSONRequestBody = MintKeyRequest
+
+// DecayContextJSONRequestBody defines body for DecayContext for application/json ContentType.
+type DecayContextJSONRequestBody = Nothing
+
+// ReindexContextJSONRequestBody defines body for ReindexContext for application/json ContentType.
+type ReindexContextJSONRequestBody = Nothing
+
+// CreatePrincipalJSONRequestBody defines body for CreatePrincipal for application/json ContentType.
+type CreatePrincipalJSONRequestBody = CreatePrincipalRequest
+
+// PatchPrincipalJSONRequestBody defines body for PatchPrincipal for application/json ContentType.
+type PatchPrincipalJSONRequestBody = PatchPrincipalRequest
+
+// RemoveGrantsJSONRequestBody defines body for RemoveGrants for application/json ContentType.
+type RemoveGrantsJSONRequestBody = GrantMutation
+
+// AddGrantsJSONRequestBody defines body for AddGrants for application/json ContentType.
+type AddGrantsJSONRequestBody = GrantMutation
+
+// MintPrincipalKeyJSONRequestBody defines body for MintPrincipalKey for application/json ContentType.
+type MintPrincipalKeyJSONRequestBody = MintPrincipalKeyRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -501,6 +800,24 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/contexts/{context_id} (the `CreateContext` operationId).
 	CreateContext(ctx context.Context, contextID ContextID, body CreateContextJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// BrokerAccessTokenWithBody Exchange an outside identity for a key
+	//
+	// Creates the principal of `external_id` or takes the one there is, replaces its grants when some are given, and mints a key bound to it. There are no refresh tokens: ask again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/access-tokens (the `BrokerAccessToken` operationId).
+	BrokerAccessTokenWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BrokerAccessToken Exchange an outside identity for a key
+	//
+	// Creates the principal of `external_id` or takes the one there is, replaces its grants when some are given, and mints a key bound to it. There are no refresh tokens: ask again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/access-tokens (the `BrokerAccessToken` operationId).
+	BrokerAccessToken(ctx context.Context, contextID ContextID, body BrokerAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListKeys List the keys of a context
 	//
 	// Ordered by name, without their secrets.
@@ -540,10 +857,176 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/contexts/{context_id}/keys/{name}/rotate (the `RotateKey` operationId).
 	RotateKey(ctx context.Context, contextID ContextID, name KeyName, params *RotateKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DecayContextWithBody Age everything in a context
+	//
+	// Lowers the importance of what was not written for long.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/lifecycle/decay (the `DecayContext` operationId).
+	DecayContextWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DecayContext Age everything in a context
+	//
+	// Lowers the importance of what was not written for long.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/lifecycle/decay (the `DecayContext` operationId).
+	DecayContext(ctx context.Context, contextID ContextID, body DecayContextJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReindexContextWithBody Rebuild the search index of a context
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/lifecycle/reindex (the `ReindexContext` operationId).
+	ReindexContextWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReindexContext Rebuild the search index of a context
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/lifecycle/reindex (the `ReindexContext` operationId).
+	ReindexContext(ctx context.Context, contextID ContextID, body ReindexContextJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPrincipals List the principals of a context
+	//
+	// Ordered by id.
+	//
+	// Corresponds with GET /api/v1/contexts/{context_id}/principals (the `ListPrincipals` operationId).
+	ListPrincipals(ctx context.Context, contextID ContextID, params *ListPrincipalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePrincipalWithBody Create a principal, or get the one of an external id
+	//
+	// With `external_id` a principal that has it is answered unchanged, with 200. Without it, a `display_name` that is taken is refused with 409.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/principals (the `CreatePrincipal` operationId).
+	CreatePrincipalWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePrincipal Create a principal, or get the one of an external id
+	//
+	// With `external_id` a principal that has it is answered unchanged, with 200. Without it, a `display_name` that is taken is refused with 409.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/principals (the `CreatePrincipal` operationId).
+	CreatePrincipal(ctx context.Context, contextID ContextID, body CreatePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeletePrincipal Delete a principal and its keys
+	//
+	// Its keys stop working at once. `system` and `admin` cannot be deleted.
+	//
+	// Corresponds with DELETE /api/v1/contexts/{context_id}/principals/{principal_id} (the `DeletePrincipal` operationId).
+	DeletePrincipal(ctx context.Context, contextID ContextID, principalID PrincipalID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPrincipal Show a principal
+	//
+	// Corresponds with GET /api/v1/contexts/{context_id}/principals/{principal_id} (the `GetPrincipal` operationId).
+	GetPrincipal(ctx context.Context, contextID ContextID, principalID PrincipalID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchPrincipalWithBody Change a principal
+	//
+	// What is absent stays. `grants` replaces all grants, at once. `system` is immutable.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v1/contexts/{context_id}/principals/{principal_id} (the `PatchPrincipal` operationId).
+	PatchPrincipalWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchPrincipal Change a principal
+	//
+	// What is absent stays. `grants` replaces all grants, at once. `system` is immutable.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v1/contexts/{context_id}/principals/{principal_id} (the `PatchPrincipal` operationId).
+	PatchPrincipal(ctx context.Context, contextID ContextID, principalID PrincipalID, body PatchPrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveGrantsWithBody Take verbs over a pattern away, at once
+	//
+	// Takes every grant within the pattern. What is granted over a wider pattern stays: take the wider one.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/grants (the `RemoveGrants` operationId).
+	RemoveGrantsWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveGrants Take verbs over a pattern away, at once
+	//
+	// Takes every grant within the pattern. What is granted over a wider pattern stays: take the wider one.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/grants (the `RemoveGrants` operationId).
+	RemoveGrants(ctx context.Context, contextID ContextID, principalID PrincipalID, body RemoveGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddGrantsWithBody Grant verbs over a pattern
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/grants (the `AddGrants` operationId).
+	AddGrantsWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddGrants Grant verbs over a pattern
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/grants (the `AddGrants` operationId).
+	AddGrants(ctx context.Context, contextID ContextID, principalID PrincipalID, body AddGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPrincipalKeys List the keys of a principal
+	//
+	// Ordered by name, without their secrets.
+	//
+	// Corresponds with GET /api/v1/contexts/{context_id}/principals/{principal_id}/keys (the `ListPrincipalKeys` operationId).
+	ListPrincipalKeys(ctx context.Context, contextID ContextID, principalID PrincipalID, params *ListPrincipalKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeletePrincipalKey Delete a key of a principal
+	//
+	// Another principal's key is answered with 404.
+	//
+	// Corresponds with DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name} (the `DeletePrincipalKey` operationId).
+	DeletePrincipalKey(ctx context.Context, contextID ContextID, principalID PrincipalID, name KeyName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MintPrincipalKeyWithBody Mint a key of a principal
+	//
+	// `grants` narrow the key within its principal's grants; without them it has all of those, as they are at each request.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name} (the `MintPrincipalKey` operationId).
+	MintPrincipalKeyWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, name KeyName, params *MintPrincipalKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MintPrincipalKey Mint a key of a principal
+	//
+	// `grants` narrow the key within its principal's grants; without them it has all of those, as they are at each request.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name} (the `MintPrincipalKey` operationId).
+	MintPrincipalKey(ctx context.Context, contextID ContextID, principalID PrincipalID, name KeyName, params *MintPrincipalKeyParams, body MintPrincipalKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotatePrincipalKey Replace the secret of a key of a principal
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name}/rotate (the `RotatePrincipalKey` operationId).
+	RotatePrincipalKey(ctx context.Context, contextID ContextID, principalID PrincipalID, name KeyName, params *RotatePrincipalKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUsage How much of its language model tokens a context has used
+	//
+	// Corresponds with GET /api/v1/contexts/{context_id}/usage (the `GetUsage` operationId).
+	GetUsage(ctx context.Context, contextID ContextID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth The process serves
 	//
 	// Corresponds with GET /api/v1/health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMigrations Which version of the schema contexts are on
+	//
+	// Corresponds with GET /api/v1/migrations (the `GetMigrations` operationId).
+	GetMigrations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListVerbs The verbs of grants
 	//
@@ -717,6 +1200,44 @@ func (c *Client) CreateContext(ctx context.Context, contextID ContextID, body Cr
 	return c.Client.Do(req)
 }
 
+// BrokerAccessTokenWithBody Exchange an outside identity for a key
+//
+// Creates the principal of `external_id` or takes the one there is, replaces its grants when some are given, and mints a key bound to it. There are no refresh tokens: ask again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/access-tokens (the `BrokerAccessToken` operationId).
+func (c *Client) BrokerAccessTokenWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBrokerAccessTokenRequestWithBody(c.Server, contextID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BrokerAccessToken Exchange an outside identity for a key
+//
+// Creates the principal of `external_id` or takes the one there is, replaces its grants when some are given, and mints a key bound to it. There are no refresh tokens: ask again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/access-tokens (the `BrokerAccessToken` operationId).
+func (c *Client) BrokerAccessToken(ctx context.Context, contextID ContextID, body BrokerAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBrokerAccessTokenRequest(c.Server, contextID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListKeys List the keys of a context
 //
 // Ordered by name, without their secrets.
@@ -806,11 +1327,397 @@ func (c *Client) RotateKey(ctx context.Context, contextID ContextID, name KeyNam
 	return c.Client.Do(req)
 }
 
+// DecayContextWithBody Age everything in a context
+//
+// Lowers the importance of what was not written for long.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/lifecycle/decay (the `DecayContext` operationId).
+func (c *Client) DecayContextWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecayContextRequestWithBody(c.Server, contextID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DecayContext Age everything in a context
+//
+// Lowers the importance of what was not written for long.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/lifecycle/decay (the `DecayContext` operationId).
+func (c *Client) DecayContext(ctx context.Context, contextID ContextID, body DecayContextJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecayContextRequest(c.Server, contextID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReindexContextWithBody Rebuild the search index of a context
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/lifecycle/reindex (the `ReindexContext` operationId).
+func (c *Client) ReindexContextWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReindexContextRequestWithBody(c.Server, contextID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReindexContext Rebuild the search index of a context
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/lifecycle/reindex (the `ReindexContext` operationId).
+func (c *Client) ReindexContext(ctx context.Context, contextID ContextID, body ReindexContextJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReindexContextRequest(c.Server, contextID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPrincipals List the principals of a context
+//
+// Ordered by id.
+//
+// Corresponds with GET /api/v1/contexts/{context_id}/principals (the `ListPrincipals` operationId).
+func (c *Client) ListPrincipals(ctx context.Context, contextID ContextID, params *ListPrincipalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPrincipalsRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePrincipalWithBody Create a principal, or get the one of an external id
+//
+// With `external_id` a principal that has it is answered unchanged, with 200. Without it, a `display_name` that is taken is refused with 409.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/principals (the `CreatePrincipal` operationId).
+func (c *Client) CreatePrincipalWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePrincipalRequestWithBody(c.Server, contextID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePrincipal Create a principal, or get the one of an external id
+//
+// With `external_id` a principal that has it is answered unchanged, with 200. Without it, a `display_name` that is taken is refused with 409.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/principals (the `CreatePrincipal` operationId).
+func (c *Client) CreatePrincipal(ctx context.Context, contextID ContextID, body CreatePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePrincipalRequest(c.Server, contextID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeletePrincipal Delete a principal and its keys
+//
+// Its keys stop working at once. `system` and `admin` cannot be deleted.
+//
+// Corresponds with DELETE /api/v1/contexts/{context_id}/principals/{principal_id} (the `DeletePrincipal` operationId).
+func (c *Client) DeletePrincipal(ctx context.Context, contextID ContextID, principalID PrincipalID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeletePrincipalRequest(c.Server, contextID, principalID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPrincipal Show a principal
+//
+// Corresponds with GET /api/v1/contexts/{context_id}/principals/{principal_id} (the `GetPrincipal` operationId).
+func (c *Client) GetPrincipal(ctx context.Context, contextID ContextID, principalID PrincipalID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPrincipalRequest(c.Server, contextID, principalID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchPrincipalWithBody Change a principal
+//
+// What is absent stays. `grants` replaces all grants, at once. `system` is immutable.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v1/contexts/{context_id}/principals/{principal_id} (the `PatchPrincipal` operationId).
+func (c *Client) PatchPrincipalWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchPrincipalRequestWithBody(c.Server, contextID, principalID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchPrincipal Change a principal
+//
+// What is absent stays. `grants` replaces all grants, at once. `system` is immutable.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v1/contexts/{context_id}/principals/{principal_id} (the `PatchPrincipal` operationId).
+func (c *Client) PatchPrincipal(ctx context.Context, contextID ContextID, principalID PrincipalID, body PatchPrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchPrincipalRequest(c.Server, contextID, principalID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveGrantsWithBody Take verbs over a pattern away, at once
+//
+// Takes every grant within the pattern. What is granted over a wider pattern stays: take the wider one.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/grants (the `RemoveGrants` operationId).
+func (c *Client) RemoveGrantsWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveGrantsRequestWithBody(c.Server, contextID, principalID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveGrants Take verbs over a pattern away, at once
+//
+// Takes every grant within the pattern. What is granted over a wider pattern stays: take the wider one.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/grants (the `RemoveGrants` operationId).
+func (c *Client) RemoveGrants(ctx context.Context, contextID ContextID, principalID PrincipalID, body RemoveGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveGrantsRequest(c.Server, contextID, principalID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddGrantsWithBody Grant verbs over a pattern
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/grants (the `AddGrants` operationId).
+func (c *Client) AddGrantsWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddGrantsRequestWithBody(c.Server, contextID, principalID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddGrants Grant verbs over a pattern
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/grants (the `AddGrants` operationId).
+func (c *Client) AddGrants(ctx context.Context, contextID ContextID, principalID PrincipalID, body AddGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddGrantsRequest(c.Server, contextID, principalID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPrincipalKeys List the keys of a principal
+//
+// Ordered by name, without their secrets.
+//
+// Corresponds with GET /api/v1/contexts/{context_id}/principals/{principal_id}/keys (the `ListPrincipalKeys` operationId).
+func (c *Client) ListPrincipalKeys(ctx context.Context, contextID ContextID, principalID PrincipalID, params *ListPrincipalKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPrincipalKeysRequest(c.Server, contextID, principalID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeletePrincipalKey Delete a key of a principal
+//
+// Another principal's key is answered with 404.
+//
+// Corresponds with DELETE /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name} (the `DeletePrincipalKey` operationId).
+func (c *Client) DeletePrincipalKey(ctx context.Context, contextID ContextID, principalID PrincipalID, name KeyName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeletePrincipalKeyRequest(c.Server, contextID, principalID, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MintPrincipalKeyWithBody Mint a key of a principal
+//
+// `grants` narrow the key within its principal's grants; without them it has all of those, as they are at each request.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name} (the `MintPrincipalKey` operationId).
+func (c *Client) MintPrincipalKeyWithBody(ctx context.Context, contextID ContextID, principalID PrincipalID, name KeyName, params *MintPrincipalKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMintPrincipalKeyRequestWithBody(c.Server, contextID, principalID, name, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MintPrincipalKey Mint a key of a principal
+//
+// `grants` narrow the key within its principal's grants; without them it has all of those, as they are at each request.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name} (the `MintPrincipalKey` operationId).
+func (c *Client) MintPrincipalKey(ctx context.Context, contextID ContextID, principalID PrincipalID, name KeyName, params *MintPrincipalKeyParams, body MintPrincipalKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMintPrincipalKeyRequest(c.Server, contextID, principalID, name, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotatePrincipalKey Replace the secret of a key of a principal
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/principals/{principal_id}/keys/{name}/rotate (the `RotatePrincipalKey` operationId).
+func (c *Client) RotatePrincipalKey(ctx context.Context, contextID ContextID, principalID PrincipalID, name KeyName, params *RotatePrincipalKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotatePrincipalKeyRequest(c.Server, contextID, principalID, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUsage How much of its language model tokens a context has used
+//
+// Corresponds with GET /api/v1/contexts/{context_id}/usage (the `GetUsage` operationId).
+func (c *Client) GetUsage(ctx context.Context, contextID ContextID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUsageRequest(c.Server, contextID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetHealth The process serves
 //
 // Corresponds with GET /api/v1/health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetHealthRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMigrations Which version of the schema contexts are on
+//
+// Corresponds with GET /api/v1/migrations (the `GetMigrations` operationId).
+func (c *Client) GetMigrations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMigrationsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1121,6 +2028,53 @@ func NewCreateContextRequestWithBody(server string, contextID ContextID, content
 	return req, nil
 }
 
+// NewBrokerAccessTokenRequest calls the generic BrokerAccessToken builder with application/json body
+func NewBrokerAccessTokenRequest(server string, contextID ContextID, body BrokerAccessTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewBrokerAccessTokenRequestWithBody(server, contextID, "application/json", bodyReader)
+}
+
+// NewBrokerAccessTokenRequestWithBody constructs an http.Request for the BrokerAccessToken method, with any body, and a specified content type
+func NewBrokerAccessTokenRequestWithBody(server string, contextID ContextID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/access-tokens", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListKeysRequest constructs an http.Request for the ListKeys method
 func NewListKeysRequest(server string, contextID ContextID, params *ListKeysParams) (*http.Request, error) {
 	var err error
@@ -1384,6 +2338,789 @@ func NewRotateKeyRequest(server string, contextID ContextID, name KeyName, param
 	return req, nil
 }
 
+// NewDecayContextRequest calls the generic DecayContext builder with application/json body
+func NewDecayContextRequest(server string, contextID ContextID, body DecayContextJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDecayContextRequestWithBody(server, contextID, "application/json", bodyReader)
+}
+
+// NewDecayContextRequestWithBody constructs an http.Request for the DecayContext method, with any body, and a specified content type
+func NewDecayContextRequestWithBody(server string, contextID ContextID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/lifecycle/decay", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReindexContextRequest calls the generic ReindexContext builder with application/json body
+func NewReindexContextRequest(server string, contextID ContextID, body ReindexContextJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReindexContextRequestWithBody(server, contextID, "application/json", bodyReader)
+}
+
+// NewReindexContextRequestWithBody constructs an http.Request for the ReindexContext method, with any body, and a specified content type
+func NewReindexContextRequestWithBody(server string, contextID ContextID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/lifecycle/reindex", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListPrincipalsRequest constructs an http.Request for the ListPrincipals method
+func NewListPrincipalsRequest(server string, contextID ContextID, params *ListPrincipalsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePrincipalRequest calls the generic CreatePrincipal builder with application/json body
+func NewCreatePrincipalRequest(server string, contextID ContextID, body CreatePrincipalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePrincipalRequestWithBody(server, contextID, "application/json", bodyReader)
+}
+
+// NewCreatePrincipalRequestWithBody constructs an http.Request for the CreatePrincipal method, with any body, and a specified content type
+func NewCreatePrincipalRequestWithBody(server string, contextID ContextID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeletePrincipalRequest constructs an http.Request for the DeletePrincipal method
+func NewDeletePrincipalRequest(server string, contextID ContextID, principalID PrincipalID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPrincipalRequest constructs an http.Request for the GetPrincipal method
+func NewGetPrincipalRequest(server string, contextID ContextID, principalID PrincipalID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPatchPrincipalRequest calls the generic PatchPrincipal builder with application/json body
+func NewPatchPrincipalRequest(server string, contextID ContextID, principalID PrincipalID, body PatchPrincipalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchPrincipalRequestWithBody(server, contextID, principalID, "application/json", bodyReader)
+}
+
+// NewPatchPrincipalRequestWithBody constructs an http.Request for the PatchPrincipal method, with any body, and a specified content type
+func NewPatchPrincipalRequestWithBody(server string, contextID ContextID, principalID PrincipalID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRemoveGrantsRequest calls the generic RemoveGrants builder with application/json body
+func NewRemoveGrantsRequest(server string, contextID ContextID, principalID PrincipalID, body RemoveGrantsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRemoveGrantsRequestWithBody(server, contextID, principalID, "application/json", bodyReader)
+}
+
+// NewRemoveGrantsRequestWithBody constructs an http.Request for the RemoveGrants method, with any body, and a specified content type
+func NewRemoveGrantsRequestWithBody(server string, contextID ContextID, principalID PrincipalID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals/%s/grants", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAddGrantsRequest calls the generic AddGrants builder with application/json body
+func NewAddGrantsRequest(server string, contextID ContextID, principalID PrincipalID, body AddGrantsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddGrantsRequestWithBody(server, contextID, principalID, "application/json", bodyReader)
+}
+
+// NewAddGrantsRequestWithBody constructs an http.Request for the AddGrants method, with any body, and a specified content type
+func NewAddGrantsRequestWithBody(server string, contextID ContextID, principalID PrincipalID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals/%s/grants", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListPrincipalKeysRequest constructs an http.Request for the ListPrincipalKeys method
+func NewListPrincipalKeysRequest(server string, contextID ContextID, principalID PrincipalID, params *ListPrincipalKeysParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals/%s/keys", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeletePrincipalKeyRequest constructs an http.Request for the DeletePrincipalKey method
+func NewDeletePrincipalKeyRequest(server string, contextID ContextID, principalID PrincipalID, name KeyName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals/%s/keys/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewMintPrincipalKeyRequest calls the generic MintPrincipalKey builder with application/json body
+func NewMintPrincipalKeyRequest(server string, contextID ContextID, principalID PrincipalID, name KeyName, params *MintPrincipalKeyParams, body MintPrincipalKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewMintPrincipalKeyRequestWithBody(server, contextID, principalID, name, params, "application/json", bodyReader)
+}
+
+// NewMintPrincipalKeyRequestWithBody constructs an http.Request for the MintPrincipalKey method, with any body, and a specified content type
+func NewMintPrincipalKeyRequestWithBody(server string, contextID ContextID, principalID PrincipalID, name KeyName, params *MintPrincipalKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals/%s/keys/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TTLSeconds != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ttl_seconds", *params.TTLSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRotatePrincipalKeyRequest constructs an http.Request for the RotatePrincipalKey method
+func NewRotatePrincipalKeyRequest(server string, contextID ContextID, principalID PrincipalID, name KeyName, params *RotatePrincipalKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/principals/%s/keys/%s/rotate", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TTLSeconds != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ttl_seconds", *params.TTLSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetUsageRequest constructs an http.Request for the GetUsage method
+func NewGetUsageRequest(server string, contextID ContextID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/usage", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetHealthRequest constructs an http.Request for the GetHealth method
 func NewGetHealthRequest(server string) (*http.Request, error) {
 	var err error
@@ -1394,6 +3131,33 @@ func NewGetHealthRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/api/v1/health")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetMigrationsRequest constructs an http.Request for the GetMigrations method
+func NewGetMigrationsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/migrations")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
