@@ -66,7 +66,7 @@ const (
 	// maintain on every hit.
 	samples = 5
 	// A new table has loose places for each key, and is replaced when fewer than tight are left.
-	loose, tight = 1.5, 1.3
+	loose, tight = 1.35, 1.2
 )
 
 // hashed is the hash of a key's id. It is seeded, so that nobody can think of ids that crowd one part of a store.
