@@ -58,7 +58,7 @@ func soak(t *testing.T, keys, fit int, long time.Duration) {
 		group.Go(func() { w.read(ctx, t, v) })
 	}
 	// For as long as it is asked to, and until enough has happened to tell anything.
-	for start := time.Now(); time.Since(start) < long || w.refused.Load() < 100 || v.Stats().Hits < 1000; time.Sleep(10 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < long || w.refused.Load() < 50 || v.Stats().Hits < 200; time.Sleep(10 * time.Millisecond) {
 		if time.Since(start) > long+time.Minute {
 			t.Error("too little happens")
 			break
