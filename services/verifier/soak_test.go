@@ -145,6 +145,7 @@ func (w *world) fill(t *testing.T, v *verifier.Verifier) {
 
 // storm changes one thing after the other, each like an operator who waits for the answer and then looks.
 func (w *world) storm(ctx context.Context, t *testing.T, v *verifier.Verifier, worker int) {
+	t.Helper()
 	for ctx.Err() == nil {
 		// Each worker has keys, principals and contexts of its own.
 		key := rand.IntN(len(w.texts)/perContext/stormers)*perContext*stormers + worker*perContext + rand.IntN(perContext)
@@ -166,6 +167,7 @@ func (w *world) storm(ctx context.Context, t *testing.T, v *verifier.Verifier, w
 
 // narrow makes another version of a principal or a context.
 func (w *world) narrow(t *testing.T, answered *atomic.Uint32, version *uint32, e introspection.Event) {
+	t.Helper()
 	answered.Add(1)
 	w.change(t, func() { *version++ }, e)
 	answered.Add(1)
@@ -173,6 +175,7 @@ func (w *world) narrow(t *testing.T, answered *atomic.Uint32, version *uint32, e
 
 // kill revokes a key, and then allows it again.
 func (w *world) kill(t *testing.T, v *verifier.Verifier, key int) {
+	t.Helper()
 	e := introspection.Event{Kind: introspection.SubjectKey, Context: contextName(key), ID: idOf(w.texts[key])}
 	w.live[key].Add(1)
 	w.change(t, func() { w.dead[key] = true }, e)
@@ -185,6 +188,7 @@ func (w *world) kill(t *testing.T, v *verifier.Verifier, key int) {
 
 // change commits one revision and returns when it is acknowledged.
 func (w *world) change(t *testing.T, commit func(), e introspection.Event) {
+	t.Helper()
 	done := make(chan struct{})
 	w.mu.Lock()
 	commit()
@@ -202,6 +206,7 @@ func (w *world) change(t *testing.T, commit func(), e introspection.Event) {
 
 // read verifies keys, half of them while they are being changed.
 func (w *world) read(ctx context.Context, t *testing.T, v *verifier.Verifier) {
+	t.Helper()
 	for i := 0; ctx.Err() == nil; i++ {
 		key := rand.IntN(len(w.texts))
 		if i%2 == 0 {
@@ -213,6 +218,7 @@ func (w *world) read(ctx context.Context, t *testing.T, v *verifier.Verifier) {
 
 // check verifies a key and holds the outcome against what had been answered before, and still held afterwards.
 func (w *world) check(t *testing.T, v *verifier.Verifier, key int) {
+	t.Helper()
 	live, principal, tenant := w.live[key].Load(), w.principals[key/perPrincipal].Load(), w.contexts[key/perContext].Load()
 	who, err := v.Verify(t.Context(), w.texts[key])
 	same := w.live[key].Load() == live
@@ -234,6 +240,7 @@ func contextName(key int) string   { return "c" + strconv.Itoa(key/perContext) }
 func principalName(key int) string { return "p" + strconv.Itoa(key/perPrincipal) }
 
 func number(t *testing.T, text string) uint32 {
+	t.Helper()
 	n, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
 		t.Error(err)

@@ -32,7 +32,7 @@ func value(id, number int) *entry {
 	digest := apikey.DigestOf(name(number))
 	return &entry{
 		verdict: &worth{caller: caller.Caller{KeyID: name(id)}, asOf: int64(number)}, digest: &digest,
-		gone: present, until: time.Hour, minute: int32(number), //nolint:gosec // small
+		gone: present, until: time.Hour, minute: int32(number),
 	}
 }
 
