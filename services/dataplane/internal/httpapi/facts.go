@@ -9,6 +9,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/idempotency"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // factsRoute keeps the idempotency keys of POST /facts apart from those of other routes.
@@ -24,9 +25,14 @@ func (p Parts) AddFacts(ctx context.Context, request AddFactsRequestObject) (Add
 	if err != nil {
 		return nil, err
 	}
-	fact.Once = onceOf(ctx, who, request.Params.IdempotencyKey)
+	fact.Once = onceOf(ctx, who, factsRoute, request.Params.IdempotencyKey)
+	began := p.Traces.Begin()
 	receipt, err := p.Memory.Remember(ctx, who, fact)
-	return factsBody(cmp.Or(fact.Infer, memory.Full), receipt), err
+	if err != nil {
+		return nil, err
+	}
+	p.Traces.Decided(ctx, who, began, trace.AddFacts, rowsOf(receipt))
+	return factsBody(cmp.Or(fact.Infer, memory.Full), receipt), nil
 }
 
 // factOf reads a request. Enumerations have been checked against the document.
@@ -47,13 +53,21 @@ func factOf(body FactsRequest) (fact memory.Fact, err error) {
 }
 
 // onceOf returns the name that the caller gave to the write, if it did.
-func onceOf(ctx context.Context, who *caller.Caller, key *string) *idempotency.Key {
+func onceOf(ctx context.Context, who *caller.Caller, route string, key *string) *idempotency.Key {
 	if key == nil {
 		return nil
 	}
 	return &idempotency.Key{
-		Incarnation: who.Incarnation, Principal: who.Principal.ID, Route: factsRoute, Key: *key, Request: bodyFingerprint(ctx),
+		Incarnation: who.Incarnation, Principal: who.Principal.ID, Route: route, Key: *key, Request: bodyFingerprint(ctx),
 	}
+}
+
+// rowsOf is how many memories a write stored: none, if it was a preview.
+func rowsOf(receipt memory.Receipt) int {
+	if receipt.ChunkID == "" {
+		return 0
+	}
+	return 1
 }
 
 func factsBody(infer memory.Infer, receipt memory.Receipt) AddFacts200JSONResponse {
@@ -64,11 +78,16 @@ func factsBody(infer memory.Infer, receipt memory.Receipt) AddFacts200JSONRespon
 		out.Preview = given(true)
 	}
 	if infer != memory.None {
-		// There is no language model: nothing was extracted, and that is what is said.
-		out.Extraction = &Extraction{
-			TurnID: receipt.TurnID, Entities: []ExtractedEntity{}, Attributes: []ExtractedAttribute{}, Relations: []ExtractedRelation{},
-			Instructions: []ExtractedInstruction{}, Uncertainties: []Uncertainty{}, Corrections: []Correction{},
-		}
+		extraction := emptyExtraction(receipt.TurnID)
+		out.Extraction = &extraction
 	}
 	return out
+}
+
+// emptyExtraction is what is said where a language model would have read a text: there is none, so nothing was extracted.
+func emptyExtraction(turn string) Extraction {
+	return Extraction{
+		TurnID: turn, Entities: []ExtractedEntity{}, Attributes: []ExtractedAttribute{}, Relations: []ExtractedRelation{},
+		Instructions: []ExtractedInstruction{}, Uncertainties: []Uncertainty{}, Corrections: []Correction{},
+	}
 }

@@ -1204,6 +1204,12 @@ type SessionRequest struct {
 	Scopes ScopeSets `json:"scopes,omitempty"`
 }
 
+// SourceKindCount defines model for SourceKindCount.
+type SourceKindCount struct {
+	Count int64  `json:"count"`
+	Kind  string `json:"kind"`
+}
+
 // State defines model for State.
 type State struct {
 	Context      StateCategory          `json:"context"`
@@ -1250,12 +1256,9 @@ type TraceStats struct {
 	ResponseTracesCached   int64              `json:"responseTracesCached"`
 	ResponseTracesTotal    int64              `json:"responseTracesTotal"`
 	Retrieval              map[string]float64 `json:"retrieval"`
-	SourceKindDistribution []struct {
-		Count int64  `json:"count"`
-		Kind  string `json:"kind"`
-	} `json:"sourceKindDistribution"`
-	Supersession map[string]int64 `json:"supersession"`
-	TierCounts   struct {
+	SourceKindDistribution []SourceKindCount  `json:"sourceKindDistribution"`
+	Supersession           map[string]int64   `json:"supersession"`
+	TierCounts             struct {
 		Direct      int64 `json:"direct"`
 		FullContext int64 `json:"fullContext"`
 		Hybrid      int64 `json:"hybrid"`
@@ -2054,7 +2057,7 @@ type ServerInterface interface {
 	// CreateSession Begins a session. Needs memory:write over its scopes.
 	// (POST /api/v1/{context_id}/sessions)
 	CreateSession(c *gin.Context, contextID ContextID, params CreateSessionParams)
-	// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+	// DeleteSession Deletes a session and its turns. Needs memory:write over its scopes.
 	// (DELETE /api/v1/{context_id}/sessions/{session_id})
 	DeleteSession(c *gin.Context, contextID ContextID, sessionID SessionID, params DeleteSessionParams)
 	// GetSession Shows a session.
@@ -11360,7 +11363,7 @@ type StrictServerInterface interface {
 	// CreateSession Begins a session. Needs memory:write over its scopes.
 	// (POST /api/v1/{context_id}/sessions)
 	CreateSession(ctx context.Context, request CreateSessionRequestObject) (CreateSessionResponseObject, error)
-	// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+	// DeleteSession Deletes a session and its turns. Needs memory:write over its scopes.
 	// (DELETE /api/v1/{context_id}/sessions/{session_id})
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
 	// GetSession Shows a session.
@@ -13010,92 +13013,92 @@ var swaggerSpec = []string{
 	"6w35NR3Ul6u2aU9gLIzVvFOydA27H+7/+H0HhWbpIJfbbm18P77wU1+TsQwRLwzoPZ6LFPaOQlXq2mFj",
 	"Y5IhsBxGlqnC9rudW+tZoY69uZZUrYIU+6uSFH1svsOo5EZ4P/urkIyzHKT57pANznv8vEdpUm/f4od3",
 	"7wZHbEB/J+e94XnvHf7O3YzDo3MZHvQ/hl+PXz1lwyM2FR9soaGRbFAa5JX2cVNT4NL4WtNkJUPzx/IZ",
-	"KQmvR73Dt6vXskYHOz20QZB5t/rNqslpSwr2W9yykeeMpxgxTfaLnVk0qmYmNyleTMHyjFu+rv4P9nTr",
-	"L/GEfxgl+yd8Hurjdd/NbjmMtdJrPrOrVG62dYYQc6dZNxJU2vInVaGs1gpa3UpObZ6klXTftA7hwYjX",
-	"jfH2re7SfEDWjpX4zDqQWrdkDbrKBdbZTtgFzKos7x2j7c0m60ZZreV2fSW3tYO7t0uxFclAt1jt1Rdv",
-	"0lNfhchuC5aPa7qZgg4bgngjRRw8MO/aDrKurX2Gkla7qPt089Wu1lbKiG1li90NbYtZPAH5WprGddJ9",
-	"6jXz+lvp+dsVqN4U7Ylk/yzOqj6PUTHGhSuotjHk+YPdxLt9j68Y30BzzjZVAHi6OS/RD9oKirvxsXKL",
-	"l+MX0cNeU8TdbcDPwp54XrDFK13xiaLPMlFa2toMFl3KeC5vRyjNjttinvAt6p83Xz1Tlued3wy14bus",
-	"ZqOFu1oNWcV+ETJ76hRgR7T8npXItcysu0quVYxvh9I5iR84hoArcWvUu6LUJ3Z5uu7eIpEwsdho7Y2B",
-	"HUYeFXlek7w7vOHdSNcpHxA8Ug1P1JM1Urt1uPd3qsLREby5kJma/6wKbWIEdJme1CdImnSifqGX6EHL",
-	"9YpfnSZMjbNbpgHN7goNBGq9A3FaiCVVVmNYfe7ZlF+AYVxWoavNdjVHbGC5HoMdJGWtJWETxlmQEqg3",
-	"XA4ZG1zAYrAaG7hNfuIJjGoZG1t1e4/WSlo340oGmUMzXGvXNxswl4Gcy6HUFO7LGRE1artndWEnlMZ9",
-	"VNOZDBXRW2u9qccmPHr04PskYqpZJqOrQlnEJNNaDNWdRhS3Ci3XNqdYbbeyM9PJThpbGPijpRbwQcIK",
-	"Kf4ogPnWc7WIk06++5LWd3F9lBd7qdMFQbhR8sKupVHBq9Bb6A14nF3K7MWlrrputyp2DVXRJgx3k2Bp",
-	"hPL5GAS/Vfnnq6GFWEZC6Sq74wIWZeRPyEhxykOZqrMcgBsNf6UuqJHkKx9CTCHWDqyy5w7jtisatYQu",
-	"DZAFDQ4p847IXkI5wmiO5gb6bFCCMjisqog31ls3l4bYkPKtzYXdy2oPtDerR4I3IS3caKcOyWgnh8B1",
-	"qCHYpJShN+sFLBJmZvfOi/39B6nI8H/wHylpj77qhw67SNto3BKKibUzahAn5EhFwkEoEBfTnbBEhPHK",
-	"ZEhyGwLIsndf/1yey2eYWaOVY5PDwrIJlpJhFpno4Nh3TES2eMgeIzyMoL6ABYE8CJne1NNQyaolLZcZ",
-	"VqlAF4lc6uYuLAYPU0/E5FyW/XaTkF6WMPgww7ptSrtVgRhLnAnHrdq5l9NpYM2W7lTchGLyMZvo4f4B",
-	"rtubBI0fyr1DTglsrsdeYaNf9znlU8ifcAMJ9pWc2UA/dRhBjdjgzevTM/bvf/5rD0OcBzjq0pd7Q27T",
-	"ySCUeXRjG8kv4H2KyP0rreVcYoIYzR2anjPsu0rfzdakwNFh+mIuE96IjhlU4TED3IFXyjJCnyFk2IHy",
-	"kA32pulswP76EgtPeumVvdHKqlTlCTNWA59i9Zifz87efEfxroM9PhN7lwd7/hzMv//5r0FSfY2Fi3BP",
-	"zmX55VSMyddnGlsyUnrOdQYZ9ob0RG3KJR+DJi9QLlLwISohrn7mbvq9+/39XtIrdO5vijnc25vP532O",
-	"P/eVHu/5d83ei+dPnr06fYbvVDlovdBcH1tZslnOJdTqFx329vsH9IJDdT4TvcPeg/5+/0GP/INIDMIC",
-	"J2VRJi9/OdqLK36e9Q57fwPryzYt9b6+v7/fxtfK5/ZCR+A6Qeodvn3nBOvplDtRsXfKF6ai2Utdfdkr",
-	"zDTPlbrA0PRUA1oneU5penxsMNKYQHzn5gkL++iP+b3IrvZ4kVF8eHSRjolj8zvcIM2nYMHpLm+j0ZuB",
-	"d5VUoq0VedUU7RN6uEdBoESTBielTmAxMCiDabcAhFkvfFnG6Lw+uLCc+Pqd7Fqg8PnvZdgsU5IIzYMH",
-	"D378rg0uI6QvlRQA6yYQR4N948ezEtDbASxsZr47sGIXs8LtPW81nAqLKknsau+kh3fV3bKtk72aU+va",
-	"h10ISq3jPr5ysPmVRkNlfOnB5peqXuvujfv3u0xTbwl8lfQedVlPs2M5vvWg05LK/spIWkti6nbaVPHl",
-	"JH065ufuXOZkFlvVLhgJbXyz7LLBN4ozlFBEognmvx8Sa6N6i3t1yhuswVcrlHMDAnqu/fxpF2x9XXWf",
-	"3OppXxz0XRtbqPkTv2Lok97Md0td4c0ejp8wu8aLeo9Vtrse/Eve+qumKuKdxDdGPZZbe7XQEH+MXzsZ",
-	"OejwRtmRHl941AWupY7ft4tgvSmsKdvdEuES9fqLjqVzhkcllEychjb1Xdso8dFJjNOZrdMk0svXSIN1",
-	"L3GrQFhLiNgsE4YRS8Eo1H2IcXpfmWFnEhlWzlbGVlBY5dWrI/Zof7+sNu4YQTOnMwYe5VJGBREh7YP7",
-	"zRTKpRzKVWP/ZoI3Ghm4YTGk1iuqhYaEvbuTRXYri4R9TVBpWczI0OFQrX5lq75at1OQCPDvfXRLvNr7",
-	"6BZ4VdX6XiUxT/H7Z8HUv4T5D+MGT1/txNfM8sYnKtvHuFywKdYpvEPg3SAwlXE3VeIGScSUJR/CdhCd",
-	"y8CdPnsFkBlvGj4c4QihTLmvkrRgubhsx/42M0wbquyaSPrug+vI5OJrxzG6P+vfeKXsT6qQ2S1DytOJ",
-	"mkdREqt8S9uOmreP3G5+5VnV+q7z05hbsS0p3/PFe/c+XsDiaq251Ff5vcGLGqZouaMe1EZX47I6G/Wk",
-	"v2MRu7mN5MqgqvBow24EdEy4YRMeMbrc3cXGXdz8dBn0+wss1txdqtxzO605x1n2U1l4aBvon2cwnSkM",
-	"maLduRlLUKM93We2AzV7SkXIXtkbkxooffXyyY+b33ii5CgXFGDxtZuOHt7vsKDHuUovaMu+CK0+8UYl",
-	"U7ZMbcjqmGxIojrV8ZQqA0qnYZaPx95Xv5WhqeZRv+VU6TGu4SslTQjcFyJNfu470nRHmnZDmlIlL0Eb",
-	"7u3duQ9CqnVn2I4EqRBYeyuoT2vBe6NGNl8cYjnVOQOZOVVmjiqu0369zsOM5QvTZwPsBjhgoLmputzW",
-	"HuyzAbUdHFCBbcwpMBS606SAZAWimLUbcrI1my5+btmq2awwQsHKApFazQ2bA8U/USvAO5/b7fO5Bbum",
-	"7/WM7h/f4tk3W2uEBDRtmRrGPhy7MwkS1AOqZjRZLssRqj1jbN2ALFuHFL9pFzOgAM49+kLyqf9ikLBB",
-	"1Z1t4+N7ywGhCRsE69jmt++9pW8w6YK+ekeBsbAZUB9UiMESh83g2kGfvfF1ZilQQ6XFFFsAUNlOS6Fw",
-	"2SF7hDGhK/TJd9ja5KakeGm/0W2uP4dQy7SnxVF5f//hRk/lTXr0ao3F2oQuYWslcu9M1p9Cbw46AXca",
-	"qOLO7NyeRJWI2zjQb8d9eAEL00oejyVTOhOS6wVGfBpAicZAPqJWmOw4tFpsi9iid5ws6WZa6ogQIyov",
-	"hLHUu2p7e5SPKty8P08KbRyCfSqZ6JRk4ztxrabZRE3obpvQYx0c1RSejrO8EPKibTb/2B4+g2Pfmdl3",
-	"FkrgQ55r0eIe7ac8BN/XiQJeqq+cILQpPlRBj5oS5qJsgjuPLDxTR2WCKJaFD5Hhoe6dj6v3seh/MQlT",
-	"Oqk6S7mhhBzTK+ZcSq61mmOBZC5xqxOsjWUY/eLritffi1GQl0J6CrI1ATk7e3FKxWJvzGK01Ljtyutc",
-	"DSJ0sOvZqHlaO8VJKmcu5Volvi2aQpHtzm70zWtmDksM41ViRzMyu5lyskTn1skWneORyhvbLR6JaAYb",
-	"3wKf8jccEkJH5/EGmyoaq2aGzZW+8M1clVf6bhFv3PzKL7AplqOG+3vYhQm+bkPoNmtuEx1+D7KAzT0X",
-	"paoSH2Yi2EePAqNJnI5Mpk9KppJqHmPmJ7h3u2LnN2QR2J7LSpjfRk67LSXbmjXfHtJ3ArOcp75FIh0l",
-	"9V1ESoh9JTVcClVQYndXuthGT/LQxXsvg5QvbqlP9ynCfjOCdeg2HpWod3fXl9upb/RaUKe77M5dcfuE",
-	"4hdqTt0GgVGbUS5TLJZUpjlKZctORSOlsf1Vss6XQbEeq66M8n53ogFU9eGWEoFnBPyfiwqAzO5owG2k",
-	"Ac/QOUn9Rg1Thc3FJZBDH7tgCLtIruW87HLjqRR/W7z3S7jJUO/noRhvW+orLvQuoHtXiHYGeW7qJtb5",
-	"RPkgwLJrurDe8FpHpLJq8i11QZWmpfVZsW+qx74Nv1C5oK6uoWqj0EFEdVfu3ENfh3uoOpxlJ6cP9l11",
-	"jjrhQKqsoQbWLsOtv857H8u/3S/rWNmbWsGiG+NotQu34YLdmZS/dJZh7Sy+zfuz+ZWqDP7T61y3PRiN",
-	"gBoJrrl4z8qHOkRxzbidhMo+Q9+cKVp+jPuqbW3RXB0LS2D9qtp8CQbe1hqTb65thU30d1Pa6karRIRj",
-	"+A300LTRJ6wTSDEITv8Yk6t+ovKMsizvyNYXlt590FhVxZOkdUbfcjtpJ2bW3687YhYlZuOysWPlRm5e",
-	"kA0b6467z373ZX7wMcg8H2FzkYEOT5GnKjxyiKVeqZYwPqUkRB1VMFWX4PtP3oxti/pLFpZXsaefL1i/",
-	"u/BU9oJCn96f3qV1Z1SLUEusnkzszF/BcPnQGVwjoUnMWfbNEsY213oH4kalhoGnZblz3N9DJtVQZQs2",
-	"48aAYaqK5UPWJJVFCSJG046z7I6g3RG0O4K2kaD5qNkoRbOqoc62kbF2mUiNRA7rrSf0yI3eFpqi9a7g",
-	"z3fegF0hVBBUqX4/ar9I07E9tlOOYaq0CH2CgzL+rWSllJ1Yb2EAPZ5cjhU5C2tE5svzkAMwFNAbOfJ7",
-	"xLjBcKCR0iWDYeAwqL/Ci//utuRGc4Fxhi+UCuznXl9sdwjGsomwJpQyuvOm37oEYFG606k3Tqi2u9aH",
-	"ji10rpH+q2GU+/TfW0hIGjVi3BYcscEMtBHGDhjPjWrEFPXZsWR8DNIyiZ0r/KPmiHGGzeQuhVGYuJMw",
-	"ntuJKsYT7J6Kre5DhQcGuYH+uTyrqraxnMtx4VSOqcogP6Su/fABCRaEjsOhJQIwuBQZZkw6fcTwhWFG",
-	"MSHZYAp2orC5SsR6Qid1M5TNj/6FaFs5+3rq5pEVcfyOsH3rdVdOi6lhxaxD3XFPE+dKZ972j3Uwqhe2",
-	"IonYI/1eZU29hfGD2MC9ZpeoXds71eNLJc2/KstFHAW/FDYHo+Bnh9OVsltHWN+zfwPCrjX8HzOrpkNj",
-	"lYSMSqdRczapMM0Cwy+xxY2XsZ0gYSxeNT7mQlK0PtVcI+k88AanusMHYaKJ6mdhUsTHzu5Tb5sLfutr",
-	"uU+3rX3RkkMXllxt31FJj2p153w1i8VdgfrdBpVyQgLvEUQ8PyQcJwuSsNGLkrSHyJ3SM99GeBwu5pXK",
-	"oGt4nNtNk9SJgZJgmJBpXmADIs9JlUY3Ht5DgV6/ibmLpPt6IunwHEPlepFO6jGxE4WtH+UCTa1HayuO",
-	"tNyeW6gJnniOhaljRLaRc5V9Oe/vHzCrlHcBOeKC1RfCTaCSC8KHsEvoR/QvmiHwspvQwnBsmkhv4fE5",
-	"2C0ARFHaKcid8nX7rEoBe015O3xHWy5TMFZp9N/lPL0wTXZLXbbbA3A6Sqe3u9Rla98QW4b8OapyCXpB",
-	"JqIh5GqO3YnrVqJQB7OeHodFMLP22pY3Tm7ecDtZW2plt9UssTDllgUt/R7dkZ3blxpGJV7Bdwif+8jM",
-	"pvIUKBKW0aWbcz1KA8YIJdfnyJyGh7ZXAYztrAZ8jrZpfiXr+qaFHblTS3cvg4e97eiVWd9npETdWyN+",
-	"N2/WE5QSPEbeFLei0T9TWbCwlvU3644n3T6e9BjGQjo5OJxha6sJLPaGXKflrm7iRHsf/V8huWt9ga/6",
-	"/elinfSDhypfR5VUmQPX0jIhb41l8k9RAiwcWKh3bwu9ti3hRgRs70jYikv7dyTyz5YoWJ7ErRM4Nr/i",
-	"kXBtzkyUHNf7y0cv0QnwzI/ul7zJg/V7WQGWnneE2RfDjjmxwsdOJd1/OPjx/pcs6b60E5E7/zLe+vvu",
-	"9n+pDBJHg/kUGDfszevTswQPxk6UCe0QzQUp4H97dvbN04Y2zaVildUlv0HtxU/yheKs7i5xdqcWtZCL",
-	"NwX6w8ZgJ+hWxITcusDaiKmf8EtohmHtQkXaQ4F4rf3uDJ/YusxpoeVXZbwjgNotd6QZ3DHPL2/nw5Og",
-	"uqUeU8mUp/LsNpvydiRZh7LNrWooPnCTLA0naFNB3Y93xu+dNtQmB2fw4/jG9lhtK+UWxkovvqU0K+wK",
-	"toEj0SNbsyT3mudJN8ppaJ41rAbhv7slu2cdpTvIafoCI++WfEBHXh9z7CXPW1tE1W+Ux8hbfZ+Qb5h1",
-	"fAOx9hSfuum7QbO0XI6RGBf67nbsMr0NN7SWr+svRwj7zrmx7P5DNlGFNkfsf0GrsoXSn+FqfMT/N1UD",
-	"RMy98auxlmXcaSdf3LCPFuRbdwOSbrJRqXhMgOd2su42vBCXIMG08Yr12/wzDr+gLYa00MIueodv37XZ",
-	"UsPlJbDIqjrTagg+9+xCqjn1rbYTYVbCmPxq3l0tzfexNwSuQbupnUDon1/1Mah6tHdr6WPvYygrH8cL",
-	"CFoNKHxQQDlZhene2QUOjEF4XEM9YKs2vI/Jig/e6I51AQtTexF7eay+5ldHEZMhqMY7U8p1Yl2elZXW",
-	"KoVExtXCCjlO6MZgkLjMGLlaLdYX4Kmtw+ezBFdHelLrAG+CXUzoYLCpdiaYAWKL5JYmbJam8G+WKlPL",
-	"m3NuQsVHmbEMUpFRhqN/39OA1bePx+Ab1Psnq/rqqw+HK1V73GPu1bur/x8AAP//",
+	"KQmvR73Dt6vXskYHOz20QZB5t/rNqslpSwr2W9yykeeMpxgxTfaLnVk0qmYmNyleTMHyjFu+rv4P9nTb",
+	"ZMT7h1Gyf8LnoV5e993tltNYK8XmM71KZWdb5wgxe5p1I4GlI3hSFc5qrajVrQTV5klaSflN6xQejHgd",
+	"GW/v6i7dB+TtWJnPrAOpdUvWoK9cYN3thF3ArMr6vmE0vtlk3igrRsH7FyEr5X8ZQ7tekyrAqEPefuIH",
+	"jp6a5XZ99bm1C3Zvl6I2kq5u8eWrL95kdEEV1rstWD4W62aKUGwIPI4UnvDAtB5kXcP8DGW4dlGr6uYr",
+	"dK2t7hHbyhZbIdpDs3jS9LW0o+ukKNXr/PW3sk1sV1R7U4QqsqazODv9PIbQmKRQQbWN8dEf7Cb5wvcl",
+	"i/E2NEFtU7mAp5tzKf2graC4Gx8rEXk5fhE97DWF590G/CzsiecFW7zSFZ8oYi4TpXWwzcjSpfTo8naE",
+	"cvK4LeYJ36Jme/PVM2V53vnNUM++y2o2WuWr1ZhSTHjqlHZHtPyedRPmlqSMWGQcdccoNZZdnoW7ZTix",
+	"iUVfa29u7DDyqMjzmizf4Q3vqLpOgYLg82r4up6s0QOsw5S/U52PjuDNhczU/GdVaBMjd8u3vz5B0rzV",
+	"9eu3dHtbLkMc0ZswNc5u+cY2+zc0EKgVY+OUC4u2rEbJ+uy2Kb8Aw7isgmObDXGO2MByPQY7SMpqTsIm",
+	"jLPA06n7XA4ZG1zAYrAafbhNBuQJjGo5IVv1k49WY1o340qOmkMzXGvXNxswl6Giy8HaFFDMGZEgauxn",
+	"dWEnlCh+VNPCDJXpW2sfqkc/PHr04PskYgxaJnqrIlTE6NNabtWdRhS3Ci3Xtr9YbeiyM+PMTlpnGPij",
+	"pdrwQcIKKf4ogPnmdrWYlk7RASWt7+JcKS/2Ui8NgnCjnIR9UaNiUqG3kPLxOLsU8ovLSHVNbFVIGqqi",
+	"TXTtJm/SCOXzMQh+qzLcV4MXsVCF0lX+yAUsytiikPPiRP0yGWg5xDcaYEt9ViPpXT5ImYK4HVhlVx/G",
+	"bVc0agmOGiALGhxSbh+RvYSykNHgzQ302aAEZXBY1SlvrLdukA3RJ+Vbm0vHl/UkaG9WjwRvQlq40U4d",
+	"ktFODoHrUKWwSSlD99cLWCTMzO6dF/v7D1KR4f/gP1JaIH3VDz18kbbRuCUUE2tn1IJOyJGKBJxQqC8m",
+	"VGERCuNVv5BGNwSQZXfA/rk8l88wd0crxyaHhWUTLFbDLDLRwbHvyYhs8ZA9RngYQX0BCwJ5EHLJqWui",
+	"klXTWy4zrIOBThi51C9eWAxPpq6LybksO/omIYEtYfBhhpXhlHarAjGWOBOOWzWML6fTwJpN46l8CkX9",
+	"Y77Sw/0DXLc3Mho/lHuH3B7Yvo+9wlbC7nPKp5A/4QYS7Fw5s4F+6jCCGrHBm9enZ+zf//zXHgZRD3DU",
+	"pS/3htymk0EoJOnGNpJfwPsUkftXWsu5xBQ0mju0VWfY2ZW+m61JsqPD9OViJrwRfzOoAnAGuAOvlGWE",
+	"PkPIsMflIRvsTdPZgP31JZa29NIre6OVVanKE2asBj7F+jQ/n529+Y4iagd7fCb2Lg/2/DmYf//zX4Ok",
+	"+hpLI+GenMvyy6kYkzfRNLZkpPSc6wwy7D7pidqUSz4GTX6mXKTgg2BC5P7M3fR79/v7vaRX6NzfFHO4",
+	"tzefz/scf+4rPd7z75q9F8+fPHt1+gzfqbLceqF9PzbLZLOcS6hVSDrs7fcP6AWH6nwmeoe9B/39/oMe",
+	"eSCRGIQFTsqyT17+crQXV/w86x32/gbWF4Za6q59f3+/ja+Vz+2FnsN1gtQ7fPvOCdbTKXeiYu+UL0xF",
+	"s5f6BrNXmMueK3WBwe+pBrQl8pwSAfnYYCwzgfjOzRMW9tEf83uRXe3xIqMI9OgiHRPH9nq4QZpPwYLT",
+	"Xd5G40MD7yqpRFuz86rt2id0iY+CQKksDU5KvcZiYFCO1G4BCLNe+MKP0Xl9+GI58fV75bVA4TPsy8Bc",
+	"piQRmgcPHvz4XRtcRkhfjCkA1k0gjoYTx49nJWS4A1jYLn13YMUuZoXbe97GNxUWVZLY1d5Jl/Cqf2Zb",
+	"r3w1p+a4D7sQlFpPf3zlYPMrjZbN+NKDzS9V3dzdG/fvd5mm3nT4Kuk96rKeZk90fOtBpyWVHZyRtJbE",
+	"1O20qSLYSfp0zM/duczJLLaqjjAS2vh23GULcRRnKGWJRBPMsD8k1kYVHffqlDfYbq9WKOcGBPRc+/nT",
+	"Ltj6uupvudXTvvzouza2UPP+fcXQJ72Z78e6wps9HD9h/o4X9R6rbHdd/pf8/1dNVcS7mW+Meiw3D2uh",
+	"If4Yv3YyctDhjbLnPb7wqAtcSz3FbxfBelNYUzbUJcIl6hUeHUvnDI9KKJk4DW3q+8JRaqWTGKczW6dJ",
+	"pJevkQbrPt1WgbCWcrFZJgwjloJRqCwR4/S+9sPOJDKsza2MraCwyqtXR+zR/n5Zz9wxgmbWaAw8ytaM",
+	"CiJC2gf3m0maS1maq8b+zQRvNDJww2JIrRtVCw0Je3cni+xWFgn7mqDSspiRocOhWv3KVp27bqcgEeDf",
+	"++iWeLX30S3wqqomvkpinuL3z4KpfwnzH8YNnr6eiq/K5Y1PVBiQcblgU6yEeIfAu0FgKhRvqtQQkogp",
+	"Dz8E2SA6l2E2ffYKIDPeNHw4whFCIXRfh2nBcnHZjv1tZpg2VNk1kfT9DdeRycXXjmN0f9a/8UrZn1Qh",
+	"s1uGlKcTNY+iJNYRl7YdNW8fud38yrOquV7npzF7Y1tSvufLA+99vIDF1Vpzqa8jfIMXNUzRckc9qI2+",
+	"yWX9N+p6f8cidnMbyZVBdefRht0I6JhwwyY8YnS5u4uNu7j56TJE9xdYrLm7VBvodlpzjrPsp7K00TbQ",
+	"P89gOlMYMkW7czOWoEYDvM9sB2p2rYqQvbL7JrVo+urlkx83v/FEyVEuKMDiazcdPbzfYUGPc5Ve0JZ9",
+	"EVp94o1KpmzK2pDVMZ2RRHWqFCpVBpSgwywfj72vfitDU82jfsup0mNcw1dKmhC4L0Sa/Nx3pOmONO2G",
+	"NKVKXoI23Nu7cx+EVOv/sB0JUiGw9lZQn9aS+kaNbL44xIKtcwYyc6rMHFVcp/16nYcZyxemzwbYb3DA",
+	"QHNT9dGtPdhnA2psOKAS3pg4aCh0p0kByQpEMWs35GRrtnX83LJVsx1ihIKVJSi1mhs2B4p/omaDdz63",
+	"2+dzC3ZN300a3T++ibRv59YICWjaMjWMfTh2ZxIkqMtUzWiyXPgj1JPG2LoBWbYOKX7TLmZAAZx79IXk",
+	"U//FIGGDqv/bxsf3lgNCEzYI1rHNb997S99g0gV99Y4CY2EzoD6oEIMlDpvBtYM+e+Mr2VKghkqLKTYZ",
+	"oMKglkLhskP2CGNCV+iT7+G1yU1J8dJ+o9tcfw6hlmlPi6Py/v7DjZ7Km/To1VqXtQldwtaK8N6ZrD+F",
+	"3hx0Au40UMWd2bk9iSoRt3Gg34778AIWppU8HkumdCYk1wuM+DSAEo2BfETNNtlxaObYFrFF7zhZ0s20",
+	"1HMhRlReCGOpO9b29igfVbh5f54U2jgE+1Qy0SnJxvf6Wk2ziZrQ3Tahxzo4qik8HWd5IeRF22z+sT18",
+	"Bse+M7PvLJTAhzzXosU92k95CL6vEwW8VF85QWhTfKhGH7U9zEXZZnceWXimjsoEUSw8HyLDQ2U9H1fv",
+	"Y9H/YhKmdFL1rnJDCTmmV8y5lFxrNccSzFziVidYfcsw+sVXLq+/F6MgL4X0FGRrAnJ29uKUytHemMVo",
+	"qTXclde5GkToYNezUXu2doqTVM5cyrVKfOM1hSLbnd3om9fMHJYYxqvEjmZkdjPlZInOrZMtOscjlTe2",
+	"WzwS0Qw2vgU+5W84JISOzuMNtm00Vs0Mmyt94dvFKq/03SLeuPmVX2BTLEcN9/ewzxN83YbQbdbcJjr8",
+	"HmQBm3suSlUlPsxEsI8eBUaTOB2ZTJ+UTCXVPMbMT3DvdsXOb8gisD2XlTC/jZx2W0q2NWu+PaTvBGY5",
+	"T30TRjpK6uyIlBA7V2q4FKqgxO6udLGNnuShT/heBilf3FKf7lOE/WYE69DPPCpR7+6uLzds3+i1oF56",
+	"2Z274vYJxS/UnPoZAqNGplymWCypTHOUypa9kEZKY4OtZJ0vg2I9Vl0Z5f3uRAOo6sMtJQLPCPg/FxUA",
+	"md3RgNtIA56hc5I6mhqmCpuLSyCHPvbZEHaRXMt52eXGU7H/tnjvl3CTod7PQ+ncttRXXOhdQPeuEO0M",
+	"8tzUTazzifJBgGVfdmG94bWOSGWN41vqgipNS+uzYt9Uj30bfqFyQV1dQ9VGoYOI6q7cuYe+DvdQdTjL",
+	"Tk4f7LvqHHXCgVRZQw2sXYZbf533PpZ/u1/WsbI3tYJFN8bRahduwwW7Myl/6SzD2ll8m/dn8ytV0fqn",
+	"17luezAaAbUqXHPxnpUPdYjimnE7CZV9hr79U7T8GPdV29qiuToWlsD6VbX5Egy8rbU+31zbCtv076a0",
+	"1Y1WiQjH8BvooWmjT1gnkGIQnP4xJlf9ROUZZVneka0vLL37oLGqiidJ64y+5XbSTsysv193xCxKzMZl",
+	"68jKjdy8IBs21h13n/3uy/zgY5B5PsLmIgMdniJPVXjkEEu9Ui1hfEpJiDqqYKouwXe4vBnbFnWwLCyv",
+	"Yk8/X7B+d+Gp7C6FPr0/vUvrzqgWoZZYPZnYmb+C4fKhM7hGQpOYs+ybJYxtrvUOxI1KDQNPy3LnuL+H",
+	"TKqhyhZsxo0Bw1QVy4esSSqLEkSMph1n2R1BuyNodwRtI0HzUbNRimZVQ51tI2PtMpEaiRzWW0/okRu9",
+	"LTRF613Bn++8AbtCqCCoUv1+1H6RpmMDbqccw1RpEToRB2X8W8lKKXu73sIAejy5HCtyFtaIzJfnIQdg",
+	"KKA3cuT3iHGD4UAjpUsGw8BhUH+FF//dbcmN5gLjDF8oFdjPvb7Y7hCMZRNhTShldOdNv3UJwKJ0p1Nv",
+	"nFBtd60PHVvoXCP9V8Mo9+m/t5CQNGrEuC04YoMZaCOMHTCeG9WIKeqzY8n4GKRlEjtX+EfNEeMMm8ld",
+	"CqMwcSdhPLcTVYwn2OsUm+mHCg8McgP9c3lWVW1jOZfjwqkcU5VBfohHhH1PhGEQ+gOHlgjA4FJkmDHp",
+	"9BHDF4YZxYRkgynYicLmKhHrCZ3UzVA2P/oXom3l7Oupm0dWxPE7wvat1105LaaGFbMOdcc9TZwrnXnb",
+	"P9bBqF7YiiRil/V7lTX1FsYPYgv4ml2idm3vVI8vlTT/qiwXcRT8UtgcjIKfHU5Xym4dYX3X/w0Iu9bw",
+	"f8ysmg6NVRIyKp1GzdmkwjQLDL/EFjdexnaChLF41fiYC0nR+lRzjaTzwBuc6g4fhIkmqp+FSREfO7tP",
+	"vW0u+K2v5T7dtvZFSw5dWHK1fUclParVnfPVLBZ3Bep3G1TKCQm8RxDx/JBwnCxIwkYvStIeIndKz3wb",
+	"4XG4mFcqg67hcW43TVInBkqCYUKmeYENiDwnVRrdeHgPBXr9JuYuku7riaTDcwyV60U6qcfEThS2fpQL",
+	"NLUera040nJ7bqEmeOI5FqaOEdlGzlX25by/f8CsUt4F5IgLVl8IN4FKLggfwi6hH9G/aIbAy25CC8Ox",
+	"aSK9hcfnYLcAEEVppyB3ytftsyoF7DXl7fAdbblMwVil0X+X8/TCNNktddluD8DpKJ3e7lKXrX1DbBny",
+	"56jKJegFmYiGkKs5dieuW4lCHcx6ehwWwczaa1veOLl5w+1kbamV3VazxMKUWxa09Ht0R3ZuX2oYlXgF",
+	"3yF87iMzm8pToEhYRpduzvUoDRgjlFyfI3MaHtpeBTC2sxrwOdqm+ZWs65sWduROLd29DB72tqNXZn2f",
+	"kRJ1b4343bxZT1BK8Bh5U9yKRv9MZcHCWtbfrDuedPt40mMYC+nk4HCGra0msNgbcp2Wu7qJE+199H+F",
+	"5K71Bb7q96eLddIPHqp8HVVSZQ5cS8uEvDWWyT9FCbBwYKHevS30SlvCbfCvvSFhKyrt31HIP1ueYHkS",
+	"t07e2PyKR8K1KTNRalxvLx+9RCfAMz+6X/ImB9bvZQFYet7RZV8LO+bDCh87VXT/4eDH+1+yovvSTkTu",
+	"/Mt45++72/+lEkgcDeZTYNywN69PzxI8GDtRJnRDNBekf//t2dk3TxvaFJeKVVaX/AaVFz/JFwqzurvE",
+	"2Z1W1EIu3hToDhuDnaBXEfNx6/JqI6R+wi+hGYW1Cw1pD+Xhtea7M3xi6yqnhZZfle2OAGo33JFicMc8",
+	"v7yZD0+CypZ6TCVLnsqz22zJ25FkHao2t6qh+MBNsjScoE0FdT/e2b532k+b/JvBjeP72mOxrZRbGCu9",
+	"+JayrLAp2AaORI9szZLca54n3SinoXnWsBqE/+6W7J51lN4gp+kLDLxbcgEdeX3MsZc8b+0QVb9RHiNv",
+	"9X1CvmHW8Q3E2lN86qbvBs3ScjlGYlzou9uxy+w23NBauq6/HCHqO+fGsvsP2UQV2hyx/wWtyg5Kf4ar",
+	"8RH/31QMEDH3xq/GWpZxp518ccM+WpBv3Q1IuslGpeIxAZ7bybrb8EJcggTTxivWb/PPOPyCthjSQgu7",
+	"6B2+fddmSw2Xl8Aiq+pMqyH41LMLqebUttpOhFmJYvKreXe1NN/H3hC4Bu2mdgKhf37Vx6Dqwd6tlY+9",
+	"j6EsfByvH2g1oPBB8eRkFaZ7Zxc4MMbgcQ31eK3a8D4kKz54oznWBSxM7UVs5bH6ml8dBUyGmBrvTCnX",
+	"iWV5VlZaKxQSGVcLK+Q4oRuDMeIyYxTIabG8AE9tHT6fJLg60pNaA3gT7GJCB4NNtTPBDBBbJLc0YbMy",
+	"hX+zVJla3pxzEwo+yoxlkIqMEhz9+54GrL59PAbfn94/WZVXX304XKna4x5zr95d/f8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -34,14 +34,17 @@ type Store interface {
 	// that one's receipt. Errors: the Conflicts of package idempotency; session.ErrAbsent when the session to append to has
 	// gone.
 	Remember(ctx context.Context, w Write) (Receipt, error)
+	// RememberAll stores w in one transaction, all of it or nothing; the rest is as in Remember.
+	RememberAll(ctx context.Context, w BatchWrite) (BatchReceipt, error)
 	// Search returns what s finds, the best first; among equals the newest, then the highest id.
 	Search(ctx context.Context, s Search) ([]Hit, error)
 }
 
-// Registry knows which scope nodes may be named.
+// Registry knows where rows may live.
 type Registry interface {
-	// CheckRegistered returns an Invalid fault about the field for a node that who may not tag a row with.
-	CheckRegistered(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) error
+	// Destination returns where a row that who writes will live, in normal form: at sets, which who calls by the name field,
+	// or by default wherever it may write. Errors are faults.
+	Destination(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) (scope.Sets, error)
 }
 
 // Service remembers and recalls on behalf of callers.
@@ -106,8 +109,13 @@ type Search struct {
 	Sources []Source
 	// AsOf, when not zero, is the latest time at which a hit was written, and one at which it was valid. Otherwise a hit is
 	// valid still. What was forgotten is never found.
-	AsOf  time.Time
-	Limit int
+	AsOf time.Time
+	// AtInstant, when not zero, is a time at which a hit was valid; ValidFrom is one at or after which, and ValidUntil one
+	// before which it was. With any of them a hit need not be valid still.
+	AtInstant, ValidFrom, ValidUntil time.Time
+	// Distinct lets the best one stand for all hits of one text.
+	Distinct bool
+	Limit    int
 }
 
 // Hit is what was found.

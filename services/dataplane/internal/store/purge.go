@@ -25,6 +25,7 @@ var tables = []struct{ name, key string }{
 	{"scope_set_nodes", "set_id, clause, node"},
 	{"scope_nodes", "path"},
 	{"idempotency_keys", "principal_id, route, key"},
+	{"traces", "id"},
 }
 
 // PurgeContext implements [purge.Store].

@@ -67,7 +67,7 @@ func TestStore(t *testing.T) {
 				t.Helper()
 				for _, table := range []string{
 					"memory_chunks", "memory_labels", "attributes", "relations", "entities", "turns", "sessions", "scope_set_nodes", "scope_nodes",
-					"idempotency_keys",
+					"idempotency_keys", "traces",
 				} {
 					total += rows(t, db, "SELECT count(*) FROM "+table+" WHERE context_id = ?", incarnation)
 				}

@@ -20,6 +20,7 @@ import (
 type Store interface {
 	tenant.Store
 	tenant.PurgeStore
+	principal.Store
 	key.Store
 	key.Lookup
 	deployment.Store
@@ -45,6 +46,7 @@ type Subject struct {
 func Run(t *testing.T, open func(t *testing.T) Subject) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Subject){
+<<<<<<< HEAD
 		"bootstrap happens once":                  bootstrapOnce,
 		"contexts":                                contexts,
 		"a refused change leaves nothing":         refusedChange,
@@ -75,6 +77,45 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"replicas hear of revisions":              listen,
 		"retired peppers":                         retirePeppers,
 		"uses are kept by the minute":             recordUses,
+=======
+		"bootstrap happens once":                   bootstrapOnce,
+		"contexts":                                 contexts,
+		"a refused change leaves nothing":          refusedChange,
+		"only the policy takes a revision":         policyRevisions,
+		"deleting a context leaves nothing":        deleteContext,
+		"purges are final after a while":           purges,
+		"mint":                                     mint,
+		"a name is minted once":                    mintRace,
+		"rotate":                                   rotate,
+		"the last rotation wins":                   rotateRace,
+		"deleting a key":                           deleteKey,
+		"keys are listed by name":                  listKeys,
+		"look-ups":                                 lookUps,
+		"revisions become visible in order":        revisionOrder,
+		"a mint is subject to the policy":          mintAgainstPolicy,
+		"every change has its audit entry":         auditEntries,
+		"a mint races the end of its context":      mintAgainstDeletion,
+		"who rejoins is told what to catch up to":  catchUp,
+		"an early renewal does not end a lease":    leaseNeverShortens,
+		"a laggard's acknowledgement counts":       laggard,
+		"who is ahead gets no lease":               aheadOfHistory,
+		"standing":                                 standings,
+		"an emptied table of leases is young":      youngTable,
+		"a renewal races its end":                  renewalRace,
+		"revisions have no gaps":                   denseRevisions,
+		"history":                                  history,
+		"replicas hear of revisions":               listen,
+		"retired peppers":                          retirePeppers,
+		"uses are kept by the minute":              recordUses,
+		"principals":                               principals,
+		"a principal is created once":              principalRace,
+		"a name is given once":                     renameRace,
+		"changing a principal":                     changePrincipal,
+		"what was granted when":                    grantHistory,
+		"deleting a principal takes its keys":      deletePrincipal,
+		"a mint races the end of its principal":    mintAgainstGone,
+		"an identity is brokered to one principal": brokerRace,
+>>>>>>> main
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,6 +193,9 @@ func reseal(seal secret.Seal) key.Rotation {
 		return k, nil
 	}
 }
+
+// anyKey allows every key.
+func anyKey(key.Key) error { return nil }
 
 // find looks one seal up.
 func find(t *testing.T, s Store, seal secret.Seal) (*key.Found, key.Snapshot) {

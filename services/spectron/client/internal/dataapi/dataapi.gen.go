@@ -1197,6 +1197,12 @@ type SessionRequest struct {
 	Scopes ScopeSets `json:"scopes,omitempty"`
 }
 
+// SourceKindCount defines model for SourceKindCount.
+type SourceKindCount struct {
+	Count int64  `json:"count"`
+	Kind  string `json:"kind"`
+}
+
 // State defines model for State.
 type State struct {
 	Context      StateCategory          `json:"context"`
@@ -1243,12 +1249,9 @@ type TraceStats struct {
 	ResponseTracesCached   int64              `json:"responseTracesCached"`
 	ResponseTracesTotal    int64              `json:"responseTracesTotal"`
 	Retrieval              map[string]float64 `json:"retrieval"`
-	SourceKindDistribution []struct {
-		Count int64  `json:"count"`
-		Kind  string `json:"kind"`
-	} `json:"sourceKindDistribution"`
-	Supersession map[string]int64 `json:"supersession"`
-	TierCounts   struct {
+	SourceKindDistribution []SourceKindCount  `json:"sourceKindDistribution"`
+	Supersession           map[string]int64   `json:"supersession"`
+	TierCounts             struct {
 		Direct      int64 `json:"direct"`
 		FullContext int64 `json:"fullContext"`
 		Hybrid      int64 `json:"hybrid"`
@@ -2356,7 +2359,7 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/{context_id}/sessions (the `CreateSession` operationId).
 	CreateSession(ctx context.Context, contextID ContextID, params *CreateSessionParams, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+	// DeleteSession Deletes a session and its turns. Needs memory:write over its scopes.
 	//
 	// Corresponds with DELETE /api/v1/{context_id}/sessions/{session_id} (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, contextID ContextID, sessionID SessionID, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3222,7 +3225,7 @@ func (c *Client) CreateSession(ctx context.Context, contextID ContextID, params 
 	return c.Client.Do(req)
 }
 
-// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+// DeleteSession Deletes a session and its turns. Needs memory:write over its scopes.
 //
 // Corresponds with DELETE /api/v1/{context_id}/sessions/{session_id} (the `DeleteSession` operationId).
 func (c *Client) DeleteSession(ctx context.Context, contextID ContextID, sessionID SessionID, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
