@@ -70,3 +70,15 @@ func TestRefusalsAreForgotten(t *testing.T) {
 		}
 	}
 }
+
+// The store finds entries by the id in the key's text. An answer that names another id would not be found by the revision that
+// touches it.
+func TestAnAnswerOfAnotherIDIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	c := begun(10)
+	q := answered("k", good("another", "p"))
+	c.fill(q, 0, time.Hour)
+	if q.callers[0] == nil || c.good.count != 0 {
+		t.Errorf("accepted %t, %d remembered", q.callers[0] != nil, c.good.count)
+	}
+}
