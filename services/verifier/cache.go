@@ -39,6 +39,7 @@ type cache struct {
 	mu      sync.Mutex         // guards the following fields and every change of the stores
 	tenants map[string]*tenant // by the context's id
 	flags   []atomic.Bool      // for the next actors
+	targets *targets           // has a mutex of its own for readers
 	history history
 	since   time.Duration // what was asked before is not remembered; since the verifier's epoch
 }
@@ -74,6 +75,7 @@ func recall(s *store, h hashed, digest *apikey.Digest, now time.Duration) (*plac
 func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Caller) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.fillTargetsLocked(q, sent, reread)
 	outdated := func(subject introspection.Event, principal string) bool {
 		return sent < c.since || c.history.touched(q.asOf, subject, principal)
 	}
@@ -211,6 +213,7 @@ func (c *cache) drop(e introspection.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.history.add(e)
+	c.targets.drop(e)
 	switch e.Kind {
 	case introspection.SubjectKey:
 		h := hashOf(e.ID)
@@ -251,5 +254,6 @@ func (c *cache) forget(now time.Duration) {
 func (c *cache) clearLocked() {
 	c.good.clear()
 	c.bad.clear()
+	c.targets.clear()
 	clear(c.tenants)
 }

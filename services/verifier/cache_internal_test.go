@@ -24,6 +24,7 @@ func good(id, principal string) introspection.Verdict {
 
 func begun(limit int) *cache {
 	c := newCache(limit, limit)
+	c.targets = newTargets(limit)
 	c.reset(1, 0)
 	return c
 }

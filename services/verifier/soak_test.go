@@ -249,11 +249,11 @@ func number(t *testing.T, text string) uint32 {
 }
 
 // Introspect answers late, so that what it has read may have changed.
-func (w *world) Introspect(_ context.Context, digests []apikey.Digest) (introspection.Response, error) {
-	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(digests))}
+func (w *world) Introspect(_ context.Context, request introspection.Request) (introspection.Response, error) {
+	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(request.Digests))}
 	w.mu.Lock()
 	answer.AsOf = w.revision
-	for i, digest := range digests {
+	for i, digest := range request.Digests {
 		key, known := w.places[digest]
 		if !known || w.dead[key] {
 			continue

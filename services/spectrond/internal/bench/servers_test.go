@@ -41,10 +41,10 @@ type askedKey struct {
 	number int
 }
 
-func (g *generous) Introspect(_ context.Context, digests []apikey.Digest) (introspection.Response, error) {
-	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(digests))}
+func (g *generous) Introspect(_ context.Context, request introspection.Request) (introspection.Response, error) {
+	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(request.Digests))}
 	asked := g.asked.Load()
-	for i := range digests {
+	for i := range request.Digests {
 		answer.Verdicts[i] = verdictOn(asked.id, asked.number)
 	}
 	return answer, nil
