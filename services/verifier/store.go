@@ -46,9 +46,9 @@ type tally struct {
 type place struct {
 	verdict    atomic.Pointer[worth] // nil while the place is free, dropped when it has been used
 	digest     apikey.Digest
-	owner      *actor
+	gone       *atomic.Bool  // of the actor, see there
 	until      time.Duration // since the verifier's epoch
-	usedMinute atomic.Int32  // since the verifier's epoch; never before the first use
+	usedMinute atomic.Int32  // since the verifier's epoch
 	tag        uint32
 }
 
@@ -62,12 +62,11 @@ type worth struct {
 var dropped = new(worth)
 
 const (
-	never = -1
 	// samples is how many random entries compete to be evicted: near to the least recently used, without a list to
 	// maintain on every hit.
 	samples = 5
 	// A new table has loose places for each key, and is replaced when fewer than tight are left.
-	loose, tight = 1.8, 1.45
+	loose, tight = 1.35, 1.2
 )
 
 // hashed is the hash of a key's id. It is seeded, so that nobody can think of ids that crowd one part of a store.
@@ -128,15 +127,22 @@ func newStore(limit int) *store {
 type entry struct {
 	verdict *worth
 	digest  *apikey.Digest
-	owner   *actor
+	gone    *atomic.Bool
 	until   time.Duration
 	minute  int32
 }
 
-// put stores e and returns the owner of what had to go for it, if anything: its predecessor, or a victim.
-func (s *store) put(h hashed, id string, e *entry) (gone *actor) {
-	if gone = s.remove(h, id); gone == nil && s.count >= s.limit {
-		gone = s.evict()
+// left is what has left a store. It is zero when nothing has.
+type left struct {
+	verdict *worth
+	gone    *atomic.Bool
+	minute  int32 // in which it was used
+}
+
+// put stores e and returns what had to go for it, if anything: its predecessor, or a victim.
+func (s *store) put(h hashed, id string, e *entry) (out left) {
+	if out = s.remove(h, id); out.verdict == nil && s.count >= s.limit {
+		out = s.evict()
 	}
 	segment, tally := h.segment(), &s.tallies[h.segment()]
 	t := s.directory.Load()[segment]
@@ -149,7 +155,7 @@ func (s *store) put(h hashed, id string, e *entry) (gone *actor) {
 	tally.live++
 	tally.taken++
 	s.count++
-	return gone
+	return out
 }
 
 func (s *store) install(segment int, t table) {
@@ -164,7 +170,7 @@ func (t table) successor(live int) table {
 	for i := range t {
 		p := &t[i]
 		if verdict := p.verdict.Load(); verdict != nil && verdict != dropped {
-			next.add(p.tag, &entry{verdict, &p.digest, p.owner, p.until, p.usedMinute.Load()})
+			next.add(p.tag, &entry{verdict, &p.digest, p.gone, p.until, p.usedMinute.Load()})
 		}
 	}
 	return next
@@ -176,38 +182,37 @@ func (t table) add(tag uint32, e *entry) {
 		i = t.next(i)
 	}
 	p := &t[i]
-	p.digest, p.owner, p.until, p.tag = *e.digest, e.owner, e.until, tag
+	p.digest, p.gone, p.until, p.tag = *e.digest, e.gone, e.until, tag
 	p.usedMinute.Store(e.minute)
 	p.verdict.Store(e.verdict)
 }
 
-// remove returns the owner of what was removed, or nil. Nothing tells refusals of the same tag apart, so they go together.
-func (s *store) remove(h hashed, id string) (gone *actor) {
+// remove returns what it removed. Nothing tells refusals of the same tag apart, so they go together.
+func (s *store) remove(h hashed, id string) (out left) {
 	t, tag := s.directory.Load()[h.segment()], h.tag()
 	if len(t) == 0 {
-		return nil
+		return out
 	}
 	for i := t.home(tag); ; i = t.next(i) {
 		p := &t[i]
 		verdict := p.verdict.Load()
 		if verdict == nil {
-			return gone
+			return out
 		}
 		if p.tag == tag && verdict != dropped && (verdict == refusal || verdict.caller.KeyID == id) {
-			gone = s.drop(h.segment(), p)
+			out = s.drop(h.segment(), p)
 		}
 	}
 }
 
-func (s *store) drop(segment int, p *place) *actor {
-	p.verdict.Store(dropped)
+func (s *store) drop(segment int, p *place) left {
 	s.tallies[segment].live--
 	s.count--
-	return p.owner
+	return left{p.verdict.Swap(dropped), p.gone, p.usedMinute.Load()}
 }
 
 // evict drops one of a few random entries, the one that has not been used for longest. The store must not be empty.
-func (s *store) evict() *actor {
+func (s *store) evict() left {
 	segment, best := s.random()
 	for range samples - 1 {
 		if other, p := s.random(); p.usedMinute.Load() < best.usedMinute.Load() {

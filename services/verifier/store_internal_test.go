@@ -27,13 +27,21 @@ func crowded(id int) hashed { return hashed(id%4)<<40 | hashed(id%3) }
 
 func name(id int) string { return fmt.Sprint(id) }
 
-// value is an entry that bears a number, in the count of its owner's keys.
+// value is an entry that bears a number, as the revision of its snapshot.
 func value(id, number int) *entry {
 	digest := apikey.DigestOf(name(number))
 	return &entry{
-		verdict: &worth{caller: caller.Caller{KeyID: name(id)}}, digest: &digest,
-		owner: &actor{tenant: &tenant{}, keys: number}, until: time.Hour, minute: int32(number), //nolint:gosec // small
+		verdict: &worth{caller: caller.Caller{KeyID: name(id)}, asOf: int64(number)}, digest: &digest,
+		gone: present, until: time.Hour, minute: int32(number),
 	}
+}
+
+// number is that of what has left, or -1.
+func (out left) number() int {
+	if out.verdict == nil {
+		return -1
+	}
+	return int(out.verdict.asOf)
 }
 
 // A store does what a map does, within its bound: what is put and not removed is there, unless it had to go for something
@@ -51,22 +59,25 @@ func TestAStoreIsABoundedMap(t *testing.T) {
 				next := len(puts)
 				puts = append(puts, k)
 				before, known := naive[k]
-				gone := s.put(crowded(k), name(k), value(k, next))
+				out := s.put(crowded(k), name(k), value(k, next)).number()
 				switch {
-				case known && (gone == nil || gone.keys != before):
-					t.Fatalf("putting in the place of %d let go of %v", before, gone)
-				case !known && (gone != nil) != (len(naive) == limit):
-					t.Fatalf("of %d entries at most %d, one had to go: %t", len(naive), limit, gone != nil)
-				case !known && gone != nil:
-					forget(t, naive, gone.keys)
+				case known && out != before:
+					t.Fatalf("putting in the place of %d let go of %d", before, out)
+				case !known && (out >= 0) != (len(naive) == limit):
+					t.Fatalf("of %d entries at most %d, %d had to go", len(naive), limit, out)
+				case !known && out >= 0:
+					forget(t, naive, out)
 				}
 				naive[k] = next
 			},
 			"remove": func(t *rapid.T) {
 				k := id.Draw(t, "key")
 				want, known := naive[k]
-				if gone := s.remove(crowded(k), name(k)); (gone != nil) != known || known && gone.keys != want {
-					t.Fatalf("removing %d (%t) removed %v", want, known, gone)
+				if !known {
+					want = -1
+				}
+				if out := s.remove(crowded(k), name(k)).number(); out != want {
+					t.Fatalf("removing %d removed %d", want, out)
 				}
 				delete(naive, k)
 			},
@@ -110,7 +121,7 @@ func TestAStoreEvictsWhatIsOld(t *testing.T) {
 	}
 	young := 0
 	for i := range limit / 4 {
-		if gone := s.put(hashOf(name(limit+i)), name(limit+i), value(limit+i, limit+i)); gone.keys >= limit/2 {
+		if out := s.put(hashOf(name(limit+i)), name(limit+i), value(limit+i, limit+i)); out.number() >= limit/2 {
 			young++
 		}
 	}

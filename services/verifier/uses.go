@@ -13,80 +13,44 @@ import (
 // reportEvery is how often the keys that were used are reported.
 const reportEvery = 10 * time.Second
 
-// uses collects which keys were used, each once a minute. What does not fit is lost: no request waits for it.
+// uses collects which keys were used, each once a minute. What does not fit is lost: no request waits for it. Times are since the
+// verifier's epoch.
 type uses struct {
 	full atomic.Bool // so that nobody takes the lock for nothing
 
-	mu      sync.Mutex // guards the following fields
+	mu      sync.Mutex // guards the following field
 	waiting []use
-	asked   minute
-
-	reported minute // only take touches it, and only one goroutine takes
 }
 
 type use struct {
 	caller *caller.Caller
-	at     time.Time
+	at     time.Duration
 }
 
-// hit notes a use that the cache answered; it lets one a minute through. It does not read c, which the processor would have
-// to fetch.
-func (u *uses) hit(c *caller.Caller, now time.Time) {
+func minuteOf(elapsed time.Duration) int32 { return int32(elapsed / time.Minute) } //nolint:gosec // as many are four millennia
+
+// add notes a use. It does not read c, which the processor would have to fetch.
+func (u *uses) add(c *caller.Caller, at time.Duration) {
 	if u.full.Load() {
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.addLocked(c, now)
-}
-
-// miss notes a use that the authority was asked about. Without a lease every one is.
-func (u *uses) miss(c *caller.Caller, now time.Time) {
-	if u.full.Load() {
-		return
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.asked.first(c.KeyID, now) {
-		u.addLocked(c, now)
-	}
-}
-
-func (u *uses) addLocked(c *caller.Caller, now time.Time) {
-	u.waiting = append(u.waiting, use{c, now})
+	u.waiting = append(u.waiting, use{c, at})
 	u.full.Store(len(u.waiting) >= introspection.MaxUses)
 }
 
-// take returns what waits. Hits and misses of one minute may be of the same key, so it looks again.
-func (u *uses) take(now time.Time) introspection.Uses {
+// take returns what waits.
+func (u *uses) take(now time.Duration) introspection.Uses {
 	u.mu.Lock()
-	taken := u.waiting
+	defer u.mu.Unlock()
+	report := introspection.Uses{Uses: make([]introspection.Use, len(u.waiting))}
+	for i, use := range u.waiting {
+		report.Uses[i] = introspection.Use{KeyID: use.caller.KeyID, AgoMicros: (now - use.at).Microseconds()}
+	}
 	u.waiting = nil
 	u.full.Store(false)
-	u.mu.Unlock()
-	report := introspection.Uses{Uses: make([]introspection.Use, 0, len(taken))}
-	for _, use := range taken {
-		if u.reported.first(use.caller.KeyID, use.at) && len(report.Uses) < introspection.MaxUses {
-			report.Uses = append(report.Uses, introspection.Use{KeyID: use.caller.KeyID, AgoMicros: now.Sub(use.at).Microseconds()})
-		}
-	}
 	return report
-}
-
-// minute is the keys of a minute of the wall clock.
-type minute struct {
-	number int64
-	keys   map[string]struct{}
-}
-
-// first adds key, and reports whether it was not there.
-func (m *minute) first(key string, now time.Time) bool {
-	if number := now.Unix() / 60; number != m.number || m.keys == nil {
-		m.number, m.keys = number, make(map[string]struct{})
-	}
-	_, known := m.keys[key]
-	m.keys[key] = struct{}{}
-	return !known
 }
 
 // report tells the authority, now and then, which keys were used, and once more at the end.
@@ -107,7 +71,7 @@ func (v *Verifier) report(ctx context.Context) {
 }
 
 func (v *Verifier) reportOnce(ctx context.Context) {
-	report := v.uses.take(v.now())
+	report := v.uses.take(v.elapsed(v.now()))
 	if len(report.Uses) == 0 {
 		return
 	}

@@ -47,7 +47,7 @@ func TestAnswersAreWrittenAndReadAsJSON(t *testing.T) {
 	t.Parallel()
 	// What is drawn below, and what the writer knows, is all there is.
 	for kind, fields := range map[reflect.Type]int{
-		reflect.TypeFor[introspection.Response](): 2, reflect.TypeFor[introspection.Verdict](): 9, reflect.TypeFor[caller.Principal](): 4,
+		reflect.TypeFor[introspection.Response](): 3, reflect.TypeFor[introspection.Verdict](): 9, reflect.TypeFor[caller.Principal](): 4,
 	} {
 		if kind.NumField() != fields {
 			t.Fatalf("%v has %d fields: teach them to the writer and to this test", kind, kind.NumField())
@@ -70,6 +70,12 @@ func TestAnswersAreWrittenAndReadAsJSON(t *testing.T) {
 			return v
 		}), 0, 5).Draw(t, "verdicts")
 		sent := introspection.Response{AsOf: rapid.Int64().Draw(t, "as of"), Verdicts: verdicts}
+		sent.Targets = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) *caller.Principal {
+			if rapid.Bool().Draw(t, "absent") {
+				return nil
+			}
+			return &caller.Principal{ID: rapid.String().Draw(t, "target"), Kind: caller.Human, Grants: grants.Draw(t, "grants")}
+		}), 0, 3).Draw(t, "targets")
 		wire, err := json.Marshal(sent)
 		if err != nil {
 			t.Fatal(err)

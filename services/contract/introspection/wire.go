@@ -20,18 +20,32 @@ func (r Response) MarshalJSON() ([]byte, error) {
 	w.out = strconv.AppendInt(append(w.out, `{"as_of":`...), r.AsOf, 10)
 	w.out = append(w.out, `,"verdicts":`...)
 	if r.Verdicts == nil {
-		return append(w.out, `null}`...), nil
+		w.out = append(w.out, `null`...)
+	} else if err := list(&w, len(r.Verdicts), func(i int) error { return w.verdict(&r.Verdicts[i]) }); err != nil {
+		return nil, fmt.Errorf("encoding a verdict: %w", err)
 	}
+	if len(r.Targets) > 0 {
+		w.out = append(w.out, `,"targets":`...)
+		if err := list(&w, len(r.Targets), func(i int) error { return w.principal(r.Targets[i]) }); err != nil {
+			return nil, fmt.Errorf("encoding a principal: %w", err)
+		}
+	}
+	return append(w.out, '}'), nil
+}
+
+// list writes what element writes, n times.
+func list(w *writer, n int, element func(i int) error) error {
 	w.out = append(w.out, '[')
-	for i := range r.Verdicts {
+	for i := range n {
 		if i > 0 {
 			w.out = append(w.out, ',')
 		}
-		if err := w.verdict(&r.Verdicts[i]); err != nil {
-			return nil, fmt.Errorf("encoding a verdict: %w", err)
+		if err := element(i); err != nil {
+			return err
 		}
 	}
-	return append(w.out, `]}`...), nil
+	w.out = append(w.out, ']')
+	return nil
 }
 
 type writer struct {
@@ -51,16 +65,29 @@ func (w *writer) verdict(v *Verdict) error {
 	}
 	w.optional(`,"key_id":`, v.KeyID)
 	w.optional(`,"key_name":`, v.KeyName)
-	if p := v.Principal; p != nil {
-		w.text(`,"principal":{"id":`, p.ID)
-		w.text(`,"display_name":`, p.DisplayName)
-		w.text(`,"kind":`, string(p.Kind))
-		if err := w.grants(`,"grants":`, p.Grants); err != nil {
+	if v.Principal != nil {
+		w.out = append(w.out, `,"principal":`...)
+		if err := w.principal(v.Principal); err != nil {
 			return err
 		}
-		w.out = append(w.out, '}')
 	}
 	if err := w.grants(`,"key_grants":`, v.KeyGrants); err != nil {
+		return err
+	}
+	w.out = append(w.out, '}')
+	return nil
+}
+
+// principal writes p, or null.
+func (w *writer) principal(p *caller.Principal) error {
+	if p == nil {
+		w.out = append(w.out, `null`...)
+		return nil
+	}
+	w.text(`{"id":`, p.ID)
+	w.text(`,"display_name":`, p.DisplayName)
+	w.text(`,"kind":`, string(p.Kind))
+	if err := w.grants(`,"grants":`, p.Grants); err != nil {
 		return err
 	}
 	w.out = append(w.out, '}')
@@ -104,8 +131,9 @@ func (w *writer) grants(name string, m grant.Map) error {
 // ParseResponse reads what [Response.MarshalJSON] writes. Verdicts whose grants are written alike share one map.
 func ParseResponse(text []byte) (Response, error) {
 	var read struct {
-		AsOf     int64         `json:"as_of"`
-		Verdicts []wireVerdict `json:"verdicts"`
+		AsOf     int64            `json:"as_of"`
+		Verdicts []wireVerdict    `json:"verdicts"`
+		Targets  []*wirePrincipal `json:"targets"`
 	}
 	if err := json.Unmarshal(text, &read); err != nil {
 		return Response{}, err
@@ -119,6 +147,13 @@ func ParseResponse(text []byte) (Response, error) {
 		if err := read.Verdicts[i].into(&r.Verdicts[i], known); err != nil {
 			return Response{}, err
 		}
+	}
+	for _, target := range read.Targets {
+		principal, err := target.read(known)
+		if err != nil {
+			return Response{}, err
+		}
+		r.Targets = append(r.Targets, principal)
 	}
 	return r, nil
 }
@@ -139,12 +174,20 @@ type wirePrincipal struct {
 
 func (w *wireVerdict) into(v *Verdict, known map[string]grant.Map) (err error) {
 	*v = w.Verdict
-	if v.KeyGrants, err = parseGrants(w.KeyGrants, known); err != nil || w.Principal == nil {
+	if v.KeyGrants, err = parseGrants(w.KeyGrants, known); err != nil {
 		return err
 	}
-	v.Principal = &w.Principal.Principal
-	v.Principal.Grants, err = parseGrants(w.Principal.Grants, known)
+	v.Principal, err = w.Principal.read(known)
 	return err
+}
+
+// read returns the principal, or nil for none.
+func (w *wirePrincipal) read(known map[string]grant.Map) (p *caller.Principal, err error) {
+	if w == nil {
+		return nil, nil
+	}
+	w.Principal.Grants, err = parseGrants(w.Grants, known)
+	return &w.Principal, err
 }
 
 func parseGrants(text json.RawMessage, known map[string]grant.Map) (grant.Map, error) {

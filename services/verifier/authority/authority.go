@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/verifier/servicetoken"
@@ -74,19 +73,24 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// Introspect asks what keys are worth. The verdicts come in the order of the digests, of which there may be
-// introspection.MaxDigests at most. Errors: fault.AuthorityUnavailable, Internal.
-func (c *Client) Introspect(ctx context.Context, digests []apikey.Digest) (introspection.Response, error) {
-	answer, err := c.exchange(ctx, http.MethodPost, introspection.Path, introspection.Request{Digests: digests})
-	if errors.Is(err, fault.TooLarge) && len(digests) > 1 {
-		return c.introspectHalves(ctx, digests)
+// Introspect asks what keys are worth, and about principals that they want to act for. The answers come in the order of the
+// questions, of which there may be introspection.MaxDigests and MaxTargets at most. Errors: fault.AuthorityUnavailable,
+// Internal.
+func (c *Client) Introspect(ctx context.Context, request introspection.Request) (introspection.Response, error) {
+	answer, err := c.exchange(ctx, http.MethodPost, introspection.Path, request)
+	if errors.Is(err, fault.TooLarge) && len(request.Digests) > 1 {
+		return c.introspectHalves(ctx, request)
 	}
 	if err != nil {
 		return introspection.Response{}, err
 	}
 	out, err := introspection.ParseResponse(answer)
-	if err == nil && len(out.Verdicts) != len(digests) {
-		err = fmt.Errorf("%d verdicts on %d keys", len(out.Verdicts), len(digests))
+	switch {
+	case err != nil:
+	case len(out.Verdicts) != len(request.Digests):
+		err = fmt.Errorf("%d verdicts on %d keys", len(out.Verdicts), len(request.Digests))
+	case len(out.Targets) != len(request.Targets):
+		err = fmt.Errorf("%d answers about %d principals", len(out.Targets), len(request.Targets))
 	}
 	if err != nil {
 		return introspection.Response{}, fmt.Errorf("introspecting: %w", err)
@@ -96,19 +100,36 @@ func (c *Client) Introspect(ctx context.Context, digests []apikey.Digest) (intro
 
 // introspectHalves asks about keys with so much to tell that one answer does not hold it. What it returns is as of the older of
 // two snapshots: what the newer one knows more is known too early, never too late.
-func (c *Client) introspectHalves(ctx context.Context, digests []apikey.Digest) (introspection.Response, error) {
-	half := len(digests) / 2
-	first, err := c.Introspect(ctx, digests[:half])
-	if err != nil {
-		return introspection.Response{}, err
+func (c *Client) introspectHalves(ctx context.Context, request introspection.Request) (introspection.Response, error) {
+	half := len(request.Digests) / 2
+	parts := [2]introspection.Request{{Digests: request.Digests[:half]}, {Digests: request.Digests[half:]}}
+	for _, target := range request.Targets { // each goes with its key
+		if target.Key < half {
+			parts[0].Targets = append(parts[0].Targets, target)
+		} else {
+			target.Key -= half
+			parts[1].Targets = append(parts[1].Targets, target)
+		}
 	}
-	second, err := c.Introspect(ctx, digests[half:])
-	if err != nil {
-		return introspection.Response{}, err
+	var answers [2]introspection.Response
+	for i, part := range parts {
+		var err error
+		if answers[i], err = c.Introspect(ctx, part); err != nil {
+			return introspection.Response{}, err
+		}
 	}
-	return introspection.Response{
-		AsOf: min(first.AsOf, second.AsOf), Verdicts: append(first.Verdicts, second.Verdicts...),
-	}, nil
+	out := introspection.Response{
+		AsOf: min(answers[0].AsOf, answers[1].AsOf), Verdicts: append(answers[0].Verdicts, answers[1].Verdicts...),
+	}
+	for _, target := range request.Targets {
+		from := &answers[0]
+		if target.Key >= half {
+			from = &answers[1]
+		}
+		out.Targets = append(out.Targets, from.Targets[0])
+		from.Targets = from.Targets[1:]
+	}
+	return out, nil
 }
 
 // Bootstrap enrols the first keys of a deployment. Errors: fault.AlreadyDone, fault.Unprocessable,

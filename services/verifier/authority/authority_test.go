@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
@@ -51,7 +52,7 @@ func TestIntrospectSendsDigestsUnderAServiceToken(t *testing.T) {
 		}
 		_ = json.NewEncoder(w).Encode(introspection.Response{AsOf: 7, Verdicts: make([]introspection.Verdict, 1)})
 	})
-	answer, err := c.Introspect(t.Context(), []apikey.Digest{want})
+	answer, err := c.Introspect(t.Context(), introspection.Request{Digests: []apikey.Digest{want}})
 	if err != nil || answer.AsOf != 7 || len(answer.Verdicts) != 1 {
 		t.Errorf("%+v, %v", answer, err)
 	}
@@ -80,9 +81,20 @@ func TestIntrospectSplitsWhatIsTooLong(t *testing.T) {
 		for _, asked := range req.Digests {
 			answer.Verdicts = append(answer.Verdicts, introspection.Verdict{KeyID: string(rune('a' + slices.Index(digests, asked)))})
 		}
+		for _, target := range req.Targets {
+			if want := string(rune('a' + slices.Index(digests, req.Digests[target.Key]))); target.Principal != want {
+				t.Errorf("asked about %s for the key of %s", target.Principal, want)
+			}
+			answer.Targets = append(answer.Targets, &caller.Principal{ID: target.Principal})
+		}
 		_ = json.NewEncoder(w).Encode(answer)
 	})
-	answer, err := c.Introspect(t.Context(), digests)
+	// Each key with its own principal, in another order than the keys.
+	request := introspection.Request{Digests: digests}
+	for _, place := range []int{4, 0, 2, 1, 3} {
+		request.Targets = append(request.Targets, introspection.Target{Key: place, Principal: string(rune('a' + place))})
+	}
+	answer, err := c.Introspect(t.Context(), request)
 	if err != nil || answer.AsOf != 9 {
 		t.Fatalf("as of %d, %v", answer.AsOf, err)
 	}
@@ -92,6 +104,13 @@ func TestIntrospectSplitsWhatIsTooLong(t *testing.T) {
 	}
 	if got != "abcde" {
 		t.Errorf("verdicts on %q, want abcde", got)
+	}
+	got = ""
+	for _, p := range answer.Targets {
+		got += p.ID
+	}
+	if got != "eacbd" {
+		t.Errorf("answers about %q, want eacbd", got)
 	}
 }
 
@@ -110,7 +129,7 @@ func TestAnswersBecomeFaults(t *testing.T) {
 		}
 	}
 	introspect := func(ctx context.Context, c *authority.Client) error {
-		_, err := c.Introspect(ctx, make([]apikey.Digest, 1))
+		_, err := c.Introspect(ctx, introspection.Request{Digests: make([]apikey.Digest, 1)})
 		return err
 	}
 	bootstrap := func(ctx context.Context, c *authority.Client) error {

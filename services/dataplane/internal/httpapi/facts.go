@@ -15,7 +15,7 @@ import (
 // factsRoute keeps the idempotency keys of POST /facts apart from those of other routes.
 const factsRoute = "POST /facts"
 
-// AddFacts remembers a text.
+// AddFacts remembers a text, or facts.
 func (p Parts) AddFacts(ctx context.Context, request AddFactsRequestObject) (AddFactsResponseObject, error) {
 	who, err := callerOf(ctx)
 	if err != nil {
@@ -26,6 +26,9 @@ func (p Parts) AddFacts(ctx context.Context, request AddFactsRequestObject) (Add
 		return nil, err
 	}
 	fact.Once = onceOf(ctx, who, factsRoute, request.Params.IdempotencyKey)
+	if fact.Infer == memory.Triples {
+		return p.addTriples(ctx, who, fact, value(request.Body.Triples))
+	}
 	began := p.Traces.Begin()
 	receipt, err := p.Memory.Remember(ctx, who, fact)
 	if err != nil {
@@ -57,8 +60,13 @@ func onceOf(ctx context.Context, who *caller.Caller, route string, key *string) 
 	if key == nil {
 		return nil
 	}
+	principal := who.Principal.ID
+	if who.OnBehalfOf != nil {
+		// Clients make the key of what they send: the same for the next principal would be taken for a repetition.
+		principal += " for " + who.OnBehalfOf.ID
+	}
 	return &idempotency.Key{
-		Incarnation: who.Incarnation, Principal: who.Principal.ID, Route: route, Key: *key, Request: bodyFingerprint(ctx),
+		Incarnation: who.Incarnation, Principal: principal, Route: route, Key: *key, Request: bodyFingerprint(ctx),
 	}
 }
 

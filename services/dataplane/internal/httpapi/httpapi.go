@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
@@ -26,16 +28,21 @@ type Verifier interface {
 	// Check returns the caller that key stands for, and how that is known; fault.Unauthenticated for every key that opens
 	// nothing, or fault.AuthorityUnavailable when that cannot be known.
 	Check(ctx context.Context, key string) (verifier.Verdict, error)
+	// CheckOnBehalf does the same for a key that acts for another principal of its context; fault.Forbidden when there is no
+	// such principal.
+	CheckOnBehalf(ctx context.Context, key, target string) (verifier.Verdict, error)
 }
 
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.
 type Parts struct {
-	Verifier Verifier
-	Memory   *memory.Service
-	Scopes   *scopetree.Tree
-	Sessions *session.Service
-	Traces   *trace.Log
-	Limits   Limits
+	Verifier    Verifier
+	Memory      *memory.Service
+	Scopes      *scopetree.Tree
+	Sessions    *session.Service
+	Entities    *entity.Service
+	Reflections *reflection.Service
+	Traces      *trace.Log
+	Limits      Limits
 	// MCP serves /mcp to callers that have been authenticated.
 	MCP http.Handler
 	// Management is where the key manager is, and ToManagement what carries requests there. Without Management, its routes are

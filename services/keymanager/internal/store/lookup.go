@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
+
+	"gorm.io/gorm"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/grant"
@@ -23,16 +26,40 @@ const (
 // FindKeys implements key.Lookup. It is one statement, so it reads one snapshot, and it goes past GORM: every request of the
 // data plane that its cache cannot answer ends here.
 func (s *Store) FindKeys(ctx context.Context, seals []secret.Seal) (key.Snapshot, error) {
+	snapshot, err := s.findKeys(seals, func(statement string, args []any, read func(database.Row) error) error {
+		return s.engine.query(ctx, s, statement, args, read)
+	})
+	return snapshot, public(database.Translate(err))
+}
+
+// findKeys asks with query, which calls its last argument with each row.
+func (s *Store) findKeys(
+	seals []secret.Seal, query func(statement string, args []any, read func(database.Row) error) error,
+) (key.Snapshot, error) {
 	raw := make([][]byte, len(seals))
 	for i := range seals {
 		raw[i] = seals[i][:]
 	}
 	found := foundRows{known: map[string]grant.Map{}}
 	found.snapshot.Found = make(map[secret.Seal]*key.Found, len(seals))
-	if err := s.engine.findKeys(ctx, s, raw, found.scan); err != nil {
-		return key.Snapshot{}, public(database.Translate(err))
+	statement, args := s.engine.findKeys(raw)
+	err := query(statement, args, found.scan)
+	return found.snapshot, err
+}
+
+// query asks within a transaction, or wherever tx is, and calls read with each row.
+func query(ctx context.Context, tx *gorm.DB, statement string, args []any, read func(database.Row) error) (err error) {
+	rows, err := tx.Statement.ConnPool.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return err
 	}
-	return found.snapshot, nil
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := read(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // foundRows turns the rows of a look-up into a snapshot.

@@ -125,7 +125,7 @@ func (postgres) announce(tx *gorm.DB) error {
 	return tx.Exec("SELECT pg_notify(?, (SELECT max(id) FROM revisions)::text)", revisionChannel).Error
 }
 
-func (postgres) findKeys(ctx context.Context, s *Store, seals [][]byte, read func(database.Row) error) error {
+func (postgres) findKeys(seals [][]byte) (string, []any) {
 	// One array rather than a list of parameters: one statement to prepare, whatever the number of seals. Unnested, because
 	// "= ANY" of an array that is not known when the statement is planned compares every row of a small table with each element.
 	const statement = `
@@ -138,5 +138,18 @@ func (postgres) findKeys(ctx context.Context, s *Store, seals [][]byte, read fun
 			unnest($1::bytea[]) AS asked (seal) JOIN keys k ON k.digest_hmac = asked.seal
 			` + foundJoins + `
 		) ON true`
-	return s.db.Pipeline(ctx, []database.Statement{{SQL: statement, Args: []any{seals}}}, read)
+	return statement, []any{seals}
+}
+
+func (postgres) query(ctx context.Context, s *Store, statement string, args []any, read func(database.Row) error) error {
+	return s.db.Pipeline(ctx, []database.Statement{{SQL: statement, Args: args}}, read)
+}
+
+func (postgres) findTargets(seals [][]byte, ids []string) (string, []any) {
+	const statement = `
+		SELECT ` + targetColumns + `
+		FROM unnest($1::bytea[], $2::text[]) AS asked (seal, principal)
+		JOIN keys k ON k.digest_hmac = asked.seal
+		JOIN principals p ON p.context_id = k.context_id AND p.id = asked.principal`
+	return statement, []any{seals, ids}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -114,7 +115,7 @@ func (sqlite) rotate(ctx context.Context, s *Store, contextID, name string, rota
 // announce has nobody to tell: there is one process.
 func (sqlite) announce(*gorm.DB) error { return nil }
 
-func (e sqlite) findKeys(ctx context.Context, s *Store, seals [][]byte, read func(database.Row) error) (err error) {
+func (e sqlite) findKeys(seals [][]byte) (string, []any) {
 	// One JSON array rather than a list of parameters: one statement to prepare, whatever the number of seals.
 	const statement = `
 		SELECT r.as_of, r.at, ` + foundColumns + `
@@ -130,15 +131,23 @@ func (e sqlite) findKeys(ctx context.Context, s *Store, seals [][]byte, read fun
 		list.WriteString(`"` + hex.EncodeToString(seal) + `"`)
 	}
 	list.WriteByte(']')
-	rows, err := s.db.Reader(ctx).Statement.ConnPool.QueryContext(ctx, statement, e.now().UnixMicro(), list.String())
-	if err != nil {
-		return err
+	return statement, []any{e.now().UnixMicro(), list.String()}
+}
+
+func (sqlite) query(ctx context.Context, s *Store, statement string, args []any, read func(database.Row) error) error {
+	return query(ctx, s.db.Reader(ctx), statement, args, read)
+}
+
+func (sqlite) findTargets(seals [][]byte, ids []string) (string, []any) {
+	const statement = `
+		SELECT ` + targetColumns + `
+		FROM json_each(?) AS asked
+		JOIN keys k ON k.digest_hmac = unhex(asked.value ->> 0)
+		JOIN principals p ON p.context_id = k.context_id AND p.id = asked.value ->> 1`
+	pairs := make([][2]string, len(seals))
+	for i, seal := range seals {
+		pairs[i] = [2]string{hex.EncodeToString(seal), ids[i]}
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := read(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	list, _ := json.Marshal(pairs) // texts always can be encoded
+	return statement, []any{string(list)}
 }

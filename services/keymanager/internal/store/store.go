@@ -40,8 +40,13 @@ type engine interface {
 	standing(ctx context.Context, s *Store) (revision.Standing, error)
 	// rotate implements key.Store's RotateKey.
 	rotate(ctx context.Context, s *Store, contextID, name string, rotate key.Rotation) (key.Key, int64, error)
-	// findKeys looks keys up by seal.
-	findKeys(ctx context.Context, s *Store, seals [][]byte, read func(database.Row) error) error
+	// query runs a statement on a snapshot of its own and calls read with each row.
+	query(ctx context.Context, s *Store, statement string, args []any, read func(database.Row) error) error
+	// findKeys returns the statement that looks keys up by seal, and its arguments.
+	findKeys(seals [][]byte) (statement string, args []any)
+	// findTargets returns the statement that finds principals in the contexts of keys, and its arguments: the seals of the keys
+	// and the ids of the principals, in pairs.
+	findTargets(seals [][]byte, ids []string) (statement string, args []any)
 }
 
 // New returns the store in db, which must have been migrated. now is the authority's clock on SQLite, where there is one

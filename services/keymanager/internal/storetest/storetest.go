@@ -20,6 +20,7 @@ import (
 type Store interface {
 	tenant.Store
 	tenant.PurgeStore
+	tenant.JobStore
 	principal.Store
 	key.Store
 	key.Lookup
@@ -59,12 +60,14 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"deleting a key":                           deleteKey,
 		"keys are listed by name":                  listKeys,
 		"look-ups":                                 lookUps,
+		"targets":                                  targets,
 		"revisions become visible in order":        revisionOrder,
 		"a mint is subject to the policy":          mintAgainstPolicy,
 		"every change has its audit entry":         auditEntries,
 		"a mint races the end of its context":      mintAgainstDeletion,
 		"who rejoins is told what to catch up to":  catchUp,
 		"an early renewal does not end a lease":    leaseNeverShortens,
+		"only held leases are extended":            extensions,
 		"a laggard's acknowledgement counts":       laggard,
 		"who is ahead gets no lease":               aheadOfHistory,
 		"standing":                                 standings,
@@ -75,6 +78,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"replicas hear of revisions":               listen,
 		"retired peppers":                          retirePeppers,
 		"uses are kept by the minute":              recordUses,
+		"jobs":                                     jobs,
+		"a job is taken once":                      jobRace,
 		"principals":                               principals,
 		"a principal is created once":              principalRace,
 		"a name is given once":                     renameRace,
@@ -83,7 +88,6 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"deleting a principal takes its keys":      deletePrincipal,
 		"a mint races the end of its principal":    mintAgainstGone,
 		"an identity is brokered to one principal": brokerRace,
-		"only held leases are extended":            extensions,
 		"two renewals rejoin at once":              rejoinRace,
 		"the longest leases are noted":             longestLeases,
 		"what a rotation read may change":          rotateAgain,

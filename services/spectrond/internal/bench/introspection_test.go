@@ -23,7 +23,7 @@ var tps = regexp.MustCompile(`tps = ([0-9.]+)`)
 // pgbench, over as many connections as the key manager has.
 func introspectionRow(t *testing.T, out *table, e effort, cluster *dbtest.Cluster) {
 	t.Helper()
-	const measure, goal = "keys introspected/s, batched ÷ pgbench -S -M prepared -c "+connections, "≥ 0.6"
+	const measure, goal = "keys introspected/s, batched ÷ pgbench -S -M prepared -c " + connections, "≥ 0.6"
 	pgbench, err := findPgbench()
 	if err != nil {
 		out.lacks(measure, goal, "pgbench", "apt-get install postgresql-contrib")

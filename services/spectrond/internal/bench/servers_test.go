@@ -33,31 +33,38 @@ const contextID = "bench"
 var serviceSecret = strings.Repeat("s", 40)
 
 // generous is an authority in memory that accepts every key: it costs a verifier nothing but the asking.
-type generous struct{}
+type generous struct{ asked atomic.Pointer[askedKey] }
 
-func (generous) Introspect(_ context.Context, digests []apikey.Digest) (introspection.Response, error) {
-	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(digests))}
-	for i := range digests {
-		answer.Verdicts[i] = verdictOn(*generousID.Load())
+// askedKey is the key that is being asked about: a digest does not tell it.
+type askedKey struct {
+	id     string
+	number int
+}
+
+func (g *generous) Introspect(_ context.Context, request introspection.Request) (introspection.Response, error) {
+	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(request.Digests))}
+	asked := g.asked.Load()
+	for i := range request.Digests {
+		answer.Verdicts[i] = verdictOn(asked.id, asked.number)
 	}
 	return answer, nil
 }
 
-func verdictOn(id string) introspection.Verdict {
+// verdictOn accepts a key. A hundred keys share a principal, and ten principals a context. Nothing else is shared, as when it was
+// read from the wire.
+func verdictOn(id string, number int) introspection.Verdict {
+	tenant := contextID + strconv.Itoa(number/1000)
 	return introspection.Verdict{
-		Active: true, Context: contextID, Incarnation: contextID + ".1", KeyID: id, KeyName: "k",
-		Principal: &caller.Principal{ID: "p", Kind: caller.Service, Grants: grant.All()},
+		Active: true, Context: tenant, Incarnation: tenant + ".1", KeyID: strings.Clone(id), KeyName: fmt.Sprintf("key %d", number),
+		Principal: &caller.Principal{ID: "p" + strconv.Itoa(number/100), Kind: caller.Service, Grants: grant.All()},
 	}
 }
 
-// generousID is the id of the key that is being asked about: a digest does not tell it.
-var generousID atomic.Pointer[string]
-
-func (generous) Renew(context.Context, introspection.Renewal) (introspection.Lease, error) {
+func (*generous) Renew(context.Context, introspection.Renewal) (introspection.Lease, error) {
 	return introspection.Lease{Authority: "a", TTLMicros: time.Hour.Microseconds()}, nil
 }
 
-func (generous) Watch(ctx context.Context, _ string, _ int64, fn func(introspection.Event) error) error {
+func (*generous) Watch(ctx context.Context, _ string, _ int64, fn func(introspection.Event) error) error {
 	if err := fn(introspection.Event{Authority: "a", Reset: true}); err != nil {
 		return err
 	}
@@ -65,18 +72,28 @@ func (generous) Watch(ctx context.Context, _ string, _ int64, fn func(introspect
 	return ctx.Err()
 }
 
-func (generous) Report(context.Context, introspection.Uses) error { return nil }
+func (*generous) Report(context.Context, introspection.Uses) error { return nil }
 
 // filled returns a verifier that remembers n keys, and these.
 func filled(t testing.TB, n int) (*verifier.Verifier, []string) {
 	t.Helper()
-	v, err := verifier.New(verifier.Config{Authority: generous{}, MaxKeys: n, Reread: time.Hour})
+	g := new(generous)
+	v, err := verifier.New(verifier.Config{Authority: g, MaxKeys: n, Reread: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(v.Close)
 	await(t, func() bool { return v.Stats().LeaseValid })
-	return v, fill(t, v, n)
+	keys := make([]string, n)
+	for i := range keys {
+		key := mint(t)
+		keys[i] = key.Reveal()
+		g.asked.Store(&askedKey{key.ID(), i})
+		if _, err := v.Verify(t.Context(), keys[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v, keys
 }
 
 func await(t testing.TB, done func() bool) {

@@ -91,7 +91,7 @@ func trafficRows(t *testing.T, out *table, e effort, cluster *dbtest.Cluster) {
 // stored is what a database holds of a key: the digest in hex, and a verdict.
 func stored(key string) (digest string, verdict []byte) {
 	sum := sha256.Sum256([]byte(key))
-	verdict, err := json.Marshal(verdictOn(key[len("sp-") : len("sp-")+16]))
+	verdict, err := json.Marshal(verdictOn(key[len("sp-"):len("sp-")+16], 0))
 	if err != nil {
 		panic(err) // it is made of constants
 	}

@@ -11,26 +11,21 @@ import (
 	"unsafe"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
-	"github.com/spectron-hq/spectron/services/verifier"
 )
 
 // batch is how many calls are timed together.
 const batch = 256
 
+// textSize is what a key's text takes itself: 55 bytes, rounded up by the allocator, and where they are.
+const textSize = 64 + int(unsafe.Sizeof(""))
+
 // verifyRows compares a hit in a cache of n keys with hashing the key, for random keys. Their texts are as cold as the cache.
 // With many keys there is a second row, for keys whose text the processor has at hand: only the look-up waits for memory then.
 func verifyRows(t *testing.T, out *table, e effort, n int) {
 	t.Helper()
-	v, err := verifier.New(verifier.Config{Authority: generous{}, MaxKeys: n, Reread: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer v.Close()
-	await(t, func() bool { return v.Stats().LeaseValid })
 	empty := heap()
-	keys := fill(t, v, n)
-	texts := n * (64 + int(unsafe.Sizeof(""))) // a text of 55 bytes takes 64
-	perKey := float64(heap()-empty-texts) / float64(n)
+	v, keys := filled(t, n)
+	perKey := float64(heap()-empty-n*textSize) / float64(n)
 
 	ctx := context.Background()
 	verify := func(key string) {
@@ -88,20 +83,4 @@ func heap() int {
 	runtime.GC()
 	runtime.ReadMemStats(&stats)
 	return int(stats.HeapAlloc) //nolint:gosec // less than there is
-}
-
-// fill makes v remember n keys and returns them.
-func fill(t testing.TB, v *verifier.Verifier, n int) []string {
-	t.Helper()
-	keys := make([]string, n)
-	for i := range keys {
-		key := mint(t)
-		id := key.ID()
-		generousID.Store(&id)
-		keys[i] = key.Reveal()
-		if _, err := v.Verify(t.Context(), keys[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return keys
 }
