@@ -32,6 +32,12 @@ func (sqlite) insertChunks(tx *gorm.DB, rows []chunkRow) error {
 	return tx.CreateInBatches(&indexed, rowBatch).Error
 }
 
+func (sqlite) indexChunk(tx *gorm.DB, incarnation, id string, words []string) error {
+	return tx.Exec(`INSERT OR REPLACE INTO memory_search (rowid, context, words)
+		SELECT document, context_id, ? FROM memory_chunks WHERE context_id = ? AND id = ?`,
+		strings.Join(words, " "), incarnation, id).Error
+}
+
 func (sqlite) matching(incarnation string, terms []string) match {
 	quoted := make([]string, len(terms))
 	for i, term := range terms {
@@ -56,6 +62,11 @@ func (sqlite) forgetWords(tx *gorm.DB, incarnation string, limit int) error {
 func (sqlite) forgetWordsOf(tx *gorm.DB, incarnation string, ids []string) error {
 	return tx.Exec(`DELETE FROM memory_search WHERE rowid IN
 		(SELECT document FROM memory_chunks WHERE context_id = ? AND id IN ?)`, incarnation, ids).Error
+}
+
+func (sqlite) forgetWordsAt(tx *gorm.DB, sets string, args map[string]any) error {
+	return tx.Exec("DELETE FROM memory_search WHERE rowid IN (SELECT document FROM memory_chunks WHERE context_id = @context AND set_id IN "+
+		sets+")", args).Error
 }
 
 // locking is nothing: a writing transaction is the only one there is.

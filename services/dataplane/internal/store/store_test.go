@@ -46,14 +46,6 @@ func TestStore(t *testing.T) {
 		db := open(t, url)
 		storetest.Run(t, storetest.Fixture{
 			Store: store.New(db),
-			Tombstone: func(t *testing.T, incarnation, path string) {
-				t.Helper()
-				result := db.WithContext(t.Context()).Exec(
-					"UPDATE scope_nodes SET tombstoned_at = ? WHERE context_id = ? AND path = ?", time.Now().UTC(), incarnation, path)
-				if result.Error != nil || result.RowsAffected != 1 {
-					t.Fatalf("tombstoning %s: %v, %d rows", path, result.Error, result.RowsAffected)
-				}
-			},
 			Seqs: func(t *testing.T, incarnation, session string) (seqs []int64) {
 				t.Helper()
 				err := db.Reader(t.Context()).Raw("SELECT seq FROM turns WHERE context_id = ? AND session_id = ? ORDER BY seq",
@@ -76,8 +68,27 @@ func TestStore(t *testing.T) {
 				}
 				return total
 			},
+			Unindex: func(t *testing.T, incarnation string) {
+				t.Helper()
+				statement := "UPDATE memory_chunks SET search = '' WHERE context_id = ?"
+				if db.Engine == database.SQLite {
+					statement = "DELETE FROM memory_search WHERE rowid IN (SELECT document FROM memory_chunks WHERE context_id = ?)"
+				}
+				exec(t, db, statement, incarnation)
+			},
+			Exec: func(t *testing.T, statement string, args ...any) {
+				t.Helper()
+				exec(t, db, statement, args...)
+			},
 		})
 	})
+}
+
+func exec(t *testing.T, db *database.DB, statement string, args ...any) {
+	t.Helper()
+	if err := db.WithContext(t.Context()).Exec(statement, args...).Error; err != nil {
+		t.Fatal(err)
+	}
 }
 
 func rows(t *testing.T, db *database.DB, query string, args ...any) (n int) {

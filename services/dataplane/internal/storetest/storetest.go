@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
@@ -22,18 +25,23 @@ type Store interface {
 	session.Conversations
 	scopetree.Store
 	purge.Store
+	job.Index
 	trace.Store
+	lifecycle.Store
+	entity.Store
 }
 
 // Fixture is a store over an empty database, and a way to do what no method does yet.
 type Fixture struct {
 	Store Store
-	// Tombstone tombstones a node.
-	Tombstone func(t *testing.T, incarnation, path string)
 	// Seqs returns the numbers of a session's turns, in order.
 	Seqs func(t *testing.T, incarnation, session string) []int64
 	// Rows counts the rows of a context in all tables, the full-text index included.
 	Rows func(t *testing.T, incarnation string) int
+	// Unindex empties the search index of a context.
+	Unindex func(t *testing.T, incarnation string)
+	// Exec runs an SQL statement.
+	Exec func(t *testing.T, statement string, args ...any)
 }
 
 // Run runs the suite. Each test uses contexts of its own, so the fixture may be shared.
@@ -56,6 +64,10 @@ func Run(t *testing.T, f Fixture) {
 		"traces are filtered":             testTraces,
 		"traces are summed up":            testTraceStats,
 		"traces are purged":               testPurgeTraces,
+		"tombstone a scope":               testTombstone,
+		"forget a scope":                  testForgetUnder,
+		"importance decays":               testDecay,
+		"validity expires":                testExpire,
 		"search by words":                 testWords,
 		"search ranks":                    testRanking,
 		"search filters":                  testFilters,
@@ -67,6 +79,7 @@ func Run(t *testing.T, f Fixture) {
 		"idempotent writes race":          testOnceConcurrently,
 		"idempotency expires":             testOnceExpires,
 		"purge a context":                 testPurge,
+		"reindex a context":               testReindex,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
