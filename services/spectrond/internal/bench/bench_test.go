@@ -50,6 +50,9 @@ func TestBench(t *testing.T) { //nolint:paralleltest // it needs the machine for
 		}
 		goneRow(t, &out, cluster)
 	}
+	if strings.Contains(parts, "memory") {
+		memoryRows(t, &out, e, cluster)
+	}
 	if strings.Contains(parts, "start") {
 		startRow(t, &out, e)
 	}
