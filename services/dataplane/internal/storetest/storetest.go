@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
@@ -19,6 +20,7 @@ import (
 // Store is everything that the domain packages ask of a store.
 type Store interface {
 	memory.Store
+	entity.Store
 	session.Conversations
 	scopetree.Store
 	purge.Store
@@ -66,6 +68,16 @@ func Run(t *testing.T, f Fixture) {
 		"idempotent write":                testOnce,
 		"idempotent writes race":          testOnceConcurrently,
 		"idempotency expires":             testOnceExpires,
+		"entities equal the reference":    testEntityVisibility,
+		"writers of one key race":         testEntityRace,
+		"entities by page":                testEntityPages,
+		"failed assertion":                testFailedAssertion,
+		"forget softly":                   testForgetSoftly,
+		"forget for good":                 testForgetForGood,
+		"purge takes history":             testPurgeTakesHistory,
+		"forgettable equals reference":    testForgettable,
+		"forget in parts":                 testForgetInParts,
+		"forget an entity":                testForgetEntity,
 		"purge a context":                 testPurge,
 	} {
 		t.Run(name, func(t *testing.T) {
