@@ -19,9 +19,9 @@ type reflected struct {
 	PersistedAttributes         []struct{ ID, EntityID, Key, Value, MemoryCategory string }
 }
 
-func (p *plane) reflect(t *testing.T, key, body string, headers ...string) (out reflected) {
+func (p *plane) reflect(t *testing.T, key, body string) (out reflected) {
 	t.Helper()
-	p.ok(t, &out, key, http.MethodPost, "/api/v1/acme/reflect", body, headers...)
+	p.ok(t, &out, key, http.MethodPost, "/api/v1/acme/reflect", body)
 	return out
 }
 
@@ -120,11 +120,19 @@ func TestWhoMayPersistReflections(t *testing.T) {
 			strings.Contains(seen.Attributes[0].Value, "elsewhere") {
 			t.Errorf("the kept reflection: %+v", seen.Attributes)
 		}
+		// Nothing is kept, or leans on what lies, where its keeper may not write.
+		narrow := p.authority.KeyOf(t, "acme", "acme-1", caller.Principal{ID: "narrow", Kind: caller.Human, Grants: grant.Map{
+			read: {scope.Everything}, write: {scope.Under(nodeOf(t, "org/b"))},
+		}})
+		if kept := p.reflect(t, narrow, `{"query":"otter","persist":true}`); !cmp.Equal(kept.Evidence, []string{"otter elsewhere"}) {
+			t.Errorf("evidence from where nothing may be written: %v", kept.Evidence)
+		}
+
 		// It leans on a secret, so who may not read the secret does not see it.
 		for name, key := range map[string]string{
 			"who reads only what is public": p.kind(t, "public", caller.Human, "org/a", read),
 			"who reads only the secret":     p.kind(t, "secret", caller.Human, "org/a/secret", read),
-			"who reads elsewhere":           p.kind(t, "elsewhere", caller.Human, "org/b/*", read),
+			"who reads elsewhere":           p.kind(t, "elsewhere", caller.Human, "org/c/*", read),
 		} {
 			if got := p.call(t, key, http.MethodGet, "/api/v1/acme/entities/reflection/otter", ""); got.status != http.StatusNotFound {
 				t.Errorf("%s: %d %s", name, got.status, got.body)

@@ -67,10 +67,9 @@ func attributes(t testing.TB, s Store, r entity.Reading, filter entity.Attribute
 	return found
 }
 
-func relations(t testing.TB, s Store, r entity.Reading, filter entity.RelationFilter) []entity.Relation {
+func relations(t testing.TB, s Store, r entity.Reading) []entity.Relation {
 	t.Helper()
-	filter.Limit = 1000
-	found, err := s.Relations(t.Context(), r, filter)
+	found, err := s.Relations(t.Context(), r, entity.RelationFilter{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +241,7 @@ func (m *model) check(t *testing.T, rt *rapid.T, s Store, region scope.Region) {
 	for _, a := range attributes(t, s, reading, entity.AttributeFilter{}) {
 		gotValues = append(gotValues, fmt.Sprint([2]string{a.EntityID, a.Key}, a.Value))
 	}
-	for _, r := range relations(t, s, reading, entity.RelationFilter{}) {
+	for _, r := range relations(t, s, reading) {
 		gotArrows = append(gotArrows, fmt.Sprint([3]string{r.SubjectID, r.Label, r.ObjectID}))
 	}
 	sorted := cmpopts.SortSlices(func(a, b string) bool { return a < b })

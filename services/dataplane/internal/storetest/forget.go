@@ -74,7 +74,7 @@ func testForgetSoftly(t *testing.T, f Fixture) {
 	if found := entities(t, f.Store, r); len(found) != 1 || found[0].Name != "bob" {
 		t.Errorf("entities: %+v", found)
 	}
-	if found := relations(t, f.Store, r, entity.RelationFilter{}); len(found) != 0 {
+	if found := relations(t, f.Store, r); len(found) != 0 {
 		t.Errorf("relations: %+v", found)
 	}
 	if n := forget(t, f.Store, forgetting(in, "alice")); n != 0 {
@@ -201,11 +201,11 @@ func testForgetEntity(t *testing.T, f Fixture) {
 	if found := entities(t, f.Store, acme); len(found) != 1 || found[0].Name != "bob" {
 		t.Errorf("acme knows %+v", found)
 	}
-	if len(attributes(t, f.Store, acme, entity.AttributeFilter{}))+len(relations(t, f.Store, acme, entity.RelationFilter{})) != 0 {
+	if len(attributes(t, f.Store, acme, entity.AttributeFilter{}))+len(relations(t, f.Store, acme)) != 0 {
 		t.Error("acme knows something of it")
 	}
 	if len(entities(t, f.Store, beta)) != 2 || len(attributes(t, f.Store, beta, entity.AttributeFilter{})) != 1 ||
-		len(relations(t, f.Store, beta, entity.RelationFilter{})) != 1 {
+		len(relations(t, f.Store, beta)) != 1 {
 		t.Error("beta lost something")
 	}
 	question := search(in, "person")
