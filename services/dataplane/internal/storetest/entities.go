@@ -39,7 +39,7 @@ func assertion(incarnation string, sets scope.Sets, triples ...entity.Triple) en
 	}
 }
 
-func assert(t testing.TB, s Store, a entity.Assertion) entity.Receipt {
+func asserted(t testing.TB, s Store, a entity.Assertion) entity.Receipt {
 	t.Helper()
 	receipt, err := s.Assert(t.Context(), a)
 	if err != nil {
@@ -195,7 +195,7 @@ func testEntityVisibility(t *testing.T, f Fixture) {
 			a := assertion(m.incarnation, places.Draw(rt, "place"), triple)
 			a.Readable, a.At = fewRegions.Draw(rt, "readable"), start.Add(time.Duration(i)*time.Second)
 			isNew, corrected := m.write(a)
-			receipt := assert(t, f.Store, a)
+			receipt := asserted(t, f.Store, a)
 			told := map[string]bool{}
 			for _, each := range receipt.Entities {
 				told[each.ID] = each.New
@@ -308,7 +308,7 @@ func testEntityPages(t *testing.T, f Fixture) {
 	in := incarnation()
 	home := sets(t, []string{"org/acme"})
 	for _, name := range []string{"b", "a", "B", "é"} {
-		assert(t, f.Store, assertion(in, home, valued(person(name), "k", "v"), valued(entity.Ref{Type: "org", Name: name}, "k", "v")))
+		asserted(t, f.Store, assertion(in, home, valued(person(name), "k", "v"), valued(entity.Ref{Type: "org", Name: name}, "k", "v")))
 	}
 	r := entity.Reading{Incarnation: in, Region: region(t, "org/acme")}
 	var got []string

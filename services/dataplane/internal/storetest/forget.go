@@ -41,8 +41,8 @@ func forget(t testing.TB, s Store, what memory.Forgetting) int {
 // seedAlice makes a place know of alice: an old and a new address, a friend, and a text.
 func seedAlice(t testing.TB, s Store, in string, home scope.Sets) {
 	t.Helper()
-	assert(t, s, assertion(in, home, valued(person("alice"), "email", "otter@old"), related(person("alice"), "knows", person("bob"))))
-	assert(t, s, said(assertion(in, home, valued(person("alice"), "email", "badger@new")), "alice has moved"))
+	asserted(t, s, assertion(in, home, valued(person("alice"), "email", "otter@old"), related(person("alice"), "knows", person("bob"))))
+	asserted(t, s, said(assertion(in, home, valued(person("alice"), "email", "badger@new")), "alice has moved"))
 }
 
 func testForgetSoftly(t *testing.T, f Fixture) {
@@ -81,7 +81,7 @@ func testForgetSoftly(t *testing.T, f Fixture) {
 		t.Errorf("forgot %d again", n)
 	}
 	// What is asserted later is new, and its history goes on.
-	receipt := assert(t, f.Store, assertion(in, home, valued(person("alice"), "email", "heron@newest")))
+	receipt := asserted(t, f.Store, assertion(in, home, valued(person("alice"), "email", "heron@newest")))
 	if !receipt.Entities[0].New || len(receipt.Corrections) != 0 {
 		t.Errorf("afterwards: %+v", receipt)
 	}
@@ -139,7 +139,7 @@ func testForgettable(t *testing.T, f Fixture) {
 		var kept []string
 		for i, where := range rapid.SliceOfNDistinct(places, 1, 5, func(s scope.Sets) string { return string(scopetreeKey(s)) }).Draw(rt, "places") {
 			name := "otter" + strings.Repeat("x", i)
-			assert(t, f.Store, assertion(in, where, valued(person(name), "k", "v")))
+			asserted(t, f.Store, assertion(in, where, valued(person(name), "k", "v")))
 			owned := !slices.ContainsFunc(slices.Concat(where...), func(node scope.Path) bool { return !mine.Matches(node) })
 			if !owned {
 				kept = append(kept, name)
