@@ -82,6 +82,8 @@ func assemble(
 	}
 	parts := httpapi.Parts{
 		Verifier:     verify,
+		Keys:         keymanager,
+		Principals:   keymanager,
 		Memory:       memories,
 		Scopes:       scopes,
 		Sessions:     session.NewService(rows, scopes, now),

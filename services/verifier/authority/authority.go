@@ -36,9 +36,11 @@ type Config struct {
 
 // Client asks the key manager. It is safe for concurrent use.
 type Client struct {
-	base   string
-	http   http.Client
-	signer *servicetoken.Signer
+	base string
+	http http.Client
+	// patient waits longer for an answer: a change answers when it has reached every verifier.
+	patient http.Client
+	signer  *servicetoken.Signer
 }
 
 // New returns a Client, or the reason why cfg cannot work. It does not connect.
@@ -53,16 +55,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	transport := cfg.Transport
 	if transport == nil {
-		transport = &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			MaxIdleConnsPerHost:   4,
-			IdleConnTimeout:       90 * time.Second,
-			TLSHandshakeTimeout:   5 * time.Second,
-			ResponseHeaderTimeout: 10 * time.Second,
-			ForceAttemptHTTP2:     true,
-		}
+		transport = newTransport()
 	}
-	return &Client{
+	c := &Client{
 		base:   strings.TrimSuffix(cfg.URL, "/"),
 		signer: signer,
 		http: http.Client{
@@ -70,7 +65,25 @@ func New(cfg Config) (*Client, error) {
 			// A redirect would carry the service token elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}, nil
+	}
+	c.patient = c.http
+	if cfg.Transport == nil {
+		patient := newTransport()
+		patient.ResponseHeaderTimeout = errandTimeout
+		c.patient.Transport = patient
+	}
+	return c, nil
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		MaxIdleConnsPerHost:   4,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ResponseHeaderTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}
 }
 
 // Introspect asks what keys are worth, and about principals that they want to act for. The answers come in the order of the
@@ -109,11 +122,21 @@ func (c *Client) PurgeDone(ctx context.Context, incarnation string) error {
 
 // call sends in as JSON, when it is not nil, and decodes the answer into out, when that is not nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	req, err := c.request(ctx, method, path, in)
+	token, err := c.signer.Token()
 	if err != nil {
 		return err
 	}
-	res, err := c.http.Do(req)
+	req, err := c.request(ctx, method, path, token, in)
+	if err != nil {
+		return err
+	}
+	return c.exchange(&c.http, req, out, refusal)
+}
+
+// exchange sends req and decodes the answer into out, when that is not nil. What is not 2xx is an error that refused makes.
+func (c *Client) exchange(client *http.Client, req *http.Request, out any, refused func(r *http.Request, status int, body []byte) error) error {
+	ctx := req.Context()
+	res, err := client.Do(req)
 	if err != nil {
 		if ctxErr := ctx.Err(); errors.Is(ctxErr, context.Canceled) {
 			return ctxErr
@@ -126,18 +149,18 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		return unavailable(err)
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
-		return refusal(method, path, res.StatusCode, body)
+		return refused(req, res.StatusCode, body)
 	}
 	if out == nil {
 		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("reading the key manager's answer to %s %s: %w", method, path, err)
+		return fmt.Errorf("reading the key manager's answer to %s %s: %w", req.Method, req.URL.Path, err)
 	}
 	return nil
 }
 
-func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, method, path, token string, in any) (*http.Request, error) {
 	var body io.Reader
 	if in != nil {
 		encoded, err := json.Marshal(in)
@@ -150,10 +173,6 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 	if err != nil {
 		return nil, fmt.Errorf("asking the key manager: %w", err)
 	}
-	token, err := c.signer.Token()
-	if err != nil {
-		return nil, err
-	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -163,22 +182,31 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 
 // refusal turns an answer that is not 2xx into an error. What the key manager refuses as wrong in the question is our
 // own fault, and told to nobody; only a bootstrap's refusals are meant for the operator.
-func refusal(method, path string, status int, body []byte) error {
-	var problem fault.Problem
-	if json.Unmarshal(body, &problem) != nil {
-		problem = fault.Problem{Detail: http.StatusText(status)}
-	}
-	err := problem.Err(status)
+func refusal(r *http.Request, status int, body []byte) error {
+	err := problemOf(status, body).Err(status)
 	switch {
 	case status >= http.StatusInternalServerError:
 		return unavailable(err)
 	case status == http.StatusUnauthorized:
-		return fmt.Errorf("the key manager refused the service token of %s %s: both sides need the same service secret, and clocks that agree", method, path)
-	case path == introspection.BootstrapPath:
+		return refusedToken(r)
+	case strings.HasSuffix(r.URL.Path, introspection.BootstrapPath):
 		return err
 	default:
-		return fmt.Errorf("asking the key manager, %s %s: %s", method, path, err.Error())
+		return fmt.Errorf("asking the key manager, %s %s: %s", r.Method, r.URL.Path, err.Error())
 	}
+}
+
+func problemOf(status int, body []byte) fault.Problem {
+	var problem fault.Problem
+	if json.Unmarshal(body, &problem) != nil {
+		problem = fault.Problem{Detail: http.StatusText(status)}
+	}
+	return problem
+}
+
+func refusedToken(r *http.Request) error {
+	return fmt.Errorf("the key manager refused the service token of %s %s: both sides need the same service secret, and clocks that agree",
+		r.Method, r.URL.Path)
 }
 
 func unavailable(cause error) error {

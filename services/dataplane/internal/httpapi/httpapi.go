@@ -33,12 +33,14 @@ type Verifier interface {
 
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.
 type Parts struct {
-	Verifier Verifier
-	Memory   *memory.Service
-	Scopes   *scopetree.Tree
-	Sessions *session.Service
-	Traces   *trace.Log
-	Limits   Limits
+	Verifier   Verifier
+	Keys       Keys
+	Principals Principals
+	Memory     *memory.Service
+	Scopes     *scopetree.Tree
+	Sessions   *session.Service
+	Traces     *trace.Log
+	Limits     Limits
 	// MCP serves /mcp to callers that have been authenticated.
 	MCP http.Handler
 	// Management is where the key manager is, and ToManagement what carries requests there. Without Management, its routes are

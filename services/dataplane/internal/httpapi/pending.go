@@ -39,26 +39,6 @@ func (Parts) Inspect(context.Context, InspectRequestObject) (InspectResponseObje
 	return nil, errPending
 }
 
-// ListOwnKeys is pending.
-func (Parts) ListOwnKeys(context.Context, ListOwnKeysRequestObject) (ListOwnKeysResponseObject, error) {
-	return nil, errPending
-}
-
-// MintOwnKey is pending.
-func (Parts) MintOwnKey(context.Context, MintOwnKeyRequestObject) (MintOwnKeyResponseObject, error) {
-	return nil, errPending
-}
-
-// DeleteOwnKey is pending.
-func (Parts) DeleteOwnKey(context.Context, DeleteOwnKeyRequestObject) (DeleteOwnKeyResponseObject, error) {
-	return nil, errPending
-}
-
-// RotateOwnKey is pending.
-func (Parts) RotateOwnKey(context.Context, RotateOwnKeyRequestObject) (RotateOwnKeyResponseObject, error) {
-	return nil, errPending
-}
-
 // Decay is pending.
 func (Parts) Decay(context.Context, DecayRequestObject) (DecayResponseObject, error) {
 	return nil, errPending
@@ -66,31 +46,6 @@ func (Parts) Decay(context.Context, DecayRequestObject) (DecayResponseObject, er
 
 // Expire is pending.
 func (Parts) Expire(context.Context, ExpireRequestObject) (ExpireResponseObject, error) {
-	return nil, errPending
-}
-
-// ListPrincipals is pending.
-func (Parts) ListPrincipals(context.Context, ListPrincipalsRequestObject) (ListPrincipalsResponseObject, error) {
-	return nil, errPending
-}
-
-// GetPrincipal is pending.
-func (Parts) GetPrincipal(context.Context, GetPrincipalRequestObject) (GetPrincipalResponseObject, error) {
-	return nil, errPending
-}
-
-// GetEffective is pending.
-func (Parts) GetEffective(context.Context, GetEffectiveRequestObject) (GetEffectiveResponseObject, error) {
-	return nil, errPending
-}
-
-// RemoveGrants is pending.
-func (Parts) RemoveGrants(context.Context, RemoveGrantsRequestObject) (RemoveGrantsResponseObject, error) {
-	return nil, errPending
-}
-
-// AddGrants is pending.
-func (Parts) AddGrants(context.Context, AddGrantsRequestObject) (AddGrantsResponseObject, error) {
 	return nil, errPending
 }
 

@@ -62,6 +62,18 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	internal.POST(introspection.BootstrapPath, p.bootstrap)
 	internal.GET(introspection.PurgesPath, p.listPurges)
 	internal.DELETE(introspection.PurgesPath+"/:incarnation", p.purgeDone)
+
+	// What callers of the data plane ask for.
+	errands := engine.Group("", p.requireCaller)
+	errands.POST(introspection.ListKeysPath, run(p.Errands.ListKeys))
+	errands.POST(introspection.MintKeyPath, run(p.Errands.MintKey))
+	errands.POST(introspection.RotateKeyPath, run(p.Errands.RotateKey))
+	errands.POST(introspection.DeleteKeyPath, run(p.deleteKey))
+	errands.POST(introspection.ListPrincipalPath, run(p.Errands.ListPrincipals))
+	errands.POST(introspection.GetPrincipalPath, run(p.Errands.GetPrincipal))
+	errands.POST(introspection.EffectivePath, run(p.Errands.Effective))
+	errands.POST(introspection.AddGrantsPath, run(p.Errands.AddGrants))
+	errands.POST(introspection.RemoveGrantsPath, run(p.Errands.RemoveGrants))
 	internal.POST(introspection.JobsPath, p.takeJobs)
 	internal.DELETE(introspection.JobsPath+"/:id", p.jobDone)
 }

@@ -64,11 +64,14 @@ func record(tx *gorm.DB, at time.Time, entry audit.Entry) error {
 	if entry.Detail == nil {
 		entry.Detail = map[string]any{}
 	}
+	origin := audit.From(tx.Statement.Context)
+	if origin.OnBehalfOf != "" {
+		entry.Detail["on_behalf_of"] = origin.OnBehalfOf
+	}
 	detail, err := json.Marshal(entry.Detail)
 	if err != nil {
 		return fmt.Errorf("encoding an audit entry: %w", err)
 	}
-	origin := audit.From(tx.Statement.Context)
 	row := auditRow{
 		At: at, Action: string(entry.Action), ActorKind: string(origin.Actor), ActorKeyID: origin.KeyID,
 		ContextID: entry.ContextID, Target: entry.Target, TraceID: origin.TraceID, Remote: origin.Remote, Detail: string(detail),
