@@ -18,10 +18,14 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
@@ -74,6 +78,7 @@ func assemble(
 	rows, now := store.New(db), cfg.clock()
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
+	entities := entity.New(rows, memories, now)
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
@@ -86,6 +91,8 @@ func assemble(
 		Principals:   keymanager,
 		Memory:       memories,
 		Scopes:       scopes,
+		Entities:     entities,
+		Reflections:  reflection.New(rows, entities),
 		Sessions:     session.NewService(rows, scopes, now),
 		Traces:       traces,
 		Limits:       cfg.Limits.api(),
@@ -110,7 +117,10 @@ func assemble(
 	// Not ctx: the service outlives its opening.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	service := &Service{db: db, verifier: verify, handler: handler, traces: traces, stop: stop}
-	service.purger.Go(func() { purge.New(keymanager, rows, now, cfg.Limits.traceRetention()).Run(running, cfg.log()) })
+	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{introspection.JobReindex: job.Reindex(rows)})
+	service.purger.Go(func() {
+		purge.New(keymanager, rows, now, cfg.Limits.traceRetention()).Run(running, cfg.log(), jobs.Sweep)
+	})
 	return service, nil
 }
 

@@ -11,8 +11,16 @@ import (
 // nothing.
 type postgres struct{}
 
-func (postgres) insertChunk(tx *gorm.DB, row chunkRow, words []string) error {
-	return tx.Table("memory_chunks").Create(map[string]any{
+func (postgres) insertChunks(tx *gorm.DB, rows []chunkRow) error {
+	values := make([]map[string]any, len(rows))
+	for i, row := range rows {
+		values[i] = row.values()
+	}
+	return tx.Table("memory_chunks").CreateInBatches(values, rowBatch).Error
+}
+
+func (row chunkRow) values() map[string]any {
+	return map[string]any{
 		"context_id":   row.ContextID,
 		"id":           row.ID,
 		"set_id":       row.SetID,
@@ -27,9 +35,19 @@ func (postgres) insertChunk(tx *gorm.DB, row chunkRow, words []string) error {
 		"entity_id":    row.EntityID,
 		"valid_from":   row.ValidFrom,
 		"valid_until":  row.ValidUntil,
-		"search": gorm.Expr("to_tsvector('english', ?) || array_to_tsvector(ARRAY[CAST(? AS text)])",
-			strings.Join(words, " "), contextLexeme(row.ContextID)),
-	}).Error
+		"search":       vector(row.ContextID, row.words),
+	}
+}
+
+// vector is what a chunk of these words is found by.
+func vector(incarnation string, words []string) any {
+	return gorm.Expr("to_tsvector('english', ?) || array_to_tsvector(ARRAY[CAST(? AS text)])",
+		strings.Join(words, " "), contextLexeme(incarnation))
+}
+
+func (postgres) indexChunk(tx *gorm.DB, incarnation, id string, words []string) error {
+	return tx.Table("memory_chunks").Where("context_id = ? AND id = ?", incarnation, id).
+		Update("search", vector(incarnation, words)).Error
 }
 
 func (postgres) matching(incarnation string, terms []string) match {
@@ -51,6 +69,10 @@ func (postgres) matching(incarnation string, terms []string) match {
 }
 
 func (postgres) forgetWords(*gorm.DB, string, int) error { return nil }
+
+func (postgres) forgetWordsOf(*gorm.DB, string, []string) error { return nil }
+
+func (postgres) locking() string { return " FOR UPDATE" }
 
 func (postgres) tryLock(tx *gorm.DB, number int64) (locked bool, err error) {
 	err = tx.Raw("SELECT pg_try_advisory_xact_lock(?)", number).Scan(&locked).Error
