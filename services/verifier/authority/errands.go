@@ -2,6 +2,8 @@ package authority
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -72,8 +74,14 @@ func run[Out any](ctx context.Context, c *Client, who introspection.Identity, pa
 	if err != nil {
 		return out, err
 	}
-	err = c.exchange(&c.patient, req, &out, refusalToCaller)
-	return out, err
+	answer, err := send(&c.patient, req, refusalToCaller)
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(answer, &out); err != nil {
+		return out, fmt.Errorf("reading the key manager's answer to an errand: %w", err)
+	}
+	return out, nil
 }
 
 // refusalToCaller turns an answer that is not 2xx into what the caller is told.

@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
@@ -36,7 +37,9 @@ func (s *Store) Alter(ctx context.Context, fn func(errand.Ledger) error) error {
 
 // Find implements errand.Ledger.
 func (l errandLedger) Find(seals []secret.Seal, targets []key.Target) (key.Snapshot, error) {
-	snapshot, err := l.store.findKeys(l.ctx, l.tx, seals)
+	snapshot, err := l.store.findKeys(seals, func(statement string, args []any, read func(database.Row) error) error {
+		return query(l.ctx, l.tx, statement, args, read)
+	})
 	if err == nil && len(targets) > 0 {
 		var found map[key.Target]*caller.Principal
 		found, err = l.store.findTargets(l.ctx, l.tx, targets)

@@ -113,22 +113,15 @@ func end(k key.Key) any {
 
 // RotateKey implements key.Store.
 func (s *Store) RotateKey(ctx context.Context, contextID, name string, rotate key.Rotation) (rotated key.Key, revised int64, err error) {
-	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
-		policy, err := findPolicy(tx, contextID)
-		if err != nil {
-			return err
-		}
-		current, err := findKey(tx, contextID, name)
-		if err != nil {
-			return err
-		}
-		if rotated, err = rotate(at, policy, current); err != nil {
-			return err
-		}
-		revised, err = replaceSecret(tx, at, rotated)
-		return err
-	})
-	return rotated, revised, err
+	return s.engine.rotate(ctx, s, contextID, name, rotate)
+}
+
+// rotatedEntry is the audit entry of a rotation, short of its revision.
+func rotatedEntry(k key.Key) audit.Entry {
+	return audit.Entry{
+		Action: audit.KeyRotated, ContextID: k.ContextID, Target: k.ID,
+		Detail: map[string]any{"name": k.Name, "valid_until": end(k)},
+	}
 }
 
 // replaceSecret stores what a rotation made of a key. tx must hold the lock of revisions.
@@ -148,10 +141,9 @@ func replaceSecret(tx *gorm.DB, at time.Time, rotated key.Key) (revised int64, e
 	if err != nil {
 		return 0, err
 	}
-	return revised, record(tx, at, audit.Entry{
-		Action: audit.KeyRotated, ContextID: rotated.ContextID, Target: rotated.ID,
-		Detail: map[string]any{"name": rotated.Name, "valid_until": end(rotated), "revision": revised},
-	})
+	entry := rotatedEntry(rotated)
+	entry.Detail["revision"] = revised
+	return revised, record(tx, at, entry)
 }
 
 // findKey returns a key of a context, or key.NotFound.

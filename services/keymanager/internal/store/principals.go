@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -273,5 +272,5 @@ func findGrants(tx *gorm.DB, contextID, id string, at time.Time) (grant.Map, err
 	if err != nil {
 		return nil, err
 	}
-	return parseGrants(sql.NullString{String: row.Grants, Valid: true})
+	return parseGrants(row.Grants)
 }
