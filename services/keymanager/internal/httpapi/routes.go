@@ -54,6 +54,7 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	management.GET("/migrations", api.GetMigrations)
 
 	p.internal(engine.Group("", p.requireService))
+	p.errands(engine.Group("", p.requireCaller))
 }
 
 // internal are the routes that are not in the document: contract/introspection describes them, and only our own services
@@ -66,9 +67,12 @@ func (p Parts) internal(internal gin.IRoutes) {
 	internal.POST(introspection.BootstrapPath, p.bootstrap)
 	internal.GET(introspection.PurgesPath, p.listPurges)
 	internal.DELETE(introspection.PurgesPath+"/:incarnation", p.purgeDone)
+	internal.POST(introspection.JobsPath, p.takeJobs)
+	internal.DELETE(introspection.JobsPath+"/:id", p.jobDone)
+}
 
-	// What callers of the data plane ask for.
-	errands := engine.Group("", p.requireCaller)
+// errands are the routes by which a service asks as a caller of the data plane.
+func (p Parts) errands(errands gin.IRoutes) {
 	errands.POST(introspection.ListKeysPath, run(p.Errands.ListKeys))
 	errands.POST(introspection.MintKeyPath, run(p.Errands.MintKey))
 	errands.POST(introspection.RotateKeyPath, run(p.Errands.RotateKey))
@@ -78,8 +82,6 @@ func (p Parts) internal(internal gin.IRoutes) {
 	errands.POST(introspection.EffectivePath, run(p.Errands.Effective))
 	errands.POST(introspection.AddGrantsPath, run(p.Errands.AddGrants))
 	errands.POST(introspection.RemoveGrantsPath, run(p.Errands.RemoveGrants))
-	internal.POST(introspection.JobsPath, p.takeJobs)
-	internal.DELETE(introspection.JobsPath+"/:id", p.jobDone)
 }
 
 // detach hands a handler a context that stays what it is. Gin uses its own again for another request, while the database's
