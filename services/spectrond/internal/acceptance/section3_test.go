@@ -1,0 +1,158 @@
+package acceptance_test
+
+const contexts = "/api/v1/contexts/<ctx>"
+
+// Section 3.1: contexts.
+var section3Contexts = []story{
+	{section: "3.1", config: `{"namespace":"ns","database":"db"}`, steps: []step{
+		{"GET contexts/200 list", "operator", "GET /api/v1/contexts", "", 200, `["$has",{"id":"<ctx>","namespace":"ns","database":"db"}]`, ""},
+		{
+			"POST contexts id/201 defaults", "operator", "POST " + contexts + "-a", `{}`, 201,
+			`{"id":"<ctx>-a","namespace":"<ctx>-a","database":"<ctx>-a","created_at":"$time","config":{
+				"allow_self_service_keys":true,"max_token_ttl_seconds":null,"llm_extraction_enabled":false,"providers_configured":[]}}`, "",
+		},
+		{"POST contexts id/201 no body", "operator", "POST " + contexts + "_b", "", 201, `{"id":"<ctx>_b"}`, ""},
+		{
+			"POST contexts id/201 config, description, display_name", "operator", "POST " + contexts + "-c",
+			`{"description":"d","display_name":"n","config":{"allow_self_service_keys":false,"token_limit":5,"trace_retention":{"query_days":3},"models":{"m":"x"}}}`, 201,
+			`{"description":"d","display_name":"n","config":{"allow_self_service_keys":false,"token_limit":5,"trace_retention":{"query_days":3},"models":{"m":"x"}}}`, "",
+		},
+		{"POST contexts id/409 duplicate", "operator", "POST " + contexts + "-a", "", 409, "", ""},
+		{"POST contexts id/422 reserved namespace", "operator", "POST " + contexts + "-d", `{"namespace":"spectron"}`, 422, "", ""},
+		{"POST contexts id/422 malformed id", "operator", "POST /api/v1/contexts/UPPER", "", 422, "", ""},
+		{"POST contexts id/400 unknown field", "operator", "POST " + contexts + "-d", `{"nonsense":1}`, 400, "", ""},
+		{"POST contexts id/400 unknown config", "operator", "POST " + contexts + "-d", `{"config":{"reject_unbound_keys":true}}`, 400, "", ""},
+		{"POST contexts/201 id in the body", "operator", "POST /api/v1/contexts", `{"id":"<ctx>-e","display_name":"E"}`, 201, `{"id":"<ctx>-e","namespace":"<ctx>-e"}`, ""},
+		{"POST contexts/400 no id", "operator", "POST /api/v1/contexts", `{}`, 400, "", ""},
+		{"POST contexts/409 duplicate", "operator", "POST /api/v1/contexts", `{"id":"<ctx>-e"}`, 409, "", ""},
+		{"POST contexts/422 malformed id", "operator", "POST /api/v1/contexts", `{"id":"No"}`, 422, "", ""},
+		{"GET contexts id/200 effective config", "operator", "GET " + contexts, "", 200, `{"id":"<ctx>","config":{"allow_self_service_keys":true},"enforcement_blocked":false}`, ""},
+		{"GET contexts id/404", "operator", "GET /api/v1/contexts/nobodys", "", 404, "", ""},
+		{
+			"PATCH contexts id/200 deep merge", "operator", "PATCH " + contexts, `{"config":{"models":{"a":{"x":1}},"providers":{"openai":{"api_key":"hush"}}}}`, 200,
+			`{"config":{"models":{"a":{"x":1}},"providers":"$absent","providers_configured":["openai"]}}`, "",
+		},
+		{
+			"PATCH contexts id/200 what is absent stays", "operator", "PATCH " + contexts, `{"config":{"models":{"a":{"y":2}},"token_limit":7}}`, 200,
+			`{"config":{"models":{"a":{"x":1,"y":2}},"token_limit":7,"allow_self_service_keys":true,"providers_configured":["openai"]}}`, "",
+		},
+		{
+			"PATCH contexts id/200 null is the default", "operator", "PATCH " + contexts, `{"config":{"models":null,"token_limit":null}}`, 200,
+			`{"config":{"models":{"a":"$absent"},"token_limit":null}}`, "",
+		},
+		{"PATCH contexts id/200 enforcement_blocked outside config", "operator", "PATCH " + contexts, `{"enforcement_blocked":true}`, 200, `{"enforcement_blocked":true}`, ""},
+		{"PATCH contexts id/400 enforcement_blocked inside config", "operator", "PATCH " + contexts, `{"config":{"enforcement_blocked":true}}`, 400, "", ""},
+		{"PATCH contexts id/400 removed config", "operator", "PATCH " + contexts, `{"config":{"retention_days":1}}`, 400, "", ""},
+		{"PATCH contexts id/404", "operator", "PATCH /api/v1/contexts/nobodys", `{}`, 404, "", ""},
+		{
+			"GET usage/200", "operator", "GET " + contexts + "/usage", "", 200,
+			`{"token_limit":null,"token_usage_current_month":0,"token_usage_pct":"$any","period_start":"$time","period_end":"$time"}`, "",
+		},
+		{"GET usage/404", "operator", "GET /api/v1/contexts/nobodys/usage", "", 404, "", ""},
+		{"POST lifecycle decay/202 no body", "operator", "POST " + contexts + "/lifecycle/decay", "", 202, `{"job_id":"$text"}`, ""},
+		{"POST lifecycle decay/202 an empty object", "operator", "POST " + contexts + "/lifecycle/decay", `{}`, 202, `{"job_id":"$text"}`, ""},
+		{"POST lifecycle decay/404", "operator", "POST /api/v1/contexts/nobodys/lifecycle/decay", "", 404, "", ""},
+		{"POST lifecycle reindex/202 a job id", "operator", "POST " + contexts + "/lifecycle/reindex", "", 202, `{"job_id":"$text"}`, ""},
+		{"POST lifecycle reindex/404", "operator", "POST /api/v1/contexts/nobodys/lifecycle/reindex", "", 404, "", ""},
+		{"GET migrations/200", "operator", "GET /api/v1/migrations", "", 200, `{"versions":"$filled","contexts_behind":[],"dead_letters":[]}`, ""},
+		{
+			"GET verbs/200 the seven with descriptions", "operator", "GET /api/v1/verbs", "", 200,
+			`[{"verb":"memory:read","description":"$text"},{"verb":"memory:write","description":"$text"},{"verb":"memory:forget","description":"$text"},
+			{"verb":"scope:read","description":"$text"},{"verb":"scope:create","description":"$text"},{"verb":"scope:delete","description":"$text"},
+			{"verb":"grant:manage","description":"$text"}]`, "",
+		},
+	}},
+	{section: "3.1 create seeds", config: `{"admin_external_id":"idp:1","admin_display_name":"Root"}`, steps: []step{
+		{
+			"principals/system and admin", "operator", "GET " + contexts + "/principals", "", 200,
+			`[{"id":"admin","external_id":"idp:1","display_name":"Root","grants":{` + every("/*") + `}},{"id":"system"}]`, "",
+		},
+		{"principals/admin is bound to admin_external_id", "operator", "POST " + contexts + "/principals", `{"display_name":"other","external_id":"idp:1"}`, 200, `{"id":"admin","display_name":"Root"}`, ""},
+		{"keys/a key of admin", "operator", "POST " + contexts + "/principals/admin/keys/root", "", 201, `{"principalId":"admin","key":"$key"}`, "root=key"},
+		{"me/every verb on everything", "<root>", "GET me", "", 200, `{"principalId":"admin","displayName":"Root","effectiveGrants":{` + every("/*") + `}}`, ""},
+	}},
+	{section: "3.1 allow_self_service_keys", steps: []step{
+		{"keys/allowed by default", "agent", "GET keys", "", 200, `[{"name":"agent"}]`, ""},
+		{"patch/acts on new requests at once", "operator", "PATCH " + contexts, `{"config":{"allow_self_service_keys":false}}`, 200, "", ""},
+		{"GET keys/403", "agent", "GET keys", "", 403, "", ""},
+		{"POST keys/403", "agent", "POST keys", "", 403, "", ""},
+		{"POST keys rotate/403", "agent", "POST keys/agent/rotate", "", 403, "", ""},
+		{"DELETE keys/403", "agent", "DELETE keys/agent", "", 403, "", ""},
+		{"403 for a context admin too", "admin", "POST keys", "", 403, "", ""},
+		{
+			"access-tokens/unaffected", "operator", "POST " + contexts + "/access-tokens", `{"external_id":"x:1","display_name":"X","ttl_seconds":60}`, 201,
+			`{"key":"$key"}`, "",
+		},
+		{"the key still works elsewhere", "agent", "GET me", "", 200, "", ""},
+		{"patch/back to the default", "operator", "PATCH " + contexts, `{"config":{"allow_self_service_keys":null}}`, 200, `{"config":{"allow_self_service_keys":true}}`, ""},
+		{"GET keys/200", "agent", "GET keys", "", 200, "", ""},
+	}},
+	{section: "3.1 DELETE", steps: []step{
+		{"a row", "agent", "POST facts", `{"text":"otter","infer":"none"}`, 200, "", ""},
+		{"DELETE contexts id/204", "operator", "DELETE " + contexts, "", 204, "", ""},
+		{"DELETE contexts id/404 twice", "operator", "DELETE " + contexts, "", 404, "", ""},
+		{"its keys are dead at once", "agent", "GET me", "", 401, "", ""},
+		{"it is not listed", "operator", "GET " + contexts, "", 404, "", ""},
+		{"the id is free again", "operator", "POST " + contexts, "", 201, "", ""},
+		{"the old key stays dead", "agent", "GET me", "", 401, "", ""},
+		{"a new key", "operator", "POST " + contexts + "/keys/again", "", 201, "", "again=key"},
+		{"its data is dropped", "<again>", "POST query", `{"query":"otter"}`, 200, `{"hits":[]}`, ""},
+	}},
+}
+
+// Section 3.2: principals.
+var section3Principals = []story{
+	{section: "3.2", steps: []step{
+		{
+			"POST principals/201 defaults", "operator", "POST " + contexts + "/principals", `{"display_name":"Ann"}`, 201,
+			`{"id":"$text","display_name":"Ann","kind":"agent","grants":{},"created_at":"$time"}`, "ann=id",
+		},
+		{
+			"POST principals/201 every field", "operator", "POST " + contexts + "/principals",
+			`{"display_name":"Bob","kind":"human","external_id":"surreal-cloud:usr_1","grants":{"memory:read":["org/acme/*"]}}`, 201,
+			`{"id":"$text","display_name":"Bob","kind":"human","external_id":"surreal-cloud:usr_1","grants":{"memory:read":["org/acme/*"]}}`, "bob=id",
+		},
+		{
+			"POST principals/200 external_id is create-or-get, unchanged", "operator", "POST " + contexts + "/principals",
+			`{"display_name":"Robert","kind":"service","external_id":"surreal-cloud:usr_1","grants":{"memory:write":["/*"]}}`, 200,
+			`{"id":"<bob>","display_name":"Bob","kind":"human","grants":{"memory:read":["org/acme/*"],"memory:write":"$absent"}}`, "",
+		},
+		{"POST principals/409 a taken display_name", "operator", "POST " + contexts + "/principals", `{"display_name":"Ann"}`, 409, "", ""},
+		{"POST principals/201 kind service", "operator", "POST " + contexts + "/principals", `{"display_name":"S","kind":"service"}`, 201, `{"kind":"service"}`, ""},
+		{"POST principals/201 kind unknown", "operator", "POST " + contexts + "/principals", `{"display_name":"U","kind":"unknown"}`, 201, `{"kind":"unknown"}`, ""},
+		{"POST principals/400 kind supervisor", "operator", "POST " + contexts + "/principals", `{"display_name":"V","kind":"supervisor"}`, 400, "", ""},
+		{"POST principals/400 no display_name", "operator", "POST " + contexts + "/principals", `{}`, 400, "", ""},
+		{"POST principals/400 a flat verb", "operator", "POST " + contexts + "/principals", `{"display_name":"W","grants":{"read":["/*"]}}`, 400, "", ""},
+		{"POST principals/400 dimension objects", "operator", "POST " + contexts + "/principals", `{"display_name":"W","grants":{"memory:read":[{"org":"acme"}]}}`, 400, "", ""},
+		{"POST principals/404 unknown context", "operator", "POST /api/v1/contexts/nobodys/principals", `{"display_name":"x"}`, 404, "", ""},
+		{"GET principals id/200", "operator", "GET " + contexts + "/principals/<bob>", "", 200, `{"id":"<bob>"}`, ""},
+		{"GET principals id/200 with the prefix", "operator", "GET " + contexts + "/principals/principal%3A<bob>", "", 200, `{"id":"<bob>"}`, ""},
+		{"GET principals id/404", "operator", "GET " + contexts + "/principals/absent", "", 404, "", ""},
+		{"PATCH principals id/200", "operator", "PATCH " + contexts + "/principals/<bob>", `{"display_name":"Rob","kind":"service"}`, 200, `{"display_name":"Rob","kind":"service","grants":{"memory:read":["org/acme/*"]}}`, ""},
+		{"PATCH principals id/409 a taken display_name", "operator", "PATCH " + contexts + "/principals/<bob>", `{"display_name":"Ann"}`, 409, "", ""},
+		{"PATCH principals id/400", "operator", "PATCH " + contexts + "/principals/<bob>", `{"kind":"user"}`, 400, "", ""},
+		{"PATCH principals id/404", "operator", "PATCH " + contexts + "/principals/absent", `{"kind":"human"}`, 404, "", ""},
+		{"POST grants/200 a pattern and verbs", "operator", "POST " + contexts + "/principals/<bob>/grants", `{"path":"org/beta","verbs":["memory:read","memory:write"]}`, 200, `{"grants":{"memory:read":["org/acme/*","org/beta"],"memory:write":["org/beta"]}}`, ""},
+		{"POST grants/400 bad verb", "operator", "POST " + contexts + "/principals/<bob>/grants", `{"path":"org/beta","verbs":["write"]}`, 400, "", ""},
+		{"POST grants/400 bad pattern", "operator", "POST " + contexts + "/principals/<bob>/grants", `{"path":"org/*/b","verbs":["memory:read"]}`, 400, "", ""},
+		{"POST grants/404", "operator", "POST " + contexts + "/principals/absent/grants", `{"path":"a","verbs":["memory:read"]}`, 404, "", ""},
+		{"DELETE grants/200 with a body", "operator", "DELETE " + contexts + "/principals/<bob>/grants", `{"path":"org/beta","verbs":["memory:read"]}`, 200, `{"grants":{"memory:read":["org/acme/*"],"memory:write":["org/beta"]}}`, ""},
+		{"DELETE grants/400 bad verb", "operator", "DELETE " + contexts + "/principals/<bob>/grants", `{"path":"org/beta","verbs":["write"]}`, 400, "", ""},
+		{"DELETE grants/404", "operator", "DELETE " + contexts + "/principals/absent/grants", `{"path":"a","verbs":["memory:read"]}`, 404, "", ""},
+		{"a key of it", "operator", "POST " + contexts + "/principals/<bob>/keys/bob", "", 201, "", "key=key"},
+		{"a change of grants counts at once", "operator", "PATCH " + contexts + "/principals/<bob>", `{"grants":{"scope:read":["/*"]}}`, 200, `{"grants":{"scope:read":["/*"],"memory:read":"$absent"}}`, ""},
+		{"the key has it", "<key>", "GET me", "", 200, `{"effectiveGrants":{"scope:read":["/*"],"memory:read":"$absent"}}`, ""},
+		{"DELETE principals id/204", "operator", "DELETE " + contexts + "/principals/<bob>", "", 204, "", ""},
+		{"its keys are dead at once", "<key>", "GET me", "", 401, "", ""},
+		{"DELETE principals id/404 twice", "operator", "DELETE " + contexts + "/principals/<bob>", "", 404, "", ""},
+	}},
+	{section: "3.2 reserved", steps: []step{
+		{"system/403 update", "operator", "PATCH " + contexts + "/principals/system", `{"display_name":"x"}`, 403, "", ""},
+		{"system/403 add grants", "operator", "POST " + contexts + "/principals/system/grants", `{"path":"/*","verbs":["memory:read"]}`, 403, "", ""},
+		{"system/403 remove grants", "operator", "DELETE " + contexts + "/principals/principal%3Asystem/grants", `{"path":"/*","verbs":["memory:read"]}`, 403, "", ""},
+		{"system/403 delete", "operator", "DELETE " + contexts + "/principals/principal%3Asystem", "", 403, "", ""},
+		{"admin/403 delete", "operator", "DELETE " + contexts + "/principals/admin", "", 403, "", ""},
+		{"admin/200 rename and re-kind", "operator", "PATCH " + contexts + "/principals/admin", `{"display_name":"boss","kind":"human"}`, 200, `{"display_name":"boss","kind":"human"}`, ""},
+		{"admin/200 re-grant", "operator", "DELETE " + contexts + "/principals/admin/grants", `{"path":"/*","verbs":["scope:delete"]}`, 200, `{"grants":{"scope:delete":"$absent","memory:read":["/*"]}}`, ""},
+	}},
+}
