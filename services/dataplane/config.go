@@ -26,6 +26,8 @@ type Config struct {
 	HideManagement   bool            `env:"SPECTRON_HIDE_MANAGEMENT" envDefault:"false" flag:"hide-management" usage:"serve no management routes here; they are passed on to the key manager by default, because published clients know one address for both planes"`
 	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
 
+	// Limits are how much one request may ask for; its zero value is the most.
+	Limits Limits
 	// Version is what health tells.
 	Version string
 	// Log receives the log; nil means slog.Default().
@@ -51,7 +53,7 @@ func (c Config) Verify() error {
 			introspection.MinServiceSecret))
 	}
 	_, err := c.managementURL()
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, err, c.Limits.Verify())...)
 }
 
 func (c Config) managementURL() (*url.URL, error) {

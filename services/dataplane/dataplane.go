@@ -23,6 +23,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
 	"github.com/spectron-hq/spectron/services/verifier"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
@@ -79,6 +80,8 @@ func assemble(
 		Verifier:     verify,
 		Memory:       memories,
 		Scopes:       scopes,
+		Sessions:     session.NewService(rows, scopes, now),
+		Limits:       cfg.Limits.api(),
 		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log()}),
 		ToManagement: cfg.transport(),
 		Version:      cfg.Version,

@@ -41,7 +41,8 @@ type actor struct {
 // tenant is what the keys of one context share. It is gone when the context is touched.
 type tenant struct {
 	context, incarnation string
-	actors               int // guarded by the cache's mutex
+	blocked              bool // its calls to language models
+	actors               int  // guarded by the cache's mutex
 	gone                 atomic.Bool
 }
 
@@ -125,7 +126,7 @@ func (c *cache) rememberLocked(id keyID, digest apikey.Digest, verdict *introspe
 		caller: caller.Caller{
 			Context: a.tenant.context, Incarnation: a.tenant.incarnation,
 			KeyID: verdict.KeyID, KeyName: verdict.KeyName,
-			Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective,
+			Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective, Blocked: a.tenant.blocked,
 		},
 	}}
 	if verdict.KeyGrants != nil {
@@ -141,11 +142,11 @@ func (c *cache) rememberLocked(id keyID, digest apikey.Digest, verdict *introspe
 // than it is remembered, the remembered one goes at once: the revision that will say so may find only the new one.
 func (c *cache) actorLocked(verdict *introspection.Verdict) *actor {
 	t := c.tenants[verdict.Context]
-	if t == nil || t.incarnation != verdict.Incarnation {
+	if t == nil || t.incarnation != verdict.Incarnation || t.blocked != verdict.Blocked {
 		if t != nil {
 			t.gone.Store(true)
 		}
-		t = &tenant{context: verdict.Context, incarnation: verdict.Incarnation}
+		t = &tenant{context: verdict.Context, incarnation: verdict.Incarnation, blocked: verdict.Blocked}
 		c.tenants[verdict.Context] = t
 	}
 	id := actorID{verdict.Context, verdict.Principal.ID}

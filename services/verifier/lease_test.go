@@ -94,6 +94,36 @@ func TestTheCacheAnswersUnderALease(t *testing.T) {
 	})
 }
 
+func TestABlockedContextIsKnownAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{})
+		settle()
+		key, other := r.mint(t), r.mint(t)
+		wantCached(t, v, key)
+		wantCached(t, v, other)
+		for _, blocked := range []bool{true, false} {
+			r.set(func() {
+				for digest, verdict := range r.live {
+					verdict.Blocked = blocked
+					r.live[digest] = verdict
+				}
+				r.touchLocked(introspection.SubjectContext, "")
+			})
+			settle()
+			for range 2 { // from the authority, then from the cache
+				for _, k := range []apikey.Key{key, other} {
+					verdict, err := v.Check(t.Context(), k.Reveal())
+					if err != nil || verdict.Caller.Blocked != blocked {
+						t.Errorf("from %q: blocked %t, %v; want %t", verdict.Source, verdict.Caller.Blocked, err, blocked)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestNoLeaseNoCache(t *testing.T) {
 	t.Parallel()
 	bubble(t, "the clock ends the lease", func(t *testing.T) {

@@ -39,10 +39,15 @@ type Caller struct {
 	KeyID, KeyName string
 	// Principal is shared between callers and must not be changed.
 	Principal *Principal
+	// OnBehalfOf is the principal that the caller acts for, nil when it acts for itself. Principal stays who really calls;
+	// Effective is what both may do. It is shared between callers and must not be changed.
+	OnBehalfOf *Principal
 	// KeyGrants attenuates the principal's grants; nil inherits them.
 	KeyGrants grant.Map
 	// Effective is what the caller may do.
 	Effective grant.Map
+	// Blocked says that the context's operator has stopped its calls to language models; everything else goes on.
+	Blocked bool
 }
 
 // Authority returns the effective grants; it makes a Caller a [grant.Holder].

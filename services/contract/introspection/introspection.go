@@ -43,11 +43,14 @@ type Verdict struct {
 	// is a duration because wall clocks of two machines are never compared.
 	ExpiresInMicros int64 `json:"expires_in_us,omitempty"`
 
-	Context     string            `json:"context,omitempty"`
-	Incarnation string            `json:"incarnation,omitempty"`
-	KeyID       string            `json:"key_id,omitempty"`
-	KeyName     string            `json:"key_name,omitempty"`
-	Principal   *caller.Principal `json:"principal,omitempty"`
+	Context     string `json:"context,omitempty"`
+	Incarnation string `json:"incarnation,omitempty"`
+	// Blocked says that the context's calls to language models are stopped.
+	Blocked bool `json:"blocked,omitempty"`
+
+	KeyID     string            `json:"key_id,omitempty"`
+	KeyName   string            `json:"key_name,omitempty"`
+	Principal *caller.Principal `json:"principal,omitempty"`
 	// KeyGrants attenuates the principal's grants; nil (null) inherits them.
 	KeyGrants grant.Map `json:"key_grants"`
 }
@@ -62,5 +65,6 @@ func (v Verdict) Caller() *caller.Caller {
 		Principal:   v.Principal,
 		KeyGrants:   v.KeyGrants,
 		Effective:   grant.Effective(v.Principal.Grants, v.KeyGrants),
+		Blocked:     v.Blocked,
 	}
 }

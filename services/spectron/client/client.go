@@ -1,9 +1,13 @@
 // Package client is the Go client of Spectron. A [Client] speaks for one data-plane key, in the one context that the
-// key opens: who am I, remember, recall, scopes. A [Management] speaks for a management key: contexts and their keys.
+// key opens: memory, sessions, entities, scopes, principals, its own keys. [Client.OnBehalfOf] narrows it to what somebody
+// else may do, too. A [Management] speaks for a management key: contexts, their principals and their keys.
 //
 // Every failure that the server explains is a *[fault.Error], so that errors.Is(err, fault.NotFound) works; a server that
-// does not answer is a fault.Unavailable with the cause. Reads and Remember are repeated when the connection breaks or
-// the server fails (status 5xx); everything else is sent once.
+// does not answer is a fault.Unavailable with the cause. What is sent with GET, Remember and RememberMany are repeated
+// when the connection breaks or the server fails (status 5xx), after 250, 500 and 1000 ms; everything else is sent once.
+//
+// Lists come whole from List…, or row by row, a page at a time, from iterators: for row, err := range c.Sessions(ctx).
+// An iterator ends after the first error.
 //
 // What the package promises: a key is sent to Config.URL and nowhere else (redirects are not followed), and no error,
 // log line or formatted value of this package ever holds one.
@@ -13,6 +17,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +68,16 @@ func New(cfg Config) (*Client, error) {
 	return &Client{transport: t, server: t.base + "/", contextID: cfg.ContextID}, nil
 }
 
+// OnBehalfOf returns a client that acts on behalf of the principal of this id: it may do what both the key and that
+// principal may, never more. Delegating again replaces the principal; an empty id ends it. The error of a call is
+// fault.Forbidden when there is no such principal.
+func (c *Client) OnBehalfOf(principalID string) *Client {
+	delegated, t := *c, *c.transport
+	t.onBehalfOf = principalID
+	delegated.transport = &t
+	return &delegated
+}
+
 // Health asks whether the server serves. It needs no key.
 func (c *Client) Health(ctx context.Context) (Health, error) {
 	req, err := dataapi.NewGetHealthRequest(c.server)
@@ -86,6 +101,16 @@ func checkSegment(field, name string) error {
 	default:
 		return nil
 	}
+}
+
+// checkSegments checks pairs of a field and its name, and returns the first error.
+func checkSegments(pairs ...string) error {
+	for pair := range slices.Chunk(pairs, 2) {
+		if err := checkSegment(pair[0], pair[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // baseURL checks text and returns it without trailing slashes.

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"time"
 
@@ -66,7 +67,12 @@ func (m *Management) CreateContext(ctx context.Context, id string, opts CreateCo
 
 // ListContexts returns every context, ordered by id.
 func (m *Management) ListContexts(ctx context.Context) ([]Context, error) {
-	return allPages[Context](ctx, m.transport, func(cursor *string) (*http.Request, error) {
+	return collect(m.Contexts(ctx))
+}
+
+// Contexts iterates over every context, ordered by id.
+func (m *Management) Contexts(ctx context.Context) iter.Seq2[Context, error] {
+	return pages[Context](ctx, m.transport, func(cursor *string) (*http.Request, error) {
 		return managementapi.NewListContextsRequest(m.server, &managementapi.ListContextsParams{Cursor: cursor})
 	})
 }
@@ -106,8 +112,7 @@ func (m *Management) DeleteContext(ctx context.Context, id string) error {
 		return err
 	}
 	req, err := managementapi.NewDeleteContextRequest(m.server, id)
-	_, err = m.transport.send(ctx, req, err)
-	return err
+	return discard(ctx, m.transport, req, err)
 }
 
 // optional returns nil for the zero value, which requests leave out.

@@ -72,3 +72,34 @@ func ExampleManagement() {
 		panic(err)
 	}
 }
+
+// Act for somebody: with what both may do, and both are in the audit.
+func ExampleClient_OnBehalfOf() {
+	c, err := client.New(client.Config{APIKey: "sp-…", ContextID: "acme"})
+	if err != nil {
+		panic(err)
+	}
+	ctx := context.Background()
+	forAda := c.OnBehalfOf("principal:ada")
+	_, err = forAda.Remember(ctx, "", client.RememberOptions{Triples: []client.Triple{
+		{Entity: client.EntityRef{Type: "person", Name: "Ada"}, Key: "likes", Value: "tea"},
+	}})
+	if errors.Is(err, fault.Forbidden) {
+		fmt.Println("one of the two may not write there")
+	}
+}
+
+// Lists are read a page at a time, and no further than the loop goes.
+func ExampleClient_Sessions() {
+	c, err := client.New(client.Config{APIKey: "sp-…", ContextID: "acme"})
+	if err != nil {
+		panic(err)
+	}
+	ctx := context.Background()
+	for session, err := range c.Sessions(ctx) {
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(session.ID, session.TurnCount)
+	}
+}

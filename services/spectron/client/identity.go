@@ -17,8 +17,10 @@ type Identity struct {
 	Grants Grants `json:"grants"`
 	// TokenGrants attenuate them for this key; nil when the key inherits all.
 	TokenGrants Grants `json:"tokenGrants,omitempty"`
-	// EffectiveGrants is what the key may do: the meet of the two.
+	// EffectiveGrants is what the key may do: the meet of the two, and of those of the delegated principal, if there is one.
 	EffectiveGrants Grants `json:"effectiveGrants"`
+	// DelegatedPrincipalID is on whose behalf the caller acts; empty for its own.
+	DelegatedPrincipalID string `json:"delegatedPrincipalId,omitempty"`
 	// Verdict says how the server knew what the key is worth.
 	Verdict *Verdict `json:"verdict,omitempty"`
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"time"
 
@@ -94,10 +95,15 @@ func (m *Management) MintKey(ctx context.Context, contextID, name string, opts M
 
 // ListKeys returns every key of a context, ordered by name.
 func (m *Management) ListKeys(ctx context.Context, contextID string) ([]Key, error) {
+	return collect(m.Keys(ctx, contextID))
+}
+
+// Keys iterates over every key of a context, ordered by name.
+func (m *Management) Keys(ctx context.Context, contextID string) iter.Seq2[Key, error] {
 	if err := checkSegment("context_id", contextID); err != nil {
-		return nil, err
+		return failed[Key](err)
 	}
-	return allPages[Key](ctx, m.transport, func(cursor *string) (*http.Request, error) {
+	return pages[Key](ctx, m.transport, func(cursor *string) (*http.Request, error) {
 		return managementapi.NewListKeysRequest(m.server, contextID, &managementapi.ListKeysParams{Cursor: cursor})
 	})
 }
@@ -125,13 +131,16 @@ func (m *Management) DeleteKey(ctx context.Context, contextID, name string) erro
 		return err
 	}
 	req, err := managementapi.NewDeleteKeyRequest(m.server, contextID, name)
-	_, err = m.transport.send(ctx, req, err)
-	return err
+	return discard(ctx, m.transport, req, err)
 }
 
-// minted sends a mint or rotate and reads the key out of the answer.
 func (m *Management) minted(ctx context.Context, req *http.Request, err error) (MintedKey, error) {
-	raw, err := call[managementapi.MintedKey](ctx, m.transport, req, err)
+	return minted(ctx, m.transport, req, err)
+}
+
+// minted sends a mint or rotate, of either plane, and reads the key out of the answer.
+func minted(ctx context.Context, t *transport, req *http.Request, err error) (MintedKey, error) {
+	raw, err := call[managementapi.MintedKey](ctx, t, req, err)
 	if err != nil {
 		return MintedKey{}, err
 	}
@@ -140,7 +149,7 @@ func (m *Management) minted(ctx context.Context, req *http.Request, err error) (
 		// The key exists now, but nobody has its secret.
 		return MintedKey{}, fault.New(fault.Internal, "the server answered a key that is damaged; rotate %q", raw.Name).Because(err)
 	}
-	minted := MintedKey{
+	done := MintedKey{
 		ID:          raw.ID,
 		Name:        raw.Name,
 		Key:         key,
@@ -149,16 +158,13 @@ func (m *Management) minted(ctx context.Context, req *http.Request, err error) (
 		Revision:    raw.Revision,
 	}
 	if p := raw.Propagation; p != nil {
-		minted.Propagation = &Propagation{p.Acknowledged, p.Lapsed, time.Duration(p.WaitedMs) * time.Millisecond}
+		done.Propagation = &Propagation{p.Acknowledged, p.Lapsed, time.Duration(p.WaitedMs) * time.Millisecond}
 	}
-	return minted, nil
+	return done, nil
 }
 
 func checkKeyPath(contextID, name string) error {
-	if err := checkSegment("context_id", contextID); err != nil {
-		return err
-	}
-	return checkSegment("name", name)
+	return checkSegments("context_id", contextID, "name", name)
 }
 
 // ttlSeconds rounds away from zero: a short time to live must not become none, and a negative one is for the server to

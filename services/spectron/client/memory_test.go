@@ -42,7 +42,11 @@ func TestMe(t *testing.T) {
 func TestRemember(t *testing.T) {
 	t.Parallel()
 	const full = `{"mode":"full","sessionId":"s1","turnId":"t1","chunkId":"c1","extraction":{"turnId":"t1",
-		"entities":[{"name":"Ada"}],"attributes":[],"relations":[],"instructions":[],"uncertainties":[],"corrections":[]}}`
+		"entities":[{"id":"e1","name":"Ada","entityType":"person","memoryCategory":"identity","isNew":true}],
+		"attributes":[{"id":"a1","entityId":"e1","key":"likes","value":"tea","memoryCategory":"knowledge"}],
+		"relations":[{"subject":"e1","label":"knows","object":"e2","memoryCategory":"context"}],
+		"instructions":[{"id":"i1","label":"l","description":"d"}],"uncertainties":[{"about":"x","reason":"y"}],
+		"corrections":[{"entityId":"e1","key":"likes","oldValue":"milk","newValue":"tea"}]}}`
 	const preview = `{"mode":"preview","sessionId":"","preview":true}`
 	c, s := newClient(t, map[string][]answer{
 		"addFacts": {{status: http.StatusOK, body: full}, {status: http.StatusOK, body: preview}},

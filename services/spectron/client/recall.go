@@ -31,8 +31,16 @@ type RecallOptions struct {
 	Include []string
 	// SessionID narrows to what was written in one session.
 	SessionID string
+	// Source narrows to hits of one source, such as attribute.
+	Source string
 	// AsOf narrows to what was written by then.
 	AsOf time.Time
+	// AtInstant narrows to what was valid at that moment.
+	AtInstant time.Time
+	// ValidFrom and ValidUntil narrow to what was valid between them.
+	ValidFrom, ValidUntil time.Time
+	// IncludeDuplicates makes equal texts a hit each; by default the best of them stands for all.
+	IncludeDuplicates bool
 }
 
 // Recalled is the answer to Recall.
@@ -71,14 +79,18 @@ type RecallTrace struct {
 // Recall finds what was remembered, within what the key may read.
 func (c *Client) Recall(ctx context.Context, query string, opts RecallOptions) (Recalled, error) {
 	body := dataapi.QueryRequest{
-		Query:     query,
-		K:         optional(opts.K),
-		Mode:      optional(dataapi.QueryRequestMode(opts.Mode)),
-		Lens:      opts.Lens.wire(),
-		SessionID: optional(opts.SessionID),
-	}
-	if len(opts.Labels) > 0 {
-		body.Labels = &opts.Labels
+		Query:             query,
+		K:                 optional(opts.K),
+		Mode:              optional(dataapi.QueryRequestMode(opts.Mode)),
+		Lens:              opts.Lens.wire(),
+		Labels:            optionalList(opts.Labels),
+		SessionID:         optional(opts.SessionID),
+		Source:            optional(opts.Source),
+		AsOf:              optionalTime(opts.AsOf),
+		AtInstant:         optionalTime(opts.AtInstant),
+		ValidFrom:         optionalTime(opts.ValidFrom),
+		ValidUntil:        optionalTime(opts.ValidUntil),
+		IncludeDuplicates: optional(opts.IncludeDuplicates),
 	}
 	if len(opts.Include) > 0 {
 		include := make([]dataapi.QueryRequestInclude, len(opts.Include))
@@ -87,9 +99,29 @@ func (c *Client) Recall(ctx context.Context, query string, opts RecallOptions) (
 		}
 		body.Include = &include
 	}
-	if !opts.AsOf.IsZero() {
-		body.AsOf = new(opts.AsOf.Format(time.RFC3339Nano))
-	}
 	req, err := dataapi.NewQueryMemoryRequest(c.server, c.contextID, nil, body)
 	return call[Recalled](ctx, c.transport, req, err)
+}
+
+// ContextOptions narrows a Context as RecallOptions do a Recall.
+type ContextOptions struct {
+	K      int
+	Lens   ScopeSets
+	Labels []string
+}
+
+// PromptContext is what is remembered on a question.
+type PromptContext struct {
+	// Context is markdown for a prompt; empty when nothing was found.
+	Context string `json:"context"`
+	Tier    string `json:"tier"`
+	QueryMs int64  `json:"queryMs"`
+}
+
+// Context puts together what is remembered on a question, as markdown for a prompt.
+func (c *Client) Context(ctx context.Context, query string, opts ContextOptions) (PromptContext, error) {
+	req, err := dataapi.NewGetContextForRequest(c.server, c.contextID, nil, dataapi.ContextRequest{
+		Query: query, K: optional(opts.K), Lens: opts.Lens.wire(), Labels: optionalList(opts.Labels),
+	})
+	return call[PromptContext](ctx, c.transport, req, err)
 }

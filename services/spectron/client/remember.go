@@ -14,15 +14,39 @@ type Infer string
 const (
 	// InferFull stores the text and extracts what a language model finds in it: nothing, without a model. The default.
 	InferFull Infer = "full"
+	// InferTriples stores the facts that the caller gives. The default where there are any.
+	InferTriples Infer = "triples"
 	// InferNone stores the text as it is.
 	InferNone Infer = "none"
 	// InferPreview extracts and stores nothing.
 	InferPreview Infer = "preview"
 )
 
+// EntityRef names an entity.
+type EntityRef struct {
+	// Type is such as person.
+	Type string `json:"type"`
+	Name string `json:"name"`
+}
+
+// Triple is a fact: an attribute of an entity, or, with a target and no value, its relation to another.
+type Triple struct {
+	Entity EntityRef
+	// Key is the name of the attribute, or the label of the relation.
+	Key string
+	// Value is a string, a number or a bool.
+	Value any
+	// Target is the other entity of a relation.
+	Target *EntityRef
+	// MemoryCategory is identity, knowledge or context; the server's default when empty.
+	MemoryCategory string
+}
+
 // RememberOptions says how to remember a text. The zero value is InferFull, a new session, the key's own write region.
 type RememberOptions struct {
 	Infer Infer
+	// Triples are facts to store. A text is not needed then.
+	Triples []Triple
 	// SessionID is the session to append to.
 	SessionID string
 	// Scopes are the nodes to tag the text with; all must lie in the key's memory:write region.
@@ -53,38 +77,65 @@ type Remembered struct {
 	Extraction *Extraction `json:"extraction,omitempty"`
 }
 
-// Extraction is what a language model found in a text.
-type Extraction struct {
-	TurnID        string           `json:"turnId"`
-	Entities      []map[string]any `json:"entities"`
-	Attributes    []map[string]any `json:"attributes"`
-	Relations     []map[string]any `json:"relations"`
-	Instructions  []map[string]any `json:"instructions"`
-	Uncertainties []map[string]any `json:"uncertainties"`
-	Corrections   []map[string]any `json:"corrections"`
-}
-
-// Remember writes a text to memory. It is repeated like a read, because the server answers a repetition as it answered
-// the first and stores nothing more.
+// Remember writes a text, or triples, to memory. It is repeated like a read, because the server answers a repetition as it
+// answered the first and stores nothing more.
 func (c *Client) Remember(ctx context.Context, text string, opts RememberOptions) (Remembered, error) {
 	body := dataapi.FactsRequest{
 		Text:           &text,
 		Infer:          optional(dataapi.FactsRequestInfer(opts.Infer)),
 		SessionID:      optional(opts.SessionID),
 		Scopes:         opts.Scopes.wire(),
+		Labels:         optionalList(opts.Labels),
 		Role:           optional(dataapi.FactsRequestRole(opts.Role)),
 		MemoryCategory: optional(dataapi.FactsRequestMemoryCategory(opts.MemoryCategory)),
+		ObservedAt:     optionalTime(opts.ObservedAt),
 	}
-	if len(opts.Labels) > 0 {
-		body.Labels = &opts.Labels
+	if len(opts.Triples) > 0 {
+		body.Text = optional(text)
+		body.Triples = new(wireTriples(opts.Triples))
+		if opts.Infer == "" {
+			body.Infer = new(dataapi.FactsRequestInfer(InferTriples))
+		}
 	}
-	if !opts.ObservedAt.IsZero() {
-		body.ObservedAt = new(opts.ObservedAt.Format(time.RFC3339Nano))
+	content, err := compactJSON(body)
+	if err != nil {
+		return Remembered{}, err
 	}
 	params := &dataapi.AddFactsParams{IdempotencyKey: optional(opts.IdempotencyKey)}
-	req, err := dataapi.NewAddFactsRequest(c.server, c.contextID, params, body)
-	if err == nil {
-		err = deriveIdempotencyKey(req)
-	}
+	req, err := withIdempotencyKey(dataapi.NewAddFactsRequestWithBody(c.server, c.contextID, params, contentJSON, content))
 	return call[Remembered](ctx, c.transport, req, err)
+}
+
+func wireTriples(triples []Triple) []dataapi.Triple {
+	wire := make([]dataapi.Triple, len(triples))
+	for i, t := range triples {
+		wire[i] = dataapi.Triple{
+			Entity:         dataapi.EntityRef{Type: t.Entity.Type, Name: t.Entity.Name},
+			Key:            t.Key,
+			MemoryCategory: optional(dataapi.OptionalCategory(t.MemoryCategory)),
+		}
+		if t.Value != nil {
+			wire[i].Value = &t.Value
+		}
+		if t.Target != nil {
+			wire[i].Target = &dataapi.OptionalEntityRef{Type: t.Target.Type, Name: t.Target.Name}
+		}
+	}
+	return wire
+}
+
+// optionalList returns nil for no elements, which requests leave out.
+func optionalList[T any](list []T) *[]T {
+	if len(list) == 0 {
+		return nil
+	}
+	return &list
+}
+
+// optionalTime returns t as requests hold it, or nil for the zero time, which they leave out.
+func optionalTime(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	return new(t.Format(time.RFC3339Nano))
 }

@@ -61,6 +61,15 @@ func TestRetries(t *testing.T) {
 		_, err := c.Remember(ctx, "x", client.RememberOptions{})
 		return err
 	}
+	rememberMany := func(ctx context.Context, c *client.Client) error {
+		_, err := c.RememberMany(ctx, []client.Message{{Role: "user", Content: "x"}}, client.RememberManyOptions{})
+		return err
+	}
+	rotate := func(ctx context.Context, c *client.Client) error {
+		_, err := c.RotateKey(ctx, "x", client.RotateOptions{})
+		return err
+	}
+	remove := func(ctx context.Context, c *client.Client) error { return c.DeleteSession(ctx, "x") }
 	recall := func(ctx context.Context, c *client.Client) error {
 		_, err := c.Recall(ctx, "x", client.RecallOptions{})
 		return err
@@ -99,7 +108,12 @@ func TestRetries(t *testing.T) {
 		"remember, 500":        {remember, fails(500), 0, all},
 		"remember, refused":    {remember, refused, 0, all},
 		"remember, 409":        {remember, fails(409), 0, all[:1]},
+		"rememberMany, 503":    {rememberMany, fails(503), 0, all},
+		"rememberMany, 409":    {rememberMany, fails(409), 0, all[:1]},
+		"remember, 429":        {remember, fails(429), 0, all[:1]},
 		"recall, 500":          {recall, fails(500), 0, all[:1]},
+		"rotate, 500":          {rotate, fails(500), 0, all[:1]},
+		"delete, 500":          {remove, fails(500), 0, all[:1]},
 		"register scope, 503":  {register, fails(503), 0, all[:1]},
 		"register, refused":    {register, refused, 0, all[:1]},
 		"redirect is no retry": {read, fails(302), 0, all[:1]},
@@ -144,10 +158,10 @@ func TestRetrySendsTheSameRequest(t *testing.T) {
 			}
 			return respond(http.StatusOK, `{"mode":"none","sessionId":"s"}`), nil
 		})
-		if _, err := c.Remember(t.Context(), "x", client.RememberOptions{Infer: client.InferNone}); err != nil {
+		if _, err := c.Remember(t.Context(), "<a> & é", client.RememberOptions{Infer: client.InferNone}); err != nil {
 			t.Fatal(err)
 		}
-		const body = `{"infer":"none","text":"x"}`
+		const body = `{"infer":"none","text":"<a> & é"}` // as JSON.stringify writes it
 		sum := sha256.Sum256(fmt.Appendf(nil, "POST\x00/api/v1/acme/facts\x00%s\x00%d", body, window))
 		want := sent{hex.EncodeToString(sum[:]), body}
 		if diff := cmp.Diff([]sent{want, want, want, want}, got); diff != "" {

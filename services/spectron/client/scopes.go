@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"time"
 
@@ -44,7 +45,12 @@ type ScopeNode struct {
 
 // ListScopes returns all the nodes over which the key holds any verb, ordered by path, tombstoned ones included.
 func (c *Client) ListScopes(ctx context.Context) ([]ScopeNode, error) {
-	return allPages[ScopeNode](ctx, c.transport, func(cursor *string) (*http.Request, error) {
+	return collect(c.Scopes(ctx))
+}
+
+// Scopes iterates over the nodes that ListScopes returns.
+func (c *Client) Scopes(ctx context.Context) iter.Seq2[ScopeNode, error] {
+	return pages[ScopeNode](ctx, c.transport, func(cursor *string) (*http.Request, error) {
 		return dataapi.NewListScopesRequest(c.server, c.contextID, &dataapi.ListScopesParams{Cursor: cursor})
 	})
 }
@@ -63,4 +69,19 @@ func (c *Client) RegisterScope(ctx context.Context, path string, opts RegisterSc
 		Description: optional(opts.Description),
 	})
 	return call[ScopeNode](ctx, c.transport, req, err)
+}
+
+// DeleteScope ends a node: it takes no new rows until it is registered again. What is tagged with it stays. A node that
+// there is not is no error.
+func (c *Client) DeleteScope(ctx context.Context, path string) error {
+	req, err := dataapi.NewTombstoneScopeRequest(c.server, c.contextID, &dataapi.TombstoneScopeParams{Path: path})
+	return discard(ctx, c.transport, req, err)
+}
+
+// ForgetScope erases every row that is tagged with a node at or below path, with its history, and returns how many there
+// were. This cannot be undone.
+func (c *Client) ForgetScope(ctx context.Context, path string) (int64, error) {
+	req, err := dataapi.NewForgetScopeRequest(c.server, c.contextID, nil, dataapi.ScopePathRequest{Path: &path})
+	done, err := call[dataapi.ForgottenResponse](ctx, c.transport, req, err)
+	return done.Forgotten, err
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/fault"
@@ -23,6 +24,7 @@ const (
 	maxWait   = time.Second
 
 	idempotencyHeader = "Idempotency-Key"
+	onBehalfOfHeader  = "X-Spectron-On-Behalf-Of"
 )
 
 // transport sends the requests that the generated code builds: it adds the credential, repeats what may be repeated and
@@ -32,6 +34,8 @@ type transport struct {
 	base    string // without a trailing slash
 	key     APIKey
 	retries int
+	// onBehalfOf is the principal that requests act on behalf of; empty for none.
+	onBehalfOf string
 }
 
 func newTransport(cfg Config) (*transport, error) {
@@ -77,6 +81,12 @@ func (t *transport) send(ctx context.Context, req *http.Request, err error) (ans
 	req.Header.Set("User-Agent", userAgent)
 	if t.key != "" {
 		req.Header.Set("Authorization", "Bearer "+t.key.Reveal())
+	}
+	if t.onBehalfOf != "" {
+		if strings.ContainsFunc(t.onBehalfOf, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return answer{}, fault.InvalidField("on_behalf_of", "must not hold spaces, line ends or anything but ASCII")
+		}
+		req.Header.Set(onBehalfOfHeader, t.onBehalfOf)
 	}
 	wait := firstWait
 	for attempt := 0; ; attempt++ {
@@ -157,7 +167,7 @@ func (t *transport) refusal(resp *http.Response, body []byte) error {
 
 // repeatable reports whether sending req twice does no more than sending it once.
 func repeatable(req *http.Request) bool {
-	return req.Method == http.MethodGet || req.Header.Get(idempotencyHeader) != ""
+	return req.Method == http.MethodGet || req.Method == http.MethodHead || req.Header.Get(idempotencyHeader) != ""
 }
 
 // sleep waits, and reports false when ctx ended first.
@@ -181,6 +191,12 @@ func call[T any](ctx context.Context, t *transport, req *http.Request, err error
 	}
 	err = t.decode(got, &out)
 	return out, err
+}
+
+// discard sends req and looks at no body. err is the outcome of building req.
+func discard(ctx context.Context, t *transport, req *http.Request, err error) error {
+	_, err = t.send(ctx, req, err)
+	return err
 }
 
 // decode reads the body of a success.

@@ -54,6 +54,15 @@ func (a *Authority) AttenuatedKey(tb testing.TB, contextID, incarnation, princip
 	})
 }
 
+// BlockedKey mints a key of a context whose calls to language models are stopped.
+func (a *Authority) BlockedKey(tb testing.TB, contextID, incarnation, principal string, grants grant.Map) string {
+	tb.Helper()
+	return a.mint(tb, introspection.Verdict{
+		Active: true, Context: contextID, Incarnation: incarnation, KeyName: principal, Blocked: true,
+		Principal: &caller.Principal{ID: principal, DisplayName: principal, Kind: caller.Agent, Grants: grants},
+	})
+}
+
 // DeadKey mints a key that opens nothing any more.
 func (a *Authority) DeadKey(tb testing.TB) string {
 	tb.Helper()

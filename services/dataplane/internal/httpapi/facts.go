@@ -24,7 +24,7 @@ func (p Parts) AddFacts(ctx context.Context, request AddFactsRequestObject) (Add
 	if err != nil {
 		return nil, err
 	}
-	fact.Once = onceOf(ctx, who, request.Params.IdempotencyKey)
+	fact.Once = onceOf(ctx, who, factsRoute, request.Params.IdempotencyKey)
 	receipt, err := p.Memory.Remember(ctx, who, fact)
 	return factsBody(cmp.Or(fact.Infer, memory.Full), receipt), err
 }
@@ -47,12 +47,12 @@ func factOf(body FactsRequest) (fact memory.Fact, err error) {
 }
 
 // onceOf returns the name that the caller gave to the write, if it did.
-func onceOf(ctx context.Context, who *caller.Caller, key *string) *idempotency.Key {
+func onceOf(ctx context.Context, who *caller.Caller, route string, key *string) *idempotency.Key {
 	if key == nil {
 		return nil
 	}
 	return &idempotency.Key{
-		Incarnation: who.Incarnation, Principal: who.Principal.ID, Route: factsRoute, Key: *key, Request: bodyFingerprint(ctx),
+		Incarnation: who.Incarnation, Principal: who.Principal.ID, Route: route, Key: *key, Request: bodyFingerprint(ctx),
 	}
 }
 
@@ -64,11 +64,16 @@ func factsBody(infer memory.Infer, receipt memory.Receipt) AddFacts200JSONRespon
 		out.Preview = given(true)
 	}
 	if infer != memory.None {
-		// There is no language model: nothing was extracted, and that is what is said.
-		out.Extraction = &Extraction{
-			TurnID: receipt.TurnID, Entities: []ExtractedEntity{}, Attributes: []ExtractedAttribute{}, Relations: []ExtractedRelation{},
-			Instructions: []ExtractedInstruction{}, Uncertainties: []Uncertainty{}, Corrections: []Correction{},
-		}
+		extraction := emptyExtraction(receipt.TurnID)
+		out.Extraction = &extraction
 	}
 	return out
+}
+
+// emptyExtraction is what is said where a language model would have read a text: there is none, so nothing was extracted.
+func emptyExtraction(turn string) Extraction {
+	return Extraction{
+		TurnID: turn, Entities: []ExtractedEntity{}, Attributes: []ExtractedAttribute{}, Relations: []ExtractedRelation{},
+		Instructions: []ExtractedInstruction{}, Uncertainties: []Uncertainty{}, Corrections: []Correction{},
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -31,6 +32,8 @@ type Parts struct {
 	Verifier Verifier
 	Memory   *memory.Service
 	Scopes   *scopetree.Tree
+	Sessions *session.Service
+	Limits   Limits
 	// MCP serves /mcp to callers that have been authenticated.
 	MCP http.Handler
 	// Management is where the key manager is, and ToManagement what carries requests there. Without Management, its routes are

@@ -39,11 +39,6 @@ func (Parts) GetHistory(context.Context, GetHistoryRequestObject) (GetHistoryRes
 	return nil, errPending
 }
 
-// AddFactsBatch is pending.
-func (Parts) AddFactsBatch(context.Context, AddFactsBatchRequestObject) (AddFactsBatchResponseObject, error) {
-	return nil, errPending
-}
-
 // ForgetMemory is pending.
 func (Parts) ForgetMemory(context.Context, ForgetMemoryRequestObject) (ForgetMemoryResponseObject, error) {
 	return nil, errPending
@@ -134,26 +129,6 @@ func (Parts) ForgetScope(context.Context, ForgetScopeRequestObject) (ForgetScope
 	return nil, errPending
 }
 
-// ListSessions is pending.
-func (Parts) ListSessions(context.Context, ListSessionsRequestObject) (ListSessionsResponseObject, error) {
-	return nil, errPending
-}
-
-// CreateSession is pending.
-func (Parts) CreateSession(context.Context, CreateSessionRequestObject) (CreateSessionResponseObject, error) {
-	return nil, errPending
-}
-
-// DeleteSession is pending.
-func (Parts) DeleteSession(context.Context, DeleteSessionRequestObject) (DeleteSessionResponseObject, error) {
-	return nil, errPending
-}
-
-// GetSession is pending.
-func (Parts) GetSession(context.Context, GetSessionRequestObject) (GetSessionResponseObject, error) {
-	return nil, errPending
-}
-
 // ReadSessionContext is pending.
 func (Parts) ReadSessionContext(context.Context, ReadSessionContextRequestObject) (ReadSessionContextResponseObject, error) {
 	return nil, errPending
@@ -161,11 +136,6 @@ func (Parts) ReadSessionContext(context.Context, ReadSessionContextRequestObject
 
 // GetSessionContext is pending.
 func (Parts) GetSessionContext(context.Context, GetSessionContextRequestObject) (GetSessionContextResponseObject, error) {
-	return nil, errPending
-}
-
-// ListTurns is pending.
-func (Parts) ListTurns(context.Context, ListTurnsRequestObject) (ListTurnsResponseObject, error) {
 	return nil, errPending
 }
 

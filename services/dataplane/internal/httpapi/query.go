@@ -66,7 +66,7 @@ func queryBody(found memory.Recollection, traceID string) QueryMemory200JSONResp
 	}
 	for _, hit := range found.Hits {
 		out.Hits = append(out.Hits, Hit{
-			ID: hit.ID, Text: hit.Text, Source: memory.Source, Score: hit.Score, OccurredAt: given(hit.OccurredAt),
+			ID: hit.ID, Text: hit.Text, Source: HitSource(hit.Source), Score: hit.Score, OccurredAt: given(hit.OccurredAt),
 		})
 		out.Trace.TopScores = append(out.Trace.TopScores, hit.Score)
 	}

@@ -144,7 +144,7 @@ func (cfg Config) recall(ctx context.Context, who *caller.Caller, in recallArgum
 	}
 	out := recalled{Hits: make([]recalledHit, len(found.Hits)), TierReason: found.Reason, TraceID: cfg.TraceID(ctx)}
 	for i, hit := range found.Hits {
-		out.Hits[i] = recalledHit{ID: hit.ID, Text: hit.Text, Source: memory.Source, Score: hit.Score}
+		out.Hits[i] = recalledHit{ID: hit.ID, Text: hit.Text, Source: string(hit.Source), Score: hit.Score}
 		if !hit.OccurredAt.IsZero() {
 			out.Hits[i].OccurredAt = &hit.OccurredAt
 		}

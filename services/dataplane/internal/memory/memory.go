@@ -15,8 +15,17 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 )
 
-// Source is what every hit of this package is: a text as it was remembered.
-const Source = "memory_chunk"
+// Source says what a hit is.
+type Source string
+
+// What can be found.
+const (
+	// ChunkSource is a text as it was remembered.
+	ChunkSource Source = "memory_chunk"
+	// AttributeSource is a value of an entity, and EntitySource an entity itself.
+	AttributeSource Source = "attribute"
+	EntitySource    Source = "entity"
+)
 
 // Store keeps memories.
 type Store interface {
@@ -25,14 +34,17 @@ type Store interface {
 	// that one's receipt. Errors: the Conflicts of package idempotency; session.ErrAbsent when the session to append to has
 	// gone.
 	Remember(ctx context.Context, w Write) (Receipt, error)
+	// RememberAll stores w in one transaction, all of it or nothing; the rest is as in Remember.
+	RememberAll(ctx context.Context, w BatchWrite) (BatchReceipt, error)
 	// Search returns what s finds, the best first; among equals the newest, then the highest id.
 	Search(ctx context.Context, s Search) ([]Hit, error)
 }
 
-// Registry knows which scope nodes may be named.
+// Registry knows where rows may live.
 type Registry interface {
-	// CheckRegistered returns an Invalid fault about the field for a node that who may not tag a row with.
-	CheckRegistered(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) error
+	// Destination returns where a row that who writes will live, in normal form: at sets, which who calls by the name field,
+	// or by default wherever it may write. Errors are faults.
+	Destination(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) (scope.Sets, error)
 }
 
 // Service remembers and recalls on behalf of callers.
@@ -93,14 +105,21 @@ type Search struct {
 	Labels []string
 	// SessionID, when not empty, is where a hit was written.
 	SessionID string
-	// AsOf, when not zero, is the latest time at which a hit was written.
+	// Sources, when not empty, are what a hit may be.
+	Sources []Source
+	// AsOf, when not zero, is the latest time at which a hit was written, and one at which it was valid. Otherwise a hit is
+	// valid still. What was forgotten is never found.
 	AsOf  time.Time
 	Limit int
 }
 
-// Hit is a text that was found.
+// Hit is what was found.
 type Hit struct {
+	// ID is that of the chunk, the attribute or the entity.
 	ID, Text string
+	Source   Source
+	// EntityID is the entity of an attribute, or the entity itself; empty for a chunk.
+	EntityID string
 	// Score is that of the best hit, 1, or less: comparable within one search only.
 	Score float64
 	// OccurredAt is zero when the writer did not say.

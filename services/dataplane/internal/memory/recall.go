@@ -41,7 +41,9 @@ type Query struct {
 	Lens      scope.Lens
 	Labels    []string
 	SessionID string
-	AsOf      time.Time
+	// Sources, when not empty, are what a hit may be.
+	Sources []Source
+	AsOf    time.Time
 }
 
 // Recollection answers a Query.
@@ -67,6 +69,7 @@ func (s *Service) Recall(ctx context.Context, who *caller.Caller, query Query) (
 		Lens:        query.Lens,
 		Labels:      query.Labels,
 		SessionID:   query.SessionID,
+		Sources:     query.Sources,
 		AsOf:        query.AsOf.UTC(),
 		Limit:       query.K,
 	}

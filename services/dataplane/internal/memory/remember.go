@@ -9,10 +9,8 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
-	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/idempotency"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 )
 
@@ -69,7 +67,10 @@ func (s *Service) Remember(ctx context.Context, who *caller.Caller, fact Fact) (
 	if err := fact.check(); err != nil {
 		return Receipt{}, err
 	}
-	sets, err := s.destination(ctx, who, fact)
+	if err := checkBlocked(who, fact.Infer); err != nil {
+		return Receipt{}, err
+	}
+	sets, err := s.registry.Destination(ctx, who, fact.SetsField, fact.Sets)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -110,32 +111,42 @@ func (fact *Fact) check() error {
 		return fault.InvalidField("infer", "triples are not served by this release; send the text with infer none or full")
 	case fact.Infer != Full && fact.Infer != None && fact.Infer != Preview:
 		return fault.InvalidField("infer", "want full, none or preview")
-	case strings.TrimSpace(fact.Text) == "":
-		return fault.InvalidField("text", "must not be empty")
-	case len(fact.Text) > MaxText:
-		return fault.InvalidField("text", "at most %d bytes; send a longer text in parts", MaxText)
-	case strings.ContainsRune(fact.Text, 0):
-		return fault.InvalidField("text", "must not hold the character U+0000")
-	case strings.ContainsRune(fact.SessionID, 0):
-		return fault.InvalidField("session_id", "must not hold the character U+0000")
+	}
+	if err := checkText("text", fact.Text); err != nil {
+		return err
+	}
+	if err := checkSessionID(fact.SessionID); err != nil {
+		return err
 	}
 	labels, err := parseLabels("labels", fact.Labels)
 	fact.Labels = labels
 	return err
 }
 
-// destination returns where fact will live, in normal form.
-func (s *Service) destination(ctx context.Context, who *caller.Caller, fact Fact) (scope.Sets, error) {
-	region := who.Effective[grant.MemoryWrite]
+// checkText refuses what cannot be kept as a text.
+func checkText(field, text string) error {
 	switch {
-	case len(region) == 0:
-		return nil, fault.New(fault.Forbidden, "this needs %s, which this key holds nowhere", grant.MemoryWrite)
-	case len(fact.Sets) == 0:
-		return scopetree.Default(region), nil
+	case strings.TrimSpace(text) == "":
+		return fault.InvalidField(field, "must not be empty")
+	case len(text) > MaxText:
+		return fault.InvalidField(field, "at most %d bytes; send a longer text in parts", MaxText)
+	case strings.ContainsRune(text, 0):
+		return fault.InvalidField(field, "must not hold the character U+0000")
 	}
-	if err := grant.AuthorizeSets(who, grant.MemoryWrite, fact.Sets); err != nil {
-		return nil, err
+	return nil
+}
+
+func checkSessionID(id string) error {
+	if strings.ContainsRune(id, 0) {
+		return fault.InvalidField("session_id", "must not hold the character U+0000")
 	}
-	sets := scopetree.Normal(fact.Sets)
-	return sets, s.registry.CheckRegistered(ctx, who, fact.SetsField, sets)
+	return nil
+}
+
+// checkBlocked refuses what a language model would be asked for where the context's operator has stopped that.
+func checkBlocked(who *caller.Caller, infer Infer) error {
+	if who.Blocked && (infer == Full || infer == Preview) {
+		return fault.New(fault.RateLimited, "this context's calls that need a language model are stopped; infer none stores the text as it is")
+	}
+	return nil
 }

@@ -3,6 +3,7 @@
 package scopetree
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -40,7 +41,7 @@ type Store interface {
 	Register(ctx context.Context, incarnation string, node Node) (Node, error)
 	// Nodes returns a page of the nodes in region, in the order of their paths.
 	Nodes(ctx context.Context, incarnation string, region scope.Region, page Page) ([]Node, error)
-	// Living returns which of paths are registered and not tombstoned.
+	// Living returns those of paths that are registered: true for a living node, false for a tombstoned one.
 	Living(ctx context.Context, incarnation string, paths []scope.Path) (map[scope.Path]bool, error)
 }
 
@@ -74,32 +75,48 @@ func (t *Tree) List(ctx context.Context, who *caller.Caller, page Page) ([]Node,
 	return t.store.Nodes(ctx, who.Incarnation, region.Normal(), page)
 }
 
+// Destination returns where a row that who writes will live, in normal form: at sets, which who calls by the name field, or,
+// when who named none, wherever it may write. It needs memory:write over all of them.
+func (t *Tree) Destination(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) (scope.Sets, error) {
+	region := who.Effective[grant.MemoryWrite]
+	if len(region) == 0 {
+		return nil, fault.New(fault.Forbidden, "this needs %s, which this key holds nowhere", grant.MemoryWrite)
+	}
+	if len(sets) == 0 {
+		sets = Default(region)
+	} else if err := grant.AuthorizeSets(who, grant.MemoryWrite, sets); err != nil {
+		return nil, err
+	}
+	sets = Normal(sets)
+	return sets, t.CheckRegistered(ctx, who, cmp.Or(field, "scopes"), sets)
+}
+
 // CheckRegistered returns an Invalid fault about the named field for the first node of sets that is not registered or is
 // tombstoned. The root and the nodes that who's own grants name need no registration.
 func (t *Tree) CheckRegistered(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) error {
-	granted := map[scope.Path]bool{scope.Root: true}
+	granted := make(map[scope.Path]bool)
 	for _, patterns := range who.Effective {
 		for _, pattern := range patterns {
 			granted[pattern.Node()] = true
 		}
 	}
-	var unsure []scope.Path
+	var named []scope.Path
 	for _, clause := range sets {
 		for _, node := range clause {
-			if !granted[node] {
-				unsure = append(unsure, node)
+			if node != scope.Root {
+				named = append(named, node)
 			}
 		}
 	}
-	if len(unsure) == 0 {
+	if len(named) == 0 {
 		return nil
 	}
-	living, err := t.store.Living(ctx, who.Incarnation, unsure)
+	living, err := t.store.Living(ctx, who.Incarnation, named)
 	if err != nil {
 		return err
 	}
-	for _, node := range unsure {
-		if !living[node] {
+	for _, node := range named {
+		if alive, registered := living[node]; !alive && (registered || !granted[node]) {
 			return fault.InvalidField(field, "%s is not registered here, or tombstoned; register it with POST /api/v1/%s/scopes first",
 				node, who.Context)
 		}

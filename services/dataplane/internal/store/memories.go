@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 )
 
 var _ memory.Store = (*Store)(nil)
@@ -22,6 +23,10 @@ type chunkRow struct {
 	Text        string
 	ObservedAt  *time.Time
 	CreatedAt   time.Time
+	Source      memory.Source
+	EntityID    *string
+	ValidFrom   *time.Time
+	ValidUntil  *time.Time
 }
 
 type labelRow struct {
@@ -47,29 +52,56 @@ func (s *Store) Remember(ctx context.Context, w memory.Write) (receipt memory.Re
 }
 
 func (s *Store) remember(tx *gorm.DB, w memory.Write) (memory.Receipt, error) {
-	set, err := saveSets(tx, w.Incarnation, w.Chunk.Sets)
+	err := s.append(tx, w.Incarnation, w.Session, w.NewSession, []session.Turn{w.Turn}, []memory.Chunk{w.Chunk})
+	return memory.Receipt{SessionID: w.Session.ID, TurnID: w.Turn.ID, ChunkID: w.Chunk.ID}, err
+}
+
+// RememberAll implements [memory.Store].
+func (s *Store) RememberAll(ctx context.Context, w memory.BatchWrite) (receipt memory.BatchReceipt, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		receipt, err = once(tx, s.engine, w.Once, w.Session.CreatedAt, func() (memory.BatchReceipt, error) {
+			made := memory.BatchReceipt{SessionID: w.Session.ID}
+			for _, turn := range w.Turns {
+				made.TurnIDs = append(made.TurnIDs, turn.ID)
+			}
+			return made, s.append(tx, w.Incarnation, w.Session, w.NewSession, w.Turns, w.Chunks)
+		})
+		return err
+	})
 	if err != nil {
-		return memory.Receipt{}, err
+		return memory.BatchReceipt{}, err
 	}
-	if err := appendTurn(tx, w.Incarnation, w.Session, w.NewSession, w.Turn); err != nil {
-		return memory.Receipt{}, err
-	}
-	row := chunkRow{
-		ContextID: w.Incarnation, ID: w.Chunk.ID, SetID: set, SessionID: w.Session.ID, TurnID: w.Turn.ID,
-		PrincipalID: w.Turn.Principal, Category: nullable(w.Chunk.Category), Text: w.Chunk.Text,
-		ObservedAt: nullable(w.Chunk.ObservedAt), CreatedAt: w.Chunk.CreatedAt,
-	}
-	if err := s.engine.insertChunk(tx, row, memory.Words(w.Chunk.Text)); err != nil {
-		return memory.Receipt{}, err
+	return receipt, nil
+}
+
+// append stores turns and, of each, its chunk.
+func (s *Store) append(
+	tx *gorm.DB, incarnation string, home session.Session, isNew bool, turns []session.Turn, chunks []memory.Chunk,
+) error {
+	if err := appendTurns(tx, incarnation, home, isNew, turns); err != nil {
+		return err
 	}
 	var labels []labelRow
-	for _, label := range w.Chunk.Labels {
-		labels = append(labels, labelRow{w.Incarnation, w.Chunk.ID, label})
-	}
-	if len(labels) > 0 {
-		if err := tx.Create(&labels).Error; err != nil {
-			return memory.Receipt{}, err
+	for i, chunk := range chunks {
+		set, err := saveSets(tx, incarnation, chunk.Sets)
+		if err != nil {
+			return err
+		}
+		row := chunkRow{
+			ContextID: incarnation, ID: chunk.ID, SetID: set, SessionID: home.ID, TurnID: turns[i].ID,
+			PrincipalID: turns[i].Principal, Category: nullable(chunk.Category), Text: chunk.Text,
+			ObservedAt: nullable(chunk.ObservedAt), CreatedAt: chunk.CreatedAt,
+			Source: memory.ChunkSource, ValidFrom: nullable(chunk.ObservedAt),
+		}
+		if err := s.engine.insertChunk(tx, row, memory.Words(chunk.Text)); err != nil {
+			return err
+		}
+		for _, label := range chunk.Labels {
+			labels = append(labels, labelRow{incarnation, chunk.ID, label})
 		}
 	}
-	return memory.Receipt{SessionID: w.Session.ID, TurnID: w.Turn.ID, ChunkID: w.Chunk.ID}, nil
+	if len(labels) == 0 {
+		return nil
+	}
+	return tx.CreateInBatches(labels, rowBatch).Error
 }

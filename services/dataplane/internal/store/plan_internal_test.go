@@ -80,7 +80,8 @@ func fill(t *testing.T, db *database.DB) {
 	for _, statement := range []string{
 		`INSERT INTO scope_set_nodes SELECT 'c' || c, decode(md5(n::text), 'hex'), 0, 'org/o' || n || '/', 1
 			FROM generate_series(1, 2) c, generate_series(1, 2000) n`,
-		`INSERT INTO memory_chunks SELECT 'c' || c, 'id' || n, decode(md5((n % 2000)::text), 'hex'), 's', 't', 'p', NULL, 'text', NULL, now(),
+		`INSERT INTO memory_chunks (context_id, id, set_id, session_id, turn_id, principal_id, category, text, observed_at, created_at, search)
+			SELECT 'c' || c, 'id' || n, decode(md5((n % 2000)::text), 'hex'), 's', 't', 'p', NULL, 'text', NULL, now(),
 			to_tsvector('english', 'common word' || n % 100) || array_to_tsvector(ARRAY[' c' || c])
 			FROM generate_series(1, 2) c, generate_series(1, 10000) n`,
 		`VACUUM ANALYZE`,

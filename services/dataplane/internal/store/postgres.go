@@ -23,6 +23,10 @@ func (postgres) insertChunk(tx *gorm.DB, row chunkRow, words []string) error {
 		"text":         row.Text,
 		"observed_at":  row.ObservedAt,
 		"created_at":   row.CreatedAt,
+		"source":       row.Source,
+		"entity_id":    row.EntityID,
+		"valid_from":   row.ValidFrom,
+		"valid_until":  row.ValidUntil,
 		"search": gorm.Expr("to_tsvector('english', ?) || array_to_tsvector(ARRAY[CAST(? AS text)])",
 			strings.Join(words, " "), contextLexeme(row.ContextID)),
 	}).Error

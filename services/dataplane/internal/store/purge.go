@@ -17,11 +17,15 @@ var _ purge.Store = (*Store)(nil)
 var tables = []struct{ name, key string }{
 	{"memory_chunks", "id"},
 	{"memory_labels", "chunk_id, label"},
+	{"attributes", "id"},
+	{"relations", "id"},
+	{"entities", "id"},
 	{"turns", "session_id, seq"},
 	{"sessions", "id"},
 	{"scope_set_nodes", "set_id, clause, node"},
 	{"scope_nodes", "path"},
 	{"idempotency_keys", "principal_id, route, key"},
+	{"traces", "id"},
 }
 
 // PurgeContext implements [purge.Store].

@@ -65,3 +65,16 @@ const (
 		WHERE n.context_id = ? AND n.node >= l.lo AND n.node < l.hi
 		GROUP BY n.set_id, l.clause HAVING count(DISTINCT l.pattern) = max(l.size)`
 )
+
+// readableWhere returns the condition that column names a set that a reader of region sees, and the table that it needs,
+// with a comma behind it. Region must not be empty.
+func readableWhere(
+	column, incarnation string, region scope.Region,
+) (table string, tableArgs []any, condition string, args []any) {
+	// Whoever may read everything sees every set, and needs no list of them.
+	if region.Covers(scope.Everything) {
+		return "", nil, "1 = 1", nil
+	}
+	table, tableArgs = regionTable(region)
+	return table + ", ", tableArgs, column + " IN (" + readableSets + ")", []any{incarnation}
+}

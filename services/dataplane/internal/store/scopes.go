@@ -96,19 +96,22 @@ func (s *Store) Living(ctx context.Context, incarnation string, paths []scope.Pa
 	for i, path := range paths {
 		texts[i] = path.String()
 	}
-	var found []string
-	err := s.read(ctx, &found, "SELECT path FROM scope_nodes WHERE context_id = ? AND path IN ? AND tombstoned_at IS NULL",
+	var found []struct {
+		Path   string
+		Living bool
+	}
+	err := s.read(ctx, &found, "SELECT path, tombstoned_at IS NULL AS living FROM scope_nodes WHERE context_id = ? AND path IN ?",
 		incarnation, texts)
 	if err != nil {
 		return nil, err
 	}
 	living := make(map[scope.Path]bool, len(found))
-	for _, text := range found {
-		path, err := scope.ParsePath(text)
+	for _, row := range found {
+		path, err := scope.ParsePath(row.Path)
 		if err != nil {
 			return nil, err
 		}
-		living[path] = true
+		living[path] = row.Living
 	}
 	return living, nil
 }

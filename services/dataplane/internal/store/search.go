@@ -17,6 +17,8 @@ func (s *Store) Search(ctx context.Context, search memory.Search) ([]memory.Hit,
 	statement, args := s.searchStatement(search)
 	var rows []struct {
 		ID, Text   string
+		Source     memory.Source
+		EntityID   *string
 		ObservedAt *time.Time
 		Score      float64
 	}
@@ -25,7 +27,13 @@ func (s *Store) Search(ctx context.Context, search memory.Search) ([]memory.Hit,
 	}
 	hits := make([]memory.Hit, len(rows))
 	for i, row := range rows {
-		hits[i] = memory.Hit{ID: row.ID, Text: row.Text, Score: relative(row.Score, rows[0].Score), OccurredAt: utc(row.ObservedAt)}
+		hits[i] = memory.Hit{
+			ID: row.ID, Text: row.Text, Source: row.Source, EntityID: deref(row.EntityID),
+			Score: relative(row.Score, rows[0].Score), OccurredAt: utc(row.ObservedAt),
+		}
+		if row.Source == memory.EntitySource {
+			hits[i].ID = hits[i].EntityID // an entity is one, in however many places it is known
+		}
 	}
 	return hits, nil
 }
@@ -43,7 +51,7 @@ func relative(score, best float64) float64 {
 func (s *Store) searchStatement(search memory.Search) (text string, args []any) {
 	found := s.engine.matching(search.Incarnation, search.Terms)
 	tables, tableArgs := []string(nil), []any(nil)
-	where, whereArgs := []string{"c.context_id = ?", found.where}, append([]any{search.Incarnation}, found.whereArgs...)
+	where, whereArgs := []string{"c.context_id = ?", "c.forgotten_at IS NULL", found.where}, append([]any{search.Incarnation}, found.whereArgs...)
 	and := func(condition string, args ...any) {
 		where, whereArgs = append(where, condition), append(whereArgs, args...)
 	}
@@ -66,15 +74,20 @@ func (s *Store) searchStatement(search memory.Search) (text string, args []any) 
 	if search.SessionID != "" {
 		and("c.session_id = ?", search.SessionID)
 	}
-	if !search.AsOf.IsZero() {
-		and("c.created_at <= ?", search.AsOf)
+	if len(search.Sources) > 0 {
+		and("c.source IN ?", search.Sources)
+	}
+	if search.AsOf.IsZero() {
+		and("c.valid_until IS NULL")
+	} else {
+		and("c.created_at <= ? AND (c.valid_until IS NULL OR c.valid_until > ?)", search.AsOf, search.AsOf)
 	}
 
 	var out strings.Builder
 	if len(tables) > 0 {
 		out.WriteString("WITH " + strings.Join(tables, ", ") + " ")
 	}
-	out.WriteString("SELECT c.id, c.text, c.observed_at, " + found.score + " AS score FROM " + found.from +
+	out.WriteString("SELECT c.id, c.text, c.source, c.entity_id, c.observed_at, " + found.score + " AS score FROM " + found.from +
 		" WHERE " + strings.Join(where, " AND ") + " ORDER BY score DESC, c.created_at DESC, c.id DESC LIMIT ?")
 	args = append(tableArgs, found.scoreArgs...)
 	args = append(args, found.fromArgs...)

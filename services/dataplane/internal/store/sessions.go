@@ -19,6 +19,7 @@ type sessionRow struct {
 	PrincipalID string
 	TurnCount   int64
 	CreatedAt   time.Time
+	Metadata    *string
 }
 
 func (sessionRow) TableName() string { return "sessions" }
@@ -66,22 +67,24 @@ func (s *Store) Session(ctx context.Context, incarnation, id string) (session.Se
 	}, nil
 }
 
-// appendTurn stores turn as the next of its session, which it creates first when it is new.
-func appendTurn(tx *gorm.DB, incarnation string, home session.Session, isNew bool, turn session.Turn) error {
-	seq := int64(1)
+// appendTurns stores turns as the next of their session, which it creates first when it is new.
+func appendTurns(tx *gorm.DB, incarnation string, home session.Session, isNew bool, turns []session.Turn) error {
+	last := int64(len(turns))
 	if isNew {
 		set, err := saveSets(tx, incarnation, home.Sets)
 		if err != nil {
 			return err
 		}
-		row := sessionRow{incarnation, home.ID, set, home.Principal, seq, home.CreatedAt}
+		row := sessionRow{
+			ContextID: incarnation, ID: home.ID, SetID: set, PrincipalID: home.Principal, TurnCount: last, CreatedAt: home.CreatedAt,
+		}
 		if err := tx.Create(&row).Error; err != nil {
 			return err
 		}
 	} else {
 		// The update makes those who append to one session at a time wait for each other, so seq has neither gaps nor twins.
-		found := tx.Raw("UPDATE sessions SET turn_count = turn_count + 1 WHERE context_id = ? AND id = ? RETURNING turn_count",
-			incarnation, home.ID).Scan(&seq)
+		found := tx.Raw("UPDATE sessions SET turn_count = turn_count + ? WHERE context_id = ? AND id = ? RETURNING turn_count",
+			len(turns), incarnation, home.ID).Scan(&last)
 		if found.Error != nil {
 			return found.Error
 		}
@@ -89,5 +92,10 @@ func appendTurn(tx *gorm.DB, incarnation string, home session.Session, isNew boo
 			return session.ErrAbsent
 		}
 	}
-	return tx.Create(&turnRow{incarnation, home.ID, seq, turn.ID, turn.Role, turn.Content, turn.Principal, turn.CreatedAt}).Error
+	rows := make([]turnRow, len(turns))
+	for i, turn := range turns {
+		seq := last - int64(len(turns)-1-i)
+		rows[i] = turnRow{incarnation, home.ID, seq, turn.ID, turn.Role, turn.Content, turn.Principal, turn.CreatedAt}
+	}
+	return tx.CreateInBatches(rows, rowBatch).Error
 }

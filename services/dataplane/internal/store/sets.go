@@ -8,8 +8,8 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 )
 
-// setNodeBatch keeps one INSERT below the number of parameters that the engines take.
-const setNodeBatch = 1000
+// rowBatch keeps one INSERT below the number of parameters that the engines take.
+const rowBatch = 1000
 
 type setNodeRow struct {
 	ContextID  string `gorm:"primaryKey"`
@@ -31,7 +31,7 @@ func saveSets(tx *gorm.DB, incarnation string, sets scope.Sets) ([]byte, error) 
 		}
 	}
 	// Where another transaction is storing the same sets, this waits for it, so that they are there once this one commits.
-	err := tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, setNodeBatch).Error
+	err := tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, rowBatch).Error
 	return id[:], err
 }
 

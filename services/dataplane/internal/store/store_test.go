@@ -66,7 +66,8 @@ func TestStore(t *testing.T) {
 			Rows: func(t *testing.T, incarnation string) (total int) {
 				t.Helper()
 				for _, table := range []string{
-					"memory_chunks", "memory_labels", "turns", "sessions", "scope_set_nodes", "scope_nodes", "idempotency_keys",
+					"memory_chunks", "memory_labels", "attributes", "relations", "entities", "turns", "sessions", "scope_set_nodes", "scope_nodes",
+					"idempotency_keys", "traces",
 				} {
 					total += rows(t, db, "SELECT count(*) FROM "+table+" WHERE context_id = ?", incarnation)
 				}

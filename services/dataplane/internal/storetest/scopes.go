@@ -106,7 +106,7 @@ func testLiving(t *testing.T, f Fixture) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(living) != 1 || !living[path(t, "a")] {
+	if alive, registered := living[path(t, "dead")]; len(living) != 2 || !living[path(t, "a")] || alive || !registered {
 		t.Errorf("living: %v", living)
 	}
 }

@@ -18,6 +18,7 @@ import (
 // Store is everything that the domain packages ask of a store.
 type Store interface {
 	memory.Store
+	session.Conversations
 	scopetree.Store
 	purge.Store
 }
@@ -43,6 +44,11 @@ func Run(t *testing.T, f Fixture) {
 		"living scopes":                   testLiving,
 		"sessions":                        testSessions,
 		"turns are numbered":              testTurns,
+		"list and show sessions":          testConversations,
+		"sessions equal the reference":    testConversationsVisibility,
+		"turns come in order":             testTurnsInOrder,
+		"delete a session":                testDeleteSession,
+		"a batch is stored whole":         testBatchIsWhole,
 		"search by words":                 testWords,
 		"search ranks":                    testRanking,
 		"search filters":                  testFilters,

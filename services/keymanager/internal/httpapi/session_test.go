@@ -259,6 +259,39 @@ func TestContexts(t *testing.T) {
 	})
 }
 
+// A context whose calls to language models are stopped says so of every key, on the next question: the change takes a
+// revision, as whatever verifiers remember does.
+func TestABlockedContextIsTold(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := founded(t, url)
+		before := s.introspect(t, s.first)
+		if before.Verdicts[0].Blocked {
+			t.Error("blocked from the beginning")
+		}
+		revised := before.AsOf
+		for _, test := range []struct {
+			patch   string
+			blocked bool
+			revises bool
+		}{
+			{`{"enforcement_blocked":true}`, true, true},
+			{`{"enforcement_blocked":true}`, true, false},
+			{`{"config":{"token_limit":1}}`, true, false},
+			{`{"enforcement_blocked":false}`, false, true},
+		} {
+			into[httpapi.Context](t, s.operate("PATCH", "/api/v1/contexts/default", test.patch), http.StatusOK)
+			if test.revises {
+				revised++
+			}
+			got := s.introspect(t, s.first)
+			if got.Verdicts[0].Blocked != test.blocked || got.AsOf != revised {
+				t.Errorf("after %s: blocked %t as of %d, want %t as of %d", test.patch, got.Verdicts[0].Blocked, got.AsOf, test.blocked, revised)
+			}
+		}
+	})
+}
+
 func TestPages(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

@@ -30,7 +30,9 @@ type Found struct {
 	ExpiresAt time.Time
 	// The rest is empty for a management key.
 	ContextID, Incarnation string
-	Principal              caller.Principal
+	// Blocked says that the context's calls to language models are stopped.
+	Blocked   bool
+	Principal caller.Principal
 	// Grants attenuates the principal's grants; nil inherits them.
 	Grants grant.Map
 }
@@ -106,6 +108,7 @@ func (f *Found) verdict(at time.Time) introspection.Verdict {
 		Active:      true,
 		Context:     f.ContextID,
 		Incarnation: f.Incarnation,
+		Blocked:     f.Blocked,
 		KeyID:       f.ID,
 		KeyName:     f.Name,
 		Principal:   &f.Principal,

@@ -127,14 +127,15 @@ func (s *Store) ChangeContext(
 	return after, revised, err
 }
 
-// numberPolicy takes a revision when the policy of keys has changed; otherwise it returns 0.
+// numberPolicy takes a revision when what verifiers know of the context, or the policy of its keys, has changed; otherwise it
+// returns 0.
 func numberPolicy(tx *gorm.DB, at time.Time, before, after tenant.Context) (int64, error) {
 	was, err := before.Config.Config()
 	if err != nil {
 		return 0, err
 	}
 	is, err := after.Config.Config()
-	if err != nil || is.SamePolicy(was) {
+	if err != nil || is.SamePolicy(was) && before.EnforcementBlocked == after.EnforcementBlocked {
 		return 0, err
 	}
 	return number(tx, at, revision.Change{Kind: revision.PolicyPatched, Subject: after.ID, ContextID: after.ID})

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	foundColumns = `k.digest_hmac, k.id, k.name, k.kind, k.expires_at, k.context_id, c.incarnation, k.grants,
+	foundColumns = `k.digest_hmac, k.id, k.name, k.kind, k.expires_at, k.context_id, c.incarnation, c.enforcement_blocked, k.grants,
 		p.id, p.display_name, p.kind, p.grants`
 	foundJoins = `LEFT JOIN principals p ON p.context_id = k.context_id AND p.id = k.principal_id
 		LEFT JOIN contexts c ON c.id = k.context_id`
@@ -60,8 +60,9 @@ func (f *foundRows) scan(rows *sql.Rows) error {
 		id, name, kind, contextID, incarnation                              sql.NullString
 		principalID, displayName, principalKind, keyGrants, principalGrants sql.NullString
 		expires                                                             sql.NullTime
+		blocked                                                             sql.NullBool
 	)
-	err := rows.Scan(&f.snapshot.AsOf, &micros, &seal, &id, &name, &kind, &expires, &contextID, &incarnation, &keyGrants,
+	err := rows.Scan(&f.snapshot.AsOf, &micros, &seal, &id, &name, &kind, &expires, &contextID, &incarnation, &blocked, &keyGrants,
 		&principalID, &displayName, &principalKind, &principalGrants)
 	f.snapshot.At = time.UnixMicro(micros)
 	if err != nil || !id.Valid {
@@ -69,7 +70,7 @@ func (f *foundRows) scan(rows *sql.Rows) error {
 	}
 	found := &key.Found{
 		ID: id.String, Name: name.String, Kind: key.Kind(kind.String), ExpiresAt: expires.Time,
-		ContextID: contextID.String, Incarnation: incarnation.String,
+		ContextID: contextID.String, Incarnation: incarnation.String, Blocked: blocked.Bool,
 		Principal: caller.Principal{ID: principalID.String, DisplayName: displayName.String, Kind: caller.Kind(principalKind.String)},
 	}
 	if found.Grants, err = f.grants(keyGrants); err != nil {

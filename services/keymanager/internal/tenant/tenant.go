@@ -111,7 +111,7 @@ type Store interface {
 	// Contexts returns at most limit contexts by id, those after the id after.
 	Contexts(ctx context.Context, after string, limit int) ([]Context, error)
 	// ChangeContext stores what change makes of a context, alone with it, and returns the result. When the policy of its
-	// keys has changed, that takes a revision; otherwise the revision is 0. Errors: [NotFound], and those of change.
+	// keys has changed, or whether it is blocked, that takes a revision; otherwise the revision is 0. Errors: [NotFound], and those of change.
 	ChangeContext(ctx context.Context, id string, change func(Context) (Context, error)) (Context, int64, error)
 	// DeleteContext removes a context and everything in it, asks the other plane to purge it, and returns the revision.
 	// Errors: [NotFound].

@@ -2356,7 +2356,7 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/{context_id}/sessions (the `CreateSession` operationId).
 	CreateSession(ctx context.Context, contextID ContextID, params *CreateSessionParams, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+	// DeleteSession Deletes a session and its turns. Needs memory:write over its scopes.
 	//
 	// Corresponds with DELETE /api/v1/{context_id}/sessions/{session_id} (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, contextID ContextID, sessionID SessionID, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3222,7 +3222,7 @@ func (c *Client) CreateSession(ctx context.Context, contextID ContextID, params 
 	return c.Client.Do(req)
 }
 
-// DeleteSession Deletes a session and its turns. Needs memory:forget over its scopes.
+// DeleteSession Deletes a session and its turns. Needs memory:write over its scopes.
 //
 // Corresponds with DELETE /api/v1/{context_id}/sessions/{session_id} (the `DeleteSession` operationId).
 func (c *Client) DeleteSession(ctx context.Context, contextID ContextID, sessionID SessionID, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

@@ -1,0 +1,48 @@
+package dataplane
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+)
+
+const (
+	maxListLimit    = 500
+	defaultPageSize = 100
+)
+
+// Limits are how much one request may ask for. They can be lowered, never raised. Zero means the default.
+type Limits struct {
+	MaxQueryK       int `env:"SPECTRON_MAX_QUERY_K" envDefault:"50" flag:"max-query-k" usage:"the most hits that a query may ask for; 50 at most"`
+	MaxListLimit    int `env:"SPECTRON_MAX_LIST_LIMIT" envDefault:"500" flag:"max-list-limit" usage:"the most rows that a list may ask for; 500 at most"`
+	DefaultPageSize int `env:"SPECTRON_DEFAULT_PAGE_SIZE" envDefault:"100" flag:"default-page-size" usage:"how many rows a list has that does not ask for a number; 500 at most"`
+}
+
+// Verify refuses limits that are out of range.
+func (l Limits) Verify() error {
+	var errs []error
+	for _, each := range []struct {
+		name           string
+		value, ceiling int
+	}{
+		{"SPECTRON_MAX_QUERY_K (--max-query-k)", l.MaxQueryK, memory.MaxHits},
+		{"SPECTRON_MAX_LIST_LIMIT (--max-list-limit)", l.MaxListLimit, maxListLimit},
+		{"SPECTRON_DEFAULT_PAGE_SIZE (--default-page-size)", l.DefaultPageSize, maxListLimit},
+	} {
+		if each.value < 0 || each.value > each.ceiling {
+			errs = append(errs, fmt.Errorf("%s: want 1 to %d, or 0 for the default", each.name, each.ceiling))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l Limits) api() httpapi.Limits {
+	return httpapi.Limits{
+		QueryK:    cmp.Or(l.MaxQueryK, memory.MaxHits),
+		ListLimit: cmp.Or(l.MaxListLimit, maxListLimit),
+		PageSize:  cmp.Or(l.DefaultPageSize, defaultPageSize),
+	}
+}

@@ -1,0 +1,96 @@
+package main_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// languages says how to run the programs of the README, by the word at their fences.
+var languages = []struct{ fence, file, program string }{
+	{"go", "main.go", "go run"},
+	{"sh", "session.sh", "sh -eu"},
+	{"js", "session.mjs", "node"},
+	{"python", "session.py", "python3"},
+}
+
+// Each program of the README is run as it stands there, against a node of its own.
+func TestTheProgramsOfTheReadme(t *testing.T) {
+	t.Parallel()
+	programs := programsOf(t, "../../../../README.md")
+	for _, language := range languages {
+		t.Run(language.fence, func(t *testing.T) {
+			t.Parallel()
+			source, ok := programs[language.fence]
+			if !ok {
+				t.Fatal("the README has no such program")
+			}
+			command := strings.Fields(language.program)
+			requireProgram(t, command[0])
+			node := start(t, nil, "dev", "start", "--bootstrap", "--data-dir", t.TempDir(), "--bind-address", "127.0.0.1:0")
+			if err := node.stdout.await(func(text string) bool { return strings.Count(text, "\n") == 5 }); err != nil {
+				t.Fatal(err)
+			}
+			printed, _ := node.stdout.read()
+			file := filepath.Join(t.TempDir(), language.file)
+			if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*patience) // the first go run compiles
+			defer cancel()
+			cmd := exec.CommandContext(ctx, command[0], append(command[1:], file)...)
+			cmd.Env = append(os.Environ(), strings.Fields(printed)...)
+			var failure strings.Builder
+			cmd.Stderr = &failure
+			said, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, failure.String())
+			}
+			if want := "Alice drinks oat milk, never cow's milk.\n401 200\n"; string(said) != want {
+				t.Errorf("it printed %q, want %q", said, want)
+			}
+		})
+	}
+}
+
+// programsOf returns the programs of the section about programs, by the word at their fences.
+func programsOf(t *testing.T, file string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(text), "\n## The same from a program\n")
+	if !ok {
+		t.Fatal("the README has no section about programs")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	programs := map[string]string{}
+	for {
+		_, rest, found := strings.Cut(section, "\n```")
+		if !found {
+			return programs
+		}
+		fence, body, _ := strings.Cut(rest, "\n")
+		program, after, closed := strings.Cut(body, "\n```\n")
+		if !closed {
+			t.Fatalf("the %s program has no end", fence)
+		}
+		programs[fence], section = program+"\n", after
+	}
+}
+
+// requireProgram skips the test where a language is not installed, except in CI, where every one has to be.
+func requireProgram(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err == nil {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed: its program of the README was not run", name)
+}
