@@ -2,13 +2,11 @@ package acceptance_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -37,7 +35,13 @@ type deployment struct {
 }
 
 // deploy starts both planes on an empty store and bootstraps them.
-func deploy(t *testing.T, store string) *deployment {
+func deploy(t testing.TB, store string) *deployment {
+	t.Helper()
+	return deployLeased(t, store, 0)
+}
+
+// deployLeased is deploy with leases of this length, or of the usual one.
+func deployLeased(t testing.TB, store string, lease time.Duration) *deployment {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	must := func(err error) {
@@ -50,7 +54,7 @@ func deploy(t *testing.T, store string) *deployment {
 	must(target.Up(t.Context(), func(migration.Plane, int) error { return nil }))
 	secret := settings.Secret(strings.Repeat("s", introspection.MinServiceSecret))
 	control, err := keymanager.Open(t.Context(), keymanager.Config{
-		ConnectionString: settings.Secret(store), Pepper: "a pepper for tests that is long enough", ServiceSecret: secret, Log: log,
+		ConnectionString: settings.Secret(store), Pepper: "a pepper for tests that is long enough", ServiceSecret: secret, LeaseTTL: lease, Log: log,
 	})
 	must(err)
 	d := &deployment{store: store, client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
@@ -262,17 +266,4 @@ func public(a answer) string {
 		return "(the body is not shown)"
 	}
 	return string(a.body)
-}
-
-// freePort returns a port at which nobody listens.
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	var config net.ListenConfig
-	l, err := config.Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return cmp.Or(port, "0")
 }

@@ -124,7 +124,7 @@ func isTime(text string) bool {
 func isIn(text, seconds string) bool {
 	moment, err := time.Parse(time.RFC3339Nano, text)
 	distance, parseErr := time.ParseDuration(seconds + "s")
-	return err == nil && parseErr == nil && (time.Until(moment) - distance).Abs() < time.Minute
+	return err == nil && parseErr == nil && (time.Until(moment)-distance).Abs() < time.Minute
 }
 
 func kindOf(value any) string { return fmt.Sprintf("%T", value) }
