@@ -23,6 +23,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
@@ -77,16 +78,17 @@ func assemble(
 	barrier := revision.NewBarrier(records, cfg.leaseTTL(), cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)
 	parts := httpapi.Parts{
-		Contexts: tenant.NewRegistry(records, barrier),
-		Purges:   tenant.NewPurger(records),
-		Keys:     key.NewRegistry(records, ring, barrier),
-		Judge:    key.NewJudge(records, ring),
-		Uses:     key.NewUses(records),
-		Leases:   revision.NewLeases(records, cfg.leaseTTL(), barrier),
-		Feed:     feed,
-		Founder:  founder,
-		Services: services,
-		Log:      cfg.log(),
+		Contexts:   tenant.NewRegistry(records, barrier),
+		Purges:     tenant.NewPurger(records),
+		Principals: principal.NewRegistry(records, barrier),
+		Keys:       key.NewRegistry(records, ring, barrier),
+		Judge:      key.NewJudge(records, ring),
+		Uses:       key.NewUses(records),
+		Leases:     revision.NewLeases(records, cfg.leaseTTL(), barrier),
+		Feed:       feed,
+		Founder:    founder,
+		Services:   services,
+		Log:        cfg.log(),
 	}
 	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
 		parts.Metrics = cfg.Metrics

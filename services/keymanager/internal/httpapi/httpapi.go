@@ -16,6 +16,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
@@ -23,17 +24,18 @@ import (
 
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.
 type Parts struct {
-	Contexts *tenant.Registry
-	Purges   *tenant.Purger
-	Keys     *key.Registry
-	Judge    *key.Judge
-	Uses     *key.Uses
-	Leases   *revision.Leases
-	Feed     *revision.Feed
-	Founder  *deployment.Founder
-	Services *secret.ServiceTokens
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	Contexts   *tenant.Registry
+	Purges     *tenant.Purger
+	Principals *principal.Registry
+	Keys       *key.Registry
+	Judge      *key.Judge
+	Uses       *key.Uses
+	Leases     *revision.Leases
+	Feed       *revision.Feed
+	Founder    *deployment.Founder
+	Services   *secret.ServiceTokens
+	Log        *slog.Logger
+	Metrics    prometheus.Registerer
 }
 
 // New returns the handler of all routes.

@@ -26,10 +26,11 @@ import (
 
 // Defines values for AccessTokenRequestKind.
 const (
-	AccessTokenRequestKindAgent   AccessTokenRequestKind = "agent"
-	AccessTokenRequestKindHuman   AccessTokenRequestKind = "human"
-	AccessTokenRequestKindService AccessTokenRequestKind = "service"
-	AccessTokenRequestKindUnknown AccessTokenRequestKind = "unknown"
+	AccessTokenRequestKindAgent      AccessTokenRequestKind = "agent"
+	AccessTokenRequestKindHuman      AccessTokenRequestKind = "human"
+	AccessTokenRequestKindService    AccessTokenRequestKind = "service"
+	AccessTokenRequestKindSupervisor AccessTokenRequestKind = "supervisor"
+	AccessTokenRequestKindUnknown    AccessTokenRequestKind = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the AccessTokenRequestKind enum.
@@ -41,6 +42,8 @@ func (e AccessTokenRequestKind) Valid() bool {
 		return true
 	case AccessTokenRequestKindService:
 		return true
+	case AccessTokenRequestKindSupervisor:
+		return true
 	case AccessTokenRequestKindUnknown:
 		return true
 	default:
@@ -50,10 +53,11 @@ func (e AccessTokenRequestKind) Valid() bool {
 
 // Defines values for CreatePrincipalRequestKind.
 const (
-	CreatePrincipalRequestKindAgent   CreatePrincipalRequestKind = "agent"
-	CreatePrincipalRequestKindHuman   CreatePrincipalRequestKind = "human"
-	CreatePrincipalRequestKindService CreatePrincipalRequestKind = "service"
-	CreatePrincipalRequestKindUnknown CreatePrincipalRequestKind = "unknown"
+	CreatePrincipalRequestKindAgent      CreatePrincipalRequestKind = "agent"
+	CreatePrincipalRequestKindHuman      CreatePrincipalRequestKind = "human"
+	CreatePrincipalRequestKindService    CreatePrincipalRequestKind = "service"
+	CreatePrincipalRequestKindSupervisor CreatePrincipalRequestKind = "supervisor"
+	CreatePrincipalRequestKindUnknown    CreatePrincipalRequestKind = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the CreatePrincipalRequestKind enum.
@@ -64,6 +68,8 @@ func (e CreatePrincipalRequestKind) Valid() bool {
 	case CreatePrincipalRequestKindHuman:
 		return true
 	case CreatePrincipalRequestKindService:
+		return true
+	case CreatePrincipalRequestKindSupervisor:
 		return true
 	case CreatePrincipalRequestKindUnknown:
 		return true
@@ -7090,109 +7096,109 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F3dchu3kn4V1OypSrI7JinJdmK69kJxfo5jx3ZZzvFF4iXBmSaJoxlgAmBE8bhUtU+zD7ZPsoUG5h8j",
-	"khKl2F5eiSIxGKDRP183Go2PQSTSTHDgWgXjj8ESaAwSP75k/Nz8jUFFkmWaCR6Mg+kf+Wh0Ev3vf/8P",
-	"foCnRELyn38EHC71H8GUrJbAiV6CBMIUSYUE8vXbn56R746/++6bQRAGKlpCSk3Hep1BMA6Ulowvgqur",
-	"qzDIqKQpaDeCZ4JruNTP4+4w3i2BsJiIuXkXiWxD0z0zv2ZUL4Mw4DQ1L3C/TlgchIGEP3MmIQ7GWuZQ",
-	"H87fJMyDcfBvw4oiQ/urGlYjMaN8lkslZHdQ73HaWpCFIIKHhCqyYBfAyWyNwzQUJZbCxcgzugAyg7mQ",
-	"MCCvM/pnDuUs/sxBrmvTsG+tDzmlly+BL/QyGB+Njh+GQcp4+UXYIXAYvID1K+zNR0/znmJc57AOSc7Z",
-	"nzkQxgnTqiDymByZKR4df0cyybimswRItKSSRmbdQsIFUQlVS/spoxEQqgkwwxQEeBwSymPChcYXmS7N",
-	"S6l55eAP7l9C/HPd4tUpcfzdZkK8ZCnTfjKkQmkixUqZaVKuViD7liTBXurjiGFO80Sb9RiNwmAuZEp1",
-	"MA4Y1yfHQWjGydI8LX5PGXf/loNkXMMCJI7yjWQ8YhlNNotAVjR9SijJJMzZJZmWX46nRhrZggsJcY+Y",
-	"lI03CUqd1iffbqb1O52cQSR4rLqTcD+QuRQp4WJFcq5ZUrCgYRc1IO8qEf9KkWlKLydanAOfaJ1MlO1h",
-	"SiKaKcJ031rV2jZWrL5Ejx/Wl+jk6NHJ49Fo80JdGWqpTHAFhd6aJyxC/sJxc/xIsyxhETUzH2ZSzBJI",
-	"/+OfypDh45Zq6I19yr6yT4Cl4QqmiKbnwEPzf0HNJVUELjOzqlYGAWJFpnUqDoKrMPhJyBmLY+D3PQEz",
-	"SKaI4GBVglv0p0QvmXLDpSSlnC4gBa5RZ5DXsikBpgsJCuSF4fWrMPg70EQv19fMZrdZ2P76JpFJEYFS",
-	"BAegcADPuQbJaXKf9DwlqIkK/WBGwyKwwhSDpiwhS5HEymphadQ0iwvVvGR8QSBR4IZ/QRMW3zc3GA0E",
-	"SiOOoImRU4ifkumcQRJPkdkVWS0pNlhJwRc42FdC/yRyft+jtXjHWLw8WhaMG9aYUkjkVjPEd0K8pHIB",
-	"903QmYjXBC4jlCNj0tF+4ZB+4zTXSyHZv+BeKfdKWKghJEq9NsspMuCq5EJD2gE5TdAoKHAWWREqgdCE",
-	"nSNeqsHW9+/fPzjN9RK4NqPuwTo4NMRquYINsNSS54KyxGCd+160mGo6owpILACp4ijwlGi5JnRBGSd0",
-	"rkGS6VvQcv3g1PwzJU6jt6hTa9JvjLUgK2otaYcsNauHdHHa7r4pc8oJi80SzxnIhoYwrNTQ/r9xlWeZ",
-	"kBriXyFm9C+ROmaX7pez168GCIrcw6bv08hQ8J1BNObfTIoMpGYWS1i12+LJMDiHdQ9jQyRBD8hzXbxT",
-	"LcWKW0YxK9rpijuHoPND1kSfnt9FRhfUvnwjicqmiJYumHKPeWAMrIzaLxohFLDKSa/NDDqIrc2aYYD2",
-	"6jcDJRsQL6YaHmiGvkQXp1aI9/cAIbDzOgytG102SVObzoeyWzH7J0TaDKW2um+tQUOui2NmpkyTN7Xl",
-	"ntNEQR+yU8YRU5yeA4koKsLYfBPRFBL7TQqUW2NPU3hKpnBpYceExVNs3oB6qEGLOZueHOzSS0gHQdji",
-	"w5ipLKGl91jzAY4fPb7eBwiDywcL8cDh8B+qjk4TRpWhket8wr2+6Q/Wp0K9ZGZXTIswdGV2GcpVGBRP",
-	"W6auPfzo6HiXefxY9lNOo0bvXfu+CoOFpC4Ic50k/Wxa/UozVAKMxw2nM6ALo9XCALjxVX4PlnlKjUtd",
-	"fO9QYBAGOT/nYlVn2WokuuGw3dpBatKt8gZLutVds/14ZB45dCGcroaNBJ+zxZYRoGe28VUYRBKohnhC",
-	"9bYqJgwKW26egEuaZsZoBjTqaV2XAo/+bUtNl9X5XMgIPaXJLBHROdQV+UyIBCjqY8uvm0eEaiij0VYT",
-	"6NOotoMaMcJiCfwjbpD6Q//KPivXsas/YT6HSLMLjCPM2SKXaItCEhe6Zc6SBNVgV/XRJBGriYJkPnHy",
-	"MzmHtfKTMknSCVwaf8q8YALcIKMesnsDGV4J4HniwKcNxnQtXipiSFS/aWk8V9Euk+KCGXA4KQhjB8s0",
-	"pMrLVO4LKiVd4/84gaSIp91g6Oh8TiQYROZ43T+Hj9uY/tYUW1zYt5Z9i9G7oM2JdydRrkgPjTcy8huq",
-	"o+WOUOGUREvKF2jGG4w+IK/yJCEL40LMaHRemFLH/jvxfCfmjYFd8ytJ6ZqkjGsEG1JoqsH+ICwuMSJP",
-	"soRyGBBn1YnhikE/n2wlWv4hKS0MssEIM4aEaExma0JJQvkipwsguETVUJCm242lV3SbQ3lGMxdgYdbb",
-	"TIwOEnNLFarb1HpKqP1qxfRS5Box2QI0BjbLcXLBwQuENxrKfemRNsFZtLTEtF7qakn1NXT0qJ/rhH5j",
-	"L83R/IrjKHs2S27MzoC8l0xrMDg3WT91kNpgYOcgKTL1Seo0JBc0yV1b41CdQ6Yd8KwP9PHDLSbc0pZt",
-	"8VVirm1UxohMk08JPqu2YYNixUd3rX4rhnv8qMFrW725BfPpGhfLoFr0Q8y4BuTHC5B2BXE3wDgq00lM",
-	"12rqWYOT441r0DERDp66L43rP3hLV7+CUnQBNbXs24N5ZZmo3IAkU/dJTUMyvQA5ww8pW1g9jP8tMXxs",
-	"PjEXF3beWRplhVdWxC/CLszKqDZPBePgv36nD/41evDkg/s7efDh4yh8fHz1Nx94e4Yoyk3GDDze1h9t",
-	"mYY4ZXyyvcs2xQemN3DV7JtaXlXzRd8z7kLYVaTVvdBu3xGRa8VicOEiG0HY0TO7gYdgrXcL8l/v1na8",
-	"2c0bmR0foU7g0cPvws1OQ3tJOg/4qH6qSkafsHiKVssXf0PzxZSLWEKMZo08PD4ebPQuNtKKTFUGkZaC",
-	"T5sbPuHOm8EtN8ULzerCc5Cbg9xslJu/jJt7eLfMJbgZ926a/5ZRt887NNbSFQ2a+LRGOaJrMFXpaXeS",
-	"eTpkSOnlc9u6znKlJ95ksjcWJiCkMkBkQE6Jgw6okgkXMZCvp0IuhgZZTL8Jiy8NGAEDu+wO3AwSsSJM",
-	"1xoP/900F7Le7Oup+dam8JSg5WOQQirkemy8L0Ozqofgw1UvyXJNr8eiXh7FfBYPqnbTHpNqsiGpz8XM",
-	"xIy+LW7+ZUBYd32QpFqpE8vd7r+j9qq1OMpl5Ng3+DjKpR50gphKU52rZlhOnG8MyrnHfG/6Rcy6r/mn",
-	"mE28O1Ktfl07X78v7M5VKwZrI3ynO8RSd9cJPVtpm/e//DHF0k+pG9HBdRomz4yOcUl8W0XiN23BNfe5",
-	"Wnw/U8B1mZBZZgBxYRyphuN4s32x5iZYRa2wtpw+Dvi18IbOSqbtROTRh5rMYOn0+PbxyBhoPElAF0mk",
-	"reBA6YnZXAMDS12SZp7ZNIPi7UQtjS9mIKzlppCsMNDBFLEOHcQudZPQIr+GKE2lViFRwmXB2qiB9dTb",
-	"s6jFBVqzuACpzChvGQxtTv7vYkVSytfVFO0ECdBoSdwry4QhnHMNqPdEVMuRhp11ay2Gnxe4fgHrm+2M",
-	"/mhzSqcqEhlM5okQchpaHwPzgnRNSiuYm9I1id3qoA2bWlUy7UZBd9cxLZ3RBh+dJAb8AUOTKiQryTQo",
-	"NL9zIReAfATuGwkLpgwdCU5XGaer0ii2C2yIT9g2dW3k0UI+jVOj5aZ5n5mmP2FLL+40a1uizh0W+XZr",
-	"0DcSiL2Wx+ccneXygl2AskFZJvx5E4cUjB1SMO7ZNNmUjR2yNF7ZbLNd91s4gTTTa2I7Qm1S5K1RTWiS",
-	"ePRnGKCTe6tYwm08655d4ebM3sI8V6BIRJPEmUoOEHc3T4Lu7shV35T/Whf05k7k3gCdlzJ1i+FFxbul",
-	"GGxMCrguLGQQQieX2vAAxEVAKLQZrlQRlUsJNHkQJSKPx7mSk6PBnSL1yqmvj9mqWS2SOCTc+KOEqnOI",
-	"x8S+l9DEQLgYIhbDXuG5T/80yO9GXFJgYyZDkUno2dJErGp0phTG13770zPy5OGjb79xeGea2v2KKYE/",
-	"c5pg/NBmeXtgjf3BS2JMrvbbBDGfA4+NamM8y3XQTY9a2fNPRTI0gt4xz5PELClXmvKoJx3X+L0F8HRp",
-	"315WcrP0Dr1ygT17XEwncI370OGpIrdUtUAkrk9zWyaXfFwE78auxZgL/WCOaeib2AZ/LUZYziIsFqlG",
-	"uWr6PbxThwJduaYlnDFgMVpCjHO7AIlJtKrwZZgmK1rF7MfWOzDmGVNlISbMWjrzVSKUxdkJUAUk5zHI",
-	"wk3SCLVtP/aAj40FDYiz/zZt2e5427hRK2IeGdFLIF74TNQ/yoGjeVrSCyhHiIcCMRVi4AUnCc3Utn0W",
-	"U2TSTtLf44oyI9ip8hM/MVKLfWohzreCUO3MlToxyhnUX+zjihpG3z3r1LgclUN4DusxfsAYYUrj8rBg",
-	"zFLg6AQSZgGdkHjGUS5C5+EISTTQNCS5Ahn2RRgHpERU6IEYLVI1G5BTbU/nuUzVKfZdpLYCTadeLlq4",
-	"TO92IL2jC4RcbNXOvGqrhmayWzT0wYLfCj3XCnGCZCKegDWE20EC9wxGJrZ/ag95XdhDbiYyiQxW4HqS",
-	"Cu6L0Y6ItR1ctJMemDIsE2/pdNRfmUWeFAtMgyqSa2hxAKbub4h8hoq4Z348T2ce6Wwlg/XOvDvE1vqE",
-	"9SX2SfQ/QHoCs5tyRS/cU5XZqsflN9kofLqpIT744kIKoty4iGd4usbtahSH9V74/OXTzmm+U/QG68f/",
-	"7IaY8UeKDeTRiVEh6+qYWvH9UXlmBT0SoBLzj91Il1pn9pQG43PRc/q3Gs7pm+fjMlRmdZbTg6o6qGTT",
-	"5V2WihS5BjLLNbE5HngGs3tkEXONTt15K7TIY/I9jnU6IN+LmLmQT/2o0y9nr189tcqQgJRWNzq04c7z",
-	"qRosHJDfLG4liOiUJWhxos7mmCBFB+QMwxX1VCjBIwgLVe7stxZVrpoWLl2tOMpthRfPC6ICTlgE3O7d",
-	"uqzv08wgjgfHg5GB1DJxq6HGw+FqtRpQ/Hkg5GLonlXDl8+f/fjq7Ed8poJwwZmDWkhIS1cZlAHTYBwc",
-	"DUb2CbM8NGPBODgZjAYnNnVmiVw5pBkbXhwNi9XFQBN49MVrY8gA8wbtPrMROlyy53EwDl4ypZ8VfTTL",
-	"F/zud3eqJkN7Bv0q3NjQ1Ru4+tA6Z3w8Gu10prUMP28RNOgGpbunm15zV8DAppsiFVrnzYoiEr43umZD",
-	"bIPdP7QT8jUuJz4sTqNi+6PN7RtHG/Ghk80PVUegr8Lg0XbDcmd88YGTrcZVnilE5ZmnKZVrx1UlQY36",
-	"ogvDUGV8HXdOM6F6ChgomoJRMW9en70jbU4ffqwSd666DN1NEnOlAEDp70W8vzPU/dloV03rY6zvVYfx",
-	"j/Y3kILf/af3ChtkXCLnvTuXm2lVxUkUmaq10pA6NFrk7ny6TP1w9GTzE2UlA/PA0RavKI824wOPtplI",
-	"63SmefD4eJsH60dP/wIptRxcgymrpVDgii844zkzIuMV4KswuFY0rWgn4DvA/Fwri0KUFhlZCXnuAs7G",
-	"cNtzgVrZZHvjQEmKdv65lIBWcpaAgVnFsB1Xk4QabxxZuzhD6CZDucCNtiLLFW18U2/8gEMtZKkjrg/9",
-	"mqoG8BYYLbpP9n+4+YmylsBnw5R2HWpM2fK0sZZPn0lxCKi5sj+D7l3W0b1r4ULx9hzoOnDQrTnobImx",
-	"wqhccz/62Anp1spnfUAUHnliAFO7kpj/mIJcQExigCxZE8a1KCt9uFM9XxuHyLYj2GFIjPPz7cmTx9+M",
-	"y8bUBhqVpmsVEn7tGSiPVqtv1N0RDvLtBW6FgO5d9qgizO1orz5tYLOrXB6ATRPY2DOEm3WA80Cu8SDu",
-	"w3moSc3BTzj4CZ+8n3Azf2BIsY7IA3sI0GY738IEe4MHdqTtYyFi3qokIqSLa+JOD692fEMiIUtoBLa6",
-	"lNt/xywfJVKbCom5ljZumDLcnsdA3swoY2ORmcYSZWXiJJEwl6CW7vTjmFB17jKpPAb7eynOQdYL6tyN",
-	"AvIUdbnnsEV9jv3V9GoqyGalhbUQ75dlxA9q6nZq6sdLVzvAc/aLzIW0glpTXpVN20Z9FdUDNkXZOU0h",
-	"LHfo7La7ZV3lD7+/sOUbvoTQ+wtY7xp2N2T9EkPuX6hzjZH9chOxvslZEywUlds52VuJ4/CjEbZrI41F",
-	"UValRabakUY8UVbCBHucokK/qDOYtv62s0KDnrjhC1Qs28UMXY3YQ7xwv/HCpm6/PQtuVq1FLfLNeJTW",
-	"2Gxeq2dc3yPXZeJ96JjzfZnlgRUYdcU71J27+EoRcQH1Q4w+TOmOqOxsY2plr6352AWG1g5Q1o6UVLmq",
-	"zVMaLsUpyBLKOW6HYyqTrRhRVZvcZH9ah3Hu2KGuDmXsgF8PmPWAWSvt9StmpPh11y4mcGjTWW7lVe9D",
-	"4RX27Rwgsz40i0MyY5h2HZYJ7Ty2RpYJjoWlnjqPHS6YyAtJ6bPZhVps1gK1dTUzJtc2WP60ELzQ2PBI",
-	"5ObFRZF+n5Z8ixTci568ozD3jvqGw+qgcz4bTfDWBp5qMKC8VOQGqiFhc4jWUQLDGCK6vpto20tRAheW",
-	"GvVLeYQ+3apA0lxoPBOqgSPuSYQfofxgBnm3EffifJwXExzv7TW/iJn/LoOqciBZsSQhMUYKD7tQX65t",
-	"P11AK3HhthH0SqolMB7D5b7kumUJbecHeTzI45ckj29hlrMkdhaWymhJkM/7oli7SGYtlLxdIrbHCL5k",
-	"qqo28KVEhKvDwTvGhSuKHqLDn190uJYu0CNdjc2X8A7Q6Xs8Vdy8QaId7V2WKUFlgcec212kIvnheDSq",
-	"XE7jTVIyrZ+RntqeiuvKPEd9nviEvVXS7k7TTDpVC+45PaumA/ouHOusCt6XVrsnI6wWBo30PuN4O4yv",
-	"tj1wCOQdwIUnR6bkFTxhvgBdJpkYRcjrPH3jreiq9fBj/dLLm+fcD7xZXSSi3LjwMyC217g/c76pyrbZ",
-	"B6ukqkj4tzXlJRz2xva8N+Yndb817sujv2aR/wpzcWCRfSXL12sf7huhbfZI6rcEX5Nf/96TEz8oi99V",
-	"qXs0SdxOQ+jRb0wRlqY5XvvcmzJ/18DMX03q08VlX27q/AH47CnXfqMKuTmsGVYFuHrzfDCf11YXwNbo",
-	"fblDjK588oAUGgRbQGyTJyhZsRhkWVsa9coY3Tl82v5qEIlv1xBScQE/F+Wx7kJXNAtKH3TEIZD6F4u8",
-	"kTWsyK4KASpEh67ourS5nwaU8O5wnMbxQWQPIvv/R2SRIb0yewfWeh+Z8pv2Rw5J84dtkc85af5Tcrhv",
-	"KepbZOGfuvob5cNfqSqVuXGz1ujhFiHGQ7b9p5Bt/8kx8j4SWMtoEqdSulrSZq7Om2wchf6qOCH6tG7E",
-	"UgOpsNhsktj6okJBSHBPC9YY3qbalqQtCgX35Oy3+P0ek/e3z0f1XY/wKabdH46NHgJYm1Lwt1Ro+zGX",
-	"95Oxvwf96MuS369m+tTS5Q+64otJnd+XSOdFMeu+nVFb7foOudm+oIeTcXhFMXNXr5lENAEeU0mwcDP5",
-	"+rd3z745QOBbcxveQZZHeNuD0RveO85r9esMFMxtpfs9FyKrce2yvFWxj0HdvYt+Dr2eFvbR9Q2IXauo",
-	"HYx//9AIImMgElcSr56DejqCm05DMKsryK+bZnU9XnCnpqV5AWCPWNqrMAZfcKHf93hRhvfivfYdfRsz",
-	"q8tbSb1r+5Ip/Q9scR8xOaxRv0VQzlZNNyPHcuMuMdTeHvElr/u7ZbkDNCfl5UDF+rrbX3FxO5qpr9yz",
-	"rdJOFWnqtBAPjokEd2ilmIGnisrPoF+yC+Cg1Gen4Jo9dK4b+P2Dwcj4vDMQXfq5+o9Y56q4xyeuV+zH",
-	"ixnwGqWqcP14ODw6/nYwGowGR+MnoydHCMbd+LqZN4DxO92Z04A8k4BFdmhiJd3eYJUIcQ4xoVgxw5XQ",
-	"d5M2fognsYe6ffuIckKTRKxqT1qG6j74XIkES3Vo4DYQg3EVBH6ZMcPu2lLXTal3uj0ZZyEkCVM6LK8G",
-	"sNHM2vO4seEbviA00qpxxCssb/Bcuws7ywsYmCwD+K7jGhi9+nD1fwEAAP//",
+	"7F3bchs3k34V1OxflWR3TFKS7cR07YXiHH7Hju2ynfgi8ZLgTJNENANMAIwo/i5V7dPsg+2TbKGBOWNE",
+	"UqIUR8srUSQGAzT68HWj0fgURCLNBAeuVTD+FCyBxiDx40vGz8zfGFQkWaaZ4ME4mP6ej0Yn0f/+9//g",
+	"B3hKJCT/+XvA4UL/HkzJagmc6CVIIEyRVEggX7794Rn55vibb74aBGGgoiWk1HSs1xkE40BpyfgiuLy8",
+	"DIOMSpqCdiN4JriGC/087g7j/RIIi4mYm3eRyDY03TPza0b1MggDTlPzAvfrhMVBGEj4M2cS4mCsZQ71",
+	"4fxDwjwYB/82rCgytL+qYTUSM8pnuVRCdgf1AaetBVkIInhIqCILdg6czNY4TENRYilcjDyjCyAzmAsJ",
+	"A/I6o3/mUM7izxzkujYN+9b6kFN68RL4Qi+D8dHo+GEYpIyXX4QdAofBC1i/wt589DTvKcZ1BuuQ5Jz9",
+	"mQNhnDCtCiKPyZGZ4tHxNySTjGs6S4BESyppZNYtJFwQlVC1tJ8yGgGhmgAzTEGAxyGhPCZcaHyR6dK8",
+	"lJpXDn7n/iXEP1ctXp0Sx99sJsRLljLtJ0MqlCZSrJSZJuVqBbJvSRLspT6OGOY0T7RZj9EoDOZCplQH",
+	"44BxfXIchGacLM3T4veUcfdvOUjGNSxA4ijfSMYjltFkswhkRdOnhJJMwpxdkGn55XhqpJEtuJAQ94hJ",
+	"2XiToNRpffL1Zlq/18k7iASPVXcS7gcylyIlXKxIzjVLChY07KIG5H0l4l8oMk3pxUSLM+ATrZOJsj1M",
+	"SUQzRZjuW6ta28aK1Zfo8cP6Ep0cPTp5PBptXqhLQy2VCa6g0FvzhEXIXzhujh9pliUsombmw0yKWQLp",
+	"f/yhDBk+bamG3tin7Cv7BFgarmCKaHoGPDT/F9RcUkXgIjOramUQIFZkWqfiILgMgx+EnLE4Bn7XEzCD",
+	"ZIoIDlYluEV/SvSSKTdcSlLK6QJS4Bp1BnktmxJgupCgQJ4bXr8Mg38CTfRyfcVsdpuF7a9vEpkUEShF",
+	"cAAKB/Cca5CcJndJz1OCmqjQD2Y0LAIrTDFoyhKyFEmsrBaWRk2zuFDNS8YXBBIFbvjnNGHxXXOD0UCg",
+	"NOIImhg5hfgpmc4ZJPEUmV2R1ZJig5UUfIGDfSX0DyLndz1ai3eMxcujZcG4YY0phURuNUN8L8RLKhdw",
+	"1wSdiXhN4CJCOTImHe0XDukXTnO9FJL9C+6Ucq+EhRpCotRrs5wiA65KLjSkHZDTBI2CAmeRFaESCE3Y",
+	"GeKlGmz98OHDg9NcL4FrM+oerINDQ6yWK9gASy15zilLDNa560WLqaYzqoDEApAqjgJPiZZrQheUcULn",
+	"GiSZvgUt1w9OzT9T4jR6izq1Jv3GWAuyotaSdshSs3pIF6ft7poyp5yw2CzxnIFsaAjDSg3t/wtXeZYJ",
+	"qSH+GWJG/xKpY3bpfnr3+tUAQZF72PR9GhkKvjeIxvybSZGB1MxiCat2WzwZBmew7mFsiCToAXmui3eq",
+	"pVhxyyhmRTtdcecQdH7ImujT87vI6ILal28kUdkU0dI5U+4xD4yBlVH7RSOEAlY56bWZQQextVkzDNBe",
+	"/WKgZAPixVTDA83Ql+ji1Arx/hYgBHZeh6F1o8smaWrT+Vh2K2Z/QKTNUGqr+9YaNOS6OGZmyjR5U1vu",
+	"OU0U9CE7ZRwxxekZkIiiIozNNxFNIbHfpEC5NfY0hadkChcWdkxYPMXmDaiHGrSYs+nJwS69hHQQhC0+",
+	"jJnKElp6jzUf4PjR46t9gDC4eLAQDxwO/67q6DRhVBkauc4n3Oubfmd9KtRLZnbFtAhDV2aXoVyGQfG0",
+	"Zeraw4+OjneZx/dlP+U0avTete/LMFhI6oIwV0nSj6bVzzRDJcB43HA6A7owWi0MgBtf5bdgmafUuNTF",
+	"9yrPDA50cQQLCYMwyPkZF6s6/1bD0g3v7cbeUpOIlWtYErHup+3HPfMIpYvndNVtJPicLbYMBz2zjS/D",
+	"IJJANcQTqrfVN2FQGHbzBFzQNDMWNKBRT+u6SHiUcVuEunzP50JG6DZNZomIzqCu1WdCJEBROVvm3Twi",
+	"1EkZjbaaQJ96tR3UiBEWS+AfcYPUH/tX9lm5jl1lCvM5RJqdY1Bhzha5RMMUkrhQNHOWJKgTu3qQJolY",
+	"TRQk84mTn8kZrJWflEmSTuDCOFfmBRPgBib1kN0b1fBKAM8Th0RtZKZr/lIRQ6L67UzjuYp2mRTnzCDF",
+	"SUEYO1imIVVepnJfUCnpGv/HCSRFcO0aQ0dPdCLBwDPH6/45fNoGB7Sm2OLCvrXsW4zeBW1OvDuJckV6",
+	"aLyRkd9QHS13xA2nJFpSvkCb3mD0AXmVJwlZGH9iRqOzwq469t+J5zsBcIzyml9JStckZVwj8pBCUw32",
+	"B2FBihF5kiWUw4A4E08MVwz6+WQr0fIPSWlhYA6GmzE+RGMyWxNKEsoXOV0AwSWqhoI03W4svaLbHMoz",
+	"mrloC7OuZ2J0kJhbqlDdptZTQu1XK6aXItcI0BagMcpZjpMLDl5UvNFQ7kuPtAnOoqUlpnVZV0uqr6Cj",
+	"R/1cJfQbe2mO5mccR9mzWXJjdgbkg2RagwG9yfqpw9cGEDtvSZGpT1KnITmnSe7aGu/qDDLtUGh9oI8f",
+	"bjHhlrZsi68Sc21DNEZkmnxK8Fm1DRsUKz66bfVbMdzjRw1e2+rNLcxP17hYBuKiU2LGNSDfn4O0K4hb",
+	"A8ZrmU5iulZTzxqcHG9cg46JcPDUffmHEnzwlq5+BqXoAmpq2bch88oyUbkbSabuk5qGZHoOcoYfUraw",
+	"ehj/W2Is2XxiLkjsXLU0ygoXrQhmhF2YlVFtngrGwX/9Rh/8a/TgyUf3d/Lg46dR+Pj48h8+8PYMUZSb",
+	"jBl4vK1z2jINccr4ZHv/bYoPTK/ht9k3tVys5ou+ZdzFs6uwq3uh3csjIteKxeBiRzacsKObdg0PwVrv",
+	"FuS/2sftuLabdzU7PkKdwKOH34SbnYb2knQe8FH9VJWMPmHxFK2WLxiH5ospF76EGM0aeXh8PNjoXWyk",
+	"FZmqDCItBZ82d3/CnXeGW26KF5rVhecgNwe52Sg3fxk39/BumVhwPe7dNP8tQ3D3KE7WUhwNAvlUSDm8",
+	"KwBW6XZ30nw6NEnpxXPbus5/pVve5Lg3FjMgvjKoZEBOicMRqJ8JFzGQL6dCLoYGZky/CosvDTIBg8Hs",
+	"3twMErEiTNcaD//dNBey3uzLqfnWJveUCOZTkEIq5HpsXDFDs6qH4ONlL8lyTa8Gpl6GxUwXD8R20x6T",
+	"arIhqc/FzMSMvi17/mVAjHd1xKRaqRPL6u6/o/aqtTjK5erYN/g4yiUldCKaSlOdq2aMTpxtjNC5x3xv",
+	"+knMuq/5Q8wm3r2qVr+una/fF3ZPqxWQteG+0x0Cq7sriJ5Nts07Y/4AY+m01C3qYL9h+U2bc80dsBbf",
+	"zxRwXaZqlrlBXBivquFFXm/HrLk9VlErrC2njwN+LlyjdyXTdsLz6FBNZrB0Sn374GQMNJ4koIv00lak",
+	"oHTLbBaCwagufTPPbAJC8XailsYxM3jWclNIVhj1YIpY7w5il9RJaJF5Q5SmUquQKOHyY20Iwbrt7VnU",
+	"ggStWZyDVGaUN4yMNif/T7EiKeXraop2ggRotCTulWUqEc65htp7wqvlSMPOurUWw88LXL+A9fX2TL+3",
+	"2aZTFYkMJvNECDkNrcOBGUO6JqUV5k3pmsRuddCGTa0qmXZDorvrmJbOaCORTnoD/oBxShWSlWQaFJrf",
+	"uZALQD4C942EBVOGjgSnq4wHVmkU2wU2xCdsm7o28mghn8ap0XLTvN+Zpj9gSy8INWtbQtAdFvlma9A3",
+	"Eoi9lsfnKb3L5Tk7B2UjtEz4MyoOyRk7JGfcsWmyyRw75G+8snlou26+cAJpptfEdoTapMhoo5rQJPHo",
+	"zzBAj/dGgYWbuNk9W8TNmb2Fea5AkYgmiTOVHCDu7qQE3a2Sy74p/7X+6PU9yn36j13K1C2GFxXvlm+w",
+	"MUPgqhiRQQidLGvDAxAX0aHQ5r5SRVQuJdDkQZSIPB7nSk6OBreK1CsPvz5mq2a1SOKQcOOPEqrOIB4T",
+	"+15CEwPhYohYDINbjAag/mmQ3424pMDGtIYix9Czv4lY1ehMKYyv/faHZ+TJw0dff+XwzjS1mxdTAn/m",
+	"NMFgos3/9sAa+4OXxJh27bcJYj4HHhvVxniW66CbOLWyJ6OKNGkEvWOeJ4lZUq405VFPoq7xewvg6RLC",
+	"vazkZukdeuUCeza8mE7gCvehw1NF1qlqgUhcn+YeTS75uIjkjV2LMRf6wRwT1DexDf5ajLCcRVgsUo1y",
+	"1fR7eKcOBbpyTUs4Y8BitIQY53YOEtNrVeHLME1WtArgj613YMwzJtFCTJi1dOarRCiLsxOgCkjOY5CF",
+	"m6QRatt+7NEfGwsaEGf/bUKz3f62caNW+DwyopdAvPCZqF/LgaN5WtJzKEeIxwUxL2LgBScJzdS2fRZT",
+	"ZNJO0t/jijIj2KnyEz8xUot9aiHOtoJQ7TSWOjHKGdRf7OOKGkbfPR/VuByVQ3gG6zF+wBhhSuPyGGHM",
+	"UuDoBBJmAZ2QePpRLkLn4QhJNNA0JLkCGfZFGAekRFTogRgtUjUbkFNtz+25HNYp9l0kvQJNp14uWrgc",
+	"8HZUvaMLhFxs1c68aquGZrJbNPTBgl8KPdcKcYJkIp6ANYTbQQL3DEYmtn9qD0le2ENuJjKJDFbgepIK",
+	"7ovRjoi1HVy0MyCYMiwTb+l01F+ZRZ58C8yJKjJtaHE0pu5viHyGirhnfjxPZx7pbGWG9c68O8TW+oT1",
+	"JfZJ9K8gPYHZTYmj5+6pymzV4/KbbBQ+3dQQH31xIQVRblzEd3juxu1qFMf4Xvj85dPOOb9T9AbrBwPt",
+	"7pjxR4rd5NGJUSHr6gBb8f1ReZoFPRKgEpOR3UiXWmf2/Abjc9FzLrgazumb5+MyVGZ1ltODqjrCZBPp",
+	"XcqKFLkGMss1sQkfeDqze5gRE49O3UkstMhj8i2OdTog34qYuZBP/RDUT+9ev3pqlSEBKa1udGjDnfRT",
+	"NVg4IL9Y3EoQ0SlL0OKsnU04QYoOyDsMV9TzogSPICxUubPfWlSJa1q43LXikLcVXjxJiAo4YRFwu5Hr",
+	"UsBPM4M4HhwPRgZSy8SthhoPh6vVakDx54GQi6F7Vg1fPn/2/at33+MzFYQL3jmohYS0dJVBGTANxsHR",
+	"YGSfMMtDMxaMg5PBaHBi82iWyJVDmrHh+dGwWF0MNIFHX7w2hgwwidBuOhuhwyV7Hgfj4CVT+lnRR7Ow",
+	"wW9+d6dqMrSn0y/DjQ1dJYLLj60TyMej0U6nXcvw8xZBg25Qunvu6TV3pQ1s7ilSoXUSrSgv4XujazbE",
+	"Ntj9QzshX+Ny4sPinCq2P9rcvnHoER862fxQdTj6MgwebTcsd/oXHzjZalzlaUNUnnmaUrl2XFUS1Kgv",
+	"ujAMVcbXcec0E6qntIGiKRgV8+b1u/ekzenDT1UWz2WXobsZY65IACj9rYj3d7q6PzXtsml9jPW97DD+",
+	"0f4GUvC7/1xfYYOMS+S8d+dyM62qOIkiU7VWGlKHRotEns+XqR+Onmx+oqxxYB442uIV5aFnfODRNhNp",
+	"nds0Dx4fb/Ng/VDqXyClloNrMGW1FApcWQZnPGdGZLwCfBkGV4qmFe0EfEebn2tlUYjSIiMrIc9cwNkY",
+	"bntiUCubeW8cKEnRzj+XEtBKzhIwMKsYtuNqklDjjSNrF6cL3WQoF7jRVqS8oo1v6o3vcKiFLHXE9aFf",
+	"U9UA3gKjRXfJ/g83P1FWGfjbMKVdhxpTtjxtrPLTZ1IcAmqu7I+ge5d1dOdauFC8Pae7Dhx0Yw56t8RY",
+	"YVSuuR997IR0a4W1PiIKjzwxgKldSUyGTEEuICYxQJasCeNalDVA3BGfL41DZNsR7DAkxvn5+uTJ46/G",
+	"ZWNqA41K07UKCb/yQJRHq9U36m4JB/n2ArdCQHcue1QR5na0V583sNlVLg/Apgls7IHCzTrAeSBXeBB3",
+	"4TzUpObgJxz8hM/eT7iePzCkWGHkgT0RaLOdb2CCvcEDO9L2GRExb9UYEdLFNXGnh1c7viGRkCU0Alt3",
+	"yu2/Y5aPEqlNhcRcSxs3TBluz2Mgb2aUsbHITGPxsjJxkkiYS1BLdxRyTKg6c5lUHoP9rRRnIOuldm5H",
+	"AXnKvdxx2KI+x/46ezUVZLPSwlqI934Z8YOaupma+v7CFRLwHAQjcyGtoNaUV2XTtlFfRSmBTVF2TlMI",
+	"yx06u+1uWVf5w+8vbC2H+xB6fwHrXcPuhqz3MeR+T51rjOyXm4j1Tc6aYKGo3MzJ3koch5+MsF0ZaSzK",
+	"tSotMtWONOKJshIm2OMUFfpFncG09bedFRr0xA1foGLZLmboqsce4oX7jRc2dfvNWXCzai2qlG/Go7TG",
+	"ZvNapeP6HrkuE+9Dx5wfyiwPrM2oK96h7tzFF4qIc6gfYvRhSndEZWcbUyuIbc3HLjC0doCydqSkylVt",
+	"ntJwKU5BllDOcTscU5ls+YiqDuUm+9M6jHPLDnV1KGMH/HrArAfMWmmvnzEjxa+7djGBQ5vOciOveh8K",
+	"r7BvZwCZ9aFZHJIZw7TrsExo57E1skxwrDL11HnscM5EXkhKn80u1GKzSqituJkxubbB8qeF4IXGhkci",
+	"Ny8uyvf7tORbpOBe9OQthbl31DccVged87fRBG9t4KkGA8rrRq6hGhI2h2gdJTCMIaLr24m2vRQlcGGp",
+	"Ub+UR+jTrQokzYXGM6EaOOKeRPgRyndmkLcbcS/Ox3kxwfHeXvOTmPlvOajKCJIVSxISY6TwsAt1f237",
+	"6QJaiQs3jaBXUi2B8Rgu9iXXLUtoOz/I40Ee75M8voVZzpLYWVgqoyVBPu+LYu0imbVQ8naJ2B4j+JKp",
+	"qtrAfYkIV4eDd4wLVxQ9RIf/ftHhWrpAj3Q1Nl/CW0CnH/BUcfNuiXa0d1mmBJXVHnNud5GK5Ifj0ahy",
+	"OY03Scm0fkZ6ansqLjLzHPV54hP2Vn27W00z6VQtuOP0rJoO6LuKrLMqeJNa7QaNsFoYNNL7jOPtML7a",
+	"9sAhkHcAF54cmZJX8IT5AnSZZGIUIa/z9LW3oqvWw0/16zCvn3M/8GZ1kYhy48LPgNhe4/7M+aYq22Yf",
+	"rJKqIuHfFpiXcNgb2/PemJ/U/da4L4/+ikX+K8zFgUX2lSxfr324b4S22SOp3x98RX79B09O/KAsflel",
+	"7tEkcTsNoUe/MUVYmuZ4IXRvyvxtAzN/NanPF5fd39T5A/DZU679RhVyfVgzrApw9eb5YD6vrS6ArdH7",
+	"cocYXfnkASk0CLaA2CZPULJiMciytjTqlTG6c/i0/dUgEt+uIaTiHH4symPdhq5oFpQ+6IhDIPUvFnkj",
+	"a1iRXRUCVIgOXdF1aXM/Dyjh3eE4jeODyB5E9v+PyCJDemX2Fqz1PjLlN+2PHJLmD9sif+ek+c/J4b6h",
+	"qG+RhX/q6m+UD3+hqlTmxjVbo4dbhBgP2fafQ7b9Z8fI+0hgLaNJnErpakmbuTpvsnEU+ovihOjTuhFL",
+	"DaTCYrNJYuuLCgUhwT0tWGN4m2pbkrYoFNyTs9/i9ztM3t8+H9V3PcLnmHZ/ODZ6CGBtSsHfUqHtx1ze",
+	"Tcb+HvSjL0t+v5rpc0uXP+iKe5M6vy+Rzoti1n07o7ba9S1ys31BDyfj8Ipi5q5eM4loAjymkmDhZvLl",
+	"L++ffXWAwDfmNryDLI/wtgejN7wXntfq1xkomNtK93suRFbj2mV5q2Ifg7p7F/0cejUt7KPraxC7VlE7",
+	"GP/2sRFExkAkriRePQf1dAQ3nYZgVveRXzXN6nq84FZNS/MCwB6xtFdhDO5xod8PeFGG9+K99h19GzOr",
+	"y1tJvWv7kin9K7a4i5gc1qjfIihnq6abkWO5cZcYam+PuM/r/n5Z7gDNSXk5ULG+7vZXXNyOZuor92yr",
+	"tFNFmjotxINjIsEdWilm4Kmi8iPol+wcOCj1t1NwzR461w389tFgZHzeGYgu/Vz9R6xzVdzjE9cr9uPF",
+	"DHiNUlW4fjwcHh1/PRgNRoOj8ZPRkyME42583cwbwPid7sxpQJ5JwCI7NLGSbm+wSoQ4g5hQrJjhSui7",
+	"SRs/xJPYQ92+fUQ5oUkiVrUnLUN1H3yuRIKlOjRwG4jBuAoCv8yYYXdtqeum1DvdnoyzEJKEKR2WVwPY",
+	"aGbtedzY8A1fEBpp1TjiFZY3eK7dhZ3lBQxMlgF813ENjF5+vPy/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

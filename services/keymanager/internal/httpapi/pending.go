@@ -24,61 +24,6 @@ func (Parts) ReindexContext(context.Context, ReindexContextRequestObject) (Reind
 	return nil, errPending
 }
 
-// ListPrincipals is pending.
-func (Parts) ListPrincipals(context.Context, ListPrincipalsRequestObject) (ListPrincipalsResponseObject, error) {
-	return nil, errPending
-}
-
-// CreatePrincipal is pending.
-func (Parts) CreatePrincipal(context.Context, CreatePrincipalRequestObject) (CreatePrincipalResponseObject, error) {
-	return nil, errPending
-}
-
-// DeletePrincipal is pending.
-func (Parts) DeletePrincipal(context.Context, DeletePrincipalRequestObject) (DeletePrincipalResponseObject, error) {
-	return nil, errPending
-}
-
-// GetPrincipal is pending.
-func (Parts) GetPrincipal(context.Context, GetPrincipalRequestObject) (GetPrincipalResponseObject, error) {
-	return nil, errPending
-}
-
-// PatchPrincipal is pending.
-func (Parts) PatchPrincipal(context.Context, PatchPrincipalRequestObject) (PatchPrincipalResponseObject, error) {
-	return nil, errPending
-}
-
-// RemoveGrants is pending.
-func (Parts) RemoveGrants(context.Context, RemoveGrantsRequestObject) (RemoveGrantsResponseObject, error) {
-	return nil, errPending
-}
-
-// AddGrants is pending.
-func (Parts) AddGrants(context.Context, AddGrantsRequestObject) (AddGrantsResponseObject, error) {
-	return nil, errPending
-}
-
-// ListPrincipalKeys is pending.
-func (Parts) ListPrincipalKeys(context.Context, ListPrincipalKeysRequestObject) (ListPrincipalKeysResponseObject, error) {
-	return nil, errPending
-}
-
-// DeletePrincipalKey is pending.
-func (Parts) DeletePrincipalKey(context.Context, DeletePrincipalKeyRequestObject) (DeletePrincipalKeyResponseObject, error) {
-	return nil, errPending
-}
-
-// MintPrincipalKey is pending.
-func (Parts) MintPrincipalKey(context.Context, MintPrincipalKeyRequestObject) (MintPrincipalKeyResponseObject, error) {
-	return nil, errPending
-}
-
-// RotatePrincipalKey is pending.
-func (Parts) RotatePrincipalKey(context.Context, RotatePrincipalKeyRequestObject) (RotatePrincipalKeyResponseObject, error) {
-	return nil, errPending
-}
-
 // GetUsage is pending.
 func (Parts) GetUsage(context.Context, GetUsageRequestObject) (GetUsageResponseObject, error) {
 	return nil, errPending

@@ -17,8 +17,11 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
 // renew renews as a verifier does.
@@ -191,19 +194,28 @@ func TestChangesWaitForVerifiers(t *testing.T) {
 		{"rotate", "POST", keys + "/k/rotate", ""},
 		{"delete a key", "DELETE", keys + "/k", ""},
 		{"patch the policy", "PATCH", contextPath, `{"config":{"max_token_ttl_seconds":60}}`},
+		{"block enforcement", "PATCH", contextPath, `{"enforcement_blocked":true}`},
+		{"take a grant", "DELETE", principals + "/admin/grants", `{"path":"/*","verbs":["memory:read"]}`},
+		{"give a grant", "POST", principals + "/admin/grants", `{"path":"/*","verbs":["memory:read"]}`},
+		{"patch grants", "PATCH", principals + "/admin", `{"grants":{}}`},
+		{"patch a kind", "PATCH", principals + "/admin", `{"kind":"agent"}`},
+		{"rotate a principal's key", "POST", principals + "/admin/keys/default/rotate", ""},
+		{"delete a principal's key", "DELETE", principals + "/admin/keys/default", ""},
+		{"delete a principal", "DELETE", principals + "/%s", ""},
 		{"delete a context", "DELETE", contextPath, ""},
 	}
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := founded(t, url)
-		// Long leases: nothing passes but by acknowledgement.
+		// Long leases: nothing passes but by acknowledgement, however slow the machine.
+		leases := revision.NewLeases(s.records, time.Minute, s.barrier)
 		identity := s.renew(t, introspection.Renewal{Verifier: "v"}).Authority
 		into[httpapi.MintedKey](t, s.operate("POST", keys+"/k", nil), http.StatusCreated)
-		into[httpapi.MintedKey](t, s.operate("POST", keys+"/other", nil), http.StatusCreated)
+		other := into[httpapi.MintedKey](t, s.operate("POST", keys+"/other", nil), http.StatusCreated)
 		for i, change := range changes {
 			revision := int64(i + 2)
 			grant := func(acknowledged int64) {
 				t.Helper()
-				_, err := s.parts.Leases.Renew(t.Context(), introspection.Renewal{Verifier: "v", Authority: identity, Acknowledged: acknowledged})
+				_, err := leases.Renew(t.Context(), introspection.Renewal{Verifier: "v", Authority: identity, Acknowledged: acknowledged})
 				must(t, err)
 			}
 			grant(revision - 1)
@@ -212,8 +224,8 @@ func TestChangesWaitForVerifiers(t *testing.T) {
 			if change.body != "" {
 				body = change.body
 			}
-			go func() { answered <- s.operate(change.method, change.target, body) }()
-			// The lease runs half a second, and a quarter of it as long as the revision is not acknowledged.
+			target := strings.Replace(change.target, "%s", other.PrincipalId, 1)
+			go func() { answered <- s.operate(change.method, target, body) }()
 			for committed := int64(0); committed < revision && len(answered) == 0; {
 				must(t, s.db.Reader(t.Context()).Raw("SELECT coalesce(max(id), 0) FROM revisions").Row().Scan(&committed))
 			}
@@ -257,6 +269,77 @@ func TestALapsedVerifierIsNotWaitedFor(t *testing.T) {
 		}
 		if minted := into[httpapi.MintedKey](t, s.operate("POST", keys+"/k", nil), http.StatusCreated); minted.Propagation != nil {
 			t.Errorf("a mint propagated: %+v", minted.Propagation)
+		}
+	})
+}
+
+// A change whose answer was lost is repeated. The repeat changes nothing, but says that the verifiers know, so it waits, too.
+func TestARepeatedChangeWaitsForVerifiers(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := founded(t, url)
+		leases := revision.NewLeases(s.records, time.Minute, s.barrier)
+		identity := s.renew(t, introspection.Renewal{Verifier: "v"}).Authority
+		for _, change := range []struct{ method, target, body string }{
+			{"DELETE", principals + "/admin/grants", `{"path":"/*","verbs":["memory:read"]}`},
+			{"PATCH", contextPath, `{"config":{"allow_self_service_keys":false}}`},
+		} {
+			into[struct{}](t, s.operate(change.method, change.target, change.body), http.StatusOK)
+			var newest int64
+			must(t, s.db.Reader(t.Context()).Raw("SELECT max(id) FROM revisions").Row().Scan(&newest))
+			acknowledge := func(revision int64) {
+				t.Helper()
+				_, err := leases.Renew(t.Context(), introspection.Renewal{Verifier: "v", Authority: identity, Acknowledged: revision})
+				must(t, err)
+			}
+			acknowledge(newest - 1)
+			answered := make(chan answer, 1)
+			go func() { answered <- s.operate(change.method, change.target, change.body) }()
+			select {
+			case <-answered:
+				t.Errorf("%s %s: the repeat was answered although a verifier did not know", change.method, change.target)
+			case <-time.After(lease / 5):
+				acknowledge(newest)
+				into[struct{}](t, <-answered, http.StatusOK)
+			}
+			_, err := leases.Renew(t.Context(), introspection.Renewal{Verifier: "v", Release: true})
+			must(t, err)
+		}
+	})
+}
+
+// Whatever a principal loses is lost at the next question, whichever of its keys asks.
+func TestWhatIsTakenIsRefusedOnTheNextRequest(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := founded(t, url)
+		p := s.principal(t, `{"display_name":"p","grants":{"memory:read":["/*"],"memory:write":["a/*"]}}`)
+		target := principals + "/" + p.Id
+		inherits := into[httpapi.MintedKey](t, s.operate("POST", target+"/keys/inherits", nil), http.StatusCreated)
+		narrow := into[httpapi.MintedKey](t, s.operate("POST", target+"/keys/narrow", `{"grants":{"memory:write":["a/b"]}}`), http.StatusCreated)
+		a, err := scope.ParsePath("a/b")
+		must(t, err)
+		for _, step := range []struct {
+			method, target, body string
+			inherits, narrow     bool // may write a/b
+		}{
+			{"GET", target, "", true, true},
+			{"DELETE", target + "/grants", `{"path":"a/b","verbs":["memory:write"]}`, true, true}, // a/* is wider
+			{"DELETE", target + "/grants", `{"path":"a/*","verbs":["memory:write"]}`, false, false},
+			{"POST", target + "/grants", `{"path":"a/b","verbs":["memory:write"]}`, true, true},
+			{"PATCH", target, `{"grants":{"memory:write":["a"]}}`, false, false},
+			{"PATCH", target, `{"grants":{"memory:write":["/*"]}}`, true, true},
+		} {
+			into[struct{}](t, s.operate(step.method, step.target, bodyOf(step.body)), http.StatusOK)
+			for name, want := range map[string]bool{inherits.Key: step.inherits, narrow.Key: step.narrow} {
+				if got := s.effective(t, name)[grant.MemoryWrite].Matches(a); got != want {
+					t.Errorf("after %s %s: %v, want %v", step.method, step.body, got, want)
+				}
+			}
+		}
+		into[struct{}](t, s.operate("DELETE", target, nil), http.StatusNoContent)
+		if s.active(t, inherits.Key) || s.active(t, narrow.Key) {
+			t.Error("a key outlives its principal")
 		}
 	})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
@@ -40,6 +41,8 @@ func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 type server struct {
 	handler http.Handler
 	parts   httpapi.Parts
+	records *store.Store
+	barrier *revision.Barrier
 	db      *database.DB
 	log     *lockedBuffer
 	// management and first are the keys of the bootstrap, empty before one.
@@ -73,9 +76,11 @@ func empty(t *testing.T, url string) *server {
 	records := store.New(db, time.Now)
 	feed := revision.NewFeed(records)
 	barrier := revision.NewBarrier(records, lease, time.Now, feed, func(revision.Propagation) {})
+	s.records, s.barrier = records, barrier
 	s.parts = httpapi.Parts{
 		Contexts: tenant.NewRegistry(records, barrier), Purges: tenant.NewPurger(records),
-		Keys: key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
+		Principals: principal.NewRegistry(records, barrier),
+		Keys:       key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
 		Leases: revision.NewLeases(records, lease, barrier), Feed: feed,
 		Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
 	}

@@ -109,14 +109,18 @@ type Store interface {
 	// MintKey stores what mint makes, in one transaction and with the context's policy as it is in it, and returns the
 	// newest revision. Errors: tenant.NotFound, [Taken].
 	MintKey(ctx context.Context, contextID string, p principal.Principal, mint func(at time.Time, policy tenant.Config) Key) (Key, int64, error)
+	// MintKeyFor stores what mint makes for a principal that there is, as [Store.MintKey] does. Errors: tenant.NotFound,
+	// principal.NotFound, [Taken], and those of mint.
+	MintKeyFor(ctx context.Context, contextID, principalID string, mint Minting) (Key, int64, error)
 	// RotateKey stores what rotate makes of a key, alone with it, and returns the result and its revision. Errors:
 	// tenant.NotFound, [NotFound], and those of rotate.
 	RotateKey(ctx context.Context, contextID, name string, rotate Rotation) (Key, int64, error)
-	// DeleteKey removes a key, and the principal made for it unless another key is bound to that, and returns the revision.
-	// Errors: tenant.NotFound, [NotFound].
-	DeleteKey(ctx context.Context, contextID, name string) (int64, error)
-	// Keys returns at most limit keys of a context by name, those after the name after. Errors: tenant.NotFound.
-	Keys(ctx context.Context, contextID, after string, limit int) ([]Listed, error)
+	// DeleteKey removes a key that allowed returns no error for, and the principal made for it unless another key is bound to
+	// that, and returns the revision. Errors: tenant.NotFound, [NotFound], and those of allowed.
+	DeleteKey(ctx context.Context, contextID, name string, allowed func(Key) error) (int64, error)
+	// Keys returns at most limit keys of a context by name, those after the name after; only those of the principal unless that
+	// is empty. Errors: tenant.NotFound, principal.NotFound.
+	Keys(ctx context.Context, contextID, principalID, after string, limit int) ([]Listed, error)
 }
 
 // Barrier is the wait between a change and its answer.
@@ -124,6 +128,9 @@ type Barrier interface {
 	// Await returns when no verifier answers from what was true before the revision. Errors: Unavailable.
 	Await(ctx context.Context, revision int64) (revision.Propagation, error)
 }
+
+// Minting makes a key for a principal as it is at that moment.
+type Minting func(at time.Time, policy tenant.Config, owner principal.Principal) (Key, error)
 
 // Rotation makes of a key what it is to become.
 type Rotation func(at time.Time, policy tenant.Config, k Key) (Key, error)

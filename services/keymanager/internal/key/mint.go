@@ -39,10 +39,7 @@ func (r *Registry) Mint(ctx context.Context, contextID, name string, ttl *int64,
 		return Minted{}, err
 	}
 	k, newest, err := r.store.MintKey(ctx, contextID, owner, func(at time.Time, policy tenant.Config) Key {
-		k := Key{ID: text.ID(), Kind: Context, ContextID: contextID, PrincipalID: owner.ID, Name: name}
-		k.Seal, k.Pepper = r.ring.Seal(text.Digest())
-		k.ExpiresAt = expiry(at, ttl, policy, time.Time{})
-		return k
+		return r.bind(text, owner, name, expiry(at, ttl, policy, time.Time{}))
 	})
 	if err != nil {
 		return Minted{}, err
@@ -50,14 +47,29 @@ func (r *Registry) Mint(ctx context.Context, contextID, name string, ttl *int64,
 	return Minted{Key: k, Secret: text, Revision: newest}, nil
 }
 
+// bind returns the key of which text is the secret.
+func (r *Registry) bind(text apikey.Key, owner principal.Principal, name string, ends time.Time) Key {
+	k := Key{ID: text.ID(), Kind: Context, ContextID: owner.ContextID, PrincipalID: owner.ID, Name: name, ExpiresAt: ends}
+	k.Seal, k.Pepper = r.ring.Seal(text.Digest())
+	return k
+}
+
 // Rotate gives a key a new secret and keeps everything else. ttl is in seconds from now; nil keeps the expiry, up to the
 // context's cap. Errors: Unprocessable, Invalid, NotFound; Conflict for a key that has expired and no ttl; Unavailable.
 func (r *Registry) Rotate(ctx context.Context, contextID, name string, ttl *int64) (Minted, error) {
+	return r.rotate(ctx, contextID, name, ttl, anyKey)
+}
+
+// rotate rotates a key that allowed returns no error for.
+func (r *Registry) rotate(ctx context.Context, contextID, name string, ttl *int64, allowed func(Key) error) (Minted, error) {
 	if err := check(contextID, name, ttl); err != nil {
 		return Minted{}, err
 	}
 	var text apikey.Key
 	k, revised, err := r.store.RotateKey(ctx, contextID, name, func(at time.Time, policy tenant.Config, k Key) (Key, error) {
+		if err := allowed(k); err != nil {
+			return Key{}, err
+		}
 		if ttl == nil && k.Expired(at) {
 			return Key{}, fault.New(fault.Conflict, "the key %q has expired; pass ttl_seconds to give it a new end", name)
 		}
@@ -80,12 +92,17 @@ func (r *Registry) Rotate(ctx context.Context, contextID, name string, ttl *int6
 	return Minted{Key: k, Secret: text, Revision: revised, Propagation: &propagation}, nil
 }
 
-// Delete removes a key. Errors: Unprocessable, NotFound.
+// Delete removes a key. Errors: Unprocessable, NotFound, Unavailable.
 func (r *Registry) Delete(ctx context.Context, contextID, name string) error {
+	return r.delete(ctx, contextID, name, anyKey)
+}
+
+// delete removes a key that allowed returns no error for.
+func (r *Registry) delete(ctx context.Context, contextID, name string, allowed func(Key) error) error {
 	if err := check(contextID, name, nil); err != nil {
 		return err
 	}
-	revised, err := r.store.DeleteKey(ctx, contextID, name)
+	revised, err := r.store.DeleteKey(ctx, contextID, name, allowed)
 	if err != nil {
 		return err
 	}
@@ -95,8 +112,11 @@ func (r *Registry) Delete(ctx context.Context, contextID, name string) error {
 
 // List returns at most limit keys of a context by name, those after the name after. Errors: NotFound.
 func (r *Registry) List(ctx context.Context, contextID, after string, limit int) ([]Listed, error) {
-	return r.store.Keys(ctx, contextID, after, limit)
+	return r.store.Keys(ctx, contextID, "", after, limit)
 }
+
+// anyKey allows every key.
+func anyKey(Key) error { return nil }
 
 func check(contextID, name string, ttl *int64) error {
 	if err := tenant.CheckID(contextID); err != nil {

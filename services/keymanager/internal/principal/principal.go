@@ -1,8 +1,16 @@
-// Package principal is about the actors that keys are bound to: the two that every context has, and those made for a key.
+// Package principal is about the actors that keys are bound to: the two that every context has, those that operators make,
+// and those made for a key. It promises that a change of what one may do answers only when no verifier goes by what was true
+// before it, and that what it was allowed at any earlier moment can still be told.
 package principal
 
 import (
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
@@ -29,6 +37,71 @@ type Principal struct {
 	Grants     grant.Map
 	// OwnerKey is the id of the key that the principal was made for and goes with; empty for one that stands by itself.
 	OwnerKey string
+	// CreatedAt is set by the store.
+	CreatedAt time.Time
+}
+
+// Bare returns an id without the prefix that it may be written with.
+func Bare(id string) string { return strings.TrimPrefix(id, "principal:") }
+
+// NotFound is the answer about a principal that does not exist.
+func NotFound(id string) error { return fault.New(fault.NotFound, "there is no principal %q", id) }
+
+// NameTaken is the answer to a display name that another principal has.
+func NameTaken(name string) error {
+	return fault.New(fault.Conflict, "a principal named %q exists already", name)
+}
+
+// Mutable returns a Forbidden fault for the principal that nothing may be changed of, neither its grants nor its keys.
+func (p Principal) Mutable() error {
+	if p.ID == System {
+		return fault.New(fault.Forbidden, "the principal %q is immutable", System)
+	}
+	return nil
+}
+
+// Deletable returns a Forbidden fault for the principals that every context has.
+func (p Principal) Deletable() error {
+	if p.ID == System || p.ID == Admin {
+		return fault.New(fault.Forbidden, "the principal %q cannot be deleted", p.ID)
+	}
+	return nil
+}
+
+// Draft describes a principal to create. Without a kind it is an agent, without grants it may do nothing.
+type Draft struct {
+	DisplayName string
+	Kind        caller.Kind
+	ExternalID  string
+	Grants      map[string][]string
+}
+
+// New returns the principal that draft describes. Errors are Invalid faults that name the field.
+func New(contextID string, draft Draft) (Principal, error) {
+	p := Principal{
+		ContextID: contextID, ID: secret.NewID(idLen), DisplayName: draft.DisplayName, Kind: draft.Kind, ExternalID: draft.ExternalID,
+	}
+	if p.Kind == "" {
+		p.Kind = caller.Agent
+	}
+	if err := checkName("display_name", draft.DisplayName); err != nil {
+		return Principal{}, err
+	}
+	if apikey.Redact(draft.ExternalID) != draft.ExternalID {
+		return Principal{}, fault.InvalidField("external_id", "must not be a secret")
+	}
+	var err error
+	p.Grants, err = grant.Parse(draft.Grants)
+	return p, err
+}
+
+// checkName returns an Invalid fault about field when name cannot be shown to people. The text of a key must not be.
+func checkName(field, name string) error {
+	unfit := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.TrimSpace(name) == "" || strings.IndexFunc(name, unfit) >= 0 || apikey.Redact(name) != name {
+		return fault.InvalidField(field, "must have printable characters, not only spaces, and not be a secret")
+	}
+	return nil
 }
 
 // Reserved returns the principals that a new context begins with. An empty adminName means "admin".

@@ -68,6 +68,8 @@ func (n Numbered) Event() introspection.Event {
 	switch n.Kind {
 	case KeyRotated, KeyDeleted:
 		e.Kind, e.ID = introspection.SubjectKey, n.Subject
+	case PrincipalChanged, PrincipalGone:
+		e.Kind, e.ID = introspection.SubjectPrincipal, n.Subject
 	case PolicyPatched, ContextGone:
 		e.Kind = introspection.SubjectContext
 	case Bootstrapped, PepperRetired:

@@ -8,18 +8,20 @@ type Kind string
 // The kinds. A mint takes none: a key that nobody knew cannot have been answered for. A bootstrap does, because its keys
 // were chosen by somebody who may have tried them before.
 const (
-	Bootstrapped  Kind = "bootstrapped"
-	KeyRotated    Kind = "key_rotated"
-	KeyDeleted    Kind = "key_deleted"
-	PolicyPatched Kind = "policy_patched"
-	ContextGone   Kind = "context_gone"
-	PepperRetired Kind = "pepper_retired"
+	Bootstrapped     Kind = "bootstrapped"
+	KeyRotated       Kind = "key_rotated"
+	KeyDeleted       Kind = "key_deleted"
+	PrincipalChanged Kind = "principal_changed"
+	PrincipalGone    Kind = "principal_gone"
+	PolicyPatched    Kind = "policy_patched"
+	ContextGone      Kind = "context_gone"
+	PepperRetired    Kind = "pepper_retired"
 )
 
 // Change is what a revision says was changed.
 type Change struct {
 	Kind Kind
-	// Subject is the id of a key, or of the context where all of it is meant; empty where everything is.
+	// Subject is the id of a key or of a principal, or of the context where all of it is meant; empty where everything is.
 	Subject   string
 	ContextID string
 }

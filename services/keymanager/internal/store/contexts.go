@@ -45,17 +45,6 @@ func insertContext(tx *gorm.DB, at time.Time, c tenant.Context, principals []pri
 	return nil
 }
 
-func insertPrincipal(tx *gorm.DB, at time.Time, p principal.Principal) error {
-	row, err := rowOfPrincipal(p, at)
-	if err != nil {
-		return err
-	}
-	if err := tx.Create(&row).Error; err != nil {
-		return fmt.Errorf("inserting a principal: %w", err)
-	}
-	return nil
-}
-
 // Context implements tenant.Store.
 func (s *Store) Context(ctx context.Context, id string) (tenant.Context, error) {
 	c, err := findContext(s.db.Reader(ctx), id)
@@ -127,16 +116,18 @@ func (s *Store) ChangeContext(
 	return after, revised, err
 }
 
-// numberPolicy takes a revision when what verifiers know of the context, or the policy of its keys, has changed; otherwise it
-// returns 0.
+// numberPolicy takes a revision when the policy of keys has changed; otherwise it returns the newest there is.
 func numberPolicy(tx *gorm.DB, at time.Time, before, after tenant.Context) (int64, error) {
 	was, err := before.Config.Config()
 	if err != nil {
 		return 0, err
 	}
 	is, err := after.Config.Config()
-	if err != nil || is.SamePolicy(was) && before.EnforcementBlocked == after.EnforcementBlocked {
+	if err != nil {
 		return 0, err
+	}
+	if is.SamePolicy(was) && after.EnforcementBlocked == before.EnforcementBlocked {
+		return newest(tx)
 	}
 	return number(tx, at, revision.Change{Kind: revision.PolicyPatched, Subject: after.ID, ContextID: after.ID})
 }

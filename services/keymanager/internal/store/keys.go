@@ -31,22 +31,56 @@ func (s *Store) MintKey(
 		if err := insertPrincipal(tx, at, p); err != nil {
 			return err
 		}
-		if err := insertKey(tx, k); err != nil {
-			return err
-		}
-		if revised, err = newest(tx); err != nil {
-			return err
-		}
-		return record(tx, at, audit.Entry{
-			Action: audit.KeyMinted, ContextID: contextID, Target: k.ID, Detail: map[string]any{
-				"name": k.Name, "principal_id": p.ID, "principal_kind": p.Kind, "grants": p.Grants, "valid_until": end(k),
-			},
-		})
+		revised, err = addKey(tx, at, k, p)
+		return err
 	})
 	if errors.Is(err, database.ErrDuplicate) {
 		err = key.Taken(k.Name)
 	}
 	return k, revised, err
+}
+
+// MintKeyFor implements key.Store.
+func (s *Store) MintKeyFor(ctx context.Context, contextID, principalID string, mint key.Minting) (k key.Key, revised int64, err error) {
+	err = s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		policy, err := findPolicy(tx, contextID, lockShared)
+		if err != nil {
+			return err
+		}
+		// The lock makes a deletion of the principal wait until the key is there to go with it.
+		owner, err := findPrincipal(tx, contextID, principalID, lockShared)
+		if err != nil {
+			return err
+		}
+		if k, err = mint(at, policy, owner); err != nil {
+			return err
+		}
+		k.CreatedAt = at
+		revised, err = addKey(tx, at, k, owner)
+		return err
+	})
+	if errors.Is(err, database.ErrDuplicate) {
+		err = key.Taken(k.Name)
+	}
+	return k, revised, err
+}
+
+// addKey inserts a key of the principal p, records that, and returns the newest revision.
+func addKey(tx *gorm.DB, at time.Time, k key.Key, p principal.Principal) (int64, error) {
+	if err := insertKey(tx, k); err != nil {
+		return 0, err
+	}
+	revised, err := newest(tx)
+	if err != nil {
+		return 0, err
+	}
+	detail := map[string]any{
+		"name": k.Name, "principal_id": p.ID, "principal_kind": p.Kind, "grants": p.Grants, "valid_until": end(k),
+	}
+	if k.Grants != nil {
+		detail["key_grants"] = k.Grants
+	}
+	return revised, record(tx, at, audit.Entry{Action: audit.KeyMinted, ContextID: k.ContextID, Target: k.ID, Detail: detail})
 }
 
 // findPolicy returns the configuration of a context, or tenant.NotFound.
@@ -128,7 +162,7 @@ func findKey(tx *gorm.DB, contextID, name string) (key.Key, error) {
 }
 
 // DeleteKey implements key.Store.
-func (s *Store) DeleteKey(ctx context.Context, contextID, name string) (revised int64, err error) {
+func (s *Store) DeleteKey(ctx context.Context, contextID, name string, allowed func(key.Key) error) (revised int64, err error) {
 	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
 		if _, err := findContext(tx, contextID); err != nil {
 			return err
@@ -137,17 +171,28 @@ func (s *Store) DeleteKey(ctx context.Context, contextID, name string) (revised 
 		if err != nil {
 			return err
 		}
+		if err := allowed(k); err != nil {
+			return err
+		}
+		// The lock makes a mint for the same principal wait, or is waited for: then the principal has another key.
+		if _, err := findPrincipal(tx, contextID, k.PrincipalID, lockAlone); err != nil {
+			return err
+		}
 		if err := tx.Where("id = ?", k.ID).Delete(&keyRow{}).Error; err != nil {
 			return fmt.Errorf("deleting a key: %w", err)
 		}
-		err = tx.Where("context_id = ? AND id = ? AND owner_key = ?", contextID, k.PrincipalID, k.ID).
+		principals := tx.Where("context_id = ? AND id = ? AND owner_key = ?", contextID, k.PrincipalID, k.ID).
 			Where("NOT EXISTS (SELECT 1 FROM keys WHERE keys.context_id = principals.context_id AND keys.principal_id = principals.id)").
-			Delete(&principalRow{}).Error
-		if err != nil {
-			return fmt.Errorf("deleting the principal of a key: %w", err)
+			Delete(&principalRow{})
+		if principals.Error != nil {
+			return fmt.Errorf("deleting the principal of a key: %w", principals.Error)
 		}
-		revised, err = number(tx, at, revision.Change{Kind: revision.KeyDeleted, Subject: k.ID, ContextID: contextID})
-		if err != nil {
+		change := revision.Change{Kind: revision.KeyDeleted, Subject: k.ID, ContextID: contextID}
+		if principals.RowsAffected > 0 {
+			// It stands for the key, too, which was its only one: who acts on the principal's behalf has no key of it.
+			change.Kind, change.Subject = revision.PrincipalGone, k.PrincipalID
+		}
+		if revised, err = number(tx, at, change); err != nil {
 			return err
 		}
 		return record(tx, at, audit.Entry{
@@ -159,11 +204,17 @@ func (s *Store) DeleteKey(ctx context.Context, contextID, name string) (revised 
 }
 
 // Keys implements key.Store.
-func (s *Store) Keys(ctx context.Context, contextID, after string, limit int) ([]key.Listed, error) {
+func (s *Store) Keys(ctx context.Context, contextID, principalID, after string, limit int) ([]key.Listed, error) {
 	var rows []listedRow
 	err := s.read(ctx, func(tx *gorm.DB) error {
 		if _, err := findContext(tx, contextID); err != nil {
 			return err
+		}
+		if principalID != "" {
+			if _, err := findPrincipal(tx, contextID, principalID); err != nil {
+				return err
+			}
+			tx = tx.Where("keys.principal_id = ?", principalID)
 		}
 		return tx.Table("keys").Select("keys.*, principals.kind AS principal_kind").
 			Joins("JOIN principals ON principals.context_id = keys.context_id AND principals.id = keys.principal_id").

@@ -76,6 +76,29 @@ func rowOfPrincipal(p principal.Principal, at time.Time) (principalRow, error) {
 	}, nil
 }
 
+func (r principalRow) principal() (principal.Principal, error) {
+	grants, err := parseGrants(sql.NullString{String: r.Grants, Valid: true})
+	if err != nil {
+		return principal.Principal{}, fmt.Errorf("reading principal %s: %w", r.ID, err)
+	}
+	return principal.Principal{
+		ContextID: r.ContextID, ID: r.ID, DisplayName: r.DisplayName, Kind: caller.Kind(r.Kind), ExternalID: r.ExternalID.String,
+		Grants: grants, OwnerKey: r.OwnerKey.String, CreatedAt: r.CreatedAt.UTC(),
+	}, nil
+}
+
+// grantsRow is what a principal was allowed from a moment on.
+type grantsRow struct {
+	ContextID   string
+	PrincipalID string
+	Version     int64
+	At          time.Time
+	Grants      string
+}
+
+// TableName tells GORM where the rows are.
+func (grantsRow) TableName() string { return "principal_grants" }
+
 type keyRow struct {
 	ID            string
 	Kind          string

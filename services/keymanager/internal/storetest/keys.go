@@ -142,7 +142,7 @@ func deleteKey(t *testing.T, subject Subject) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"k", "shared"} {
-		if _, err := s.DeleteKey(t.Context(), "acme", name); err != nil {
+		if _, err := s.DeleteKey(t.Context(), "acme", name, anyKey); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -156,7 +156,7 @@ func deleteKey(t *testing.T, subject Subject) {
 		t.Error("a principal went although another key is bound to it")
 	}
 	for context, name := range map[string]string{"acme": "k", "nobody": "second"} {
-		if _, err := s.DeleteKey(t.Context(), context, name); !errors.Is(err, fault.NotFound) {
+		if _, err := s.DeleteKey(t.Context(), context, name, anyKey); !errors.Is(err, fault.NotFound) {
 			t.Errorf("deleting %s in %s: %v, want NotFound", name, context, err)
 		}
 	}
@@ -174,7 +174,7 @@ func listKeys(t *testing.T, subject Subject) {
 	}
 	var got []string
 	for after := ""; ; after = got[len(got)-1] {
-		page, err := s.Keys(t.Context(), "acme", after, 4)
+		page, err := s.Keys(t.Context(), "acme", "", after, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func listKeys(t *testing.T, subject Subject) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the list is not by name (-want +got):\n%s", diff)
 	}
-	if _, err := s.Keys(t.Context(), "nobody", "", 1); !errors.Is(err, fault.NotFound) {
+	if _, err := s.Keys(t.Context(), "nobody", "", "", 1); !errors.Is(err, fault.NotFound) {
 		t.Errorf("listing an unknown context: %v, want NotFound", err)
 	}
 }

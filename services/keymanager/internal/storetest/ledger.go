@@ -78,7 +78,7 @@ func auditEntries(t *testing.T, subject Subject) {
 	if _, _, err := s.RotateKey(ctx, "acme", "default", reseal(sealed(t, "", "", "").Seal)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.DeleteKey(ctx, "acme", "default"); err != nil {
+	if _, err := s.DeleteKey(ctx, "acme", "default", anyKey); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.DeleteContext(ctx, "other"); err != nil {

@@ -111,7 +111,8 @@ type Store interface {
 	// Contexts returns at most limit contexts by id, those after the id after.
 	Contexts(ctx context.Context, after string, limit int) ([]Context, error)
 	// ChangeContext stores what change makes of a context, alone with it, and returns the result. When the policy of its
-	// keys has changed, or whether it is blocked, that takes a revision; otherwise the revision is 0. Errors: [NotFound], and those of change.
+	// keys has changed, or whether enforcement blocks, that takes a revision; otherwise the revision is the newest there is, which
+	// another change of the same may have taken. Errors: [NotFound], and those of change.
 	ChangeContext(ctx context.Context, id string, change func(Context) (Context, error)) (Context, int64, error)
 	// DeleteContext removes a context and everything in it, asks the other plane to purge it, and returns the revision.
 	// Errors: [NotFound].
@@ -170,8 +171,8 @@ func (r *Registry) Patch(ctx context.Context, id string, patch Patch) (Context, 
 		}
 		return c, nil
 	})
-	if err != nil || revised == 0 {
-		return changed, err
+	if err != nil {
+		return Context{}, err
 	}
 	_, err = r.barrier.Await(ctx, revised)
 	return changed, err

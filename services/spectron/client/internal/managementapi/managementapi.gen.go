@@ -19,10 +19,11 @@ import (
 
 // Defines values for AccessTokenRequestKind.
 const (
-	AccessTokenRequestKindAgent   AccessTokenRequestKind = "agent"
-	AccessTokenRequestKindHuman   AccessTokenRequestKind = "human"
-	AccessTokenRequestKindService AccessTokenRequestKind = "service"
-	AccessTokenRequestKindUnknown AccessTokenRequestKind = "unknown"
+	AccessTokenRequestKindAgent      AccessTokenRequestKind = "agent"
+	AccessTokenRequestKindHuman      AccessTokenRequestKind = "human"
+	AccessTokenRequestKindService    AccessTokenRequestKind = "service"
+	AccessTokenRequestKindSupervisor AccessTokenRequestKind = "supervisor"
+	AccessTokenRequestKindUnknown    AccessTokenRequestKind = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the AccessTokenRequestKind enum.
@@ -34,6 +35,8 @@ func (e AccessTokenRequestKind) Valid() bool {
 		return true
 	case AccessTokenRequestKindService:
 		return true
+	case AccessTokenRequestKindSupervisor:
+		return true
 	case AccessTokenRequestKindUnknown:
 		return true
 	default:
@@ -43,10 +46,11 @@ func (e AccessTokenRequestKind) Valid() bool {
 
 // Defines values for CreatePrincipalRequestKind.
 const (
-	CreatePrincipalRequestKindAgent   CreatePrincipalRequestKind = "agent"
-	CreatePrincipalRequestKindHuman   CreatePrincipalRequestKind = "human"
-	CreatePrincipalRequestKindService CreatePrincipalRequestKind = "service"
-	CreatePrincipalRequestKindUnknown CreatePrincipalRequestKind = "unknown"
+	CreatePrincipalRequestKindAgent      CreatePrincipalRequestKind = "agent"
+	CreatePrincipalRequestKindHuman      CreatePrincipalRequestKind = "human"
+	CreatePrincipalRequestKindService    CreatePrincipalRequestKind = "service"
+	CreatePrincipalRequestKindSupervisor CreatePrincipalRequestKind = "supervisor"
+	CreatePrincipalRequestKindUnknown    CreatePrincipalRequestKind = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the CreatePrincipalRequestKind enum.
@@ -57,6 +61,8 @@ func (e CreatePrincipalRequestKind) Valid() bool {
 	case CreatePrincipalRequestKindHuman:
 		return true
 	case CreatePrincipalRequestKindService:
+		return true
+	case CreatePrincipalRequestKindSupervisor:
 		return true
 	case CreatePrincipalRequestKindUnknown:
 		return true
