@@ -59,7 +59,7 @@ func stories() []story {
 	for _, section := range [][]story{
 		section1, section1Statuses, section2, section3Contexts, section3Principals, section3Keys, section4, section4Delegation,
 		section5Keys, section5Scopes, section5Principals, section5Sessions, section5Facts, section5Recall, section5Structured, section5Traces,
-		section8,
+		section7, section8,
 	} {
 		all = append(all, section...)
 	}
@@ -159,6 +159,9 @@ func normalise(a answer, path string) string {
 		text, _ = json.Marshal(body)
 	}
 	text = bytes.ReplaceAll(text, []byte(path), []byte("(the path)"))
+	for segment := range strings.SplitSeq(path, "/") { // a refusal may say what it was asked for
+		text = bytes.ReplaceAll(text, []byte(`\"`+segment+`\"`), []byte("(a name)"))
+	}
 	header := a.header.Clone()
 	for _, name := range []string{"X-Trace-Id", "Date", "Content-Length"} {
 		header.Del(name)
