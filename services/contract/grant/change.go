@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
@@ -29,3 +30,6 @@ func (m Map) Without(pattern scope.Pattern, verbs ...Verb) Map {
 	}
 	return out.Normal()
 }
+
+// Equal reports whether m and o allow the same.
+func (m Map) Equal(o Map) bool { return maps.EqualFunc(m.Normal(), o.Normal(), scope.Region.Equal) }

@@ -29,6 +29,7 @@ var operations = map[string][]struct{ method, target, body string }{
 		{"POST", "/api/v1/contexts/default/keys/k?ttl_seconds=-1", "{"},
 		{"DELETE", "/api/v1/contexts/nobody/keys/k", ""},
 		{"POST", "/api/v1/contexts/nobody/keys/k/rotate?ttl_seconds=0", ""},
+		{"POST", "/api/v1/contexts/default/access-tokens", "{"},
 		{"GET", "/api/v1/contexts/nobody/principals?limit=0", ""},
 		{"POST", "/api/v1/contexts/default/principals", "{"},
 		{"GET", "/api/v1/contexts/default/principals/nobody", ""},

@@ -9,11 +9,6 @@ import (
 // pending: each handler moves to its own file when it is built; this file is gone at the end of the work.
 var errPending = fault.New(fault.NotSupported, "not built yet")
 
-// BrokerAccessToken is pending.
-func (Parts) BrokerAccessToken(context.Context, BrokerAccessTokenRequestObject) (BrokerAccessTokenResponseObject, error) {
-	return nil, errPending
-}
-
 // DecayContext is pending.
 func (Parts) DecayContext(context.Context, DecayContextRequestObject) (DecayContextResponseObject, error) {
 	return nil, errPending

@@ -112,6 +112,10 @@ type Store interface {
 	// MintKeyFor stores what mint makes for a principal that there is, as [Store.MintKey] does. Errors: tenant.NotFound,
 	// principal.NotFound, [Taken], and those of mint.
 	MintKeyFor(ctx context.Context, contextID, principalID string, mint Minting) (Key, int64, error)
+	// BrokerKey stores what mint makes for the principal that has the external id of p, which is p itself when there is none,
+	// and whose grants become grants unless these are nil. It returns the principal, too, and the newest revision. Errors:
+	// tenant.NotFound, and those of mint.
+	BrokerKey(ctx context.Context, p principal.Principal, grants grant.Map, mint Minting) (Key, principal.Principal, int64, error)
 	// RotateKey stores what rotate makes of a key, alone with it, and returns the result and its revision. Errors:
 	// tenant.NotFound, [NotFound], and those of rotate.
 	RotateKey(ctx context.Context, contextID, name string, rotate Rotation) (Key, int64, error)

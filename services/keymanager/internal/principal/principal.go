@@ -68,7 +68,8 @@ func (p Principal) Deletable() error {
 	return nil
 }
 
-// Draft describes a principal to create. Without a kind it is an agent, without grants it may do nothing.
+// Draft describes a principal to create. Without a kind it is an agent, without grants it may do nothing, without a display
+// name it is called as outside.
 type Draft struct {
 	DisplayName string
 	Kind        caller.Kind
@@ -84,7 +85,11 @@ func New(contextID string, draft Draft) (Principal, error) {
 	if p.Kind == "" {
 		p.Kind = caller.Agent
 	}
-	if err := checkName("display_name", draft.DisplayName); err != nil {
+	field := "display_name"
+	if p.DisplayName == "" && p.ExternalID != "" {
+		field, p.DisplayName = "external_id", p.ExternalID
+	}
+	if err := checkName(field, p.DisplayName); err != nil {
 		return Principal{}, err
 	}
 	if apikey.Redact(draft.ExternalID) != draft.ExternalID {
