@@ -35,52 +35,52 @@ type deployment struct {
 }
 
 // deploy starts both planes on an empty store and bootstraps them.
-func deploy(t testing.TB, store string) *deployment {
-	t.Helper()
-	return deployLeased(t, store, 0)
+func deploy(tb testing.TB, store string) *deployment {
+	tb.Helper()
+	return deployLeased(tb, store, 0)
 }
 
 // deployLeased is deploy with leases of this length, or of the usual one.
-func deployLeased(t testing.TB, store string, lease time.Duration) *deployment {
-	t.Helper()
+func deployLeased(tb testing.TB, store string, lease time.Duration) *deployment {
+	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
 	must := func(err error) {
-		t.Helper()
+		tb.Helper()
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	target := migration.Target{ConnectionString: store, Planes: migration.Planes(), Log: log}
-	must(target.Up(t.Context(), func(migration.Plane, int) error { return nil }))
+	must(target.Up(tb.Context(), func(migration.Plane, int) error { return nil }))
 	secret := settings.Secret(strings.Repeat("s", introspection.MinServiceSecret))
-	control, err := keymanager.Open(t.Context(), keymanager.Config{
+	control, err := keymanager.Open(tb.Context(), keymanager.Config{
 		ConnectionString: settings.Secret(store), Pepper: "a pepper for tests that is long enough", ServiceSecret: secret, LeaseTTL: lease, Log: log,
 	})
 	must(err)
 	d := &deployment{store: store, client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	d.keymanager = httptest.NewServer(control.Handler())
 	d.control = d.keymanager.URL
-	data, err := dataplane.Open(t.Context(), dataplane.Config{
+	data, err := dataplane.Open(tb.Context(), dataplane.Config{
 		ConnectionString: settings.Secret(store), ManagementURL: d.control, ServiceSecret: secret, Log: log, Version: "test",
 	})
 	must(err)
 	front := httptest.NewServer(data.Handler())
 	d.data = front.URL
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		d.client.CloseIdleConnections()
 		front.Close()
 		if err := data.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 		d.keymanager.CloseClientConnections() // what verifiers watch never ends by itself
 		d.keymanager.Close()
 		if err := control.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	first, err := bootstrap.Credentials{ContextID: "first"}.Complete()
 	must(err)
-	must(first.Enrol(t.Context(), control.Bootstrap))
+	must(first.Enrol(tb.Context(), control.Bootstrap))
 	d.operator = first.Management.Reveal()
 	return d
 }

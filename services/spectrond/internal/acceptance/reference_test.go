@@ -10,13 +10,7 @@ func refSegments(path string) ([]string, bool) {
 	if path == "/" {
 		return nil, true
 	}
-	if strings.HasPrefix(path, "/") {
-		path = path[1:]
-	}
-	if strings.HasSuffix(path, "/") {
-		path = path[:len(path)-1]
-	}
-	segments := strings.Split(path, "/")
+	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/"), "/")
 	for _, segment := range segments {
 		if segment == "" || segment == "." || segment == ".." || strings.ContainsAny(segment, "* ") {
 			return nil, false

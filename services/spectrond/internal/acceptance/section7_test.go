@@ -35,7 +35,7 @@ var section7 = []story{
 		tool("remember/session_id, labels, infer", "agent", "remember", `{"text":"finch two","session_id":"<s>","labels":["a=b"],"infer":"none"}`, done(`{"mode":"none","session_id":"<s>"}`), ""),
 		tool("remember/scope", "agent", "remember", `{"text":"finch three","scope":"/","infer":"none"}`, done(`{"mode":"none"}`), ""),
 		tool("remember/preview", "agent", "remember", `{"text":"finch four","infer":"preview"}`, done(`{"mode":"preview"}`), ""),
-		tool("remember/no triples", "agent", "remember", `{"text":"x","infer":"triples"}`, refused(-32602), ""),
+		tool("remember/no triples", "agent", "remember", `{"text":"x","infer":"triples"}`, failed(400), ""),
 		tool("remember/-32602 text is required", "agent", "remember", `{}`, refused(-32602), ""),
 		tool("remember/403", "reader", "remember", `{"text":"x"}`, failed(403), ""),
 		tool("remember/403 a session that is none", "agent", "remember", `{"text":"x","session_id":"absent"}`, failed(403), ""),

@@ -3,6 +3,7 @@ package acceptance_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,19 +18,19 @@ var attackers = []string{"admin", "agent", "planner", "supervisor", "grantless"}
 const marker = "wolverine" // is in every row of the attacked context
 
 // victim is a context with one of each thing, and the ids of all, by the names of path parameters.
-func victim(t testing.TB, d *deployment) (w *world, ids map[string]string) {
-	t.Helper()
-	w = d.newWorld(t, "")
-	admin := w.key(t, "admin")
+func victim(tb testing.TB, d *deployment) (w *world, ids map[string]string) {
+	tb.Helper()
+	w = d.newWorld(tb, "")
+	admin := w.key(tb, "admin")
 	post := func(path, body string, status int) answer {
-		return w.must(t, request{method: http.MethodPost, path: w.path(path), key: admin, body: body}, status)
+		return w.must(tb, request{method: http.MethodPost, path: w.path(path), key: admin, body: body}, status)
 	}
 	post("scopes", `{"path":"`+marker+`"}`, http.StatusCreated)
-	session := post("sessions", `{"metadata":"`+marker+`"}`, http.StatusCreated).text(t, "id")
+	session := post("sessions", `{"metadata":"`+marker+`"}`, http.StatusCreated).text(tb, "id")
 	post("facts", fmt.Sprintf(`{"text":"%s","infer":"none","session_id":%q}`, marker, session), http.StatusOK)
 	post("facts", `{"infer":"triples","triples":[{"entity":{"type":"`+marker+`","name":"`+marker+`"},"key":"`+marker+`","value":"`+marker+`"}]}`, http.StatusOK)
-	trace := lookup(t, post("query", `{"query":"`+marker+`"}`, http.StatusOK).json(t), "trace.traceId")
-	w.mint(t, marker, "")
+	trace := lookup(tb, post("query", `{"query":"`+marker+`"}`, http.StatusOK).json(tb), "trace.traceId")
+	w.mint(tb, marker, "")
 	return w, map[string]string{
 		"context_id": w.id, "session_id": session, "trace_id": trace, "principal_id": w.vars[marker+".principal"],
 		"type": marker, "name": marker, "key": marker, "key_id": w.vars[marker+".id"],
@@ -117,10 +118,7 @@ func attackThings(t *testing.T, own *world, ids, none map[string]string) {
 
 // in returns ids with another context.
 func in(w *world, ids map[string]string) map[string]string {
-	moved := map[string]string{}
-	for name, id := range ids {
-		moved[name] = id
-	}
+	moved := maps.Clone(ids)
 	moved["context_id"] = w.id
 	return moved
 }
