@@ -25,6 +25,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
 )
@@ -34,6 +35,7 @@ type Service struct {
 	db       *database.DB
 	verifier *verifier.Verifier
 	handler  http.Handler
+	traces   *trace.Log
 	stop     context.CancelFunc // ends the purger
 	purger   sync.WaitGroup
 }
@@ -72,8 +74,10 @@ func assemble(
 	rows, now := store.New(db), cfg.clock()
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
+	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
+		traces.Close()
 		return nil, err
 	}
 	parts := httpapi.Parts{
@@ -81,6 +85,7 @@ func assemble(
 		Memory:       memories,
 		Scopes:       scopes,
 		Sessions:     session.NewService(rows, scopes, now),
+		Traces:       traces,
 		Limits:       cfg.Limits.api(),
 		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log()}),
 		ToManagement: cfg.transport(),
@@ -97,12 +102,13 @@ func assemble(
 	handler, err := httpapi.New(parts)
 	if err != nil {
 		verify.Close()
+		traces.Close()
 		return nil, err
 	}
 	// Not ctx: the service outlives its opening.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	service := &Service{db: db, verifier: verify, handler: handler, stop: stop}
-	service.purger.Go(func() { purge.New(keymanager, rows, now).Run(running, cfg.log()) })
+	service := &Service{db: db, verifier: verify, handler: handler, traces: traces, stop: stop}
+	service.purger.Go(func() { purge.New(keymanager, rows, now, cfg.Limits.traceRetention()).Run(running, cfg.log()) })
 	return service, nil
 }
 
@@ -137,6 +143,7 @@ func (s *Service) Close() error {
 	s.stop()
 	s.purger.Wait()
 	s.verifier.Close()
+	s.traces.Close()
 	return s.db.Close()
 }
 

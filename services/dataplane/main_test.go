@@ -77,12 +77,15 @@ func migrate(t *testing.T, url string) {
 	}
 }
 
-func start(t *testing.T, url string) *plane {
+func start(t *testing.T, url string, change ...func(*dataplane.Config)) *plane {
 	t.Helper()
 	migrate(t, url)
 	p := &plane{authority: authoritytest.New(), log: &logBuffer{}}
 	cfg := config(url, p.authority)
 	cfg.Log = slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	for _, each := range change {
+		each(&cfg)
+	}
 	var err error
 	if p.service, err = dataplane.Open(t.Context(), cfg); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func TestRememberAndRecall(t *testing.T) {
 			t.Errorf("stored: %+v", stored)
 		}
 		got := p.recall(t, admin, `{"query":"What tea does Alice like?","labels":["topic=drinks"],"sessionId":"`+stored.SessionID+`",
-			"include":["facts"],"scopeView":"crossTeam","source":"whatever"}`)
+			"include":["facts"],"scopeView":"crossTeam","source":"memory_chunk"}`)
 		if len(got.Hits) != 1 || got.Hits[0].ID != stored.ChunkID || got.Hits[0].Text != "Alice prefers green tea" ||
 			got.Hits[0].Source != "memory_chunk" || got.Hits[0].Score <= 0 || got.Hits[0].OccurredAt != "2026-01-31T10:00:00Z" {
 			t.Fatalf("hits: %+v", got.Hits)
@@ -76,7 +76,9 @@ func TestRecallTakesK(t *testing.T) {
 			p.remember(t, admin, `{"text":"otter","infer":"none"}`)
 		}
 		for body, want := range map[string]int{
-			`{"query":"otter"}`: 10, `{"query":"otter","k":null}`: 10, `{"query":"otter","k":1}`: 1, `{"query":"otter","limit":11}`: 11, `{"query":"otter","k":50}`: 12,
+			`{"query":"otter","includeDuplicates":true}`: 10, `{"query":"otter","includeDuplicates":true,"k":null}`: 10,
+			`{"query":"otter","includeDuplicates":true,"k":1}`: 1, `{"query":"otter","includeDuplicates":true,"limit":11}`: 11,
+			`{"query":"otter","includeDuplicates":true,"k":50}`: 12, `{"query":"otter"}`: 1, `{"query":"otter","includeDuplicates":false}`: 1,
 		} {
 			if got := p.recall(t, admin, body); len(got.Hits) != want {
 				t.Errorf("%s: %d hits", body, len(got.Hits))

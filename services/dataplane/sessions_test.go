@@ -133,6 +133,7 @@ func TestAnAbsentSessionAndOneOutOfReachAreTheSame404(t *testing.T) {
 		const unknown = "0190c0de-0000-7000-8000-000000000000"
 		for _, route := range []struct{ method, suffix, body string }{
 			{http.MethodGet, "", ""}, {http.MethodDelete, "", ""}, {http.MethodGet, "/turns", ""},
+			{http.MethodPost, "/context", `{"query":"x"}`}, {http.MethodGet, "/context?query=x", ""},
 		} {
 			foreign := p.call(t, bob, route.method, sessionsPath+"/"+id+route.suffix, route.body)
 			absent := p.call(t, bob, route.method, sessionsPath+"/"+unknown+route.suffix, route.body)

@@ -30,12 +30,8 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
 
-const (
-	// schema holds the tables, on Postgres; the data plane's role has no right on it.
-	schema = "control"
-	// migrationTable records which migrations have been applied.
-	migrationTable = "control_migrations"
-)
+// schema holds the tables, on Postgres; the data plane's role has no right on it.
+const schema = "control"
 
 // Service is an open key manager. It is safe for concurrent use.
 type Service struct {
@@ -78,8 +74,9 @@ func assemble(
 	barrier := revision.NewBarrier(records, cfg.leaseTTL(), cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)
 	parts := httpapi.Parts{
-		Contexts:   tenant.NewRegistry(records, barrier),
+		Contexts:   tenant.NewRegistry(records, barrier, cfg.clock()),
 		Purges:     tenant.NewPurger(records),
+		Jobs:       tenant.NewJobs(records),
 		Principals: principal.NewRegistry(records, barrier),
 		Keys:       key.NewRegistry(records, ring, barrier),
 		Judge:      key.NewJudge(records, ring),
@@ -139,7 +136,7 @@ func Migrations(engine database.Engine) (database.Migrations, error) {
 	if err != nil {
 		return database.Migrations{}, err
 	}
-	return database.Migrations{FS: files, Schema: schema, Table: migrationTable}, nil
+	return database.Migrations{FS: files, Schema: schema, Table: store.MigrationTable}, nil
 }
 
 // Handler serves both APIs.

@@ -7,6 +7,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // batchRoute keeps the idempotency keys of POST /facts/batch apart from those of other routes.
@@ -23,10 +24,12 @@ func (p Parts) AddFactsBatch(ctx context.Context, request AddFactsBatchRequestOb
 		return nil, err
 	}
 	batch.Once = onceOf(ctx, who, batchRoute, request.Params.IdempotencyKey)
+	began := p.Traces.Begin()
 	receipt, err := p.Memory.RememberAll(ctx, who, batch)
 	if err != nil {
 		return nil, err
 	}
+	p.Traces.Decided(ctx, who, began, trace.AddBatch, len(receipt.TurnIDs))
 	return batchBody(*request.Body, receipt), nil
 }
 

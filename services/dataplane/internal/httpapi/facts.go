@@ -9,6 +9,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/idempotency"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // factsRoute keeps the idempotency keys of POST /facts apart from those of other routes.
@@ -25,8 +26,13 @@ func (p Parts) AddFacts(ctx context.Context, request AddFactsRequestObject) (Add
 		return nil, err
 	}
 	fact.Once = onceOf(ctx, who, factsRoute, request.Params.IdempotencyKey)
+	began := p.Traces.Begin()
 	receipt, err := p.Memory.Remember(ctx, who, fact)
-	return factsBody(cmp.Or(fact.Infer, memory.Full), receipt), err
+	if err != nil {
+		return nil, err
+	}
+	p.Traces.Decided(ctx, who, began, trace.AddFacts, rowsOf(receipt))
+	return factsBody(cmp.Or(fact.Infer, memory.Full), receipt), nil
 }
 
 // factOf reads a request. Enumerations have been checked against the document.
@@ -54,6 +60,14 @@ func onceOf(ctx context.Context, who *caller.Caller, route string, key *string) 
 	return &idempotency.Key{
 		Incarnation: who.Incarnation, Principal: who.Principal.ID, Route: route, Key: *key, Request: bodyFingerprint(ctx),
 	}
+}
+
+// rowsOf is how many memories a write stored: none, if it was a preview.
+func rowsOf(receipt memory.Receipt) int {
+	if receipt.ChunkID == "" {
+		return 0
+	}
+	return 1
 }
 
 func factsBody(infer memory.Infer, receipt memory.Receipt) AddFacts200JSONResponse {

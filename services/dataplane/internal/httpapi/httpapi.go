@@ -17,6 +17,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -33,6 +34,7 @@ type Parts struct {
 	Memory   *memory.Service
 	Scopes   *scopetree.Tree
 	Sessions *session.Service
+	Traces   *trace.Log
 	Limits   Limits
 	// MCP serves /mcp to callers that have been authenticated.
 	MCP http.Handler

@@ -9,16 +9,6 @@ import (
 // pending: each handler moves to its own file when it is built; this file is gone at the end of the work.
 var errPending = fault.New(fault.NotSupported, "not built yet")
 
-// ListAudit is pending.
-func (Parts) ListAudit(context.Context, ListAuditRequestObject) (ListAuditResponseObject, error) {
-	return nil, errPending
-}
-
-// GetContextFor is pending.
-func (Parts) GetContextFor(context.Context, GetContextForRequestObject) (GetContextForResponseObject, error) {
-	return nil, errPending
-}
-
 // ListEntities is pending.
 func (Parts) ListEntities(context.Context, ListEntitiesRequestObject) (ListEntitiesResponseObject, error) {
 	return nil, errPending
@@ -129,32 +119,7 @@ func (Parts) ForgetScope(context.Context, ForgetScopeRequestObject) (ForgetScope
 	return nil, errPending
 }
 
-// ReadSessionContext is pending.
-func (Parts) ReadSessionContext(context.Context, ReadSessionContextRequestObject) (ReadSessionContextResponseObject, error) {
-	return nil, errPending
-}
-
-// GetSessionContext is pending.
-func (Parts) GetSessionContext(context.Context, GetSessionContextRequestObject) (GetSessionContextResponseObject, error) {
-	return nil, errPending
-}
-
 // GetState is pending.
 func (Parts) GetState(context.Context, GetStateRequestObject) (GetStateResponseObject, error) {
-	return nil, errPending
-}
-
-// ListTraces is pending.
-func (Parts) ListTraces(context.Context, ListTracesRequestObject) (ListTracesResponseObject, error) {
-	return nil, errPending
-}
-
-// GetTraceStats is pending.
-func (Parts) GetTraceStats(context.Context, GetTraceStatsRequestObject) (GetTraceStatsResponseObject, error) {
-	return nil, errPending
-}
-
-// GetTrace is pending.
-func (Parts) GetTrace(context.Context, GetTraceRequestObject) (GetTraceResponseObject, error) {
 	return nil, errPending
 }

@@ -2,10 +2,14 @@ package httpapi
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // QueryMemory finds what was remembered.
@@ -14,41 +18,92 @@ func (p Parts) QueryMemory(ctx context.Context, request QueryMemoryRequestObject
 	if err != nil {
 		return nil, err
 	}
-	query, err := queryOf(*request.Body)
+	query, err := p.Limits.queryOf(*request.Body)
 	if err != nil {
 		return nil, err
 	}
-	found, err := p.Memory.Recall(ctx, who, query)
-	return queryBody(found, web.TraceID(ctx)), err
+	found, err := p.recall(ctx, who, trace.Query, query)
+	if err != nil {
+		return nil, err
+	}
+	return queryBody(found, web.TraceID(ctx)), nil
 }
 
-// queryOf reads a request. Numbers and enumerations have been checked against the document.
-func queryOf(body QueryRequest) (query memory.Query, err error) {
+// queryOf reads a request. What the document says of numbers and enumerations has been checked.
+func (l Limits) queryOf(body QueryRequest) (query memory.Query, err error) {
 	query = memory.Query{
-		Text:      body.Query,
-		K:         memory.DefaultHits,
-		Mode:      memory.Mode(value(body.Mode)),
-		Labels:    value(body.Labels),
-		SessionID: value(body.SessionID),
+		Text:       body.Query,
+		Mode:       memory.Mode(value(body.Mode)),
+		Labels:     value(body.Labels),
+		SessionID:  value(body.SessionID),
+		Sources:    sourcesOf(body),
+		Duplicates: value(body.IncludeDuplicates),
 	}
-	k, err := either("k", body.K, "limit", body.Limit)
-	if err != nil {
+	if query.K, err = l.hits(body.K, body.Limit); err != nil {
 		return query, err
 	}
-	if k != nil {
-		query.K = *k
+	if _, err = either("scopeView", body.ScopeView, "scope_view", body.ScopeViewAlias); err != nil { // all act as strict
+		return query, err
 	}
 	if query.Lens, _, err = eitherClauses[scope.Pattern]("lens", body.Lens, "scope", body.Scope); err != nil {
 		return query, err
 	}
-	if query.AsOf, err = moment("asOf", body.AsOf); err != nil || body.AsOfAlias == nil {
+	asOf, asOfName := body.AsOf, "asOf"
+	if body.AsOfAlias != nil {
+		asOfName = "as_of"
+	}
+	if asOf, err = either("asOf", asOf, "as_of", body.AsOfAlias); err != nil {
 		return query, err
 	}
-	if _, err = either("asOf", body.AsOf, "as_of", body.AsOfAlias); err != nil {
-		return query, err
+	for _, at := range []struct {
+		name  string
+		field *string
+		to    *time.Time
+	}{
+		{asOfName, asOf, &query.AsOf},
+		{"atInstant", body.AtInstant, &query.AtInstant},
+		{"validFrom", body.ValidFrom, &query.ValidFrom},
+		{"validUntil", body.ValidUntil, &query.ValidUntil},
+	} {
+		if *at.to, err = moment(at.name, at.field); err != nil {
+			return query, err
+		}
 	}
-	query.AsOf, err = moment("as_of", body.AsOfAlias)
-	return query, err
+	return query, nil
+}
+
+// hits reads how many hits are asked for, by either name.
+func (l Limits) hits(k, limit *int) (int, error) {
+	asked, err := either("k", k, "limit", limit)
+	if err != nil || asked == nil {
+		return min(memory.DefaultHits, l.QueryK), err
+	}
+	if *asked > l.QueryK {
+		name := "k"
+		if k == nil {
+			name = "limit"
+		}
+		return 0, fault.InvalidField(name, "must be at most %d", l.QueryK)
+	}
+	return *asked, nil
+}
+
+// sourcesOf returns what a hit may be: of the one source that is asked for, and among the kinds. Facts are everything;
+// passages are texts.
+func sourcesOf(body QueryRequest) []memory.Source {
+	include := value(body.Include)
+	passages := len(include) > 0 && !slices.Contains(include, QueryRequestIncludeFacts)
+	source := memory.Source(value(body.Source))
+	switch {
+	case source == "" && passages:
+		return []memory.Source{memory.ChunkSource}
+	case source == "":
+		return nil
+	case passages && source != memory.ChunkSource:
+		return []memory.Source{""} // which nothing is
+	default:
+		return []memory.Source{source}
+	}
 }
 
 func queryBody(found memory.Recollection, traceID string) QueryMemory200JSONResponse {

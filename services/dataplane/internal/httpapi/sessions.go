@@ -5,6 +5,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // CreateSession begins a session.
@@ -21,10 +22,12 @@ func (p Parts) CreateSession(ctx context.Context, request CreateSessionRequestOb
 	if err != nil {
 		return nil, err
 	}
+	began := p.Traces.Begin()
 	made, err := p.Sessions.Create(ctx, who, field, sets, body.Metadata)
 	if err != nil {
 		return nil, err
 	}
+	p.Traces.Decided(ctx, who, began, trace.CreateSession, 1)
 	return CreateSession201JSONResponse(sessionBody(made)), nil
 }
 
@@ -68,9 +71,11 @@ func (p Parts) DeleteSession(ctx context.Context, request DeleteSessionRequestOb
 	if err != nil {
 		return nil, err
 	}
+	began := p.Traces.Begin()
 	if err := p.Sessions.Delete(ctx, who, request.SessionID); err != nil {
 		return nil, err
 	}
+	p.Traces.Decided(ctx, who, began, trace.DeleteSession, 1)
 	return DeleteSession204Response{}, nil
 }
 

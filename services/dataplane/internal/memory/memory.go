@@ -109,8 +109,13 @@ type Search struct {
 	Sources []Source
 	// AsOf, when not zero, is the latest time at which a hit was written, and one at which it was valid. Otherwise a hit is
 	// valid still. What was forgotten is never found.
-	AsOf  time.Time
-	Limit int
+	AsOf time.Time
+	// AtInstant, when not zero, is a time at which a hit was valid; ValidFrom is one at or after which, and ValidUntil one
+	// before which it was. With any of them a hit need not be valid still.
+	AtInstant, ValidFrom, ValidUntil time.Time
+	// Distinct lets the best one stand for all hits of one text.
+	Distinct bool
+	Limit    int
 }
 
 // Hit is what was found.

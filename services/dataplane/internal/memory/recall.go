@@ -43,7 +43,10 @@ type Query struct {
 	SessionID string
 	// Sources, when not empty, are what a hit may be.
 	Sources []Source
-	AsOf    time.Time
+	// AsOf, AtInstant, ValidFrom and ValidUntil are those of a Search.
+	AsOf, AtInstant, ValidFrom, ValidUntil time.Time
+	// Duplicates says that each of several equal texts is to be a hit.
+	Duplicates bool
 }
 
 // Recollection answers a Query.
@@ -71,6 +74,10 @@ func (s *Service) Recall(ctx context.Context, who *caller.Caller, query Query) (
 		SessionID:   query.SessionID,
 		Sources:     query.Sources,
 		AsOf:        query.AsOf.UTC(),
+		AtInstant:   query.AtInstant.UTC(),
+		ValidFrom:   query.ValidFrom.UTC(),
+		ValidUntil:  query.ValidUntil.UTC(),
+		Distinct:    !query.Duplicates,
 		Limit:       query.K,
 	}
 	var hits []Hit

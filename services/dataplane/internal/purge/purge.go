@@ -1,5 +1,5 @@
-// Package purge deletes what nobody can reach any more: the rows of deleted contexts, and answers to idempotent writes that
-// have expired. The key manager says which contexts are gone; it is told when the last row of one is.
+// Package purge deletes what nobody can reach any more: the rows of deleted contexts, answers to idempotent writes that have
+// expired, and traces that have been kept long enough. The key manager says which contexts are gone; it is told when the last row of one is.
 package purge
 
 import (
@@ -32,6 +32,8 @@ type Store interface {
 	PurgeContext(ctx context.Context, incarnation string, limit int) (int, error)
 	// PurgeExpired deletes up to limit idempotent answers that have expired at the given time, and returns how many.
 	PurgeExpired(ctx context.Context, at time.Time, limit int) (int, error)
+	// PurgeTraces deletes up to limit traces of before the given time, and returns how many.
+	PurgeTraces(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // Purger deletes.
@@ -39,11 +41,12 @@ type Purger struct {
 	authority Authority
 	store     Store
 	now       func() time.Time
+	retention time.Duration
 }
 
-// New returns a Purger.
-func New(authority Authority, store Store, now func() time.Time) *Purger {
-	return &Purger{authority, store, now}
+// New returns a Purger. Traces are kept for the time of retention.
+func New(authority Authority, store Store, now func() time.Time, retention time.Duration) *Purger {
+	return &Purger{authority, store, now, retention}
 }
 
 // Run sweeps at once and then every few seconds until ctx ends. What fails is logged and tried again at the next sweep.
@@ -110,13 +113,23 @@ func (p *Purger) context(ctx context.Context, purge introspection.Purge) error {
 }
 
 func (p *Purger) expired(ctx context.Context) error {
+	now := p.now()
+	err := untilDone(func() (int, error) { return p.store.PurgeExpired(ctx, now, batch) })
+	if err != nil {
+		return fmt.Errorf("deleting expired idempotency keys: %w", err)
+	}
+	err = untilDone(func() (int, error) { return p.store.PurgeTraces(ctx, now.Add(-p.retention), batch) })
+	if err != nil {
+		return fmt.Errorf("deleting old traces: %w", err)
+	}
+	return nil
+}
+
+// untilDone deletes batches until one is not full.
+func untilDone(once func() (int, error)) error {
 	for {
-		deleted, err := p.store.PurgeExpired(ctx, p.now(), batch)
-		if err != nil {
-			return fmt.Errorf("deleting expired idempotency keys: %w", err)
-		}
-		if deleted < batch {
-			return nil
+		if deleted, err := once(); err != nil || deleted < batch {
+			return err
 		}
 	}
 }

@@ -19,6 +19,8 @@ type plane struct {
 	mu      sync.Mutex // guards the following fields
 	rows    map[string]int
 	expired int
+	traces  int
+	before  time.Time
 	purges  []introspection.Purge
 	done    []string
 	err     error
@@ -58,6 +60,15 @@ func (p *plane) PurgeExpired(_ context.Context, _ time.Time, limit int) (int, er
 	return n, nil
 }
 
+func (p *plane) PurgeTraces(_ context.Context, before time.Time, limit int) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := min(limit, p.traces)
+	p.traces -= n
+	p.before = before
+	return n, nil
+}
+
 // heal ends the trouble; state tells how often it was asked and what was reported.
 func (p *plane) heal() {
 	p.mu.Lock()
@@ -74,14 +85,17 @@ func (p *plane) state() (asked int, done []string) {
 func TestSweepReportsOnlyWhatIsFinal(t *testing.T) {
 	t.Parallel()
 	p := &plane{
-		rows: map[string]int{"gone": 2500, "going": 10, "stays": 5}, expired: 2500,
+		rows: map[string]int{"gone": 2500, "going": 10, "stays": 5}, expired: 2500, traces: 2500,
 		purges: []introspection.Purge{{Incarnation: "going"}, {Incarnation: "gone", Final: true}},
 	}
-	if err := purge.New(p, p, time.Now).Sweep(t.Context()); err != nil {
+	if err := purge.New(p, p, time.Now, 30*24*time.Hour).Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if p.rows["gone"] != 0 || p.rows["going"] != 0 || p.rows["stays"] != 5 || p.expired != 0 {
 		t.Errorf("left: %v, %d expired", p.rows, p.expired)
+	}
+	if age := time.Since(p.before); p.traces != 0 || age < 30*24*time.Hour || age > 31*24*time.Hour {
+		t.Errorf("%d traces are left of those before %v", p.traces, p.before)
 	}
 	if !slices.Equal(p.done, []string{"gone"}) {
 		t.Errorf("reported: %v", p.done)
@@ -95,7 +109,7 @@ func TestRunGoesOnAfterTrouble(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
-			purge.New(p, p, time.Now).Run(ctx, slog.New(slog.DiscardHandler))
+			purge.New(p, p, time.Now, 30*24*time.Hour).Run(ctx, slog.New(slog.DiscardHandler))
 			close(ended)
 		}()
 		synctest.Wait()

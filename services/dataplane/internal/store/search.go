@@ -14,15 +14,8 @@ func (s *Store) Search(ctx context.Context, search memory.Search) ([]memory.Hit,
 	if len(search.Region) == 0 {
 		return nil, nil
 	}
-	statement, args := s.searchStatement(search)
-	var rows []struct {
-		ID, Text   string
-		Source     memory.Source
-		EntityID   *string
-		ObservedAt *time.Time
-		Score      float64
-	}
-	if err := s.read(ctx, &rows, statement, args...); err != nil {
+	rows, err := s.search(ctx, search)
+	if err != nil {
 		return nil, err
 	}
 	hits := make([]memory.Hit, len(rows))
@@ -36,6 +29,44 @@ func (s *Store) Search(ctx context.Context, search memory.Search) ([]memory.Hit,
 		}
 	}
 	return hits, nil
+}
+
+// hitRow is what a search finds.
+type hitRow struct {
+	ID, Text   string
+	Source     memory.Source
+	EntityID   *string
+	ObservedAt *time.Time
+	Score      float64
+	// Fetched is how many rows were looked at; where each is a hit, it stays 0.
+	Fetched int
+}
+
+// search runs the statement of search.
+func (s *Store) search(ctx context.Context, search memory.Search) (rows []hitRow, err error) {
+	if !search.Distinct {
+		statement, args := s.searchStatement(search)
+		return rows, s.read(ctx, &rows, statement, args...)
+	}
+	// Of equal texts the best one is a hit. Seldom are there many, so what is looked at is the top of the list, and more of
+	// it only where that does not suffice.
+	for window := search; ; {
+		window.Limit *= 4
+		statement, args := s.searchStatement(window)
+		statement = `SELECT * FROM (
+			SELECT f.*, count(*) OVER () AS fetched,
+				row_number() OVER (PARTITION BY f.source, f.text ORDER BY f.score DESC, f.created_at DESC, f.id DESC) AS place
+			FROM (` + statement + `) f) g
+			WHERE g.place = 1 ORDER BY g.score DESC, g.created_at DESC, g.id DESC LIMIT ?`
+		rows = nil
+		if err := s.read(ctx, &rows, statement, append(args, search.Limit)...); err != nil {
+			return nil, err
+		}
+		if len(rows) == 0 || len(rows) == search.Limit || rows[0].Fetched < window.Limit {
+			return rows, nil
+		}
+		window.Limit *= 4
+	}
 }
 
 // relative is score as a part of the best one. The engine's own number would tell how common a word is in rows that the caller
@@ -77,20 +108,42 @@ func (s *Store) searchStatement(search memory.Search) (text string, args []any) 
 	if len(search.Sources) > 0 {
 		and("c.source IN ?", search.Sources)
 	}
-	if search.AsOf.IsZero() {
-		and("c.valid_until IS NULL")
-	} else {
-		and("c.created_at <= ? AND (c.valid_until IS NULL OR c.valid_until > ?)", search.AsOf, search.AsOf)
-	}
+	s.searchTimes(search, and)
 
 	var out strings.Builder
 	if len(tables) > 0 {
 		out.WriteString("WITH " + strings.Join(tables, ", ") + " ")
 	}
-	out.WriteString("SELECT c.id, c.text, c.source, c.entity_id, c.observed_at, " + found.score + " AS score FROM " + found.from +
+	out.WriteString("SELECT c.id, c.text, c.source, c.entity_id, c.observed_at, c.created_at, " + found.score + " AS score FROM " + found.from +
 		" WHERE " + strings.Join(where, " AND ") + " ORDER BY score DESC, c.created_at DESC, c.id DESC LIMIT ?")
 	args = append(tableArgs, found.scoreArgs...)
 	args = append(args, found.fromArgs...)
 	args = append(args, whereArgs...)
 	return out.String(), append(args, search.Limit)
+}
+
+// searchTimes adds the conditions on when a hit was written and valid.
+func (*Store) searchTimes(search memory.Search, and func(condition string, args ...any)) {
+	if !search.AsOf.IsZero() {
+		and("c.created_at <= ?", search.AsOf)
+	}
+	at := search.AtInstant
+	if at.IsZero() {
+		at = search.AsOf
+	}
+	if !at.IsZero() {
+		and("(c.valid_until IS NULL OR c.valid_until > ?)", at)
+	}
+	if !search.AtInstant.IsZero() {
+		and("COALESCE(c.valid_from, c.created_at) <= ?", search.AtInstant)
+	}
+	if !search.ValidFrom.IsZero() {
+		and("(c.valid_until IS NULL OR c.valid_until > ?)", search.ValidFrom)
+	}
+	if !search.ValidUntil.IsZero() {
+		and("COALESCE(c.valid_from, c.created_at) < ?", search.ValidUntil)
+	}
+	if at.IsZero() && search.ValidFrom.IsZero() && search.ValidUntil.IsZero() {
+		and("c.valid_until IS NULL")
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // Store is everything that the domain packages ask of a store.
@@ -21,6 +22,7 @@ type Store interface {
 	session.Conversations
 	scopetree.Store
 	purge.Store
+	trace.Store
 }
 
 // Fixture is a store over an empty database, and a way to do what no method does yet.
@@ -49,6 +51,11 @@ func Run(t *testing.T, f Fixture) {
 		"turns come in order":             testTurnsInOrder,
 		"delete a session":                testDeleteSession,
 		"a batch is stored whole":         testBatchIsWhole,
+		"search is distinct":              testDistinct,
+		"search by validity":              testValidity,
+		"traces are filtered":             testTraces,
+		"traces are summed up":            testTraceStats,
+		"traces are purged":               testPurgeTraces,
 		"search by words":                 testWords,
 		"search ranks":                    testRanking,
 		"search filters":                  testFilters,

@@ -14,6 +14,8 @@ const (
 	ContextPatched         Action = "context.patched"
 	ContextDeleted         Action = "context.deleted"
 	ContextPurged          Action = "context.purged"
+	JobQueued              Action = "job.queued"
+	JobDone                Action = "job.done"
 	PrincipalCreated       Action = "principal.created"
 	PrincipalPatched       Action = "principal.patched"
 	PrincipalDeleted       Action = "principal.deleted"

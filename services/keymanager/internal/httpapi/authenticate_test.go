@@ -30,6 +30,10 @@ var operations = map[string][]struct{ method, target, body string }{
 		{"DELETE", "/api/v1/contexts/nobody/keys/k", ""},
 		{"POST", "/api/v1/contexts/nobody/keys/k/rotate?ttl_seconds=0", ""},
 		{"POST", "/api/v1/contexts/default/access-tokens", "{"},
+		{"GET", "/api/v1/contexts/nobody/usage", ""},
+		{"POST", "/api/v1/contexts/nobody/lifecycle/decay", "{"},
+		{"POST", "/api/v1/contexts/nobody/lifecycle/reindex", "{"},
+		{"GET", "/api/v1/migrations", ""},
 		{"GET", "/api/v1/contexts/nobody/principals?limit=0", ""},
 		{"POST", "/api/v1/contexts/default/principals", "{"},
 		{"GET", "/api/v1/contexts/default/principals/nobody", ""},
@@ -47,6 +51,8 @@ var operations = map[string][]struct{ method, target, body string }{
 		{"POST", introspection.BootstrapPath, "{"},
 		{"GET", introspection.PurgesPath, ""},
 		{"DELETE", introspection.PurgesPath + "/x", ""},
+		{"POST", introspection.JobsPath, ""},
+		{"DELETE", introspection.JobsPath + "/x", ""},
 		{"POST", introspection.LeasesPath, "{"},
 		{"GET", introspection.WatchPath, ""},
 		{"POST", introspection.UsesPath, "{"},
@@ -145,6 +151,7 @@ func TestInternalBadInput(t *testing.T) {
 			{"POST", introspection.BootstrapPath, `{"context_id":"a","management":{"id":"aaaaaaaaaaaaaaaa","digest":"` + digest + `"}}`, fault.Unprocessable, "management.digest"},
 			{"DELETE", introspection.PurgesPath + "/a%00b", "", fault.Unprocessable, "incarnation"},
 			{"DELETE", introspection.PurgesPath + "/%ff", "", fault.Unprocessable, "incarnation"},
+			{"DELETE", introspection.JobsPath + "/a%00b", "", fault.Unprocessable, "id"},
 			{"PUT", introspection.PurgesPath, "", fault.MethodNotAllowed, ""},
 		} {
 			refused(t, s.send(test.method, test.target, serviceToken(t), test.body), test.kind, test.field)

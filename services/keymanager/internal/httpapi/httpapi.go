@@ -26,6 +26,7 @@ import (
 type Parts struct {
 	Contexts   *tenant.Registry
 	Purges     *tenant.Purger
+	Jobs       *tenant.Jobs
 	Principals *principal.Registry
 	Keys       *key.Registry
 	Judge      *key.Judge

@@ -129,12 +129,32 @@ func (p Parts) listPurges(c *gin.Context) {
 
 // purgeDone takes note that a deleted context has been purged.
 func (p Parts) purgeDone(c *gin.Context) {
-	incarnation := c.Param("incarnation")
+	p.done(c, "incarnation", p.Purges.Done)
+}
+
+// takeJobs hands out what there is to do to contexts.
+func (p Parts) takeJobs(c *gin.Context) {
+	jobs, err := p.Jobs.Take(c.Request.Context())
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, jobs)
+}
+
+// jobDone takes note that a job has been done.
+func (p Parts) jobDone(c *gin.Context) {
+	p.done(c, "id", p.Jobs.Done)
+}
+
+// done takes note that what the parameter names is done.
+func (Parts) done(c *gin.Context, parameter string, note func(context.Context, string) error) {
+	name := c.Param(parameter)
 	var err error
-	if !utf8.ValidString(incarnation) || strings.ContainsRune(incarnation, 0) {
-		err = &fault.Error{Kind: fault.Unprocessable, Field: "incarnation", Message: "incarnation: is not text"}
+	if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+		err = &fault.Error{Kind: fault.Unprocessable, Field: parameter, Message: parameter + ": is not text"}
 	} else {
-		err = p.Purges.Done(c.Request.Context(), incarnation)
+		err = note(c.Request.Context(), name)
 	}
 	if err != nil {
 		web.Fail(c, err)

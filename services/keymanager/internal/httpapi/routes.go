@@ -62,6 +62,8 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	internal.POST(introspection.BootstrapPath, p.bootstrap)
 	internal.GET(introspection.PurgesPath, p.listPurges)
 	internal.DELETE(introspection.PurgesPath+"/:incarnation", p.purgeDone)
+	internal.POST(introspection.JobsPath, p.takeJobs)
+	internal.DELETE(introspection.JobsPath+"/:id", p.jobDone)
 }
 
 // detach hands a handler a context that stays what it is. Gin uses its own again for another request, while the database's

@@ -49,8 +49,12 @@ type server struct {
 	management, first string
 }
 
-// lease is the length of leases. Verifiers of these tests come and go in a moment.
-const lease = 500 * time.Millisecond
+const (
+	// lease is the length of leases. Verifiers of these tests come and go in a moment.
+	lease = 2 * time.Second
+	// pause is how long something is given to happen that must not.
+	pause = 100 * time.Millisecond
+)
 
 // empty returns a server that has not been bootstrapped.
 func empty(t *testing.T, url string) *server {
@@ -78,7 +82,8 @@ func empty(t *testing.T, url string) *server {
 	barrier := revision.NewBarrier(records, lease, time.Now, feed, func(revision.Propagation) {})
 	s.records, s.barrier = records, barrier
 	s.parts = httpapi.Parts{
-		Contexts: tenant.NewRegistry(records, barrier), Purges: tenant.NewPurger(records),
+		Contexts: tenant.NewRegistry(records, barrier, time.Now), Purges: tenant.NewPurger(records),
+		Jobs:       tenant.NewJobs(records),
 		Principals: principal.NewRegistry(records, barrier),
 		Keys:       key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
 		Leases: revision.NewLeases(records, lease, barrier), Feed: feed,

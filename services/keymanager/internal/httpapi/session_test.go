@@ -27,6 +27,7 @@ func TestRoutesAreTheDocument(t *testing.T) {
 	want := []string{
 		"POST " + introspection.Path, "POST " + introspection.BootstrapPath, "GET " + introspection.PurgesPath,
 		"DELETE " + introspection.PurgesPath + "/{incarnation}",
+		"POST " + introspection.JobsPath, "DELETE " + introspection.JobsPath + "/{id}",
 		"POST " + introspection.LeasesPath, "GET " + introspection.WatchPath, "POST " + introspection.UsesPath,
 	}
 	for path, item := range spec.Paths.Map() {

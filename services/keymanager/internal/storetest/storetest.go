@@ -20,6 +20,7 @@ import (
 type Store interface {
 	tenant.Store
 	tenant.PurgeStore
+	tenant.JobStore
 	principal.Store
 	key.Store
 	key.Lookup
@@ -75,6 +76,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"replicas hear of revisions":               listen,
 		"retired peppers":                          retirePeppers,
 		"uses are kept by the minute":              recordUses,
+		"jobs":                                     jobs,
+		"a job is taken once":                      jobRace,
 		"principals":                               principals,
 		"a principal is created once":              principalRace,
 		"a name is given once":                     renameRace,

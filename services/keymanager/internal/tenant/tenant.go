@@ -117,6 +117,8 @@ type Store interface {
 	// DeleteContext removes a context and everything in it, asks the other plane to purge it, and returns the revision.
 	// Errors: [NotFound].
 	DeleteContext(ctx context.Context, id string) (int64, error)
+	// Migrated returns the state of the schema.
+	Migrated(ctx context.Context) (Migrated, error)
 }
 
 // Barrier is the wait between a change and its answer.
@@ -129,10 +131,13 @@ type Barrier interface {
 type Registry struct {
 	store   Store
 	barrier Barrier
+	now     func() time.Time
 }
 
-// NewRegistry returns the registry of the contexts in store, which answers a change behind barrier.
-func NewRegistry(store Store, barrier Barrier) *Registry { return &Registry{store, barrier} }
+// NewRegistry returns the registry of the contexts in store, which answers a change behind barrier. now tells the month.
+func NewRegistry(store Store, barrier Barrier, now func() time.Time) *Registry {
+	return &Registry{store, barrier, now}
+}
 
 // Create creates a context. Errors: Unprocessable, Invalid, Conflict.
 func (r *Registry) Create(ctx context.Context, draft Draft) (Context, error) {

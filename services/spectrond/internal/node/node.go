@@ -18,6 +18,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/dataplane"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/bootstrap"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	Pepper           settings.Secret `env:"SPECTRON_PEPPER" usage:"pepper of the stored keys, instead of the one kept in the data directory"`
 	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"off" flag:"admin-address" usage:"address for metrics, readiness and profiles; off by default"`
 
+	// Limits are those of the data plane.
+	Limits dataplane.Limits
 	// Version is what health tells.
 	Version string
 	// Bootstrap, when it is not nil, is enrolled in a store that has not been bootstrapped.
@@ -49,7 +52,7 @@ func (c *Config) Verify() error {
 	if _, _, err := net.SplitHostPort(c.AdminAddress); c.AdminAddress != adminOff && c.AdminAddress != "" && err != nil {
 		return fmt.Errorf("SPECTRON_ADMIN_ADDRESS (--admin-address): want host:port or %s: %w", adminOff, err)
 	}
-	return nil
+	return c.Limits.Verify()
 }
 
 // Run serves until ctx ends. It migrates the store first.

@@ -69,6 +69,7 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		Metrics:          metrics,
 		Version:          cfg.Version,
 		Authority:        p.transport,
+		Limits:           cfg.Limits,
 	})
 	if err != nil {
 		return nil, errors.Join(err, p.control.Close())

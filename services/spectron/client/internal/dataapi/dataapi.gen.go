@@ -1197,6 +1197,12 @@ type SessionRequest struct {
 	Scopes ScopeSets `json:"scopes,omitempty"`
 }
 
+// SourceKindCount defines model for SourceKindCount.
+type SourceKindCount struct {
+	Count int64  `json:"count"`
+	Kind  string `json:"kind"`
+}
+
 // State defines model for State.
 type State struct {
 	Context      StateCategory          `json:"context"`
@@ -1243,12 +1249,9 @@ type TraceStats struct {
 	ResponseTracesCached   int64              `json:"responseTracesCached"`
 	ResponseTracesTotal    int64              `json:"responseTracesTotal"`
 	Retrieval              map[string]float64 `json:"retrieval"`
-	SourceKindDistribution []struct {
-		Count int64  `json:"count"`
-		Kind  string `json:"kind"`
-	} `json:"sourceKindDistribution"`
-	Supersession map[string]int64 `json:"supersession"`
-	TierCounts   struct {
+	SourceKindDistribution []SourceKindCount  `json:"sourceKindDistribution"`
+	Supersession           map[string]int64   `json:"supersession"`
+	TierCounts             struct {
 		Direct      int64 `json:"direct"`
 		FullContext int64 `json:"fullContext"`
 		Hybrid      int64 `json:"hybrid"`
