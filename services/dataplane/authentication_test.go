@@ -157,19 +157,6 @@ func TestMeTellsWhoAndWhat(t *testing.T) {
 	})
 }
 
-func TestDelegationIsRefusedRatherThanIgnored(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, url string) {
-		p := start(t, url)
-		for _, name := range []string{"X-Spectron-On-Behalf-Of", "X-Memory-On-Behalf-Of"} {
-			got := p.call(t, p.admin(t), http.MethodGet, "/api/v1/acme/me", "", name, "someone")
-			if got.status != http.StatusBadRequest || got.problem(t).Field != name {
-				t.Errorf("%s: %d %s", name, got.status, got.body)
-			}
-		}
-	})
-}
-
 func TestNoKeyReachesTheLog(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

@@ -56,6 +56,7 @@ type cache struct {
 	mu      sync.Mutex // guards the following fields and every change of the stores
 	actors  map[actorID]*actor
 	tenants map[string]*tenant
+	targets *targets // has a mutex of its own for readers
 	history history
 	since   time.Duration // what was asked before is not remembered; since the verifier's epoch
 }
@@ -92,6 +93,7 @@ func (c *cache) refused(id keyID, digest *apikey.Digest, now time.Duration) bool
 func (c *cache) fill(q *question, sent, reread time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.fillTargetsLocked(q, sent, reread)
 	outdated := func(subject introspection.Event, principal string) bool {
 		return sent < c.since || c.history.touched(q.asOf, subject, principal)
 	}
@@ -185,6 +187,7 @@ func (c *cache) drop(e introspection.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.history.add(e)
+	c.targets.drop(e)
 	switch e.Kind {
 	case introspection.SubjectKey:
 		id := idOf(e.ID)
@@ -229,6 +232,7 @@ func (c *cache) forget(now time.Duration) {
 func (c *cache) clearLocked() {
 	c.good.clear()
 	c.bad.clear()
+	c.targets.clear()
 	clear(c.actors)
 	clear(c.tenants)
 }

@@ -24,31 +24,42 @@ type registry struct {
 	mu       sync.Mutex // guards the following fields
 	identity string
 	live     map[apikey.Digest]introspection.Verdict
-	events   []introspection.Event // revision n is at n-1
-	stream   chan struct{}         // closed and replaced at each event
-	err      error                 // of every call but Watch
-	lapsed   bool                  // the next renewal carries catch_up_to
-	refuse   bool                  // renewals are not granted
-	silent   bool                  // the stream delivers nothing
-	gate     chan struct{}         // one receive per answer; nil answers at once
-	sizes    []int                 // of the questions, in order
+	people   map[string]*caller.Principal // whom a key may act for
+	events   []introspection.Event        // revision n is at n-1
+	stream   chan struct{}                // closed and replaced at each event
+	err      error                        // of every call but Watch
+	lapsed   bool                         // the next renewal carries catch_up_to
+	refuse   bool                         // renewals are not granted
+	silent   bool                         // the stream delivers nothing
+	gate     chan struct{}                // one receive per answer; nil answers at once
+	sizes    []int                        // of the questions, in order
+	targets  []int                        // how many principals each asked about
 	acks     []int64
 	uses     []string
 	releases int
 }
 
 func newRegistry() *registry {
-	return &registry{identity: "a1", live: make(map[apikey.Digest]introspection.Verdict), stream: make(chan struct{}), lapsed: true}
+	return &registry{identity: "a1", live: make(map[apikey.Digest]introspection.Verdict), people: make(map[string]*caller.Principal), stream: make(chan struct{}), lapsed: true}
 }
 
-func (r *registry) Introspect(ctx context.Context, digests []apikey.Digest) (introspection.Response, error) {
+func (r *registry) Introspect(ctx context.Context, request introspection.Request) (introspection.Response, error) {
+	digests := request.Digests
 	r.mu.Lock()
 	answer := introspection.Response{AsOf: int64(len(r.events)), Verdicts: make([]introspection.Verdict, len(digests))}
 	for i, digest := range digests {
 		answer.Verdicts[i] = r.live[digest]
 	}
+	for _, target := range request.Targets {
+		var found *caller.Principal
+		if answer.Verdicts[target.Key].Active {
+			found = r.people[target.Principal]
+		}
+		answer.Targets = append(answer.Targets, found)
+	}
 	err, gate := r.err, r.gate
 	r.sizes = append(r.sizes, len(digests))
+	r.targets = append(r.targets, len(request.Targets))
 	r.mu.Unlock()
 	if gate != nil {
 		select {

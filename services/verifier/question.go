@@ -38,39 +38,65 @@ type asker struct {
 	closed   bool
 }
 
-// question is a batch of keys to ask about. Until it is taken from the queue, its digests, ids and places are guarded by
-// the asker's mutex; afterwards they do not change. The rest is written before done is closed.
+// question is a batch of keys to ask about, and of principals that some of them want to act for. Until it is taken from the
+// queue, the first fields are guarded by the asker's mutex; afterwards they do not change. The rest is written before done is
+// closed.
 type question struct {
-	digests []apikey.Digest
-	ids     []string // of the keys, as their texts say
-	places  map[apikey.Digest]int
-	done    chan struct{}
+	digests      []apikey.Digest
+	ids          []string // of the keys, as their texts say
+	places       map[apikey.Digest]int
+	targets      []introspection.Target
+	targetPlaces map[introspection.Target]int // nil while there are none
+	done         chan struct{}
 
-	sent     time.Time
-	verdicts []introspection.Verdict
-	callers  []*caller.Caller // nil where the key opens nothing
-	asOf     int64
-	err      error
+	sent       time.Time
+	verdicts   []introspection.Verdict
+	callers    []*caller.Caller    // nil where the key opens nothing
+	principals []*caller.Principal // of the targets; nil where there is none
+	asOf       int64
+	err        error
 }
 
-// join adds a key to a question that has not been sent and returns it with the key's place in it.
-func (a *asker) join(digest apikey.Digest, id string) (*question, int, error) {
+// nobody is the target of a key that acts for itself.
+const nobody = ""
+
+// join adds a key, and the principal it wants to act for unless that is nobody, to a question that has not been sent. It
+// returns the question with the places of both in it.
+func (a *asker) join(digest apikey.Digest, id, principal string) (q *question, place, target int, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
-		return nil, 0, unavailable("this verifier is closed")
+		return nil, 0, 0, unavailable("this verifier is closed")
 	}
 	if mutant.Is(mutant.JoinOnWire) {
 		for _, q := range a.onWire {
-			if place, known := q.places[digest]; known {
-				return q, place, nil
+			if place, target, known := q.find(digest, principal); known {
+				return q, place, target, nil
 			}
 		}
 	}
-	q, err := a.openLocked(digest)
-	if err != nil {
-		return nil, 0, err
+	if q, err = a.openLocked(digest, principal); err != nil {
+		return nil, 0, 0, err
 	}
+	place, target = q.add(digest, id, principal)
+	if a.inFlight < maxInFlight {
+		a.inFlight++
+		next := a.takeLocked()
+		a.senders.Go(func() { a.send(next) })
+	}
+	return q, place, target, nil
+}
+
+// find returns the places of what was added before.
+func (q *question) find(digest apikey.Digest, principal string) (place, target int, known bool) {
+	if place, known = q.places[digest]; known && principal != nobody {
+		target, known = q.targetPlaces[introspection.Target{Key: place, Principal: principal}]
+	}
+	return place, target, known
+}
+
+// add adds what has not been added before. There is room for it.
+func (q *question) add(digest apikey.Digest, id, principal string) (place, target int) {
 	place, known := q.places[digest]
 	if !known {
 		place = len(q.digests)
@@ -78,19 +104,28 @@ func (a *asker) join(digest apikey.Digest, id string) (*question, int, error) {
 		q.ids = append(q.ids, id)
 		q.places[digest] = place
 	}
-	if a.inFlight < maxInFlight {
-		a.inFlight++
-		next := a.takeLocked()
-		a.senders.Go(func() { a.send(next) })
+	if principal == nobody {
+		return place, 0
 	}
-	return q, place, nil
+	asked := introspection.Target{Key: place, Principal: principal}
+	if target, known = q.targetPlaces[asked]; known {
+		return place, target
+	}
+	if q.targetPlaces == nil {
+		q.targetPlaces = make(map[introspection.Target]int)
+	}
+	target = len(q.targets)
+	q.targets = append(q.targets, asked)
+	q.targetPlaces[asked] = target
+	return place, target
 }
 
-// openLocked returns the last question of the queue, when it can take digest, or a new one behind it.
-func (a *asker) openLocked(digest apikey.Digest) (*question, error) {
+// openLocked returns the last question of the queue, when it can take another key and target, or a new one behind it.
+func (a *asker) openLocked(digest apikey.Digest, principal string) (*question, error) {
 	if n := len(a.queue); n > 0 {
 		last := a.queue[n-1]
-		if _, known := last.places[digest]; known || len(last.digests) < introspection.MaxDigests {
+		_, _, known := last.find(digest, principal)
+		if known || len(last.digests) < introspection.MaxDigests && len(last.targets) < introspection.MaxTargets {
 			return last, nil
 		}
 		if n == maxQueued {
@@ -134,14 +169,14 @@ func (a *asker) ask(q *question) {
 	q.sent = a.now()
 	a.stats.questions.Inc()
 	a.stats.asked.Add(int64(len(q.digests)))
-	answer, err := a.authority.Introspect(ctx, q.digests)
+	answer, err := a.authority.Introspect(ctx, introspection.Request{Digests: q.digests, Targets: q.targets})
 	switch {
-	case err == nil && len(answer.Verdicts) == len(q.digests):
-		q.verdicts, q.asOf = answer.Verdicts, answer.AsOf
+	case err == nil && len(answer.Verdicts) == len(q.digests) && len(answer.Targets) == len(q.targets):
+		q.verdicts, q.principals, q.asOf = answer.Verdicts, answer.Targets, answer.AsOf
 		q.callers = make([]*caller.Caller, len(q.verdicts))
 		a.filled(q)
 	case err == nil:
-		q.err = unavailable("the authority did not answer for every key")
+		q.err = unavailable("the authority did not answer every question")
 	case ctx.Err() != nil:
 		q.err = unavailable("the authority did not answer in time").Because(err)
 	case errors.Is(err, fault.AuthorityUnavailable):

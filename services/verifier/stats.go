@@ -15,8 +15,8 @@ type Stats struct {
 	// RenewalErrors, StreamErrors and ReportErrors are failed calls to the authority; Reports are those of used keys that
 	// got through.
 	RenewalErrors, StreamErrors, ReportErrors, Reports int64
-	// Keys and Refused are how many verdicts are remembered.
-	Keys, Refused int
+	// Keys and Refused are how many verdicts are remembered, Targets how many principals that keys acted for, or wanted to.
+	Keys, Refused, Targets int
 	// LeaseValid says whether the cache may answer now, and Revision which one it has applied.
 	LeaseValid bool
 	Revision   int64
@@ -41,13 +41,14 @@ func (v *Verifier) Stats() Stats {
 	v.cache.mu.Lock()
 	keys, refused := len(v.cache.good.order), len(v.cache.bad.order)
 	v.cache.mu.Unlock()
+	targets := v.cache.targets.len()
 	s := &v.stats
 	return Stats{
 		Hits: s.hits.Value(), NegativeHits: s.negativeHits.Value(), Misses: s.misses.Value(), Malformed: s.malformed.Value(),
 		Questions: s.questions.Value(), Asked: s.asked.Value(), Applied: s.applied.Value(), Lapses: s.lapses.Value(),
 		RenewalErrors: s.renewalErrors.Value(), StreamErrors: s.streamErrors.Value(),
 		ReportErrors: s.reportErrors.Value(), Reports: s.reports.Value(),
-		Keys: keys, Refused: refused,
+		Keys: keys, Refused: refused, Targets: targets,
 		LeaseValid: v.lease.trusted(v.now()), Revision: v.lease.applied.Load(),
 	}
 }

@@ -34,9 +34,9 @@ import (
 
 // Authority answers for keys. [authority.Client] is one.
 type Authority interface {
-	// Introspect returns one verdict per digest, in their order, all read in one snapshot that is taken after the call. It
-	// returns fault.AuthorityUnavailable when it cannot be reached.
-	Introspect(ctx context.Context, digests []apikey.Digest) (introspection.Response, error)
+	// Introspect returns one verdict per digest and one principal or nil per target, in their order, all read in one snapshot
+	// that is taken after the call. It returns fault.AuthorityUnavailable when it cannot be reached.
+	Introspect(ctx context.Context, request introspection.Request) (introspection.Response, error)
 	// Renew asks for a lease and acknowledges revisions.
 	Renew(ctx context.Context, renewal introspection.Renewal) (introspection.Lease, error)
 	// Watch calls fn with each event of the stream that goes on after the given revision, until ctx or the stream ends or
@@ -63,6 +63,9 @@ type Config struct {
 	// MaxRefused bounds the refused keys that are remembered, separately, so that a flood of made-up keys cannot evict
 	// good ones; 65,536 if zero.
 	MaxRefused int
+	// MaxTargets bounds the principals that keys acted for and that are remembered, and separately those that do not exist;
+	// 65,536 of each if zero.
+	MaxTargets int
 	// Reread bounds the age of a remembered verdict; 5 minutes if zero. The actual age varies by a fifth, so that keys learnt
 	// together are not read again together.
 	Reread time.Duration
@@ -114,6 +117,7 @@ func New(cfg Config) (*Verifier, error) {
 	setDefaults(&cfg)
 	v := &Verifier{cfg: cfg, now: cfg.Now, epoch: cfg.Now(), stats: newCounters()}
 	v.cache = newCache(cfg.MaxKeys, cfg.MaxRefused)
+	v.cache.targets = newTargets(cfg.MaxTargets)
 	ctx, stop := context.WithCancel(context.Background())
 	v.stop = stop
 	v.asker = asker{authority: cfg.Authority, timeout: cfg.Timeout, now: v.now, filled: v.fill, ctx: ctx, stats: &v.stats}
@@ -134,6 +138,9 @@ func setDefaults(cfg *Config) {
 	}
 	if cfg.MaxRefused == 0 {
 		cfg.MaxRefused = 1 << 16
+	}
+	if cfg.MaxTargets == 0 {
+		cfg.MaxTargets = 1 << 16
 	}
 	if cfg.Reread == 0 {
 		cfg.Reread = 5 * time.Minute
@@ -202,10 +209,15 @@ func (v *Verifier) look(id keyID, digest *apikey.Digest, now time.Time) (Verdict
 }
 
 func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Verdict, error) {
-	q, place, err := v.asker.join(digest, id)
+	q, place, _, err := v.asker.join(digest, id, nobody)
 	if err != nil {
 		return Verdict{}, err
 	}
+	return v.await(ctx, q, place)
+}
+
+// await returns the verdict at a place of q, once it has been answered.
+func (v *Verifier) await(ctx context.Context, q *question, place int) (Verdict, error) {
 	select {
 	case <-q.done:
 	case <-ctx.Done():

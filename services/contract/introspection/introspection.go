@@ -23,16 +23,32 @@ const Path = "/internal/v1/introspections"
 // MaxDigests is the most that one request may ask about.
 const MaxDigests = 512
 
-// Request asks about keys. The answers come in the order of the digests.
+// Request asks about keys, and about principals that some of them want to act for. The answers come in the order of the
+// questions.
 type Request struct {
 	Digests []apikey.Digest `json:"digests"`
+	Targets []Target        `json:"targets,omitempty"`
 }
 
-// Response answers a [Request]. All verdicts are of one snapshot.
+// MaxTargets is the most principals that one request may ask about.
+const MaxTargets = MaxDigests
+
+// Target is a principal in the context of a key.
+type Target struct {
+	// Key is the place of the key among the digests.
+	Key int `json:"key"`
+	// Principal is the id of the principal.
+	Principal string `json:"principal"`
+}
+
+// Response answers a [Request]. All of it is of one snapshot.
 type Response struct {
 	// AsOf is the revision of that snapshot.
 	AsOf     int64     `json:"as_of"`
 	Verdicts []Verdict `json:"verdicts"`
+	// Targets are the principals asked about. Nil (null) stands for one that does not exist in the context of its key, and for
+	// any when the key opens nothing.
+	Targets []*caller.Principal `json:"targets,omitempty"`
 }
 
 // Verdict says what one key is worth. The zero value is the verdict on every key that opens nothing, be it unknown,

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/verifier/servicetoken"
@@ -74,13 +73,18 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// Introspect asks what keys are worth. The verdicts come in the order of the digests, of which there may be
-// introspection.MaxDigests at most. Errors: fault.AuthorityUnavailable, Internal.
-func (c *Client) Introspect(ctx context.Context, digests []apikey.Digest) (introspection.Response, error) {
+// Introspect asks what keys are worth, and about principals that they want to act for. The answers come in the order of the
+// questions, of which there may be introspection.MaxDigests and MaxTargets at most. Errors: fault.AuthorityUnavailable,
+// Internal.
+func (c *Client) Introspect(ctx context.Context, request introspection.Request) (introspection.Response, error) {
 	var out introspection.Response
-	err := c.call(ctx, http.MethodPost, introspection.Path, introspection.Request{Digests: digests}, &out)
-	if err == nil && len(out.Verdicts) != len(digests) {
-		err = fmt.Errorf("introspecting: %d verdicts on %d keys", len(out.Verdicts), len(digests))
+	err := c.call(ctx, http.MethodPost, introspection.Path, request, &out)
+	switch {
+	case err != nil:
+	case len(out.Verdicts) != len(request.Digests):
+		err = fmt.Errorf("introspecting: %d verdicts on %d keys", len(out.Verdicts), len(request.Digests))
+	case len(out.Targets) != len(request.Targets):
+		err = fmt.Errorf("introspecting: %d answers about %d principals", len(out.Targets), len(request.Targets))
 	}
 	return out, err
 }

@@ -50,7 +50,7 @@ func TestIntrospectSendsDigestsUnderAServiceToken(t *testing.T) {
 		}
 		_ = json.NewEncoder(w).Encode(introspection.Response{AsOf: 7, Verdicts: make([]introspection.Verdict, 1)})
 	})
-	answer, err := c.Introspect(t.Context(), []apikey.Digest{want})
+	answer, err := c.Introspect(t.Context(), introspection.Request{Digests: []apikey.Digest{want}})
 	if err != nil || answer.AsOf != 7 || len(answer.Verdicts) != 1 {
 		t.Errorf("%+v, %v", answer, err)
 	}
@@ -71,7 +71,7 @@ func TestAnswersBecomeFaults(t *testing.T) {
 		}
 	}
 	introspect := func(ctx context.Context, c *authority.Client) error {
-		_, err := c.Introspect(ctx, make([]apikey.Digest, 1))
+		_, err := c.Introspect(ctx, introspection.Request{Digests: make([]apikey.Digest, 1)})
 		return err
 	}
 	bootstrap := func(ctx context.Context, c *authority.Client) error {

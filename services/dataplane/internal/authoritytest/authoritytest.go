@@ -27,13 +27,15 @@ type Authority struct {
 	mu       sync.Mutex // guards the following fields
 	down     bool
 	verdicts map[apikey.Digest]introspection.Verdict
-	purges   []introspection.Purge
-	done     []string
+	// principals are by incarnation and id.
+	principals map[[2]string]*caller.Principal
+	purges     []introspection.Purge
+	done       []string
 }
 
 // New returns an Authority that knows nobody.
 func New() *Authority {
-	return &Authority{verdicts: make(map[apikey.Digest]introspection.Verdict)}
+	return &Authority{verdicts: make(map[apikey.Digest]introspection.Verdict), principals: make(map[[2]string]*caller.Principal)}
 }
 
 // Key mints a key for a principal with the given grants and returns its text. The principal's id is its name.
@@ -78,6 +80,9 @@ func (a *Authority) mint(tb testing.TB, verdict introspection.Verdict) string {
 	verdict.KeyID = key.ID()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if p := verdict.Principal; p != nil {
+		a.principals[[2]string{verdict.Incarnation, p.ID}] = p
+	}
 	a.verdicts[key.Digest()] = verdict
 	return key.Reveal()
 }
@@ -158,6 +163,9 @@ func (a *Authority) introspect(w http.ResponseWriter, r *http.Request) {
 	var response introspection.Response
 	for _, digest := range request.Digests {
 		response.Verdicts = append(response.Verdicts, a.verdicts[digest])
+	}
+	for _, target := range request.Targets {
+		response.Targets = append(response.Targets, a.principals[[2]string{response.Verdicts[target.Key].Incarnation, target.Principal}])
 	}
 	reply(w, response)
 }

@@ -1,14 +1,18 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/verifier"
 )
 
 // authenticate lets requests with the key of a principal pass; where the path names a context, with a key of that one. All
@@ -19,36 +23,67 @@ func (p Parts) authenticate(c *gin.Context) {
 		web.Fail(c, fault.BadCredential())
 		return
 	}
-	verdict, err := p.Verifier.Check(c.Request.Context(), token)
+	verdict, err := p.check(c, token)
 	if err != nil {
 		web.Fail(c, err)
 		return
 	}
-	who := verdict.Caller
-	if id, named := c.Params.Get("context_id"); named && id != who.Context {
-		web.Fail(c, fault.BadCredential())
-		return
-	}
-	if err := refuseDelegation(c); err != nil {
-		web.Fail(c, err)
-		return
-	}
-	ctx := caller.With(c.Request.Context(), who)
+	ctx := caller.With(c.Request.Context(), verdict.Caller)
 	c.Request = c.Request.WithContext(context.WithValue(ctx, verdictKey{}, verdict))
+}
+
+// check tells what token is worth on behalf of whom the request names. Only the holder of a good key of the right context
+// learns that anything is wrong with that name.
+func (p Parts) check(c *gin.Context, token string) (verifier.Verdict, error) {
+	ctx := c.Request.Context()
+	target, misnamed := onBehalfOf(c.Request.Header)
+	if target != "" && misnamed == nil {
+		verdict, err := p.Verifier.CheckOnBehalf(ctx, token, target)
+		if err == nil {
+			return verdict, atHome(c, verdict.Caller)
+		}
+		if !errors.Is(err, fault.Forbidden) {
+			return verifier.Verdict{}, err
+		}
+		misnamed = err
+	}
+	verdict, err := p.Verifier.Check(ctx, token)
+	if err != nil {
+		return verifier.Verdict{}, err
+	}
+	return verdict, cmp.Or(atHome(c, verdict.Caller), misnamed)
+}
+
+// atHome refuses a caller of another context than the path names.
+func atHome(c *gin.Context, who *caller.Caller) error {
+	if id, named := c.Params.Get("context_id"); named && id != who.Context {
+		return fault.BadCredential()
+	}
+	return nil
 }
 
 // verdictKey is where the verdict on the request's key travels.
 type verdictKey struct{}
 
-// refuseDelegation refuses to act on behalf of another principal. To ignore such a header would be to do with the
-// caller's whole authority what it asked to have done with less.
-func refuseDelegation(c *gin.Context) error {
+// maxOnBehalfOf is the longest name of a principal to act for, with its prefix.
+const maxOnBehalfOf = 137
+
+// onBehalfOf returns the id of the principal that the request is made for; empty when the caller acts for itself. The header
+// has two names, by clients of two generations.
+func onBehalfOf(header http.Header) (id string, err error) {
 	for _, name := range []string{"X-Spectron-On-Behalf-Of", "X-Memory-On-Behalf-Of"} {
-		if len(c.Request.Header.Values(name)) > 0 {
-			return fault.InvalidField(name, "acting on behalf of another principal is not served by this release")
+		for _, value := range header.Values(name) {
+			given := strings.TrimPrefix(value, "principal:")
+			switch {
+			case given == "" || len(value) > maxOnBehalfOf:
+				return "", fault.InvalidField(name, "must be the id of a principal")
+			case id != "" && given != id:
+				return "", fault.InvalidField(name, "names another principal than was named before it")
+			}
+			id = given
 		}
 	}
-	return nil
+	return id, nil
 }
 
 // callerOf returns the caller that authenticate found.

@@ -57,8 +57,13 @@ func onceOf(ctx context.Context, who *caller.Caller, route string, key *string) 
 	if key == nil {
 		return nil
 	}
+	principal := who.Principal.ID
+	if who.OnBehalfOf != nil {
+		// Clients make the key of what they send: the same for the next principal would be taken for a repetition.
+		principal += " for " + who.OnBehalfOf.ID
+	}
 	return &idempotency.Key{
-		Incarnation: who.Incarnation, Principal: who.Principal.ID, Route: route, Key: *key, Request: bodyFingerprint(ctx),
+		Incarnation: who.Incarnation, Principal: principal, Route: route, Key: *key, Request: bodyFingerprint(ctx),
 	}
 }
 

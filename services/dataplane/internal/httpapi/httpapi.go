@@ -26,6 +26,9 @@ type Verifier interface {
 	// Check returns the caller that key stands for, and how that is known; fault.Unauthenticated for every key that opens
 	// nothing, or fault.AuthorityUnavailable when that cannot be known.
 	Check(ctx context.Context, key string) (verifier.Verdict, error)
+	// CheckOnBehalf does the same for a key that acts for another principal of its context; fault.Forbidden when there is no
+	// such principal.
+	CheckOnBehalf(ctx context.Context, key, target string) (verifier.Verdict, error)
 }
 
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.

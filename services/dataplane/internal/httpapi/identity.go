@@ -24,6 +24,9 @@ func (Parts) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponseObje
 	if verdict, ok := ctx.Value(verdictKey{}).(verifier.Verdict); ok {
 		out.Verdict = &Verdict{Source: VerdictSource(verdict.Source), AsOf: verdict.AsOf}
 	}
+	if who.OnBehalfOf != nil {
+		out.DelegatedPrincipalID = &who.OnBehalfOf.ID
+	}
 	if who.KeyGrants != nil {
 		out.TokenGrants = &who.KeyGrants
 	}

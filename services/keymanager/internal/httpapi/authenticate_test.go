@@ -126,6 +126,48 @@ func TestIntrospection(t *testing.T) {
 	})
 }
 
+func TestIntrospectionOfTargets(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := founded(t, url)
+		into[httpapi.Context](t, s.operate("POST", "/api/v1/contexts/other", nil), http.StatusCreated)
+		made := into[httpapi.MintedKey](t, s.operate("POST", "/api/v1/contexts/other/keys/k", nil), http.StatusCreated)
+		request := introspection.Request{}
+		for _, text := range []string{s.first, made.Key, s.management, newKey(t).Reveal()} {
+			parsed, err := apikey.Parse(text)
+			must(t, err)
+			request.Digests = append(request.Digests, parsed.Digest())
+		}
+		ids := []string{"admin", "system", made.PrincipalId, "nobody"}
+		for i := range request.Digests {
+			for _, id := range ids {
+				request.Targets = append(request.Targets, introspection.Target{Key: i, Principal: id})
+			}
+		}
+		got := into[introspection.Response](t, s.send("POST", introspection.Path, serviceToken(t), request), http.StatusOK)
+		exist := []bool{true, true, false, false, true, true, true, false, 15: false}
+		if len(got.Targets) != len(exist) || got.AsOf != 1 {
+			t.Fatalf("%d answers as of %d", len(got.Targets), got.AsOf)
+		}
+		for i, principal := range got.Targets {
+			if id := ids[i%len(ids)]; (principal != nil) != exist[i] || principal != nil && (principal.ID != id || principal.Grants == nil) {
+				t.Errorf("key %d on behalf of %s: %+v", i/len(ids), id, principal)
+			}
+		}
+		for body, field := range map[string]string{
+			`{"digests":[],"targets":[{"key":0,"principal":"a"}]}`:                                       "targets",
+			`{"digests":[],"targets":[{"key":-1,"principal":"a"}]}`:                                      "targets",
+			`{"digests":["` + strings.Repeat("A", 43) + `"],"targets":[{"key":0,"principal":"\u0000"}]}`: "targets",
+		} {
+			refused(t, s.send("POST", introspection.Path, serviceToken(t), body), fault.Invalid, field)
+		}
+		request.Targets = make([]introspection.Target, introspection.MaxTargets)
+		into[introspection.Response](t, s.send("POST", introspection.Path, serviceToken(t), request), http.StatusOK)
+		request.Targets = append(request.Targets, introspection.Target{})
+		refused(t, s.send("POST", introspection.Path, serviceToken(t), request), fault.Invalid, "targets")
+	})
+}
+
 func TestInternalBadInput(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

@@ -2,6 +2,7 @@ package key
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
@@ -20,6 +21,14 @@ type Snapshot struct {
 	At time.Time
 	// Found has the keys that exist, by the seal they were looked for by.
 	Found map[secret.Seal]*Found
+	// Targets has the principals that exist, of those that were looked for.
+	Targets map[Target]*caller.Principal
+}
+
+// Target is a principal in the context of a key.
+type Target struct {
+	Seal secret.Seal
+	ID   string
 }
 
 // Found is a key with all that its worth depends on.
@@ -44,6 +53,8 @@ func (f *Found) live(at time.Time) bool { return f.ExpiresAt.IsZero() || at.Befo
 type Lookup interface {
 	// FindKeys reads all of its answer in one snapshot.
 	FindKeys(ctx context.Context, seals []secret.Seal) (Snapshot, error)
+	// FindKeysAndTargets reads all of its answer in one snapshot.
+	FindKeysAndTargets(ctx context.Context, seals []secret.Seal, targets []Target) (Snapshot, error)
 }
 
 // Judge says what keys are worth.
@@ -81,25 +92,68 @@ func (j *Judge) Operator(ctx context.Context, text string) (keyID string, err er
 	return "", fault.BadCredential()
 }
 
-// Introspect answers for keys of contexts. Management keys are worth nothing on the data plane. Errors: Invalid when too
-// many are asked about.
+// Introspect answers for keys of contexts, and for the principals that they want to act for. Management keys are worth nothing
+// on the data plane. Errors: Invalid when too many are asked about.
 func (j *Judge) Introspect(ctx context.Context, request introspection.Request) (introspection.Response, error) {
 	digests := request.Digests
 	if len(digests) > introspection.MaxDigests {
 		return introspection.Response{}, fault.InvalidField("digests", "at most %d", introspection.MaxDigests)
 	}
+	if err := checkTargets(request); err != nil {
+		return introspection.Response{}, err
+	}
 	seals := j.ring.Seals(digests...)
-	snapshot, err := j.store.FindKeys(ctx, seals)
+	snapshot, err := j.find(ctx, seals, request)
 	if err != nil {
 		return introspection.Response{}, err
 	}
 	verdicts := make([]introspection.Verdict, len(digests))
+	by := make([]secret.Seal, len(digests)) // which each was found by
 	for i, seal := range seals {
 		if found, ok := snapshot.Found[seal]; ok && found.Kind == Context && found.live(snapshot.At) {
 			verdicts[i%len(digests)] = found.verdict(snapshot.At)
+			by[i%len(digests)] = seal
 		}
 	}
-	return introspection.Response{AsOf: snapshot.AsOf, Verdicts: verdicts}, nil
+	response := introspection.Response{AsOf: snapshot.AsOf, Verdicts: verdicts}
+	for _, target := range request.Targets {
+		var principal *caller.Principal
+		if verdicts[target.Key].Active {
+			principal = snapshot.Targets[Target{by[target.Key], target.Principal}]
+		}
+		response.Targets = append(response.Targets, principal)
+	}
+	return response, nil
+}
+
+// checkTargets returns an Invalid fault when request asks about principals in a way that cannot be answered.
+func checkTargets(request introspection.Request) error {
+	if len(request.Targets) > introspection.MaxTargets {
+		return fault.InvalidField("targets", "at most %d", introspection.MaxTargets)
+	}
+	for _, target := range request.Targets {
+		if target.Key < 0 || target.Key >= len(request.Digests) {
+			return fault.InvalidField("targets", "key must be the place of a digest")
+		}
+		if strings.ContainsRune(target.Principal, 0) {
+			return fault.InvalidField("targets", "principal is not text")
+		}
+	}
+	return nil
+}
+
+// find looks up what request asks about. seals are of its digests, once under each pepper.
+func (j *Judge) find(ctx context.Context, seals []secret.Seal, request introspection.Request) (Snapshot, error) {
+	if len(request.Targets) == 0 {
+		return j.store.FindKeys(ctx, seals)
+	}
+	var targets []Target
+	for _, target := range request.Targets {
+		for i := target.Key; i < len(seals); i += len(request.Digests) {
+			targets = append(targets, Target{seals[i], target.Principal})
+		}
+	}
+	return j.store.FindKeysAndTargets(ctx, seals, targets)
 }
 
 // verdict is on a live key.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/grant"
@@ -22,17 +24,22 @@ const (
 
 // FindKeys implements key.Lookup. It is one statement, so it reads one snapshot, and it goes past GORM's scanning: every
 // request of the data plane that its cache cannot answer ends here.
-func (s *Store) FindKeys(ctx context.Context, seals []secret.Seal) (snapshot key.Snapshot, err error) {
+func (s *Store) FindKeys(ctx context.Context, seals []secret.Seal) (key.Snapshot, error) {
+	snapshot, err := s.findKeys(ctx, s.db.Reader(ctx), seals)
+	return snapshot, public(database.Translate(err))
+}
+
+func (s *Store) findKeys(ctx context.Context, tx *gorm.DB, seals []secret.Seal) (snapshot key.Snapshot, err error) {
 	raw := make([][]byte, len(seals))
 	for i := range seals {
 		raw[i] = seals[i][:]
 	}
 	statement, args := s.engine.findKeys(raw)
-	rows, err := s.db.Reader(ctx).Statement.ConnPool.QueryContext(ctx, statement, args...)
+	rows, err := tx.Statement.ConnPool.QueryContext(ctx, statement, args...)
 	if err != nil {
-		return key.Snapshot{}, public(database.Translate(err))
+		return key.Snapshot{}, err
 	}
-	defer func() { err = public(database.Translate(errors.Join(err, rows.Close()))) }()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	found := foundRows{known: map[string]grant.Map{}}
 	found.snapshot.Found = make(map[secret.Seal]*key.Found, len(seals))
 	for rows.Next() {

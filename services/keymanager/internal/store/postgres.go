@@ -45,3 +45,12 @@ func (postgres) findKeys(seals [][]byte) (string, []any) {
 		` + foundJoins
 	return statement, []any{seals}
 }
+
+func (postgres) findTargets(seals [][]byte, ids []string) (string, []any) {
+	const statement = `
+		SELECT ` + targetColumns + `
+		FROM unnest($1::bytea[], $2::text[]) AS asked (seal, principal)
+		JOIN keys k ON k.digest_hmac = asked.seal
+		JOIN principals p ON p.context_id = k.context_id AND p.id = asked.principal`
+	return statement, []any{seals, ids}
+}

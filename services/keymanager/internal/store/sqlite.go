@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -47,4 +48,18 @@ func (e sqlite) findKeys(seals [][]byte) (string, []any) {
 	}
 	list.WriteByte(']')
 	return statement, []any{e.now().UnixMicro(), list.String()}
+}
+
+func (sqlite) findTargets(seals [][]byte, ids []string) (string, []any) {
+	const statement = `
+		SELECT ` + targetColumns + `
+		FROM json_each(?) AS asked
+		JOIN keys k ON k.digest_hmac = unhex(asked.value ->> 0)
+		JOIN principals p ON p.context_id = k.context_id AND p.id = asked.value ->> 1`
+	pairs := make([][2]string, len(seals))
+	for i, seal := range seals {
+		pairs[i] = [2]string{hex.EncodeToString(seal), ids[i]}
+	}
+	list, _ := json.Marshal(pairs) // texts always can be encoded
+	return statement, []any{string(list)}
 }

@@ -34,6 +34,9 @@ type engine interface {
 	announce(tx *gorm.DB) error
 	// findKeys returns the statement that looks keys up by seal, and its arguments.
 	findKeys(seals [][]byte) (statement string, args []any)
+	// findTargets returns the statement that finds principals in the contexts of keys, and its arguments: the seals of the keys
+	// and the ids of the principals, in pairs.
+	findTargets(seals [][]byte, ids []string) (statement string, args []any)
 }
 
 // New returns the store in db, which must have been migrated. now is the authority's clock on SQLite, where there is one

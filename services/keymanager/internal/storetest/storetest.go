@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"deleting a key":                           deleteKey,
 		"keys are listed by name":                  listKeys,
 		"look-ups":                                 lookUps,
+		"targets":                                  targets,
 		"revisions become visible in order":        revisionOrder,
 		"a mint is subject to the policy":          mintAgainstPolicy,
 		"every change has its audit entry":         auditEntries,

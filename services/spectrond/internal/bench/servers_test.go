@@ -33,9 +33,9 @@ var serviceSecret = strings.Repeat("s", 40)
 // generous is an authority in memory that accepts every key: it costs a verifier nothing but the asking.
 type generous struct{}
 
-func (generous) Introspect(_ context.Context, digests []apikey.Digest) (introspection.Response, error) {
-	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(digests))}
-	for i := range digests {
+func (generous) Introspect(_ context.Context, request introspection.Request) (introspection.Response, error) {
+	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(request.Digests))}
+	for i := range request.Digests {
 		answer.Verdicts[i] = introspection.Verdict{
 			Active: true, Context: contextID, KeyID: *generousID.Load(), KeyName: "k",
 			Principal: &caller.Principal{ID: "p", Grants: grant.All()},
