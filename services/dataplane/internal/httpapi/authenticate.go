@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -54,12 +55,21 @@ func (p Parts) check(c *gin.Context, token string) (verifier.Verdict, error) {
 	return verdict, cmp.Or(atHome(c, verdict.Caller), misnamed)
 }
 
-// atHome refuses a caller of another context than the path names.
+// contextID is what the id of a context looks like.
+var contextID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// atHome refuses a caller of another context than the path names. That an id can be nobody's tells nothing of anybody's, so the
+// holder of a good key is told.
 func atHome(c *gin.Context, who *caller.Caller) error {
-	if id, named := c.Params.Get("context_id"); named && id != who.Context {
+	id, named := c.Params.Get("context_id")
+	switch {
+	case !named || id == who.Context:
+		return nil
+	case !contextID.MatchString(id):
+		return &fault.Error{Kind: fault.Unprocessable, Field: "context_id", Message: "context_id: must be lower-case letters, digits, - and _, 63 at most"}
+	default:
 		return fault.BadCredential()
 	}
-	return nil
 }
 
 // verdictKey is where the verdict on the request's key travels.
