@@ -18,10 +18,12 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
@@ -74,6 +76,7 @@ func assemble(
 	rows, now := store.New(db), cfg.clock()
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
+	entities := entity.New(rows, memories, now)
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
@@ -84,6 +87,8 @@ func assemble(
 		Verifier:     verify,
 		Memory:       memories,
 		Scopes:       scopes,
+		Entities:     entities,
+		Reflections:  reflection.New(rows, entities),
 		Sessions:     session.NewService(rows, scopes, now),
 		Traces:       traces,
 		Limits:       cfg.Limits.api(),

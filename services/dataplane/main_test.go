@@ -241,3 +241,10 @@ func jsonOf(t *testing.T, v any) string {
 	}
 	return string(text)
 }
+
+func decode(t *testing.T, text string, out any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), out); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}

@@ -15,7 +15,7 @@ import (
 // factsRoute keeps the idempotency keys of POST /facts apart from those of other routes.
 const factsRoute = "POST /facts"
 
-// AddFacts remembers a text.
+// AddFacts remembers a text, or facts.
 func (p Parts) AddFacts(ctx context.Context, request AddFactsRequestObject) (AddFactsResponseObject, error) {
 	who, err := callerOf(ctx)
 	if err != nil {
@@ -26,6 +26,9 @@ func (p Parts) AddFacts(ctx context.Context, request AddFactsRequestObject) (Add
 		return nil, err
 	}
 	fact.Once = onceOf(ctx, who, factsRoute, request.Params.IdempotencyKey)
+	if fact.Infer == memory.Triples {
+		return p.addTriples(ctx, who, fact, value(request.Body.Triples))
+	}
 	began := p.Traces.Begin()
 	receipt, err := p.Memory.Remember(ctx, who, fact)
 	if err != nil {

@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
@@ -33,12 +35,14 @@ type Verifier interface {
 
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.
 type Parts struct {
-	Verifier Verifier
-	Memory   *memory.Service
-	Scopes   *scopetree.Tree
-	Sessions *session.Service
-	Traces   *trace.Log
-	Limits   Limits
+	Verifier    Verifier
+	Memory      *memory.Service
+	Scopes      *scopetree.Tree
+	Sessions    *session.Service
+	Entities    *entity.Service
+	Reflections *reflection.Service
+	Traces      *trace.Log
+	Limits      Limits
 	// MCP serves /mcp to callers that have been authenticated.
 	MCP http.Handler
 	// Management is where the key manager is, and ToManagement what carries requests there. Without Management, its routes are

@@ -9,36 +9,6 @@ import (
 // pending: each handler moves to its own file when it is built; this file is gone at the end of the work.
 var errPending = fault.New(fault.NotSupported, "not built yet")
 
-// ListEntities is pending.
-func (Parts) ListEntities(context.Context, ListEntitiesRequestObject) (ListEntitiesResponseObject, error) {
-	return nil, errPending
-}
-
-// DeleteEntity is pending.
-func (Parts) DeleteEntity(context.Context, DeleteEntityRequestObject) (DeleteEntityResponseObject, error) {
-	return nil, errPending
-}
-
-// GetEntity is pending.
-func (Parts) GetEntity(context.Context, GetEntityRequestObject) (GetEntityResponseObject, error) {
-	return nil, errPending
-}
-
-// GetHistory is pending.
-func (Parts) GetHistory(context.Context, GetHistoryRequestObject) (GetHistoryResponseObject, error) {
-	return nil, errPending
-}
-
-// ForgetMemory is pending.
-func (Parts) ForgetMemory(context.Context, ForgetMemoryRequestObject) (ForgetMemoryResponseObject, error) {
-	return nil, errPending
-}
-
-// Inspect is pending.
-func (Parts) Inspect(context.Context, InspectRequestObject) (InspectResponseObject, error) {
-	return nil, errPending
-}
-
 // ListOwnKeys is pending.
 func (Parts) ListOwnKeys(context.Context, ListOwnKeysRequestObject) (ListOwnKeysResponseObject, error) {
 	return nil, errPending
@@ -94,16 +64,6 @@ func (Parts) AddGrants(context.Context, AddGrantsRequestObject) (AddGrantsRespon
 	return nil, errPending
 }
 
-// GetProfile is pending.
-func (Parts) GetProfile(context.Context, GetProfileRequestObject) (GetProfileResponseObject, error) {
-	return nil, errPending
-}
-
-// Reflect is pending.
-func (Parts) Reflect(context.Context, ReflectRequestObject) (ReflectResponseObject, error) {
-	return nil, errPending
-}
-
 // ScopeGrants is pending.
 func (Parts) ScopeGrants(context.Context, ScopeGrantsRequestObject) (ScopeGrantsResponseObject, error) {
 	return nil, errPending
@@ -116,10 +76,5 @@ func (Parts) TombstoneScope(context.Context, TombstoneScopeRequestObject) (Tombs
 
 // ForgetScope is pending.
 func (Parts) ForgetScope(context.Context, ForgetScopeRequestObject) (ForgetScopeResponseObject, error) {
-	return nil, errPending
-}
-
-// GetState is pending.
-func (Parts) GetState(context.Context, GetStateRequestObject) (GetStateResponseObject, error) {
 	return nil, errPending
 }

@@ -38,6 +38,10 @@ type Store interface {
 	RememberAll(ctx context.Context, w BatchWrite) (BatchReceipt, error)
 	// Search returns what s finds, the best first; among equals the newest, then the highest id.
 	Search(ctx context.Context, s Search) ([]Hit, error)
+	// CountForgettable returns how many rows f is about, whatever its limit.
+	CountForgettable(ctx context.Context, f Forgetting) (int, error)
+	// Forget forgets up to f.Limit of these rows, with what hangs on them, and returns how many.
+	Forget(ctx context.Context, f Forgetting) (int, error)
 }
 
 // Registry knows where rows may live.
@@ -71,7 +75,7 @@ type Write struct {
 	Once *idempotency.Key
 }
 
-// Chunk is a text as queries find it.
+// Chunk is a text as queries find it. Without a text there is none to find.
 type Chunk struct {
 	ID string
 	// Sets is in normal form and not empty.
@@ -89,7 +93,8 @@ type Chunk struct {
 type Receipt struct {
 	SessionID string `json:"session_id"`
 	TurnID    string `json:"turn_id"`
-	ChunkID   string `json:"chunk_id"`
+	// ChunkID is empty when there was no text.
+	ChunkID string `json:"chunk_id"`
 }
 
 // Search is a question to the store.
@@ -107,6 +112,8 @@ type Search struct {
 	SessionID string
 	// Sources, when not empty, are what a hit may be.
 	Sources []Source
+	// WithoutReflections keeps out what was itself put together from memories.
+	WithoutReflections bool
 	// AsOf, when not zero, is the latest time at which a hit was written, and one at which it was valid. Otherwise a hit is
 	// valid still. What was forgotten is never found.
 	AsOf time.Time

@@ -28,7 +28,7 @@ const (
 	None Infer = "none"
 	// Preview extracts and stores nothing.
 	Preview Infer = "preview"
-	// Triples would store facts that the caller has extracted.
+	// Triples stores facts that the caller has extracted; see package entity.
 	Triples Infer = "triples"
 )
 
@@ -44,6 +44,7 @@ const (
 
 // Fact is a text to remember.
 type Fact struct {
+	// Text may be empty for Triples only.
 	Text  string
 	Infer Infer
 	// SessionID names the session to append to; empty makes a new one.
@@ -64,27 +65,43 @@ type Fact struct {
 // Remember stores fact on behalf of who, who needs memory:write over all of its nodes. The receipt of a preview names
 // nothing but the session, if the caller did.
 func (s *Service) Remember(ctx context.Context, who *caller.Caller, fact Fact) (Receipt, error) {
-	if err := fact.check(); err != nil {
+	if fact.Infer == Triples {
+		return Receipt{}, fault.InvalidField("infer", "want full, none or preview")
+	}
+	write, err := s.Prepare(ctx, who, fact)
+	if err != nil {
 		return Receipt{}, err
 	}
+	if fact.Infer == Preview {
+		return Receipt{SessionID: fact.SessionID}, nil
+	}
+	receipt, err := s.store.Remember(ctx, write)
+	if errors.Is(err, session.ErrAbsent) {
+		return Receipt{}, session.Refused()
+	}
+	return receipt, err
+}
+
+// Prepare returns what the store is to keep when who remembers fact, or says why who may not.
+func (s *Service) Prepare(ctx context.Context, who *caller.Caller, fact Fact) (Write, error) {
+	if err := fact.check(); err != nil {
+		return Write{}, err
+	}
 	if err := checkBlocked(who, fact.Infer); err != nil {
-		return Receipt{}, err
+		return Write{}, err
 	}
 	sets, err := s.registry.Destination(ctx, who, fact.SetsField, fact.Sets)
 	if err != nil {
-		return Receipt{}, err
+		return Write{}, err
 	}
 	at := s.now().UTC().Truncate(time.Microsecond) // as fine as Postgres keeps it
 	home := session.New(who, sets, at)
 	if fact.SessionID != "" {
 		if home, err = session.Pinned(ctx, s.store, who, fact.SessionID); err != nil {
-			return Receipt{}, err
+			return Write{}, err
 		}
 	}
-	if fact.Infer == Preview {
-		return Receipt{SessionID: fact.SessionID}, nil
-	}
-	receipt, err := s.store.Remember(ctx, Write{
+	return Write{
 		Incarnation: who.Incarnation,
 		Session:     home,
 		NewSession:  fact.SessionID == "",
@@ -96,24 +113,20 @@ func (s *Service) Remember(ctx context.Context, who *caller.Caller, fact Fact) (
 			ObservedAt: fact.ObservedAt.UTC(), CreatedAt: at,
 		},
 		Once: fact.Once,
-	})
-	if errors.Is(err, session.ErrAbsent) {
-		return Receipt{}, session.Refused()
-	}
-	return receipt, err
+	}, nil
 }
 
 // check refuses what nobody may store and fills in what was left out.
 func (fact *Fact) check() error {
 	fact.Infer, fact.Role = cmp.Or(fact.Infer, Full), cmp.Or(fact.Role, session.User)
 	switch {
-	case fact.Infer == Triples:
-		return fault.InvalidField("infer", "triples are not served by this release; send the text with infer none or full")
-	case fact.Infer != Full && fact.Infer != None && fact.Infer != Preview:
-		return fault.InvalidField("infer", "want full, none or preview")
-	}
-	if err := checkText("text", fact.Text); err != nil {
-		return err
+	case fact.Infer != Full && fact.Infer != None && fact.Infer != Preview && fact.Infer != Triples:
+		return fault.InvalidField("infer", "want full, triples, none or preview")
+	case fact.Infer == Triples && fact.Text == "": // the facts may have been said in no words
+	default:
+		if err := checkText("text", fact.Text); err != nil {
+			return err
+		}
 	}
 	if err := checkSessionID(fact.SessionID); err != nil {
 		return err

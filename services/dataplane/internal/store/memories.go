@@ -27,6 +27,9 @@ type chunkRow struct {
 	EntityID    *string
 	ValidFrom   *time.Time
 	ValidUntil  *time.Time
+
+	// words are what queries find the row by. They go to the index alone.
+	words []string
 }
 
 type labelRow struct {
@@ -53,7 +56,11 @@ func (s *Store) Remember(ctx context.Context, w memory.Write) (receipt memory.Re
 
 func (s *Store) remember(tx *gorm.DB, w memory.Write) (memory.Receipt, error) {
 	err := s.append(tx, w.Incarnation, w.Session, w.NewSession, []session.Turn{w.Turn}, []memory.Chunk{w.Chunk})
-	return memory.Receipt{SessionID: w.Session.ID, TurnID: w.Turn.ID, ChunkID: w.Chunk.ID}, err
+	receipt := memory.Receipt{SessionID: w.Session.ID, TurnID: w.Turn.ID}
+	if w.Chunk.Text != "" {
+		receipt.ChunkID = w.Chunk.ID
+	}
+	return receipt, err
 }
 
 // RememberAll implements [memory.Store].
@@ -81,8 +88,12 @@ func (s *Store) append(
 	if err := appendTurns(tx, incarnation, home, isNew, turns); err != nil {
 		return err
 	}
+	var rows []chunkRow
 	var labels []labelRow
 	for i, chunk := range chunks {
+		if chunk.Text == "" {
+			continue
+		}
 		set, err := saveSets(tx, incarnation, chunk.Sets)
 		if err != nil {
 			return err
@@ -91,13 +102,21 @@ func (s *Store) append(
 			ContextID: incarnation, ID: chunk.ID, SetID: set, SessionID: home.ID, TurnID: turns[i].ID,
 			PrincipalID: turns[i].Principal, Category: nullable(chunk.Category), Text: chunk.Text,
 			ObservedAt: nullable(chunk.ObservedAt), CreatedAt: chunk.CreatedAt,
-			Source: memory.ChunkSource, ValidFrom: nullable(chunk.ObservedAt),
+			Source: memory.ChunkSource, ValidFrom: nullable(chunk.ObservedAt), words: memory.Words(chunk.Text),
 		}
-		if err := s.engine.insertChunk(tx, row, memory.Words(chunk.Text)); err != nil {
-			return err
-		}
+		rows = append(rows, row)
 		for _, label := range chunk.Labels {
 			labels = append(labels, labelRow{incarnation, chunk.ID, label})
+		}
+	}
+	return s.insert(tx, rows, labels)
+}
+
+// insert stores chunks and labels, if there are any.
+func (s *Store) insert(tx *gorm.DB, chunks []chunkRow, labels []labelRow) error {
+	if len(chunks) > 0 {
+		if err := s.engine.insertChunks(tx, chunks); err != nil {
+			return err
 		}
 	}
 	if len(labels) == 0 {

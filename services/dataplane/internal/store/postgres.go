@@ -11,8 +11,16 @@ import (
 // nothing.
 type postgres struct{}
 
-func (postgres) insertChunk(tx *gorm.DB, row chunkRow, words []string) error {
-	return tx.Table("memory_chunks").Create(map[string]any{
+func (postgres) insertChunks(tx *gorm.DB, rows []chunkRow) error {
+	values := make([]map[string]any, len(rows))
+	for i, row := range rows {
+		values[i] = row.values()
+	}
+	return tx.Table("memory_chunks").CreateInBatches(values, rowBatch).Error
+}
+
+func (row chunkRow) values() map[string]any {
+	return map[string]any{
 		"context_id":   row.ContextID,
 		"id":           row.ID,
 		"set_id":       row.SetID,
@@ -28,8 +36,8 @@ func (postgres) insertChunk(tx *gorm.DB, row chunkRow, words []string) error {
 		"valid_from":   row.ValidFrom,
 		"valid_until":  row.ValidUntil,
 		"search": gorm.Expr("to_tsvector('english', ?) || array_to_tsvector(ARRAY[CAST(? AS text)])",
-			strings.Join(words, " "), contextLexeme(row.ContextID)),
-	}).Error
+			strings.Join(row.words, " "), contextLexeme(row.ContextID)),
+	}
 }
 
 func (postgres) matching(incarnation string, terms []string) match {
@@ -51,6 +59,10 @@ func (postgres) matching(incarnation string, terms []string) match {
 }
 
 func (postgres) forgetWords(*gorm.DB, string, int) error { return nil }
+
+func (postgres) forgetWordsOf(*gorm.DB, string, []string) error { return nil }
+
+func (postgres) locking() string { return " FOR UPDATE" }
 
 func (postgres) tryLock(tx *gorm.DB, number int64) (locked bool, err error) {
 	err = tx.Raw("SELECT pg_try_advisory_xact_lock(?)", number).Scan(&locked).Error

@@ -60,11 +60,59 @@ const (
 	readableSets = `SELECT n.set_id FROM region r CROSS JOIN scope_set_nodes n
 		WHERE n.context_id = ? AND n.node >= r.lo AND n.node < r.hi
 		GROUP BY n.set_id, n.clause HAVING count(*) = max(n.clause_size)`
+	// ownedSets are the sets all of whose nodes lie in region. Its parameters are the context, twice.
+	ownedSets = `SELECT n.set_id FROM region r CROSS JOIN scope_set_nodes n
+		WHERE n.context_id = ? AND n.node >= r.lo AND n.node < r.hi
+		GROUP BY n.set_id HAVING count(*) =
+			(SELECT count(*) FROM scope_set_nodes every WHERE every.context_id = ? AND every.set_id = n.set_id)`
 	// lensedSets are the sets of which, for one clause of lens, each pattern matches a node. Its parameter is the context.
 	lensedSets = `SELECT n.set_id FROM lens l CROSS JOIN scope_set_nodes n
 		WHERE n.context_id = ? AND n.node >= l.lo AND n.node < l.hi
 		GROUP BY n.set_id, l.clause HAVING count(DISTINCT l.pattern) = max(l.size)`
 )
+
+// filter collects what a statement about rows in a region is put together from.
+type filter struct {
+	tables, where         []string
+	tableArgs, conditions []any
+}
+
+func (f *filter) and(condition string, args ...any) {
+	f.where, f.conditions = append(f.where, condition), append(f.conditions, args...)
+}
+
+// readable lets rows pass whose set, in column, has a clause that lies in region, which must not be empty.
+func (f *filter) readable(column, incarnation string, region scope.Region) {
+	f.within(region, column+" IN ("+readableSets+")", incarnation)
+}
+
+// owned lets rows pass all of whose nodes lie in region, which must not be empty.
+func (f *filter) owned(column, incarnation string, region scope.Region) {
+	f.within(region, column+" IN ("+ownedSets+")", incarnation, incarnation)
+}
+
+func (f *filter) within(region scope.Region, condition string, args ...any) {
+	// Whoever may do it everywhere may do it with every set, and needs no list of them.
+	if region.Covers(scope.Everything) {
+		return
+	}
+	table, tableArgs := regionTable(region)
+	f.tables, f.tableArgs = append(f.tables, table), append(f.tableArgs, tableArgs...)
+	f.and(condition, args...)
+}
+
+// with returns the tables that the conditions speak of, to begin a statement with.
+func (f *filter) with() string {
+	if len(f.tables) == 0 {
+		return ""
+	}
+	return "WITH " + strings.Join(f.tables, ", ") + " "
+}
+
+func (f *filter) conjunction() string { return strings.Join(f.where, " AND ") }
+
+// args returns the parameters of a statement that begins with with and ends with conjunction, after those in between.
+func (f *filter) args(between ...any) []any { return slices.Concat(f.tableArgs, between, f.conditions) }
 
 // readableWhere returns the condition that column names a set that a reader of region sees, and the table that it needs,
 // with a comma behind it. Region must not be empty.

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"strings"
+	"slices"
 	"time"
 
-	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 )
 
@@ -81,45 +81,34 @@ func relative(score, best float64) float64 {
 // searchStatement returns the one statement that answers search.
 func (s *Store) searchStatement(search memory.Search) (text string, args []any) {
 	found := s.engine.matching(search.Incarnation, search.Terms)
-	tables, tableArgs := []string(nil), []any(nil)
-	where, whereArgs := []string{"c.context_id = ?", "c.forgotten_at IS NULL", found.where}, append([]any{search.Incarnation}, found.whereArgs...)
-	and := func(condition string, args ...any) {
-		where, whereArgs = append(where, condition), append(whereArgs, args...)
-	}
-
-	// Whoever may read everything sees every set, and needs no list of them.
-	if !search.Region.Covers(scope.Everything) {
-		table, args := regionTable(search.Region)
-		tables, tableArgs = append(tables, table), append(tableArgs, args...)
-		and("c.set_id IN ("+readableSets+")", search.Incarnation)
-	}
+	var f filter
+	f.and("c.context_id = ? AND c.forgotten_at IS NULL", search.Incarnation)
+	f.and(found.where, found.whereArgs...)
+	f.readable("c.set_id", search.Incarnation, search.Region)
 	if len(search.Lens) > 0 {
 		table, args := lensTable(search.Lens)
-		tables, tableArgs = append(tables, table), append(tableArgs, args...)
-		and("c.set_id IN ("+lensedSets+")", search.Incarnation)
+		f.tables, f.tableArgs = append(f.tables, table), append(f.tableArgs, args...)
+		f.and("c.set_id IN ("+lensedSets+")", search.Incarnation)
 	}
 	for _, label := range search.Labels {
-		and("EXISTS (SELECT 1 FROM memory_labels l WHERE l.context_id = ? AND l.chunk_id = c.id AND l.label = ?)",
+		f.and("EXISTS (SELECT 1 FROM memory_labels l WHERE l.context_id = ? AND l.chunk_id = c.id AND l.label = ?)",
 			search.Incarnation, label)
 	}
 	if search.SessionID != "" {
-		and("c.session_id = ?", search.SessionID)
+		f.and("c.session_id = ?", search.SessionID)
 	}
 	if len(search.Sources) > 0 {
-		and("c.source IN ?", search.Sources)
+		f.and("c.source IN ?", search.Sources)
 	}
-	s.searchTimes(search, and)
+	if search.WithoutReflections {
+		f.and("NOT EXISTS (SELECT 1 FROM attributes a WHERE a.context_id = ? AND a.id = c.id AND a.source_kind = ?)",
+			search.Incarnation, entity.FromReflect)
+	}
+	s.searchTimes(search, f.and)
 
-	var out strings.Builder
-	if len(tables) > 0 {
-		out.WriteString("WITH " + strings.Join(tables, ", ") + " ")
-	}
-	out.WriteString("SELECT c.id, c.text, c.source, c.entity_id, c.observed_at, c.created_at, " + found.score + " AS score FROM " + found.from +
-		" WHERE " + strings.Join(where, " AND ") + " ORDER BY score DESC, c.created_at DESC, c.id DESC LIMIT ?")
-	args = append(tableArgs, found.scoreArgs...)
-	args = append(args, found.fromArgs...)
-	args = append(args, whereArgs...)
-	return out.String(), append(args, search.Limit)
+	text = f.with() + "SELECT c.id, c.text, c.source, c.entity_id, c.observed_at, c.created_at, " + found.score + " AS score FROM " + found.from +
+		" WHERE " + f.conjunction() + " ORDER BY score DESC, c.created_at DESC, c.id DESC LIMIT ?"
+	return text, append(f.args(slices.Concat(found.scoreArgs, found.fromArgs)...), search.Limit)
 }
 
 // searchTimes adds the conditions on when a hit was written and valid.

@@ -17,16 +17,19 @@ type indexedChunkRow struct {
 
 func (indexedChunkRow) TableName() string { return "memory_chunks" }
 
-func (sqlite) insertChunk(tx *gorm.DB, row chunkRow, words []string) error {
-	err := tx.Exec("INSERT INTO memory_search (context, words) VALUES (?, ?)", row.ContextID, strings.Join(words, " ")).Error
-	if err != nil {
-		return err
+func (sqlite) insertChunks(tx *gorm.DB, rows []chunkRow) error {
+	indexed := make([]indexedChunkRow, len(rows))
+	for i, row := range rows {
+		indexed[i].Chunk = row
+		err := tx.Exec("INSERT INTO memory_search (context, words) VALUES (?, ?)", row.ContextID, strings.Join(row.words, " ")).Error
+		if err != nil {
+			return err
+		}
+		if err := tx.Raw("SELECT last_insert_rowid()").Scan(&indexed[i].Document).Error; err != nil {
+			return err
+		}
 	}
-	indexed := indexedChunkRow{Chunk: row}
-	if err := tx.Raw("SELECT last_insert_rowid()").Scan(&indexed.Document).Error; err != nil {
-		return err
-	}
-	return tx.Create(&indexed).Error
+	return tx.CreateInBatches(&indexed, rowBatch).Error
 }
 
 func (sqlite) matching(incarnation string, terms []string) match {
@@ -49,6 +52,14 @@ func (sqlite) forgetWords(tx *gorm.DB, incarnation string, limit int) error {
 	return tx.Exec(`DELETE FROM memory_search WHERE rowid IN
 		(SELECT document FROM memory_chunks WHERE context_id = ? ORDER BY id LIMIT ?)`, incarnation, limit).Error
 }
+
+func (sqlite) forgetWordsOf(tx *gorm.DB, incarnation string, ids []string) error {
+	return tx.Exec(`DELETE FROM memory_search WHERE rowid IN
+		(SELECT document FROM memory_chunks WHERE context_id = ? AND id IN ?)`, incarnation, ids).Error
+}
+
+// locking is nothing: a writing transaction is the only one there is.
+func (sqlite) locking() string { return "" }
 
 // tryLock always succeeds: a writing transaction is the only one there is.
 func (sqlite) tryLock(*gorm.DB, int64) (bool, error) { return true, nil }

@@ -29,12 +29,16 @@ type Store struct {
 
 // engine is what the two database systems do differently.
 type engine interface {
-	// insertChunk stores row so that a search for any of words finds it.
-	insertChunk(tx *gorm.DB, row chunkRow, words []string) error
+	// insertChunks stores rows so that a search for any of their words finds them.
+	insertChunks(tx *gorm.DB, rows []chunkRow) error
 	// matching returns how to find the chunks, as c, that hold one of terms, and how to rank them.
 	matching(incarnation string, terms []string) match
 	// forgetWords makes the first limit chunks of a context, by id, unfindable, where deleting them is not enough.
 	forgetWords(tx *gorm.DB, incarnation string, limit int) error
+	// forgetWordsOf does so with the chunks of the given ids.
+	forgetWordsOf(tx *gorm.DB, incarnation string, ids []string) error
+	// locking is what a SELECT in a transaction that writes ends with, so that nobody else changes its rows meanwhile.
+	locking() string
 	// tryLock takes the lock of that number until tx ends, or reports false when another transaction holds it.
 	tryLock(tx *gorm.DB, number int64) (bool, error)
 }
