@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -266,6 +267,33 @@ func (p *populated) compareWrites(t *testing.T, key, behalf string, authority re
 	allowed(fmt.Sprintf("memory:write over %v", sets), request{method: http.MethodPost, path: "facts", body: string(text)}, authority.refMayAll("memory:write", sets))
 	allowed("scope:create over "+node, request{method: http.MethodPost, path: "scopes", body: fmt.Sprintf(`{"path":%q}`, node)}, authority.refMay("scope:create", node))
 	allowed("grant:manage over "+node, request{method: http.MethodGet, path: "principals/admin/effective?path=" + url.QueryEscape(node)}, authority.refMay("grant:manage", node))
+	deletes := authority.refMay("scope:delete", node)
+	allowed("scope:delete over "+node, request{method: http.MethodDelete, path: "scopes?path=" + url.QueryEscape(node)}, deletes)
+	if deletes { // it is needed again
+		p.post(t, p.key(t, "admin"), "scopes", map[string]any{"path": node}, http.StatusCreated)
+	}
+	p.compareForget(t, key, behalf, authority)
+}
+
+// compareForget counts what would be forgotten: rows go for everybody, so all of their nodes must be within memory:forget.
+func (p *populated) compareForget(t *testing.T, key, behalf string, authority refAuthority) {
+	t.Helper()
+	a := p.as(t, request{method: http.MethodPost, path: p.path("forget"), key: key, body: `{"query":"quail","dryRun":true}`}, behalf)
+	if !slices.ContainsFunc(nodes, func(node string) bool { return authority.refMay("memory:forget", node) }) {
+		if a.status != http.StatusForbidden {
+			t.Errorf("memory:forget nowhere, on behalf of %q, %+v: got %d", behalf, authority, a.status)
+		}
+		return
+	}
+	want := 0
+	for _, sets := range p.texts {
+		if authority.refMayAll("memory:forget", sets) {
+			want++
+		}
+	}
+	if got := a.text(t, "deleted"); got != strconv.Itoa(want) {
+		t.Errorf("memory:forget on behalf of %q, %+v: %s rows, the reference says %d", behalf, authority, got, want)
+	}
 }
 
 func (p *populated) get(t *testing.T, key, behalf, path string, into any) {
