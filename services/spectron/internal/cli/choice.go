@@ -17,18 +17,18 @@ type choice struct {
 
 var _ pflag.Value = (*choice)(nil)
 
-// newChoice returns a choice among options, of which the first is the default.
+// newChoice returns a choice among options, of which the first is the default; an empty one is none of them.
 func newChoice(options ...string) *choice { return &choice{value: options[0], options: options} }
 
 func (c *choice) String() string { return c.value }
 
 // Type is what the help shows in the place of a value.
-func (c *choice) Type() string { return strings.Join(c.options, "|") }
+func (c *choice) Type() string { return strings.TrimPrefix(strings.Join(c.options, "|"), "|") }
 
 // Set refuses any word but the options.
 func (c *choice) Set(text string) error {
 	if !slices.Contains(c.options, text) {
-		return fmt.Errorf("want one of %s", strings.Join(c.options, ", "))
+		return fmt.Errorf("want one of %s", strings.TrimPrefix(strings.Join(c.options, ", "), ", "))
 	}
 	c.value = text
 	return nil

@@ -55,10 +55,18 @@ type app struct {
 	started bool
 	// settings is nil until a command has asked for them.
 	settings *settings.Settings
+	// onBehalfOf is the principal of --on-behalf-of; empty for none.
+	onBehalfOf string
+	// managementKey is set once a command has needed one: errors must not show it.
+	managementKey client.APIKey
 }
 
+// outputJSON is what --output says for programs.
+const outputJSON = "json"
+
+
 func (a *app) root() *cobra.Command {
-	a.output = newChoice("table", "json")
+	a.output = newChoice("table", outputJSON)
 	root := &cobra.Command{
 		Use:   "spectron",
 		Short: "Remember and recall through a Spectron server",
@@ -76,7 +84,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done.`,
 		Example: `  spectron login --url https://spectron.example.com --context-id acme
   spectron whoami
   spectron remember "Ada prefers tea." --scope user/ada
-  spectron recall "What does Ada drink?"`,
+  spectron recall "What does Ada drink?"
+  spectron sessions list -o json`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       a.Version,
@@ -93,8 +102,14 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done.`,
 		"API key (SPECTRON_API_KEY); prefer the variable or spectron login: every user of the machine can see arguments in ps")
 	flags.StringVarP(&a.flags.ContextID, "context-id", "c", "", "id of the context that the key opens (SPECTRON_CONTEXT_ID)")
 	flags.StringVarP(&a.flags.Profile, "profile", "p", "", "stored profile to use (SPECTRON_PROFILE; default \""+settings.DefaultProfile+"\")")
+	flags.StringVar(&a.onBehalfOf, "on-behalf-of", "", "act on behalf of the principal of this `id`: with what both may do")
 	a.output.register(root, flags, "output", "o", "output for people or for programs")
-	root.AddCommand(a.whoami(), a.remember(), a.recall(), a.login(), a.config(), a.mcp(), a.version())
+	root.AddCommand(
+		a.remember(), a.recall(), a.context(), a.reflect(), a.forget(),
+		a.state(), a.profile(), a.entities(), a.sessions(), a.inspect(), a.traces(), a.audit(), a.lifecycle(),
+		a.whoami(), a.scopes(), a.principals(), a.keys(),
+		a.login(), a.config(), a.mcp(), a.version(),
+	)
 	return root
 }
 
@@ -136,5 +151,5 @@ func (a *app) client() (*client.Client, error) {
 	if err != nil {
 		return nil, asUsage(err)
 	}
-	return c, nil
+	return c.OnBehalfOf(a.onBehalfOf), nil
 }

@@ -41,7 +41,8 @@ func spectron() {
 		panic("the script has no KEY")
 	}
 	secret := strings.TrimPrefix(key.Reveal(), "sp-"+key.ID()+"-")
-	if strings.Contains(shown.String(), secret) && !strings.Contains(strings.Join(os.Args, " "), "--reveal") {
+	asked := strings.Join(os.Args, " ")
+	if strings.Contains(shown.String(), secret) && !strings.Contains(asked, "--reveal") {
 		os.Exit(exitLeak)
 	}
 	os.Exit(status)
@@ -58,9 +59,10 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			memory := &memory{key: key}
+			memory := &memory{key: key, log: env.WorkDir + "/asked"}
 			env.Setenv("KEY", key.Reveal())
 			env.Setenv("SERVER", openapitest.Serve(t, "../../../dataplane/api/openapi.yaml", memory.serve))
+			env.Setenv("MANAGEMENT", openapitest.Serve(t, "../../../keymanager/api/openapi.yaml", memory.serve))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("CONFIG", env.WorkDir+"/.config/spectron/config.toml")
 			// What it shows must not depend on the machine that runs the test.
@@ -119,22 +121,37 @@ func TestInterruptWhileReading(t *testing.T) {
 // memory is a server that remembers texts in context acme, and finds those that hold the query.
 type memory struct {
 	key apikey.Key
+	// log is the file that tells what was asked, one request a line.
+	log string
 
 	mu    sync.Mutex // guards texts
 	texts []string
 }
 
 func (m *memory) serve(operation string, w http.ResponseWriter, r *http.Request) {
-	switch {
+	m.record(r)
+	switch canned, ok := answers[operation]; {
 	case r.Header.Get("Authorization") != "Bearer "+m.key.Reveal() ||
-		!strings.HasPrefix(r.URL.Path, "/api/v1/acme/"):
+		!strings.Contains(r.URL.Path+"/", "/acme/"):
 		refuse(w, r, fault.BadCredential())
+	case strings.Contains(r.URL.Path, "nowhere"):
+		refuse(w, r, fault.New(fault.NotFound, "there is no such thing"))
+	case ok:
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(canned.status)
+		_, _ = io.WriteString(w, canned.body)
+	case strings.HasPrefix(operation, "mint") || strings.HasPrefix(operation, "rotate"):
+		m.mint(w, operation)
 	case operation == "getMe":
-		reply(w, map[string]any{
+		identity := map[string]any{
 			"principalId": "p1", "displayName": "planner", "kind": "agent", "contextId": "acme",
 			"grants":          map[string][]string{"memory:read": {"/*"}},
 			"effectiveGrants": map[string][]string{"memory:read": {"org/acme/*", "user/ada"}, "memory:write": {"org/acme/*"}},
-		})
+		}
+		if target := r.Header.Get("X-Spectron-On-Behalf-Of"); target != "" {
+			identity["delegatedPrincipalId"] = target
+		}
+		reply(w, identity)
 	case operation == "addFacts":
 		m.remember(w, r)
 	default:
@@ -144,15 +161,16 @@ func (m *memory) serve(operation string, w http.ResponseWriter, r *http.Request)
 
 func (m *memory) remember(w http.ResponseWriter, r *http.Request) {
 	var body struct {
-		Text   string
-		Infer  string
-		Scopes [][]string
+		Text    string
+		Infer   string
+		Scopes  [][]string
+		Triples []any
 	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		refuse(w, r, fault.New(fault.Invalid, "not JSON"))
 		return
 	}
-	if body.Text == "" {
+	if body.Text == "" && len(body.Triples) == 0 {
 		refuse(w, r, fault.InvalidField("text", "must not be empty"))
 		return
 	}

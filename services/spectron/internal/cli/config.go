@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/spectron/client"
 	"github.com/spectron-hq/spectron/services/spectron/internal/settings"
+	"github.com/spectron-hq/spectron/services/spectron/table"
 )
 
 // hidden stands for a key that is there.
@@ -37,11 +37,8 @@ A profile holds url, api_key and context_id. --profile picks the profile, "defau
   spectron config set url https://spectron.example.com --profile work
   spectron config set api_key < key.txt
   spectron config get context_id`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.configSet(), a.configGet(), a.configList(), a.configPath())
-	return cmd
+	return group(cmd, a.configSet(), a.configGet(), a.configList(), a.configPath())
 }
 
 func (a *app) configSet() *cobra.Command {
@@ -75,9 +72,7 @@ its first line. Give keys this way: every user of the machine can see arguments 
 			if err := s.File.Save(); err != nil {
 				return err
 			}
-			return a.print(map[string]string{"profile": s.Profile, "set": name}, func(w io.Writer) {
-				_, _ = fmt.Fprintf(w, "set %s in profile %s\n", name, s.Profile)
-			})
+			return a.printText(map[string]string{"profile": s.Profile, "set": name}, fmt.Sprintf("set %s in profile %s", name, s.Profile))
 		},
 	}
 }
@@ -134,7 +129,7 @@ func (a *app) configGet() *cobra.Command {
 			if value == "" {
 				return fmt.Errorf("%s is not set in profile %s; spectron config set %s sets it", name, s.Profile, name)
 			}
-			return a.print(map[string]string{name: value}, func(w io.Writer) { _, _ = fmt.Fprintln(w, value) })
+			return a.printText(map[string]string{name: value}, value)
 		},
 	}
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "show the API key")
@@ -155,18 +150,11 @@ func (a *app) configList() *cobra.Command {
 			for name, profile := range s.File.Profiles {
 				all[name] = stored(profile, false)
 			}
-			if len(all) == 0 {
-				a.complain("there are no profiles; spectron login makes one")
+			rows := table.New("PROFILE", "URL", "CONTEXT", "KEY")
+			for _, name := range slices.Sorted(maps.Keys(all)) {
+				rows.Row(name, all[name][urlKey], all[name][contextIDKey], all[name][apiKeyKey])
 			}
-			return a.print(all, func(w io.Writer) {
-				if len(all) > 0 {
-					_, _ = fmt.Fprintln(w, "PROFILE\tURL\tCONTEXT\tKEY")
-				}
-				for _, name := range slices.Sorted(maps.Keys(all)) {
-					row := all[name]
-					_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, oneLine(row[urlKey]), oneLine(row[contextIDKey]), row[apiKeyKey])
-				}
-			})
+			return a.printList(all, rows, "there are no profiles; spectron login makes one")
 		},
 	}
 }
@@ -181,7 +169,7 @@ func (a *app) configPath() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(map[string]string{"path": path}, func(w io.Writer) { _, _ = fmt.Fprintln(w, path) })
+			return a.printText(map[string]string{"path": path}, path)
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/spectron/client"
 	"github.com/spectron-hq/spectron/services/spectron/internal/settings"
+	"github.com/spectron-hq/spectron/services/spectron/table"
 )
 
 // The exit statuses.
@@ -62,7 +63,7 @@ func (a *app) explain(err error) string {
 	if found, ok := errors.AsType[*fault.Error](err); ok {
 		text = a.explainFault(found)
 	}
-	keys := []client.APIKey{a.flags.APIKey}
+	keys := []client.APIKey{a.flags.APIKey, a.managementKey}
 	if a.settings != nil {
 		keys = append(keys, a.settings.APIKey)
 	}
@@ -71,7 +72,7 @@ func (a *app) explain(err error) string {
 			text = strings.ReplaceAll(text, key.Reveal(), "REDACTED")
 		}
 	}
-	return oneLine(apikey.Redact(text))
+	return table.Clean(apikey.Redact(text))
 }
 
 func (a *app) explainFault(e *fault.Error) string {

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/spectron-hq/spectron/services/spectron/client"
 	"github.com/spectron-hq/spectron/services/spectron/internal/settings"
+	"github.com/spectron-hq/spectron/services/spectron/table"
 )
 
 func (a *app) login() *cobra.Command {
@@ -100,11 +100,11 @@ func (a *app) storeLogin(ctx context.Context, s *settings.Settings, noVerify boo
 	if err := s.File.Save(); err != nil {
 		return err
 	}
-	return a.print(result, func(w io.Writer) {
-		field(w, "PROFILE", result.Profile)
-		field(w, "SERVER", result.URL)
-		field(w, "CONTEXT", result.ContextID)
-		field(w, "PRINCIPAL", result.Principal)
-		field(w, "STORED IN", result.Path)
-	})
+	fields := table.New()
+	fields.Field("PROFILE", result.Profile)
+	fields.Field("SERVER", result.URL)
+	fields.Field("CONTEXT", result.ContextID)
+	fields.Field("PRINCIPAL", result.Principal)
+	fields.Field("STORED IN", result.Path)
+	return a.print(result, fields)
 }

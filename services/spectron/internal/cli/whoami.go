@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spectron-hq/spectron/services/spectron/client"
+	"github.com/spectron-hq/spectron/services/spectron/table"
 )
 
 func (a *app) whoami() *cobra.Command {
@@ -18,38 +17,45 @@ func (a *app) whoami() *cobra.Command {
 		Short: "Show who the API key acts as, and what it may do",
 		Long: `Show who the API key acts as, and what it may do.
 
-The grants shown are the effective ones: those of the principal, narrowed by those of the key.`,
+The grants shown are the effective ones: those of the principal, narrowed by those of the key, and by those of the
+principal of --on-behalf-of.`,
 		Example: `  spectron whoami
   spectron whoami --profile staging -o json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		Args: arguments(),
+		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			me, err := c.Me(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return a.print(me, func(w io.Writer) {
-				field(w, "PRINCIPAL", me.DisplayName+" ("+me.PrincipalID+")")
-				field(w, "KIND", string(me.Kind))
-				field(w, "CONTEXT", me.ContextID)
-				field(w, "SERVER", a.settings.URL)
-				printGrants(w, me.EffectiveGrants)
-			})
-		},
+			fields := table.New()
+			fields.Field("PRINCIPAL", me.DisplayName+" ("+me.PrincipalID+")")
+			fields.Field("KIND", string(me.Kind))
+			fields.Field("ON BEHALF OF", me.DelegatedPrincipalID)
+			fields.Field("CONTEXT", me.ContextID)
+			fields.Field("SERVER", a.settings.URL)
+			grantRows(fields, me.EffectiveGrants)
+			return a.print(me, fields)
+		}),
 	}
 }
 
-// printGrants writes a row per verb.
-func printGrants(w io.Writer, grants client.Grants) {
+// grantRows adds a row per verb.
+func grantRows(fields *table.Table, grants client.Grants) {
 	title := "GRANTS"
 	for _, verb := range slices.Sorted(maps.Keys(grants)) {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", title, oneLine(verb), oneLine(strings.Join(grants[verb], " ")))
+		fields.Row(title, verb, strings.Join(grants[verb], " "))
 		title = ""
 	}
 	if len(grants) == 0 {
-		field(w, title, "none")
+		fields.Field(title, "none")
 	}
+}
+
+// grantsLine returns grants in one cell.
+func grantsLine(grants client.Grants) string {
+	all := make([]string, 0, len(grants))
+	for _, verb := range slices.Sorted(maps.Keys(grants)) {
+		all = append(all, verb+"="+strings.Join(grants[verb], ","))
+	}
+	return strings.Join(all, " ")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/spectron-hq/spectron/services/spectron/client"
+	"github.com/spectron-hq/spectron/services/spectron/internal/privatefile"
 )
 
 // header is the first line of every file that is written here.
@@ -130,25 +131,8 @@ func (f *File) Save() error {
 	if err := os.Chmod(f.dir, 0o700); err != nil { //nolint:gosec // a directory needs x
 		return fmt.Errorf("writing the profiles: %w", err)
 	}
-	if err := replace(f.Path, append([]byte(header), content...)); err != nil {
+	if err := privatefile.Replace(f.Path, append([]byte(header), content...)); err != nil {
 		return fmt.Errorf("writing the profiles: %w", err)
 	}
 	return nil
-}
-
-// replace puts content in the place of path, at mode 0600, so that a reader sees the old file or the new one.
-func replace(path string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".config-*") // made at mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(temp.Name()) }() // does nothing once it has been renamed
-	_, err = temp.Write(content)
-	if err == nil {
-		err = temp.Sync()
-	}
-	if err = errors.Join(err, temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }

@@ -4,9 +4,11 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/spectron/client"
@@ -86,6 +88,30 @@ func Resolve(flags Flags, getenv Getenv, create bool) (*Settings, error) {
 	take(&s.APIKey, &s.APIKeyOrigin, profile.APIKey, stored)
 	take(&s.ContextID, &s.ContextIDOrigin, profile.ContextID, stored)
 	return s, nil
+}
+
+// Management finds how to reach the management API: in flags, then in SPECTRON_MANAGEMENT_URL, SPECTRON_MANAGEMENT_API_KEY
+// or the file that SPECTRON_MANAGEMENT_API_KEY_FILE names. Without a URL it is where the data plane is, which forwards.
+// A management key is in no profile.
+func (s *Settings) Management(flags client.Config, getenv Getenv) (client.Config, error) {
+	environ, err := client.FromEnviron(func(name string) string {
+		if plane, ok := strings.CutPrefix(name, "SPECTRON_"); ok && (plane == "URL" || strings.HasPrefix(plane, "API_KEY")) {
+			return getenv("SPECTRON_MANAGEMENT_" + plane)
+		}
+		return ""
+	})
+	if found, ok := errors.AsType[*fault.Error](err); ok {
+		return client.Config{}, fault.New(found.Kind, "%s", strings.ReplaceAll(found.Message, "SPECTRON_API_KEY", "SPECTRON_MANAGEMENT_API_KEY"))
+	}
+	if err != nil {
+		return client.Config{}, fmt.Errorf("finding the management key: %w", err)
+	}
+	cfg := flags
+	var origin string
+	take(&cfg.URL, &origin, environ.URL, environment)
+	take(&cfg.URL, &origin, s.URL, s.URLOrigin)
+	take(&cfg.APIKey, &origin, environ.APIKey, environment)
+	return cfg, nil
 }
 
 // take sets a value that is not set yet, and where it comes from.

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/spectron/client"
+	"github.com/spectron-hq/spectron/services/spectron/table"
 )
 
 func newContexts(environ settings.Environ) *cobra.Command {
@@ -24,18 +26,22 @@ open it and nothing else. These commands speak to the management API and need a 
 		Example: `  spectrond contexts create acme
   spectrond contexts list -o json`,
 	}
-	out := addFormat(cmd)
+	out := addOutput(cmd, environ)
 	settings.Flags(cmd.PersistentFlags(), &operatorSettings{})
 	return group(cmd,
 		newContextsCreate(environ, out),
 		newContextsList(environ, out),
 		newContextsGet(environ, out),
 		newContextsPatch(environ, out),
-		newContextsDelete(environ),
+		newContextsDelete(environ, out),
+		newContextsLifecycle(environ, out, "decay", "Age everything in a context",
+			"Lower the importance of everything in a context that was not written for long.", (*client.Management).Decay),
+		newContextsLifecycle(environ, out, "reindex", "Build the search index of a context anew",
+			"Build the search index of a context anew.", (*client.Management).Reindex),
 	)
 }
 
-func newContextsCreate(environ settings.Environ, out *format) *cobra.Command {
+func newContextsCreate(environ settings.Environ, out *output) *cobra.Command {
 	var opts client.CreateContextOptions
 	var config string
 	cmd := &cobra.Command{
@@ -64,10 +70,12 @@ underscores. The file given with --config is a JSON object of the settings that 
 	cmd.Flags().StringVar(&opts.DisplayName, "display-name", "", "name for people")
 	cmd.Flags().StringVar(&opts.Description, "description", "", "what the context is for")
 	cmd.Flags().StringVar(&config, "config", "", "file with a JSON object of settings")
+	cmd.Flags().StringVar(&opts.AdminExternalID, "admin-external-id", "", "identity elsewhere that the principal admin is bound to")
+	cmd.Flags().StringVar(&opts.AdminDisplayName, "admin-display-name", "", "name of that principal (default admin)")
 	return cmd
 }
 
-func newContextsList(environ settings.Environ, out *format) *cobra.Command {
+func newContextsList(environ settings.Environ, out *output) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Short:   "List the contexts",
@@ -79,16 +87,16 @@ func newContextsList(environ settings.Environ, out *format) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows := [][]string{{"ID", "NAMESPACE", "DATABASE", "CREATED"}}
+			rows := table.New("ID", "NAMESPACE", "DATABASE", "CREATED")
 			for _, c := range list {
-				rows = append(rows, []string{c.ID, c.Namespace, c.Database, moment(&c.CreatedAt)})
+				rows.Row(c.ID, c.Namespace, c.Database, moment(&c.CreatedAt))
 			}
-			return out.write(cmd.OutOrStdout(), list, rows...)
+			return out.write(cmd, list, rows)
 		}),
 	}
 }
 
-func newContextsGet(environ settings.Environ, out *format) *cobra.Command {
+func newContextsGet(environ settings.Environ, out *output) *cobra.Command {
 	return &cobra.Command{
 		Use:     "get <id>",
 		Short:   "Show a context with its settings",
@@ -105,7 +113,7 @@ func newContextsGet(environ settings.Environ, out *format) *cobra.Command {
 	}
 }
 
-func newContextsPatch(environ settings.Environ, out *format) *cobra.Command {
+func newContextsPatch(environ settings.Environ, out *output) *cobra.Command {
 	var config string
 	var blocked bool
 	cmd := &cobra.Command{
@@ -141,7 +149,7 @@ stored; null takes a setting back to its default. A change counts for the next r
 	return cmd
 }
 
-func newContextsDelete(environ settings.Environ) *cobra.Command {
+func newContextsDelete(environ settings.Environ, out *output) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "delete <id>",
@@ -154,7 +162,10 @@ undone, so it asks for the id once more; --yes answers for you.`,
 			if !yes && !confirmed(cmd, args[0]) {
 				return errors.New("not confirmed, so nothing was deleted (use --yes to delete without being asked)")
 			}
-			return m.DeleteContext(cmd.Context(), args[0])
+			if err := m.DeleteContext(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			return out.writeDone(cmd, "deleted", "context", args[0])
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "delete without being asked")
@@ -184,18 +195,40 @@ func readConfig(cmd *cobra.Command, path string) (json.RawMessage, error) {
 	return content, nil
 }
 
-func (f *format) writeContext(cmd *cobra.Command, c client.Context) error {
-	rows := [][]string{
-		{"ID", c.ID},
-		{"NAMESPACE", c.Namespace},
-		{"DATABASE", c.Database},
-		{"CREATED", moment(&c.CreatedAt)},
-		{"ENFORCEMENT BLOCKED", strconv.FormatBool(c.EnforcementBlocked)},
-	}
+func (o *output) writeContext(cmd *cobra.Command, c client.Context) error {
 	config, err := json.Marshal(c.Config)
 	if err != nil {
 		return fmt.Errorf("encoding the context's settings: %w", err)
 	}
-	rows = append(rows, []string{"CONFIG", string(config)})
-	return f.write(cmd.OutOrStdout(), c, rows...)
+	fields := table.New()
+	fields.Field("ID", c.ID)
+	fields.Field("NAME", c.DisplayName)
+	fields.Field("DESCRIPTION", c.Description)
+	fields.Field("NAMESPACE", c.Namespace)
+	fields.Field("DATABASE", c.Database)
+	fields.Field("CREATED", moment(&c.CreatedAt))
+	fields.Field("ENFORCEMENT BLOCKED", strconv.FormatBool(c.EnforcementBlocked))
+	fields.Field("CONFIG", string(config))
+	return o.write(cmd, c, fields)
+}
+
+// newContextsLifecycle returns the command that asks for work on a context with ask.
+func newContextsLifecycle(
+	environ settings.Environ, out *output, name, short, long string,
+	ask func(m *client.Management, ctx context.Context, contextID string) (client.Job, error),
+) *cobra.Command {
+	return &cobra.Command{
+		Use:     name + " <id>",
+		Short:   short,
+		Long:    long + " The work is done by a data plane after this command has ended; printed is its id.",
+		Example: "  spectrond contexts " + name + " acme",
+		Args:    arguments("id"),
+		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
+			job, err := ask(m, cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return out.writeLine(cmd, job, job.ID)
+		}),
+	}
 }

@@ -1,9 +1,9 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,6 +11,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/spectron/client"
+	"github.com/spectron-hq/spectron/services/spectron/table"
 )
 
 func newKeys(environ settings.Environ) *cobra.Command {
@@ -22,20 +23,25 @@ commands speak to the management API and need a management key.`,
 		Example: `  spectrond keys generate-key default planner --expires-in 3600
   spectrond keys rotate default planner`,
 	}
-	out := addFormat(cmd)
+	out := addOutput(cmd, environ)
 	settings.Flags(cmd.PersistentFlags(), &operatorSettings{})
 	return group(cmd,
 		newKeysGenerate(environ, out),
 		newKeysRotate(environ, out),
 		newKeysList(environ, out),
-		newKeysDelete(environ),
+		newKeysDelete(environ, out),
 	)
 }
 
-func newKeysGenerate(environ settings.Environ, out *format) *cobra.Command {
-	var principal string
-	var floor, grants []string
-	var ttl lifetime
+// mintFlags are the flags of generate-key.
+type mintFlags struct {
+	principal     string
+	floor, grants []string
+	ttl           lifetime
+}
+
+func newKeysGenerate(environ settings.Environ, out *output) *cobra.Command {
+	var f mintFlags
 	cmd := &cobra.Command{
 		Use:     "generate-key <context_id> <name>",
 		Aliases: []string{"create"},
@@ -43,40 +49,61 @@ func newKeysGenerate(environ settings.Environ, out *format) *cobra.Command {
 		Long: `Mint a key and print it on standard output, this once: it is stored nowhere.
 
 By default the key is an agent's: it reads, writes and forgets in its region, which is everything unless --scope-floor
-narrows it. A supervisor reads its region and writes nothing. With --grant the key may do exactly what is listed: a verb
-over a pattern, which is a node (org/acme), a node and everything below it (org/acme/*), or everything (/*).`,
+narrows it. A supervisor reads its region and writes nothing. Both get a principal of their own. With --grant the key may do
+exactly what is listed: a verb over a pattern, which is a node (org/acme), a node and everything below it (org/acme/*), or
+everything (/*).
+
+With --principal and the id of a principal that there is, the key is one of that principal: it may do what that one may, or
+what of it is listed with --grant.`,
 		Example: `  spectrond keys generate-key default planner --scope-floor org=acme,agent=planner --expires-in 86400
   spectrond keys generate-key default auditor --principal supervisor
-  spectrond keys generate-key default reader --grant 'memory:read=org/acme/*' --grant 'scope:read=org/acme/*'`,
+  spectrond keys generate-key default reader --grant 'memory:read=org/acme/*' --grant 'scope:read=org/acme/*'
+  spectrond keys create default laptop --principal admin --expires-in 86400`,
 		Args: arguments("context_id", "name"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
-			if len(floor) > 0 && len(grants) > 0 {
-				return usage(cmd, errors.New("--scope-floor and --grant exclude each other"))
-			}
-			opts := client.MintOptions{Kind: caller.Kind(principal), TTL: ttl.duration()}
-			var err error
-			if opts.ScopeFloor, err = parseFloor(floor); err != nil {
-				return usage(cmd, err)
-			}
-			if opts.Grants, err = parseGrants(grants); err != nil {
-				return usage(cmd, err)
-			}
-			minted, err := m.MintKey(cmd.Context(), args[0], args[1], opts)
+			minted, err := f.mint(cmd, m, args[0], args[1])
 			if err != nil {
 				return err
 			}
 			return out.writeSecret(cmd, "minted", minted)
 		}),
 	}
-	cmd.Flags().StringVar(&principal, "principal", "", "agent or supervisor (default agent)")
-	cmd.Flags().StringSliceVar(&floor, "scope-floor", nil, "region of the key, such as org=acme,agent=planner; dimensions are org, team or agent, user")
-	cmd.Flags().StringArrayVar(&grants, "grant", nil, "verb=pattern that the key may do; repeat for more")
-	cmd.Flags().Var(&ttl, "expires-in", "seconds until the key ends (default never, or the context's cap)")
+	cmd.Flags().StringVar(&f.principal, "principal", "", "agent or supervisor, or the id of a principal (default agent)")
+	cmd.Flags().StringSliceVar(&f.floor, "scope-floor", nil, "region of the key, such as org=acme,agent=planner; dimensions are org, team or agent, user")
+	cmd.Flags().StringArrayVar(&f.grants, "grant", nil, "verb=pattern that the key may do; repeat for more")
+	cmd.Flags().Var(&f.ttl, "expires-in", "seconds until the key ends (default never, or the context's cap)")
 	return cmd
 }
 
-func newKeysRotate(environ settings.Environ, out *format) *cobra.Command {
+// mint mints a key of a principal of its own, or of one that there is.
+func (f *mintFlags) mint(cmd *cobra.Command, m *client.Management, contextID, name string) (client.MintedKey, error) {
+	if len(f.floor) > 0 && len(f.grants) > 0 {
+		return client.MintedKey{}, usage(cmd, errors.New("--scope-floor and --grant exclude each other"))
+	}
+	floor, err := parseFloor(f.floor)
+	if err != nil {
+		return client.MintedKey{}, usage(cmd, err)
+	}
+	grants, err := parseGrants(f.grants)
+	if err != nil {
+		return client.MintedKey{}, usage(cmd, err)
+	}
+	switch kind := caller.Kind(f.principal); kind {
+	case "", caller.Agent, caller.Supervisor:
+		opts := client.MintOptions{Kind: kind, ScopeFloor: floor, Grants: grants, TTL: f.ttl.duration()}
+		return m.MintKey(cmd.Context(), contextID, name, opts)
+	default:
+		if len(f.floor) > 0 {
+			return client.MintedKey{}, usage(cmd, errors.New("--scope-floor is for agent and supervisor; narrow the key of a principal with --grant"))
+		}
+		opts := client.PrincipalKeyOptions{Grants: grants, TTL: f.ttl.duration()}
+		return m.MintPrincipalKey(cmd.Context(), contextID, f.principal, name, opts)
+	}
+}
+
+func newKeysRotate(environ settings.Environ, out *output) *cobra.Command {
 	var ttl lifetime
+	var principal string
 	cmd := &cobra.Command{
 		Use:   "rotate <context_id> <name>",
 		Short: "Replace the secret of a key",
@@ -87,7 +114,13 @@ Without --expires-in the key keeps its end; with it, it ends that long from now.
   spectrond keys rotate default planner --expires-in 86400`,
 		Args: arguments("context_id", "name"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
-			rotated, err := m.RotateKey(cmd.Context(), args[0], args[1], client.RotateOptions{TTL: ttl.duration()})
+			rotate, opts := m.RotateKey, client.RotateOptions{TTL: ttl.duration()}
+			if principal != "" {
+				rotate = func(ctx context.Context, contextID, name string, opts client.RotateOptions) (client.MintedKey, error) {
+					return m.RotatePrincipalKey(ctx, contextID, principal, name, opts)
+				}
+			}
+			rotated, err := rotate(cmd.Context(), args[0], args[1], opts)
 			if err != nil {
 				return err
 			}
@@ -95,43 +128,67 @@ Without --expires-in the key keeps its end; with it, it ends that long from now.
 		}),
 	}
 	cmd.Flags().Var(&ttl, "expires-in", "seconds until the key ends (default as before)")
+	addPrincipal(cmd, &principal)
 	return cmd
 }
 
-func newKeysList(environ settings.Environ, out *format) *cobra.Command {
-	return &cobra.Command{
-		Use:     "list <context_id>",
-		Short:   "List the keys of a context",
-		Long:    "List every key of a context, ordered by name. Secrets are not among what is shown: nobody has them any more.",
-		Example: "  spectrond keys list default -o json",
-		Args:    arguments("context_id"),
+func newKeysList(environ settings.Environ, out *output) *cobra.Command {
+	var principal string
+	cmd := &cobra.Command{
+		Use:   "list <context_id>",
+		Short: "List the keys of a context",
+		Long:  "List every key of a context, ordered by name. Secrets are not among what is shown: nobody has them any more.",
+		Example: `  spectrond keys list default -o json
+  spectrond keys list default --principal admin`,
+		Args: arguments("context_id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
-			list, err := m.ListKeys(cmd.Context(), args[0])
-			if err != nil {
-				return err
+			keys := m.Keys(cmd.Context(), args[0])
+			if principal != "" {
+				keys = m.PrincipalKeys(cmd.Context(), args[0], principal)
 			}
-			rows := [][]string{{"NAME", "ID", "PRINCIPAL", "ACTS AS", "ENDS", "CREATED"}}
-			for _, k := range list {
-				rows = append(rows, []string{
-					k.Name, k.ID, string(k.Principal), k.PrincipalID, moment(k.ValidUntil), moment(&k.CreatedAt),
-				})
+			list := []client.Key{}
+			rows := table.New("NAME", "ID", "PRINCIPAL", "ACTS AS", "ENDS", "CREATED")
+			for k, err := range keys {
+				if err != nil {
+					return err
+				}
+				list = append(list, k)
+				rows.Row(k.Name, k.ID, string(k.Principal), k.PrincipalID, moment(k.ValidUntil), moment(&k.CreatedAt))
 			}
-			return out.write(cmd.OutOrStdout(), list, rows...)
+			return out.write(cmd, list, rows)
 		}),
 	}
+	addPrincipal(cmd, &principal)
+	return cmd
 }
 
-func newKeysDelete(environ settings.Environ) *cobra.Command {
-	return &cobra.Command{
+func newKeysDelete(environ settings.Environ, out *output) *cobra.Command {
+	var principal string
+	cmd := &cobra.Command{
 		Use:     "delete <context_id> <name>",
 		Short:   "Delete a key",
 		Long:    "Delete a key. It is refused from the next request on.",
 		Example: "  spectrond keys delete default planner",
 		Args:    arguments("context_id", "name"),
-		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
-			return m.DeleteKey(cmd.Context(), args[0], args[1])
+		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) (err error) {
+			if principal == "" {
+				err = m.DeleteKey(cmd.Context(), args[0], args[1])
+			} else {
+				err = m.DeletePrincipalKey(cmd.Context(), args[0], principal, args[1])
+			}
+			if err != nil {
+				return err
+			}
+			return out.writeDone(cmd, "deleted", "key", args[1])
 		}),
 	}
+	addPrincipal(cmd, &principal)
+	return cmd
+}
+
+// addPrincipal gives cmd the flag that narrows it to the keys of one principal.
+func addPrincipal(cmd *cobra.Command, principal *string) {
+	cmd.Flags().StringVar(principal, "principal", "", "only keys of the principal of this id; another's is not found")
 }
 
 // mintedKey is the answer of mint and rotate for programs. Key is its text: here, and only here, it is the answer.
@@ -145,47 +202,13 @@ type mintedKey struct {
 }
 
 // writeSecret prints the key alone on standard output, so that $(…) holds it, and the rest on standard error.
-func (f *format) writeSecret(cmd *cobra.Command, done string, k client.MintedKey) error {
-	err := f.write(cmd.OutOrStdout(), mintedKey{
+func (o *output) writeSecret(cmd *cobra.Command, done string, k client.MintedKey) error {
+	err := o.writeLine(cmd, mintedKey{
 		ID: k.ID, Name: k.Name, Key: k.Key.Reveal(), PrincipalID: k.PrincipalID, ValidUntil: k.ValidUntil, Revision: k.Revision,
-	}, []string{k.Key.Reveal()})
+	}, k.Key.Reveal())
 	if err != nil {
 		return fmt.Errorf("key %q is %s, but could not be shown (rotate it to get another secret): %w", k.Name, done, err)
 	}
 	cmd.PrintErrf("%s key %q, id %s, ends %s; it is shown this once and stored nowhere\n", done, k.Name, k.ID, moment(k.ValidUntil))
 	return nil
-}
-
-// parseFloor reads dimension=name pairs.
-func parseFloor(pairs []string) (client.ScopeFloor, error) {
-	var floor client.ScopeFloor
-	dimensions := map[string]*string{"org": &floor.Org, "team": &floor.Team, "agent": &floor.Agent, "user": &floor.User}
-	for _, pair := range pairs {
-		dimension, name, ok := strings.Cut(pair, "=")
-		target := dimensions[dimension]
-		if !ok || name == "" || target == nil {
-			return floor, fmt.Errorf("--scope-floor: %q is not org=, team=, agent= or user= with a name", pair)
-		}
-		if *target != "" {
-			return floor, fmt.Errorf("--scope-floor: %s is given twice", dimension)
-		}
-		*target = name
-	}
-	return floor, nil
-}
-
-// parseGrants reads verb=pattern pairs; nil for none. What a verb or a pattern is, the server knows.
-func parseGrants(pairs []string) (client.Grants, error) {
-	var grants client.Grants
-	for _, pair := range pairs {
-		verb, pattern, ok := strings.Cut(pair, "=")
-		if !ok || verb == "" || pattern == "" {
-			return nil, fmt.Errorf("--grant: %q is not verb=pattern, such as memory:read=org/acme/*", pair)
-		}
-		if grants == nil {
-			grants = client.Grants{}
-		}
-		grants[verb] = append(grants[verb], pattern)
-	}
-	return grants, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/spectron/table"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/migration"
 )
 
@@ -36,7 +37,7 @@ type migrate struct {
 	environ  settings.Environ
 	only     string
 	patience time.Duration
-	out      *format
+	out      *output
 }
 
 func newMigrate(environ settings.Environ) *cobra.Command {
@@ -60,7 +61,7 @@ passwords out of the list of processes: use the variable, SPECTRON_CONNECTION_ST
 	settings.Flags(cmd.PersistentFlags(), &logSettings{})
 	cmd.PersistentFlags().StringVar(&m.only, "only", "", "work on one schema, control or data, instead of both")
 	cmd.PersistentFlags().DurationVar(&m.patience, "wait", time.Minute, "how long to wait for a database that does not answer yet")
-	m.out = addFormat(cmd)
+	m.out = addOutput(cmd, environ)
 	cmd.AddCommand(
 		&cobra.Command{
 			Use:     "up",
@@ -112,11 +113,11 @@ func (m *migrate) up(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	rows := [][]string{{"SCHEMA", "APPLIED"}}
+	rows := table.New("SCHEMA", "APPLIED")
 	applied := map[migration.Plane]int{}
 	err = target.Up(cmd.Context(), func(p migration.Plane, n int) error {
 		applied[p] = n
-		rows = append(rows, []string{string(p), strconv.Itoa(n)})
+		rows.Row(string(p), strconv.Itoa(n))
 		return nil
 	})
 	if err != nil {
@@ -127,7 +128,7 @@ func (m *migrate) up(cmd *cobra.Command, _ []string) error {
 			return err
 		}
 	}
-	return m.out.write(cmd.OutOrStdout(), applied, rows...)
+	return m.out.write(cmd, applied, rows)
 }
 
 // migrationState is one row of the status, for programs.
@@ -143,7 +144,7 @@ func (m *migrate) status(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	rows := [][]string{{"SCHEMA", "VERSION", "NAME", "APPLIED"}}
+	rows := table.New("SCHEMA", "VERSION", "NAME", "APPLIED")
 	states := []migrationState{}
 	err = target.Status(cmd.Context(), func(p migration.Plane, list []database.MigrationStatus) error {
 		for _, s := range list {
@@ -153,14 +154,14 @@ func (m *migrate) status(cmd *cobra.Command, _ []string) error {
 				state.AppliedAt, when = &s.AppliedAt, moment(&s.AppliedAt)
 			}
 			states = append(states, state)
-			rows = append(rows, []string{string(p), strconv.FormatInt(s.Version, 10), s.Name, when})
+			rows.Row(string(p), strconv.FormatInt(s.Version, 10), s.Name, when)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return m.out.write(cmd.OutOrStdout(), states, rows...)
+	return m.out.write(cmd, states, rows)
 }
 
 // target reads the configuration of a command.
