@@ -18,8 +18,10 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
@@ -113,7 +115,10 @@ func assemble(
 	// Not ctx: the service outlives its opening.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	service := &Service{db: db, verifier: verify, handler: handler, traces: traces, stop: stop}
-	service.purger.Go(func() { purge.New(keymanager, rows, now, cfg.Limits.traceRetention()).Run(running, cfg.log()) })
+	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{introspection.JobReindex: job.Reindex(rows)})
+	service.purger.Go(func() {
+		purge.New(keymanager, rows, now, cfg.Limits.traceRetention()).Run(running, cfg.log(), jobs.Sweep)
+	})
 	return service, nil
 }
 

@@ -107,6 +107,18 @@ func (c *Client) PurgeDone(ctx context.Context, incarnation string) error {
 	return c.call(ctx, http.MethodDelete, introspection.PurgesPath+"/"+url.PathEscape(incarnation), nil, nil)
 }
 
+// Jobs takes the jobs that wait to be done to contexts. Errors: fault.AuthorityUnavailable, Internal.
+func (c *Client) Jobs(ctx context.Context) ([]introspection.Job, error) {
+	var out []introspection.Job
+	err := c.call(ctx, http.MethodPost, introspection.JobsPath, nil, &out)
+	return out, err
+}
+
+// JobDone says that a job is done. Errors: fault.AuthorityUnavailable, Internal.
+func (c *Client) JobDone(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, introspection.JobsPath+"/"+url.PathEscape(id), nil, nil)
+}
+
 // call sends in as JSON, when it is not nil, and decodes the answer into out, when that is not nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	req, err := c.request(ctx, method, path, in)

@@ -130,3 +130,24 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		}
 	}
 }
+
+func TestJobsAreTakenAndReported(t *testing.T) {
+	t.Parallel()
+	want := []introspection.Job{{ID: "j/1", Kind: introspection.JobReindex, Incarnation: "acme.1"}}
+	reported := ""
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == introspection.JobsPath {
+			_ = json.NewEncoder(w).Encode(want)
+			return
+		}
+		reported = r.Method + " " + r.URL.EscapedPath()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	got, err := c.Jobs(t.Context())
+	if err != nil || len(got) != 1 || got[0] != want[0] {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := c.JobDone(t.Context(), got[0].ID); err != nil || reported != "DELETE "+introspection.JobsPath+"/j%2F1" {
+		t.Errorf("reported %q, %v", reported, err)
+	}
+}

@@ -31,6 +31,8 @@ type Authority struct {
 	principals map[[2]string]*caller.Principal
 	purges     []introspection.Purge
 	done       []string
+	jobs       []introspection.Job
+	jobsDone   []string
 }
 
 // New returns an Authority that knows nobody.
@@ -99,6 +101,20 @@ func (a *Authority) Delete(incarnation string, final bool) {
 	a.purges = append(a.purges, introspection.Purge{Incarnation: incarnation, Final: final})
 }
 
+// Ask asks for a job, which is handed out once.
+func (a *Authority) Ask(job introspection.Job) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.jobs = append(a.jobs, job)
+}
+
+// JobDone reports whether a data plane has said that a job is done.
+func (a *Authority) JobDone(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Contains(a.jobsDone, id)
+}
+
 // Purged reports whether a data plane has said that the rows of a context are gone.
 func (a *Authority) Purged(incarnation string) bool {
 	a.mu.Lock()
@@ -147,6 +163,8 @@ func (a *Authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 	case r.URL.Path == introspection.Path:
 		a.introspect(w, r)
+	case strings.HasPrefix(r.URL.Path, introspection.JobsPath):
+		a.job(w, r)
 	default:
 		a.purge(w, r)
 	}
@@ -180,6 +198,18 @@ func (a *Authority) purge(w http.ResponseWriter, r *http.Request) {
 	incarnation := strings.TrimPrefix(r.URL.Path, introspection.PurgesPath+"/")
 	a.done = append(a.done, incarnation)
 	a.purges = slices.DeleteFunc(a.purges, func(p introspection.Purge) bool { return p.Incarnation == incarnation })
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (a *Authority) job(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.Method == http.MethodPost {
+		reply(w, append([]introspection.Job{}, a.jobs...))
+		a.jobs = nil
+		return
+	}
+	a.jobsDone = append(a.jobsDone, strings.TrimPrefix(r.URL.Path, introspection.JobsPath+"/"))
 	w.WriteHeader(http.StatusNoContent)
 }
 

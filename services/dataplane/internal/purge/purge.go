@@ -4,6 +4,7 @@ package purge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -49,21 +50,25 @@ func New(authority Authority, store Store, now func() time.Time, retention time.
 	return &Purger{authority, store, now, retention}
 }
 
-// Run sweeps at once and then every few seconds until ctx ends. What fails is logged and tried again at the next sweep.
-func (p *Purger) Run(ctx context.Context, log *slog.Logger) {
+// Run sweeps at once and then every few seconds until ctx ends, and does the other chores then, too. What fails is logged and
+// tried again at the next sweep.
+func (p *Purger) Run(ctx context.Context, log *slog.Logger, chores ...func(context.Context) error) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	failing := false
 	for {
 		err := p.Sweep(ctx)
+		for _, chore := range chores {
+			err = errors.Join(err, chore(ctx))
+		}
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil && !failing:
 			// Once per outage, not every few seconds.
-			log.WarnContext(ctx, "purge is failing, will be tried again", slog.String("error", err.Error()))
+			log.WarnContext(ctx, "upkeep is failing, will be tried again", slog.String("error", err.Error()))
 		case err == nil && failing:
-			log.InfoContext(ctx, "purge works again")
+			log.InfoContext(ctx, "upkeep works again")
 		}
 		failing = err != nil
 		select {

@@ -35,9 +35,19 @@ func (row chunkRow) values() map[string]any {
 		"entity_id":    row.EntityID,
 		"valid_from":   row.ValidFrom,
 		"valid_until":  row.ValidUntil,
-		"search": gorm.Expr("to_tsvector('english', ?) || array_to_tsvector(ARRAY[CAST(? AS text)])",
-			strings.Join(row.words, " "), contextLexeme(row.ContextID)),
+		"search":       vector(row.ContextID, row.words),
 	}
+}
+
+// vector is what a chunk of these words is found by.
+func vector(incarnation string, words []string) any {
+	return gorm.Expr("to_tsvector('english', ?) || array_to_tsvector(ARRAY[CAST(? AS text)])",
+		strings.Join(words, " "), contextLexeme(incarnation))
+}
+
+func (postgres) indexChunk(tx *gorm.DB, incarnation, id string, words []string) error {
+	return tx.Table("memory_chunks").Where("context_id = ? AND id = ?", incarnation, id).
+		Update("search", vector(incarnation, words)).Error
 }
 
 func (postgres) matching(incarnation string, terms []string) match {

@@ -32,6 +32,12 @@ func (sqlite) insertChunks(tx *gorm.DB, rows []chunkRow) error {
 	return tx.CreateInBatches(&indexed, rowBatch).Error
 }
 
+func (sqlite) indexChunk(tx *gorm.DB, incarnation, id string, words []string) error {
+	return tx.Exec(`INSERT OR REPLACE INTO memory_search (rowid, context, words)
+		SELECT document, context_id, ? FROM memory_chunks WHERE context_id = ? AND id = ?`,
+		strings.Join(words, " "), incarnation, id).Error
+}
+
 func (sqlite) matching(incarnation string, terms []string) match {
 	quoted := make([]string, len(terms))
 	for i, term := range terms {

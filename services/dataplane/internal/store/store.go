@@ -31,6 +31,8 @@ type Store struct {
 type engine interface {
 	// insertChunks stores rows so that a search for any of their words finds them.
 	insertChunks(tx *gorm.DB, rows []chunkRow) error
+	// indexChunk makes a search for any of words find the chunk that is stored, and for no others.
+	indexChunk(tx *gorm.DB, incarnation, id string, words []string) error
 	// matching returns how to find the chunks, as c, that hold one of terms, and how to rank them.
 	matching(incarnation string, terms []string) match
 	// forgetWords makes the first limit chunks of a context, by id, unfindable, where deleting them is not enough.

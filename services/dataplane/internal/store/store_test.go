@@ -76,8 +76,27 @@ func TestStore(t *testing.T) {
 				}
 				return total
 			},
+			Unindex: func(t *testing.T, incarnation string) {
+				t.Helper()
+				statement := "UPDATE memory_chunks SET search = '' WHERE context_id = ?"
+				if db.Engine == database.SQLite {
+					statement = "DELETE FROM memory_search WHERE rowid IN (SELECT document FROM memory_chunks WHERE context_id = ?)"
+				}
+				exec(t, db, statement, incarnation)
+			},
+			Exec: func(t *testing.T, statement string, args ...any) {
+				t.Helper()
+				exec(t, db, statement, args...)
+			},
 		})
 	})
+}
+
+func exec(t *testing.T, db *database.DB, statement string, args ...any) {
+	t.Helper()
+	if err := db.WithContext(t.Context()).Exec(statement, args...).Error; err != nil {
+		t.Fatal(err)
+	}
 }
 
 func rows(t *testing.T, db *database.DB, query string, args ...any) (n int) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
@@ -22,6 +23,7 @@ type Store interface {
 	session.Conversations
 	scopetree.Store
 	purge.Store
+	job.Index
 	trace.Store
 }
 
@@ -34,6 +36,10 @@ type Fixture struct {
 	Seqs func(t *testing.T, incarnation, session string) []int64
 	// Rows counts the rows of a context in all tables, the full-text index included.
 	Rows func(t *testing.T, incarnation string) int
+	// Unindex empties the search index of a context.
+	Unindex func(t *testing.T, incarnation string)
+	// Exec runs an SQL statement.
+	Exec func(t *testing.T, statement string, args ...any)
 }
 
 // Run runs the suite. Each test uses contexts of its own, so the fixture may be shared.
@@ -67,6 +73,7 @@ func Run(t *testing.T, f Fixture) {
 		"idempotent writes race":          testOnceConcurrently,
 		"idempotency expires":             testOnceExpires,
 		"purge a context":                 testPurge,
+		"reindex a context":               testReindex,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
