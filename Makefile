@@ -101,6 +101,12 @@ STORM ?= 60s
 storm: ## rotate 200 keys a second under read load for STORM (60s), and say what it costs
 	SPECTRON_STORM=$(STORM) go test -count=1 -v -timeout 0 -run '^TestStorm$$' ./services/spectrond/internal/torture/
 
+SOAK ?= 5m
+
+.PHONY: soak
+soak: ## change keys, principals and contexts of a million cached keys for SOAK (5m), twice: all fit, and a quarter
+	SPECTRON_SOAK=$(SOAK) go test -count=1 -v -timeout 0 -run '^TestSoak$$' ./services/verifier/
+
 .PHONY: bench
 bench: ## compare with what people do today, as ratios in one run (needs Postgres with pgbench, and redis-server)
 	SPECTRON_BENCH=1 go test -count=1 -v -timeout 30m -run '^TestBench$$' ./services/spectrond/internal/bench/

@@ -22,6 +22,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
@@ -79,6 +80,7 @@ func assemble(
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
 	entities := entity.New(rows, memories, now)
+	ageing := lifecycle.New(rows, now)
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
@@ -92,6 +94,7 @@ func assemble(
 		Entities:     entities,
 		Reflections:  reflection.New(rows, entities),
 		Sessions:     session.NewService(rows, scopes, now),
+		Lifecycle:    ageing,
 		Traces:       traces,
 		Limits:       cfg.Limits.api(),
 		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log()}),
@@ -115,7 +118,9 @@ func assemble(
 	// Not ctx: the service outlives its opening.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	service := &Service{db: db, verifier: verify, handler: handler, traces: traces, stop: stop}
-	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{introspection.JobReindex: job.Reindex(rows)})
+	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{
+		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
+	})
 	service.purger.Go(func() {
 		purge.New(keymanager, rows, now, cfg.Limits.traceRetention()).Run(running, cfg.log(), jobs.Sweep)
 	})

@@ -70,6 +70,14 @@ func assemble(
 	if err := records.RetirePeppers(ctx, ring.Versions()); err != nil {
 		return nil, err
 	}
+	longest, err := records.AllowLeases(ctx, cfg.leaseTTL())
+	if err != nil {
+		return nil, err
+	}
+	if longest > cfg.leaseTTL() {
+		cfg.log().WarnContext(ctx, "longer leases were granted before; after a crash of the database changes wait for those",
+			slog.Duration("lease_ttl", cfg.leaseTTL()), slog.Duration("longest", longest))
+	}
 	feed := revision.NewFeed(records)
 	barrier := revision.NewBarrier(records, cfg.leaseTTL(), cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)
@@ -100,16 +108,23 @@ func assemble(
 	return service, nil
 }
 
-// planOnce makes Postgres plan each statement once per connection, unless connection says otherwise. Every statement here
-// finds rows by a unique index, whatever its parameters, and looking a key up takes less time than planning to.
+// planOnce makes Postgres plan each statement once per connection, and by index, unless connection says otherwise. Every statement
+// here finds rows by an index, whatever its parameters, and looking a key up takes less time than planning to. A plan is made when a
+// connection first needs it, perhaps while the tables are empty, and stays until their statistics are gathered: one that reads
+// them from end to end, or joins them by hashing, would be kept while they grow.
 func planOnce(connection string) string {
-	const setting = "plan_cache_mode"
 	u, err := url.Parse(connection)
-	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") || u.Query().Has(setting) {
+	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
 		return connection
 	}
 	query := u.Query()
-	query.Set(setting, "force_generic_plan")
+	for setting, value := range map[string]string{
+		"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+	} {
+		if !query.Has(setting) {
+			query.Set(setting, value)
+		}
+	}
 	u.RawQuery = query.Encode()
 	return u.String()
 }

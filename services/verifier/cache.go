@@ -13,131 +13,122 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 )
 
-// acceptedKey is a remembered good key. Only usedMinute changes after it is stored.
-type acceptedKey struct {
-	digest     apikey.Digest
-	caller     caller.Caller
-	actor      *actor
-	until      time.Duration // since the verifier's epoch
-	asOf       int64
-	usedMinute atomic.Int32 // since the verifier's epoch; -1 before the first use
-}
-
-// refusedKey is a remembered refusal: of one secret per id, the last one asked about.
-type refusedKey struct {
-	digest apikey.Digest
-	until  time.Duration // since the verifier's epoch
-}
-
-// actor is what the keys of one principal share. It is gone when the principal is touched.
+// actor is what the keys of one principal share.
 type actor struct {
 	principal *caller.Principal
 	effective grant.Map // of a key that inherits
 	tenant    *tenant
 	keys      int // that are remembered; guarded by the cache's mutex
-	gone      atomic.Bool
+	// gone is set once, when the principal or its context is touched, and then the keys are worth nothing. Each hit reads it,
+	// so it is not in the actor: the flags of sixteen share a cache line, and those of a thousand stay in the processor. It
+	// never becomes another actor's.
+	gone *atomic.Bool
 }
 
-// tenant is what the keys of one context share. It is gone when the context is touched.
+// tenant is what the keys of one context share.
 type tenant struct {
 	context, incarnation string
-	blocked              bool // its calls to language models
-	actors               int  // guarded by the cache's mutex
-	gone                 atomic.Bool
+	blocked              bool              // its calls to language models
+	actors               map[string]*actor // by the principal's id; guarded by the cache's mutex
 }
-
-type actorID struct{ context, principal string }
 
 // cache remembers verdicts. Looking one up takes no lock; whatever changes it holds the mutex.
 type cache struct {
-	good store[acceptedKey]
-	bad  store[refusedKey]
+	good, bad *store
 
-	mu      sync.Mutex // guards the following fields and every change of the stores
-	actors  map[actorID]*actor
-	tenants map[string]*tenant
-	targets *targets // has a mutex of its own for readers
+	mu      sync.Mutex         // guards the following fields and every change of the stores
+	tenants map[string]*tenant // by the context's id
+	flags   []atomic.Bool      // for the next actors
+	targets *targets           // has a mutex of its own for readers
 	history history
 	since   time.Duration // what was asked before is not remembered; since the verifier's epoch
 }
 
+// refusal is what is remembered of a key that opens nothing. It has no actor that could be gone.
+var (
+	refusal = new(worth)
+	present = new(atomic.Bool)
+)
+
 func newCache(maxGood, maxBad int) *cache {
 	return &cache{
-		good: newStore(maxGood, func(a, b *acceptedKey) bool { return a.usedMinute.Load() < b.usedMinute.Load() }),
-		bad:  newStore(maxBad, func(a, b *refusedKey) bool { return a.until < b.until }),
+		good: newStore(maxGood),
+		bad:  newStore(maxBad),
 		// Nothing is known of any revision until the first stream begins, so that nothing read before it is remembered.
 		history: history{base: unknown},
-		actors:  make(map[actorID]*actor),
 		tenants: make(map[string]*tenant),
 	}
 }
 
-// accepted returns the remembered good key of this digest, if it is still good at now.
-func (c *cache) accepted(id keyID, digest *apikey.Digest, now time.Duration) (*acceptedKey, bool) {
-	e, ok := c.good.get(id)
-	if !ok || now >= e.until || !e.digest.Equal(digest) ||
-		e.actor.gone.Load() || e.actor.tenant.gone.Load() {
-		return nil, false
+// recall returns what s holds on this digest, if it is still true at now.
+func recall(s *store, h hashed, digest *apikey.Digest, now time.Duration) (*place, *worth) {
+	p, verdict := s.find(h, digest)
+	if verdict == nil || now >= p.until || p.gone.Load() {
+		return nil, nil
 	}
-	return e, true
-}
-
-// refused reports whether this digest is remembered as one that opens nothing.
-func (c *cache) refused(id keyID, digest *apikey.Digest, now time.Duration) bool {
-	e, ok := c.bad.get(id)
-	return ok && now < e.until && e.digest.Equal(digest)
+	return p, verdict
 }
 
 // fill sets the callers of q and remembers its verdicts, but for those that a revision has touched which was applied
-// after they were read: the revision's drop came too early for them.
-func (c *cache) fill(q *question, sent, reread time.Duration) {
+// after they were read: the revision's drop came too early for them. It returns those that are used for the first time in this
+// minute, as far as that is known.
+func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Caller) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fillTargetsLocked(q, sent, reread)
 	outdated := func(subject introspection.Event, principal string) bool {
 		return sent < c.since || c.history.touched(q.asOf, subject, principal)
 	}
+	minute := minuteOf(sent)
 	for i, verdict := range q.verdicts {
 		// Up to a fifth sooner, so that keys learnt together are not read again together.
 		until := sent + reread - rand.N(reread/5+1) //nolint:gosec // jitter, not a secret
-		id := idOf(q.ids[i])
+		h := hashOf(q.ids[i])
 		if !verdict.Active || verdict.Principal == nil {
 			if !outdated(introspection.Event{ID: q.ids[i]}, "") {
-				c.bad.put(id, &slot[refusedKey]{value: refusedKey{digest: q.digests[i], until: until}})
+				c.bad.put(h, q.ids[i], &entry{refusal, &q.digests[i], present, until, minute})
 			}
 			continue
 		}
 		subject := introspection.Event{Context: verdict.Context, ID: verdict.KeyID}
 		if verdict.KeyID != q.ids[i] || outdated(subject, verdict.Principal.ID) {
 			q.callers[i] = verdict.Caller()
+			used = append(used, q.callers[i])
 			continue
 		}
 		if verdict.ExpiresInMicros > 0 {
 			// Counted from the moment the question was sent, which is before the authority read its clock.
 			until = min(until, sent+time.Duration(verdict.ExpiresInMicros)*time.Microsecond)
 		}
-		q.callers[i] = c.rememberLocked(id, q.digests[i], &verdict, until, q.asOf)
+		who, again := c.rememberLocked(h, &verdict, q.asOf, &entry{digest: &q.digests[i], until: until, minute: minute})
+		if q.callers[i] = who; !again {
+			used = append(used, who)
+		}
 	}
+	return used
 }
 
-func (c *cache) rememberLocked(id keyID, digest apikey.Digest, verdict *introspection.Verdict, until time.Duration, asOf int64) *caller.Caller {
+// rememberLocked completes e and remembers it. It was used again, if it was remembered as used in the same minute.
+func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf int64, e *entry) (_ *caller.Caller, again bool) {
 	a := c.actorLocked(verdict)
 	a.keys++
-	fresh := &slot[acceptedKey]{value: acceptedKey{
-		digest: digest, actor: a, until: until, asOf: asOf,
+	fresh := &worth{
 		caller: caller.Caller{
 			Context: a.tenant.context, Incarnation: a.tenant.incarnation,
 			KeyID: verdict.KeyID, KeyName: verdict.KeyName,
 			Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective, Blocked: a.tenant.blocked,
 		},
-	}}
-	if verdict.KeyGrants != nil {
-		fresh.value.caller.Effective = grant.Effective(a.principal.Grants, verdict.KeyGrants)
+		asOf: asOf,
 	}
-	fresh.value.usedMinute.Store(-1)
-	c.releaseLocked(c.good.put(id, fresh))
-	c.bad.remove(id)
-	return &fresh.value.caller
+	if verdict.KeyGrants != nil {
+		fresh.caller.Effective = grant.Effective(a.principal.Grants, verdict.KeyGrants)
+	}
+	e.verdict, e.gone = fresh, a.gone
+	out := c.good.put(h, verdict.KeyID, e)
+	c.releaseLocked(out)
+	c.bad.remove(h, verdict.KeyID)
+	again = out.verdict != nil && out.verdict.caller.KeyID == verdict.KeyID && out.minute == e.minute
+	return &fresh.caller, again
 }
 
 // actorLocked returns what the keys of the verdict's principal share. When the principal or the context looks otherwise
@@ -145,41 +136,76 @@ func (c *cache) rememberLocked(id keyID, digest apikey.Digest, verdict *introspe
 func (c *cache) actorLocked(verdict *introspection.Verdict) *actor {
 	t := c.tenants[verdict.Context]
 	if t == nil || t.incarnation != verdict.Incarnation || t.blocked != verdict.Blocked {
-		if t != nil {
-			t.gone.Store(true)
+		c.dropTenantLocked(t)
+		t = &tenant{
+			context: verdict.Context, incarnation: verdict.Incarnation, blocked: verdict.Blocked, actors: make(map[string]*actor),
 		}
-		t = &tenant{context: verdict.Context, incarnation: verdict.Incarnation, blocked: verdict.Blocked}
 		c.tenants[verdict.Context] = t
 	}
-	id := actorID{verdict.Context, verdict.Principal.ID}
-	a := c.actors[id]
-	if a == nil || a.tenant != t || !reflect.DeepEqual(a.principal, verdict.Principal) {
+	a := t.actors[verdict.Principal.ID]
+	if a == nil || !reflect.DeepEqual(a.principal, verdict.Principal) {
 		if a != nil {
 			a.gone.Store(true)
 		}
-		a = &actor{principal: verdict.Principal, effective: grant.Effective(verdict.Principal.Grants, nil), tenant: t}
-		t.actors++
-		c.actors[id] = a
+		a = &actor{principal: verdict.Principal, effective: grant.Effective(verdict.Principal.Grants, nil), tenant: t, gone: c.flagLocked()}
+		if reflect.DeepEqual(a.effective, a.principal.Grants) { // as nearly always: then one of the two suffices
+			a.effective = a.principal.Grants
+		}
+		t.actors[verdict.Principal.ID] = a
 	}
 	return a
 }
 
-// releaseLocked forgets what only e, which has left the store, was using.
-func (c *cache) releaseLocked(e *acceptedKey) {
-	if e == nil {
+func (c *cache) flagLocked() *atomic.Bool {
+	if len(c.flags) == 0 {
+		c.flags = make([]atomic.Bool, 16)
+	}
+	flag := &c.flags[0]
+	c.flags = c.flags[1:]
+	return flag
+}
+
+// releaseLocked forgets the actor of what has left the store of good keys, when that was its last key, and the tenant with its
+// last actor.
+func (c *cache) releaseLocked(out left) {
+	if out.verdict == nil {
 		return
 	}
-	a := e.actor
+	who := &out.verdict.caller
+	t := c.tenants[who.Context]
+	if t == nil {
+		return
+	}
+	// By its flag, since another may have come in its place.
+	a := t.actors[who.Principal.ID]
+	if a == nil || a.gone != out.gone {
+		return
+	}
 	if a.keys--; a.keys > 0 {
 		return
 	}
-	id := actorID{a.tenant.context, a.principal.ID}
-	if c.actors[id] == a {
-		delete(c.actors, id)
+	c.dropActorLocked(a)
+}
+
+func (c *cache) dropActorLocked(a *actor) {
+	if a == nil {
+		return
 	}
-	if a.tenant.actors--; a.tenant.actors == 0 && c.tenants[a.tenant.context] == a.tenant {
+	a.gone.Store(true)
+	delete(a.tenant.actors, a.principal.ID)
+	if len(a.tenant.actors) == 0 {
 		delete(c.tenants, a.tenant.context)
 	}
+}
+
+func (c *cache) dropTenantLocked(t *tenant) {
+	if t == nil {
+		return
+	}
+	for _, a := range t.actors {
+		a.gone.Store(true)
+	}
+	delete(c.tenants, t.context)
 }
 
 // drop forgets everything that a revision touched.
@@ -190,19 +216,15 @@ func (c *cache) drop(e introspection.Event) {
 	c.targets.drop(e)
 	switch e.Kind {
 	case introspection.SubjectKey:
-		id := idOf(e.ID)
-		c.releaseLocked(c.good.remove(id))
-		c.bad.remove(id)
+		h := hashOf(e.ID)
+		c.releaseLocked(c.good.remove(h, e.ID))
+		c.bad.remove(h, e.ID)
 	case introspection.SubjectPrincipal:
-		if a := c.actors[actorID{e.Context, e.ID}]; a != nil {
-			a.gone.Store(true)
-			delete(c.actors, actorID{e.Context, e.ID})
+		if t := c.tenants[e.Context]; t != nil {
+			c.dropActorLocked(t.actors[e.ID])
 		}
 	case introspection.SubjectContext:
-		if t := c.tenants[e.Context]; t != nil {
-			t.gone.Store(true)
-			delete(c.tenants, e.Context)
-		}
+		c.dropTenantLocked(c.tenants[e.Context])
 		c.bad.clear()
 	case introspection.SubjectDeployment:
 		c.clearLocked()
@@ -233,6 +255,5 @@ func (c *cache) clearLocked() {
 	c.good.clear()
 	c.bad.clear()
 	c.targets.clear()
-	clear(c.actors)
 	clear(c.tenants)
 }

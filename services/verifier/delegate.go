@@ -30,25 +30,21 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 		v.stats.malformed.Inc()
 		return Verdict{}, fault.BadCredential()
 	}
-	digest := parsed.Digest()
 	// Before the cache is read: what is found there then has outlived every revision up to this one.
 	applied := v.lease.applied.Load()
-	now := v.now()
-	if v.lease.trusted(now) && !v.closed.Load() {
-		if verdict, found := v.look(idOf(parsed.ID()), &digest, now); found {
-			if verdict.Caller == nil {
-				return Verdict{}, fault.BadCredential()
-			}
-			who := verdict.Caller
-			t, found := v.cache.targets.find(who.Context, who.Incarnation, target, now.Sub(v.epoch))
-			// What was read in a snapshot ahead of that revision may be newer than the other half.
-			if found && t.asOf <= applied && verdict.AsOf <= applied {
-				return onBehalf(verdict, t.principal)
-			}
+	if known := v.recall(key); known != nil {
+		if known == refusal {
+			return Verdict{}, fault.BadCredential()
+		}
+		// recall has checked the lease by a clock read before either was looked up; this one is for the target's own end.
+		t, found := v.cache.targets.find(known.caller.Context, known.caller.Incarnation, target, v.elapsed(v.now()))
+		// What was read in a snapshot ahead of that revision may be newer than the other half.
+		if found && t.asOf <= applied && known.asOf <= applied {
+			return onBehalf(Verdict{Caller: &known.caller, Source: FromCache, AsOf: known.asOf}, t.principal)
 		}
 	}
 	v.stats.misses.Inc()
-	return v.askOnBehalf(ctx, digest, parsed.ID(), target)
+	return v.askOnBehalf(ctx, parsed.Digest(), parsed.ID(), target)
 }
 
 // askOnBehalf asks about both in one question, whichever is not known: its answers are of one snapshot.

@@ -7,23 +7,31 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/mutant"
 )
 
-// remembered revisions, for answers that were on their way while a revision was applied. An answer older than these is
-// not cached.
+// remembered is how many revisions a history keeps at the most, for answers that were on their way while they were applied. An
+// answer that is older than these is not cached. It takes as many in the five seconds of a question to make that happen.
 const remembered = 4096
 
 // unknown is the base of a history that has not begun.
 const unknown = math.MaxInt64
 
-// history is the newest revisions applied.
+// history is the newest revisions applied, which are consecutive.
 type history struct {
-	base   int64 // nothing is known of revisions up to here
-	newest int64 // 0 while there is none
-	events [remembered]introspection.Event
+	base   int64                 // nothing is known of revisions up to here
+	newest int64                 // 0 while there is none
+	events []introspection.Event // grows with them, so that most verifiers never pay for all; then a ring
 }
 
 func (h *history) add(e introspection.Event) {
-	h.events[e.Revision%remembered] = e
+	if len(h.events) < remembered {
+		h.events = append(h.events, e)
+	} else {
+		*h.event(e.Revision) = e
+	}
 	h.newest = e.Revision
+}
+
+func (h *history) event(revision int64) *introspection.Event {
+	return &h.events[(revision-h.base-1)%remembered]
 }
 
 // touched reports whether a revision newer than asOf may have touched the subject (a key in a context) or its principal.
@@ -35,7 +43,7 @@ func (h *history) touched(asOf int64, subject introspection.Event, principal str
 		return true
 	}
 	for revision := asOf + 1; revision <= h.newest; revision++ {
-		if touches(&h.events[revision%remembered], &subject, principal) {
+		if touches(h.event(revision), &subject, principal) {
 			return true
 		}
 	}

@@ -74,7 +74,7 @@ func (v *Verifier) renew(ctx context.Context) {
 			continue
 		}
 		sent := v.now()
-		elapsed := sent.Sub(v.epoch)
+		elapsed := v.elapsed(sent)
 		apart := sent.Round(0).Sub(v.epoch.Round(0)) - elapsed
 		if apart-offset > time.Second {
 			// The machine slept: what keys had left was counted on a clock that stood still.

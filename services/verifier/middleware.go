@@ -16,21 +16,25 @@ import (
 // details (RFC 9457): 401, or 503 when the authority cannot be asked. Handlers find the caller with [caller.From].
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, err := v.authenticate(r)
-		if err != nil {
-			refuse(w, r, err)
-			return
+		if admitted, ok := v.Admit(w, r); ok {
+			next.ServeHTTP(w, admitted)
 		}
-		next.ServeHTTP(w, r.WithContext(caller.With(r.Context(), who)))
 	})
 }
 
-func (v *Verifier) authenticate(r *http.Request) (*caller.Caller, error) {
+// Admit is the middleware of routers that have middleware of their own: it returns r with its caller, or else has answered.
+func (v *Verifier) Admit(w http.ResponseWriter, r *http.Request) (admitted *http.Request, ok bool) {
 	key, ok := bearer(r)
 	if !ok {
-		return nil, fault.BadCredential()
+		refuse(w, r, fault.BadCredential())
+		return nil, false
 	}
-	return v.Verify(r.Context(), key)
+	who, err := v.Verify(r.Context(), key)
+	if err != nil {
+		refuse(w, r, err)
+		return nil, false
+	}
+	return r.WithContext(caller.With(r.Context(), who)), true
 }
 
 // bearer returns the credential of a request that has exactly one.

@@ -39,7 +39,7 @@ func newCounters() counters {
 // Stats returns the counts so far.
 func (v *Verifier) Stats() Stats {
 	v.cache.mu.Lock()
-	keys, refused := len(v.cache.good.order), len(v.cache.bad.order)
+	keys, refused := v.cache.good.count, v.cache.bad.count
 	v.cache.mu.Unlock()
 	targets := v.cache.targets.len()
 	s := &v.stats

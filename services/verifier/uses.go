@@ -3,49 +3,53 @@ package verifier
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 )
 
 // reportEvery is how often the keys that were used are reported.
 const reportEvery = 10 * time.Second
 
-// uses collects which keys were used, each once a minute. What does not fit is lost: no request waits for it.
+// uses collects which keys were used, each once a minute. What does not fit is lost: no request waits for it. Times are since the
+// verifier's epoch.
 type uses struct {
-	mu      sync.Mutex          // guards the following fields
-	minute  int64               // of the wall clock
-	seen    map[string]struct{} // in that minute
+	full atomic.Bool // so that nobody takes the lock for nothing
+
+	mu      sync.Mutex // guards the following field
 	waiting []use
 }
 
 type use struct {
-	key string
-	at  time.Time
+	caller *caller.Caller
+	at     time.Duration
 }
 
-func (u *uses) add(key string, now time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if minute := now.Unix() / 60; minute != u.minute || u.seen == nil {
-		u.minute, u.seen = minute, make(map[string]struct{})
-	}
-	if _, seen := u.seen[key]; seen || len(u.waiting) >= introspection.MaxUses {
+func minuteOf(elapsed time.Duration) int32 { return int32(elapsed / time.Minute) } //nolint:gosec // as many are four millennia
+
+// add notes a use. It does not read c, which the processor would have to fetch.
+func (u *uses) add(c *caller.Caller, at time.Duration) {
+	if u.full.Load() {
 		return
 	}
-	u.seen[key] = struct{}{}
-	u.waiting = append(u.waiting, use{key, now})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.waiting = append(u.waiting, use{c, at})
+	u.full.Store(len(u.waiting) >= introspection.MaxUses)
 }
 
-func (u *uses) take(now time.Time) introspection.Uses {
+// take returns what waits.
+func (u *uses) take(now time.Duration) introspection.Uses {
 	u.mu.Lock()
-	taken := u.waiting
-	u.waiting = nil
-	u.mu.Unlock()
-	report := introspection.Uses{Uses: make([]introspection.Use, len(taken))}
-	for i, use := range taken {
-		report.Uses[i] = introspection.Use{KeyID: use.key, AgoMicros: now.Sub(use.at).Microseconds()}
+	defer u.mu.Unlock()
+	report := introspection.Uses{Uses: make([]introspection.Use, len(u.waiting))}
+	for i, use := range u.waiting {
+		report.Uses[i] = introspection.Use{KeyID: use.caller.KeyID, AgoMicros: (now - use.at).Microseconds()}
 	}
+	u.waiting = nil
+	u.full.Store(false)
 	return report
 }
 
@@ -67,7 +71,7 @@ func (v *Verifier) report(ctx context.Context) {
 }
 
 func (v *Verifier) reportOnce(ctx context.Context) {
-	report := v.uses.take(v.now())
+	report := v.uses.take(v.elapsed(v.now()))
 	if len(report.Uses) == 0 {
 		return
 	}

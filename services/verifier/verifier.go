@@ -163,49 +163,67 @@ func (v *Verifier) Close() {
 // Verify returns the caller that key stands for. Errors: fault.Unauthenticated for every key that opens nothing,
 // fault.AuthorityUnavailable when that cannot be known, and ctx's error.
 func (v *Verifier) Verify(ctx context.Context, key string) (*caller.Caller, error) {
-	verdict, err := v.Check(ctx, key)
+	if known := v.recall(key); known != nil {
+		if known == refusal {
+			return nil, fault.BadCredential()
+		}
+		return &known.caller, nil
+	}
+	verdict, err := v.inquire(ctx, key)
 	return verdict.Caller, err
 }
 
 // Check is Verify for those who want to know where the answer came from.
 func (v *Verifier) Check(ctx context.Context, key string) (Verdict, error) {
+	if known := v.recall(key); known != nil {
+		if known == refusal {
+			return Verdict{}, fault.BadCredential()
+		}
+		return Verdict{Caller: &known.caller, Source: FromCache, AsOf: known.asOf}, nil
+	}
+	return v.inquire(ctx, key)
+}
+
+// recall returns what is remembered of key, or nil. It does not read what it returns, which is likely not in any cache of the
+// processor. Neither does it look at key's checksum: a key that has the digest of a good one is that one.
+func (v *Verifier) recall(key string) *worth {
+	id, ok := apikey.PeekID(key)
+	if !ok {
+		return nil
+	}
+	h := hashOf(id)
+	v.cache.good.prefetch(h)
+	// The clock is read before the cache: what is found there was trustworthy at that moment, so a process that sleeps
+	// between the two answers a request that arrived in time.
+	now := v.now()
+	if !v.lease.trusted(now) || v.closed.Load() {
+		return nil
+	}
+	digest := apikey.DigestOf(key)
+	elapsed := v.elapsed(now)
+	if p, known := recall(v.cache.good, h, &digest, elapsed); known != nil {
+		v.stats.hits.Inc()
+		if minute := minuteOf(elapsed); p.usedMinute.Load() != minute && p.usedMinute.Swap(minute) != minute {
+			v.uses.add(&known.caller, elapsed)
+		}
+		return known
+	}
+	if _, known := recall(v.cache.bad, h, &digest, elapsed); known != nil {
+		v.stats.negativeHits.Inc()
+		return known
+	}
+	return nil
+}
+
+// inquire asks the authority about key, unless its checksum shows that it is none.
+func (v *Verifier) inquire(ctx context.Context, key string) (Verdict, error) {
 	parsed, err := apikey.Parse(key)
 	if err != nil {
 		v.stats.malformed.Inc()
 		return Verdict{}, fault.BadCredential()
 	}
-	digest := parsed.Digest()
-	// The clock is read before the cache: what is found there was trustworthy at that moment, so a process that sleeps
-	// between the two answers a request that arrived in time.
-	now := v.now()
-	if v.lease.trusted(now) && !v.closed.Load() {
-		if verdict, found := v.look(idOf(parsed.ID()), &digest, now); found {
-			if verdict.Caller == nil {
-				return Verdict{}, fault.BadCredential()
-			}
-			return verdict, nil
-		}
-	}
 	v.stats.misses.Inc()
-	return v.ask(ctx, digest, parsed.ID())
-}
-
-// look looks digest up. A verdict without a caller is a remembered refusal.
-func (v *Verifier) look(id keyID, digest *apikey.Digest, now time.Time) (Verdict, bool) {
-	elapsed := now.Sub(v.epoch)
-	if e, ok := v.cache.accepted(id, digest, elapsed); ok {
-		v.stats.hits.Inc()
-		minute := int32(elapsed / time.Minute) //nolint:gosec // minutes since this process began
-		if e.usedMinute.Load() != minute && e.usedMinute.Swap(minute) != minute {
-			v.uses.add(e.caller.KeyID, now)
-		}
-		return Verdict{Caller: &e.caller, Source: FromCache, AsOf: e.asOf}, true
-	}
-	if v.cache.refused(id, digest, elapsed) {
-		v.stats.negativeHits.Inc()
-		return Verdict{}, true
-	}
-	return Verdict{}, false
+	return v.ask(ctx, parsed.Digest(), parsed.ID())
 }
 
 func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Verdict, error) {
@@ -227,16 +245,20 @@ func (v *Verifier) await(ctx context.Context, q *question, place int) (Verdict, 
 		return Verdict{}, q.err
 	}
 	if c := q.callers[place]; c != nil {
-		v.uses.add(c.KeyID, v.now())
 		return Verdict{Caller: c, Source: FromAuthority, AsOf: q.asOf}, nil
 	}
 	return Verdict{}, fault.BadCredential()
 }
 
-// fill remembers the answers to q, as far as nothing that was applied since they were read has touched them.
+// fill remembers the answers to q, as far as nothing that was applied since they were read has touched them, and notes their use.
 func (v *Verifier) fill(q *question) {
-	v.cache.fill(q, q.sent.Sub(v.epoch), v.cfg.Reread)
+	sent := v.elapsed(q.sent)
+	for _, used := range v.cache.fill(q, sent, v.cfg.Reread) {
+		v.uses.add(used, sent)
+	}
 }
+
+func (v *Verifier) elapsed(now time.Time) time.Duration { return now.Sub(v.epoch) }
 
 // errGap: the stream left a revision out.
 var errGap = errors.New("the watch stream left a revision out")

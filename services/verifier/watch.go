@@ -47,7 +47,7 @@ func (v *Verifier) begin(e introspection.Event) {
 	h.mu.Lock()
 	if e.Reset || e.Authority != h.authority {
 		h.current.Store(nil)
-		v.cache.reset(e.Revision, v.now().Sub(v.epoch))
+		v.cache.reset(e.Revision, v.elapsed(v.now()))
 		h.applied.Store(e.Revision)
 		h.authority = e.Authority
 	}

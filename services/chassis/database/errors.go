@@ -79,6 +79,7 @@ func postgresMeaning(code string) error {
 	case "23503": // foreign_key_violation
 		return ErrReference
 	case "40001", "40P01", // serialization_failure, deadlock_detected: the retries were used up
+		"25P03",          // idle_in_transaction_session_timeout: this process stood still within a transaction
 		"55P03", "57014", // lock_not_available, query_canceled: a time limit was reached
 		"25006": // read_only_sql_transaction: a standby, while the primary changes
 		return ErrUnavailable

@@ -7,10 +7,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Listen calls heard once it listens on a channel of Postgres, and then at every notification, until ctx or the
+// Listen calls heard once it listens on a channel of Postgres, and then with every notification, until ctx or the
 // connection ends; it returns ctx's error then, or what ended the connection. A caller that must miss nothing looks again
 // at each call and now and then besides. On SQLite, where there is nobody to hear, it waits for ctx.
-func (d *DB) Listen(ctx context.Context, channel string, heard func()) error {
+func (d *DB) Listen(ctx context.Context, channel string, heard func(payload string)) error {
 	if d.listen == nil {
 		<-ctx.Done()
 		return ctx.Err()
@@ -23,10 +23,12 @@ func (d *DB) Listen(ctx context.Context, channel string, heard func()) error {
 	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return fmt.Errorf("listening: %w", Translate(err))
 	}
+	heard("")
 	for {
-		heard()
-		if _, err := conn.WaitForNotification(ctx); err != nil {
+		notification, err := conn.WaitForNotification(ctx)
+		if err != nil {
 			return fmt.Errorf("waiting for a notification: %w", Translate(err))
 		}
+		heard(notification.Payload)
 	}
 }

@@ -27,9 +27,14 @@ func (d *DB) maxAttempts() int {
 // serialization failure, a deadlock, a busy SQLite file) fn runs again, a bounded number of times: it must have no effect
 // outside tx. An error of the database is returned as [Translate] returns it, any other error as fn returned it.
 func (d *DB) Tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return d.repeat(ctx, func() error { return d.WithContext(ctx).Transaction(fn) })
+}
+
+// repeat runs a transaction until the engine asks for no retry.
+func (d *DB) repeat(ctx context.Context, transaction func() error) error {
 	pause := retryPause
 	for attempt := 1; ; attempt++ {
-		err := d.WithContext(ctx).Transaction(fn)
+		err := transaction()
 		if err == nil || attempt == d.maxAttempts() || !retryable(err) {
 			return Translate(err)
 		}

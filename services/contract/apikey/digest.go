@@ -2,8 +2,8 @@ package apikey
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,11 +14,25 @@ import (
 // treated as a secret: it prints as REDACTED and travels as base64url only where [Digest.MarshalText] is asked for.
 type Digest [sha256.Size]byte
 
+// DigestOf returns the digest of text, which may be no key. What comes after the length of a key is left out.
+func DigestOf(text string) Digest {
+	// Of a known size, so that the copy stays on the stack and hashing allocates nothing.
+	var buf [Len]byte
+	return sha256.Sum256(buf[:copy(buf[:], text)])
+}
+
 // ErrDigest says that the text is not a digest.
 var ErrDigest = errors.New("not a digest: want 43 characters of base64url")
 
-// Equal reports in constant time whether d and other are the same.
-func (d *Digest) Equal(other *Digest) bool { return subtle.ConstantTimeCompare(d[:], other[:]) == 1 }
+// Equal reports in constant time whether d and other are the same: eight bytes at once, all of them, and no branch before the
+// last. (crypto/subtle takes byte by byte and a tenth of the time of a verification.)
+func (d *Digest) Equal(other *Digest) bool {
+	var difference uint64
+	for i := 0; i < len(d); i += 8 {
+		difference |= binary.NativeEndian.Uint64(d[i:]) ^ binary.NativeEndian.Uint64(other[i:])
+	}
+	return difference == 0
+}
 
 // MarshalText returns the digest in unpadded base64url, for the wire between the planes.
 func (d Digest) MarshalText() ([]byte, error) {

@@ -23,6 +23,10 @@ const Path = "/internal/v1/introspections"
 // MaxDigests is the most that one request may ask about.
 const MaxDigests = 512
 
+// MaxAnswer is the longest answer to more than one digest, in bytes. What would be longer is refused with 413: whoever asks then
+// asks in two halves. An answer about one key is never as long.
+const MaxAnswer = 16 << 20
+
 // Request asks about keys, and about principals that some of them want to act for. The answers come in the order of the
 // questions.
 type Request struct {

@@ -19,7 +19,7 @@ import (
 	"github.com/spectron-hq/spectron/services/verifier/servicetoken"
 )
 
-// maxAnswer bounds what is read of an answer: some 512 verdicts with large grant maps.
+// maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
 // Config says where the key manager is and who asks.
@@ -77,16 +77,59 @@ func New(cfg Config) (*Client, error) {
 // questions, of which there may be introspection.MaxDigests and MaxTargets at most. Errors: fault.AuthorityUnavailable,
 // Internal.
 func (c *Client) Introspect(ctx context.Context, request introspection.Request) (introspection.Response, error) {
-	var out introspection.Response
-	err := c.call(ctx, http.MethodPost, introspection.Path, request, &out)
+	answer, err := c.exchange(ctx, http.MethodPost, introspection.Path, request)
+	if errors.Is(err, fault.TooLarge) && len(request.Digests) > 1 {
+		return c.introspectHalves(ctx, request)
+	}
+	if err != nil {
+		return introspection.Response{}, err
+	}
+	out, err := introspection.ParseResponse(answer)
 	switch {
 	case err != nil:
 	case len(out.Verdicts) != len(request.Digests):
-		err = fmt.Errorf("introspecting: %d verdicts on %d keys", len(out.Verdicts), len(request.Digests))
+		err = fmt.Errorf("%d verdicts on %d keys", len(out.Verdicts), len(request.Digests))
 	case len(out.Targets) != len(request.Targets):
-		err = fmt.Errorf("introspecting: %d answers about %d principals", len(out.Targets), len(request.Targets))
+		err = fmt.Errorf("%d answers about %d principals", len(out.Targets), len(request.Targets))
 	}
-	return out, err
+	if err != nil {
+		return introspection.Response{}, fmt.Errorf("introspecting: %w", err)
+	}
+	return out, nil
+}
+
+// introspectHalves asks about keys with so much to tell that one answer does not hold it. What it returns is as of the older of
+// two snapshots: what the newer one knows more is known too early, never too late.
+func (c *Client) introspectHalves(ctx context.Context, request introspection.Request) (introspection.Response, error) {
+	half := len(request.Digests) / 2
+	parts := [2]introspection.Request{{Digests: request.Digests[:half]}, {Digests: request.Digests[half:]}}
+	for _, target := range request.Targets { // each goes with its key
+		if target.Key < half {
+			parts[0].Targets = append(parts[0].Targets, target)
+		} else {
+			target.Key -= half
+			parts[1].Targets = append(parts[1].Targets, target)
+		}
+	}
+	var answers [2]introspection.Response
+	for i, part := range parts {
+		var err error
+		if answers[i], err = c.Introspect(ctx, part); err != nil {
+			return introspection.Response{}, err
+		}
+	}
+	out := introspection.Response{
+		AsOf: min(answers[0].AsOf, answers[1].AsOf), Verdicts: append(answers[0].Verdicts, answers[1].Verdicts...),
+	}
+	for _, target := range request.Targets {
+		from := &answers[0]
+		if target.Key >= half {
+			from = &answers[1]
+		}
+		out.Targets = append(out.Targets, from.Targets[0])
+		from.Targets = from.Targets[1:]
+	}
+	return out, nil
 }
 
 // Bootstrap enrols the first keys of a deployment. Errors: fault.AlreadyDone, fault.Unprocessable,
@@ -121,32 +164,48 @@ func (c *Client) JobDone(ctx context.Context, id string) error {
 
 // call sends in as JSON, when it is not nil, and decodes the answer into out, when that is not nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	answer, err := c.exchange(ctx, method, path, in)
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("reading the key manager's answer to %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// exchange sends in as JSON, when it is not nil, and returns the answer.
+func (c *Client) exchange(ctx context.Context, method, path string, in any) ([]byte, error) {
 	req, err := c.request(ctx, method, path, in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		if ctxErr := ctx.Err(); errors.Is(ctxErr, context.Canceled) {
-			return ctxErr
+			return nil, ctxErr
 		}
-		return unavailable(err)
+		return nil, unavailable(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	answer, err := readAll(res)
 	if err != nil {
-		return unavailable(err)
+		return nil, unavailable(err)
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
-		return refusal(method, path, res.StatusCode, body)
+		return nil, refusal(method, path, res.StatusCode, answer)
 	}
-	if out == nil {
-		return nil
+	return answer, nil
+}
+
+// readAll reads an answer into memory that is made for it, where its length is told.
+func readAll(res *http.Response) ([]byte, error) {
+	var answer bytes.Buffer
+	if length := res.ContentLength; length > 0 && length <= maxAnswer {
+		answer.Grow(int(length) + bytes.MinRead)
 	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("reading the key manager's answer to %s %s: %w", method, path, err)
-	}
-	return nil
+	_, err := answer.ReadFrom(io.LimitReader(res.Body, maxAnswer))
+	return answer.Bytes(), err
 }
 
 func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
@@ -186,7 +245,7 @@ func refusal(method, path string, status int, body []byte) error {
 		return unavailable(err)
 	case status == http.StatusUnauthorized:
 		return fmt.Errorf("the key manager refused the service token of %s %s: both sides need the same service secret, and clocks that agree", method, path)
-	case path == introspection.BootstrapPath:
+	case path == introspection.BootstrapPath, path == introspection.Path && status == http.StatusRequestEntityTooLarge:
 		return err
 	default:
 		return fmt.Errorf("asking the key manager, %s %s: %s", method, path, err.Error())

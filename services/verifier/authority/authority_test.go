@@ -6,10 +6,12 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
@@ -56,6 +58,62 @@ func TestIntrospectSendsDigestsUnderAServiceToken(t *testing.T) {
 	}
 }
 
+// An answer that would be too long is asked for in parts, and is as old as the oldest of them.
+func TestIntrospectSplitsWhatIsTooLong(t *testing.T) {
+	t.Parallel()
+	digests := make([]apikey.Digest, 5)
+	for i := range digests {
+		digests[i] = digest(t)
+	}
+	asOf := int64(9)
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		var req introspection.Request
+		if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+			t.Error(err)
+		}
+		if len(req.Digests) > 2 {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			_ = json.NewEncoder(w).Encode(fault.ProblemOf(fault.New(fault.TooLarge, "too long"), r.URL.Path, ""))
+			return
+		}
+		answer := introspection.Response{AsOf: asOf}
+		asOf++
+		for _, asked := range req.Digests {
+			answer.Verdicts = append(answer.Verdicts, introspection.Verdict{KeyID: string(rune('a' + slices.Index(digests, asked)))})
+		}
+		for _, target := range req.Targets {
+			if want := string(rune('a' + slices.Index(digests, req.Digests[target.Key]))); target.Principal != want {
+				t.Errorf("asked about %s for the key of %s", target.Principal, want)
+			}
+			answer.Targets = append(answer.Targets, &caller.Principal{ID: target.Principal})
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	})
+	// Each key with its own principal, in another order than the keys.
+	request := introspection.Request{Digests: digests}
+	for _, place := range []int{4, 0, 2, 1, 3} {
+		request.Targets = append(request.Targets, introspection.Target{Key: place, Principal: string(rune('a' + place))})
+	}
+	answer, err := c.Introspect(t.Context(), request)
+	if err != nil || answer.AsOf != 9 {
+		t.Fatalf("as of %d, %v", answer.AsOf, err)
+	}
+	var got string
+	for _, v := range answer.Verdicts {
+		got += v.KeyID
+	}
+	if got != "abcde" {
+		t.Errorf("verdicts on %q, want abcde", got)
+	}
+	got = ""
+	for _, p := range answer.Targets {
+		got += p.ID
+	}
+	if got != "eacbd" {
+		t.Errorf("answers about %q, want eacbd", got)
+	}
+}
+
 func TestAnswersBecomeFaults(t *testing.T) {
 	t.Parallel()
 	problem := func(kind fault.Kind) http.HandlerFunc {
@@ -87,6 +145,7 @@ func TestAnswersBecomeFaults(t *testing.T) {
 		{"a proxy's page", text(http.StatusBadGateway, "<html>"), introspect, fault.AuthorityUnavailable},
 		{"wrong secret", problem(fault.Unauthenticated), introspect, fault.Internal},
 		{"bad question", problem(fault.Invalid), introspect, fault.Internal},
+		{"too long for one key", problem(fault.TooLarge), introspect, fault.TooLarge},
 		{"too few verdicts", text(http.StatusOK, `{"as_of":1,"verdicts":[]}`), introspect, fault.Internal},
 		{"not JSON", text(http.StatusOK, "hello"), introspect, fault.Internal},
 		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, introspect, fault.Internal},

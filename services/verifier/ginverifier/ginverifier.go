@@ -2,8 +2,6 @@
 package ginverifier
 
 import (
-	"net/http"
-
 	"github.com/gin-gonic/gin"
 
 	"github.com/spectron-hq/spectron/services/verifier"
@@ -13,12 +11,11 @@ import (
 // the caller with caller.From(c.Request.Context()).
 func Middleware(v *verifier.Verifier) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		passed := false
-		v.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			c.Request, passed = r, true
-		})).ServeHTTP(c.Writer, c.Request)
-		if !passed {
+		admitted, ok := v.Admit(c.Writer, c.Request)
+		if !ok {
 			c.Abort()
+			return
 		}
+		c.Request = admitted
 	}
 }

@@ -142,11 +142,11 @@ func (p Parts) inspectTrace(ctx context.Context, id string) (InspectResponseObje
 	if err != nil {
 		return nil, err
 	}
-	trace, ok := found.(GetTrace200JSONResponse)
+	shown, ok := found.(GetTrace200JSONResponse)
 	if !ok {
 		return nil, fmt.Errorf("a trace came as %T", found)
 	}
-	return Inspect200JSONResponse{Kind: InspectionKindTrace, Trace: (*Trace)(&trace)}, nil
+	return Inspect200JSONResponse{Kind: InspectionKindTrace, Trace: (*Trace)(&shown)}, nil
 }
 
 func entityBody(e entity.Entity) Entity {

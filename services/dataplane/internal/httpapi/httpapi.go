@@ -15,6 +15,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
@@ -41,6 +42,7 @@ type Parts struct {
 	Sessions    *session.Service
 	Entities    *entity.Service
 	Reflections *reflection.Service
+	Lifecycle   *lifecycle.Service
 	Traces      *trace.Log
 	Limits      Limits
 	// MCP serves /mcp to callers that have been authenticated.

@@ -29,16 +29,6 @@ func (Parts) RotateOwnKey(context.Context, RotateOwnKeyRequestObject) (RotateOwn
 	return nil, errPending
 }
 
-// Decay is pending.
-func (Parts) Decay(context.Context, DecayRequestObject) (DecayResponseObject, error) {
-	return nil, errPending
-}
-
-// Expire is pending.
-func (Parts) Expire(context.Context, ExpireRequestObject) (ExpireResponseObject, error) {
-	return nil, errPending
-}
-
 // ListPrincipals is pending.
 func (Parts) ListPrincipals(context.Context, ListPrincipalsRequestObject) (ListPrincipalsResponseObject, error) {
 	return nil, errPending
@@ -61,20 +51,5 @@ func (Parts) RemoveGrants(context.Context, RemoveGrantsRequestObject) (RemoveGra
 
 // AddGrants is pending.
 func (Parts) AddGrants(context.Context, AddGrantsRequestObject) (AddGrantsResponseObject, error) {
-	return nil, errPending
-}
-
-// ScopeGrants is pending.
-func (Parts) ScopeGrants(context.Context, ScopeGrantsRequestObject) (ScopeGrantsResponseObject, error) {
-	return nil, errPending
-}
-
-// TombstoneScope is pending.
-func (Parts) TombstoneScope(context.Context, TombstoneScopeRequestObject) (TombstoneScopeResponseObject, error) {
-	return nil, errPending
-}
-
-// ForgetScope is pending.
-func (Parts) ForgetScope(context.Context, ForgetScopeRequestObject) (ForgetScopeResponseObject, error) {
 	return nil, errPending
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // ListScopes lists nodes by path.
@@ -48,10 +49,61 @@ func (p Parts) RegisterScope(ctx context.Context, request RegisterScopeRequestOb
 	if err != nil {
 		return nil, fault.InvalidField("path", "%v", err)
 	}
+	began := p.Traces.Begin()
 	node, err := p.Scopes.Register(ctx, who, scopetree.Node{
 		Path: path, DisplayName: value(request.Body.DisplayName), Description: value(request.Body.Description),
 	})
-	return RegisterScope201JSONResponse(nodeBody(node)), err
+	if err != nil {
+		return nil, err
+	}
+	p.Traces.Decided(ctx, who, began, trace.RegisterScope, 1)
+	return RegisterScope201JSONResponse(nodeBody(node)), nil
+}
+
+// TombstoneScope ends a node.
+func (p Parts) TombstoneScope(ctx context.Context, request TombstoneScopeRequestObject) (TombstoneScopeResponseObject, error) {
+	who, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	path, err := scope.ParsePath(request.Params.Path)
+	if err != nil {
+		return nil, fault.InvalidField("path", "%v", err)
+	}
+	began := p.Traces.Begin()
+	if err := p.Scopes.Tombstone(ctx, who, path); err != nil {
+		return nil, err
+	}
+	p.Traces.Decided(ctx, who, began, trace.TombstoneScope, 1)
+	return TombstoneScope204Response{}, nil
+}
+
+// ForgetScope erases what is tagged with a node or one below it.
+func (p Parts) ForgetScope(ctx context.Context, request ForgetScopeRequestObject) (ForgetScopeResponseObject, error) {
+	who, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// A client that was given no path sends no body.
+	if request.Body == nil || request.Body.Path == nil {
+		return nil, fault.InvalidField("path", "is required")
+	}
+	path, err := scope.ParsePath(*request.Body.Path)
+	if err != nil {
+		return nil, fault.InvalidField("path", "%v", err)
+	}
+	began := p.Traces.Begin()
+	forgotten, err := p.Scopes.Forget(ctx, who, path)
+	if err != nil {
+		return nil, err
+	}
+	p.Traces.Decided(ctx, who, began, trace.ForgetScope, forgotten)
+	return ForgetScope200JSONResponse{Forgotten: int64(forgotten)}, nil
+}
+
+// ScopeGrants is not served, to anybody.
+func (Parts) ScopeGrants(context.Context, ScopeGrantsRequestObject) (ScopeGrantsResponseObject, error) {
+	return nil, fault.New(fault.NotSupported, "grants are those of principals; change them with POST and DELETE …/principals/{id}/grants")
 }
 
 func nodeBody(node scopetree.Node) ScopeNode {

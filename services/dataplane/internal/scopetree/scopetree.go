@@ -41,6 +41,10 @@ type Store interface {
 	Register(ctx context.Context, incarnation string, node Node) (Node, error)
 	// Nodes returns a page of the nodes in region, in the order of their paths.
 	Nodes(ctx context.Context, incarnation string, region scope.Region, page Page) ([]Node, error)
+	// Tombstone ends the node of path, and makes it first when it does not exist. A node that has ended stays as it is.
+	Tombstone(ctx context.Context, incarnation string, path scope.Path, at time.Time) error
+	// ForgetUnder erases every row that is tagged with path or a node below it, and returns how many memories those were.
+	ForgetUnder(ctx context.Context, incarnation string, path scope.Path) (int, error)
 	// Living returns those of paths that are registered: true for a living node, false for a tombstoned one.
 	Living(ctx context.Context, incarnation string, paths []scope.Path) (map[scope.Path]bool, error)
 }
@@ -61,6 +65,28 @@ func (t *Tree) Register(ctx context.Context, who *caller.Caller, node Node) (Nod
 	}
 	node.CreatedAt = t.now().UTC().Truncate(time.Microsecond)
 	return t.store.Register(ctx, who.Incarnation, node)
+}
+
+// Tombstone ends a node on behalf of who, who needs scope:delete over it. Nothing new can be tagged with it until it is
+// registered again.
+func (t *Tree) Tombstone(ctx context.Context, who *caller.Caller, path scope.Path) error {
+	if path == scope.Root {
+		return fault.InvalidField("path", "the root cannot end")
+	}
+	if err := grant.Authorize(who, grant.ScopeDelete, path); err != nil {
+		return err
+	}
+	return t.store.Tombstone(ctx, who.Incarnation, path, t.now().UTC().Truncate(time.Microsecond))
+}
+
+// Forget erases on behalf of who every row that is tagged with path or a node below it, and returns how many memories those
+// were. It needs memory:forget over all of that.
+func (t *Tree) Forget(ctx context.Context, who *caller.Caller, path scope.Path) (int, error) {
+	under := scope.Under(path)
+	if !who.Effective[grant.MemoryForget].Covers(under) {
+		return 0, fault.New(fault.Forbidden, "this needs %s over %s", grant.MemoryForget, under)
+	}
+	return t.store.ForgetUnder(ctx, who.Incarnation, path)
 }
 
 // List returns a page of the nodes over which who holds any verb. Whoever holds grant:manage over the root sees all.

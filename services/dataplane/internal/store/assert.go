@@ -210,9 +210,9 @@ func (w assertion) apply(tx *gorm.DB, changes entity.Changes) error {
 	if len(changes.Touched) == 0 {
 		return nil
 	}
-	return tx.Exec(`UPDATE entities SET updated_at = ?
+	return tx.Exec(`UPDATE entities SET importance = ?, updated_at = ?
 		WHERE context_id = ? AND set_id = ? AND entity_id IN ? AND valid_until IS NULL AND updated_at < ?`,
-		w.At, w.Incarnation, w.set, changes.Touched, w.At).Error
+		entity.Importance, w.At, w.Incarnation, w.set, changes.Touched, w.At).Error
 }
 
 func (w assertion) insert(tx *gorm.DB, changes entity.Changes) error {

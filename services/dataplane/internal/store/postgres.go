@@ -70,6 +70,8 @@ func (postgres) matching(incarnation string, terms []string) match {
 
 func (postgres) forgetWords(*gorm.DB, string, int) error { return nil }
 
+func (postgres) forgetWordsAt(*gorm.DB, string, map[string]any) error { return nil }
+
 func (postgres) forgetWordsOf(*gorm.DB, string, []string) error { return nil }
 
 func (postgres) locking() string { return " FOR UPDATE" }

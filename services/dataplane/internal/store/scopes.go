@@ -68,6 +68,19 @@ func (s *Store) Register(ctx context.Context, incarnation string, node scopetree
 	return row.toNode()
 }
 
+// Tombstone implements [scopetree.Store].
+func (s *Store) Tombstone(ctx context.Context, incarnation string, path scope.Path, at time.Time) error {
+	row := scopeNodeRow{ContextID: incarnation, Path: path.String(), CreatedAt: at, TombstonedAt: &at}
+	return s.write(ctx, func(tx *gorm.DB) error {
+		return tx.Clauses(clause.OnConflict{
+			Columns: []clause.Column{{Name: "context_id"}, {Name: "path"}},
+			DoUpdates: clause.Assignments(map[string]any{
+				"tombstoned_at": gorm.Expr("COALESCE(scope_nodes.tombstoned_at, excluded.tombstoned_at)"),
+			}),
+		}).Create(&row).Error
+	})
+}
+
 // Nodes implements [scopetree.Store].
 func (s *Store) Nodes(ctx context.Context, incarnation string, region scope.Region, page scopetree.Page) ([]scopetree.Node, error) {
 	if len(region) == 0 {

@@ -65,7 +65,6 @@ func (s *Store) search(ctx context.Context, search memory.Search) (rows []hitRow
 		if len(rows) == 0 || len(rows) == search.Limit || rows[0].Fetched < window.Limit {
 			return rows, nil
 		}
-		window.Limit *= 4
 	}
 }
 
@@ -104,15 +103,15 @@ func (s *Store) searchStatement(search memory.Search) (text string, args []any) 
 		f.and("NOT EXISTS (SELECT 1 FROM attributes a WHERE a.context_id = ? AND a.id = c.id AND a.source_kind = ?)",
 			search.Incarnation, entity.FromReflect)
 	}
-	s.searchTimes(search, f.and)
+	searchTimes(search, f.and)
 
-	text = f.with() + "SELECT c.id, c.text, c.source, c.entity_id, c.observed_at, c.created_at, " + found.score + " AS score FROM " + found.from +
-		" WHERE " + f.conjunction() + " ORDER BY score DESC, c.created_at DESC, c.id DESC LIMIT ?"
+	text = f.with() + "SELECT c.id, c.text, c.source, c.entity_id, c.observed_at, c.created_at, " + found.score + " AS score FROM " +
+		found.from + " WHERE " + f.conjunction() + " ORDER BY score DESC, c.created_at DESC, c.id DESC LIMIT ?"
 	return text, append(f.args(slices.Concat(found.scoreArgs, found.fromArgs)...), search.Limit)
 }
 
 // searchTimes adds the conditions on when a hit was written and valid.
-func (*Store) searchTimes(search memory.Search, and func(condition string, args ...any)) {
+func searchTimes(search memory.Search, and func(condition string, args ...any)) {
 	if !search.AsOf.IsZero() {
 		and("c.created_at <= ?", search.AsOf)
 	}

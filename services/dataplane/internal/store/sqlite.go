@@ -64,6 +64,11 @@ func (sqlite) forgetWordsOf(tx *gorm.DB, incarnation string, ids []string) error
 		(SELECT document FROM memory_chunks WHERE context_id = ? AND id IN ?)`, incarnation, ids).Error
 }
 
+func (sqlite) forgetWordsAt(tx *gorm.DB, sets string, args map[string]any) error {
+	return tx.Exec("DELETE FROM memory_search WHERE rowid IN (SELECT document FROM memory_chunks WHERE context_id = @context AND set_id IN "+
+		sets+")", args).Error
+}
+
 // locking is nothing: a writing transaction is the only one there is.
 func (sqlite) locking() string { return "" }
 

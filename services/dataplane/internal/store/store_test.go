@@ -46,14 +46,6 @@ func TestStore(t *testing.T) {
 		db := open(t, url)
 		storetest.Run(t, storetest.Fixture{
 			Store: store.New(db),
-			Tombstone: func(t *testing.T, incarnation, path string) {
-				t.Helper()
-				result := db.WithContext(t.Context()).Exec(
-					"UPDATE scope_nodes SET tombstoned_at = ? WHERE context_id = ? AND path = ?", time.Now().UTC(), incarnation, path)
-				if result.Error != nil || result.RowsAffected != 1 {
-					t.Fatalf("tombstoning %s: %v, %d rows", path, result.Error, result.RowsAffected)
-				}
-			},
 			Seqs: func(t *testing.T, incarnation, session string) (seqs []int64) {
 				t.Helper()
 				err := db.Reader(t.Context()).Raw("SELECT seq FROM turns WHERE context_id = ? AND session_id = ? ORDER BY seq",

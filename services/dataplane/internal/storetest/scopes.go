@@ -19,6 +19,13 @@ func register(t *testing.T, s Store, incarnation, text string) scopetree.Node {
 	return node
 }
 
+func tombstone(t *testing.T, s Store, incarnation, text string) {
+	t.Helper()
+	if err := s.Tombstone(t.Context(), incarnation, path(t, text), start.Add(time.Minute)); err != nil {
+		t.Fatalf("tombstoning %s: %v", text, err)
+	}
+}
+
 func listed(t *testing.T, s Store, incarnation string, in scope.Region, page scopetree.Page) []string {
 	t.Helper()
 	nodes, err := s.Nodes(t.Context(), incarnation, in, page)
@@ -61,7 +68,7 @@ func testRegisterAgain(t *testing.T, f Fixture) {
 	if _, err := f.Store.Register(t.Context(), in, node); err != nil {
 		t.Fatal(err)
 	}
-	f.Tombstone(t, in, "org/acme/")
+	tombstone(t, f.Store, in, "org/acme/")
 	node.DisplayName, node.Description, node.CreatedAt = "", "second", start.Add(time.Hour)
 	got, err := f.Store.Register(t.Context(), in, node)
 	if err != nil {
@@ -77,7 +84,7 @@ func testNodes(t *testing.T, f Fixture) {
 	for _, text := range []string{"/", "org/acme/x", "org/acme-2", "org/acme0", "org/acmex", "org/acme.y", "org/beta/é", "org/%/_"} {
 		register(t, f.Store, in, text)
 	}
-	f.Tombstone(t, in, "org/acme/x/")
+	tombstone(t, f.Store, in, "org/acme/x/")
 	for _, tt := range []struct {
 		name   string
 		region scope.Region
@@ -101,7 +108,7 @@ func testLiving(t *testing.T, f Fixture) {
 	in := incarnation()
 	register(t, f.Store, in, "a")
 	register(t, f.Store, in, "dead")
-	f.Tombstone(t, in, "dead/")
+	tombstone(t, f.Store, in, "dead/")
 	living, err := f.Store.Living(t.Context(), in, []scope.Path{path(t, "a"), path(t, "dead"), path(t, "unknown")})
 	if err != nil {
 		t.Fatal(err)

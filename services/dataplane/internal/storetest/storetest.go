@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
@@ -25,13 +27,13 @@ type Store interface {
 	purge.Store
 	job.Index
 	trace.Store
+	lifecycle.Store
+	entity.Store
 }
 
 // Fixture is a store over an empty database, and a way to do what no method does yet.
 type Fixture struct {
 	Store Store
-	// Tombstone tombstones a node.
-	Tombstone func(t *testing.T, incarnation, path string)
 	// Seqs returns the numbers of a session's turns, in order.
 	Seqs func(t *testing.T, incarnation, session string) []int64
 	// Rows counts the rows of a context in all tables, the full-text index included.
@@ -62,6 +64,10 @@ func Run(t *testing.T, f Fixture) {
 		"traces are filtered":             testTraces,
 		"traces are summed up":            testTraceStats,
 		"traces are purged":               testPurgeTraces,
+		"tombstone a scope":               testTombstone,
+		"forget a scope":                  testForgetUnder,
+		"importance decays":               testDecay,
+		"validity expires":                testExpire,
 		"search by words":                 testWords,
 		"search ranks":                    testRanking,
 		"search filters":                  testFilters,

@@ -30,7 +30,16 @@ func (p Parts) introspect(c *gin.Context) {
 		web.Fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, response)
+	body, err := response.MarshalJSON() // not through encoding/json, which would read it all again
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	if len(body) > introspection.MaxAnswer && len(request.Digests) > 1 {
+		web.Fail(c, fault.New(fault.TooLarge, "the answer would be too long; ask about fewer keys at once"))
+		return
+	}
+	c.Data(http.StatusOK, "application/json; charset=utf-8", body)
 }
 
 // renewLease takes renewals and acknowledgements of verifiers.

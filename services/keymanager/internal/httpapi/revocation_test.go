@@ -53,6 +53,7 @@ func TestLeases(t *testing.T) {
 			refused(t, s.send("POST", introspection.LeasesPath, serviceToken(t), body), fault.Invalid, field)
 		}
 		refused(t, s.send("POST", introspection.LeasesPath, serviceToken(t), `{"verifier":"\u0000"}`), fault.Invalid, "verifier")
+		refused(t, s.send("POST", introspection.LeasesPath, serviceToken(t), `{"verifier":"v","authority":"\u0000"}`), fault.Invalid, "authority")
 	})
 }
 
@@ -190,19 +191,23 @@ func TestWatch(t *testing.T) {
 // Whatever narrows is answered when the verifiers know, and not before.
 func TestChangesWaitForVerifiers(t *testing.T) {
 	t.Parallel()
-	changes := []struct{ name, method, target, body string }{
-		{"rotate", "POST", keys + "/k/rotate", ""},
-		{"delete a key", "DELETE", keys + "/k", ""},
-		{"patch the policy", "PATCH", contextPath, `{"config":{"max_token_ttl_seconds":60}}`},
-		{"block enforcement", "PATCH", contextPath, `{"enforcement_blocked":true}`},
-		{"take a grant", "DELETE", principals + "/admin/grants", `{"path":"/*","verbs":["memory:read"]}`},
-		{"give a grant", "POST", principals + "/admin/grants", `{"path":"/*","verbs":["memory:read"]}`},
-		{"patch grants", "PATCH", principals + "/admin", `{"grants":{}}`},
-		{"patch a kind", "PATCH", principals + "/admin", `{"kind":"agent"}`},
-		{"rotate a principal's key", "POST", principals + "/admin/keys/default/rotate", ""},
-		{"delete a principal's key", "DELETE", principals + "/admin/keys/default", ""},
-		{"delete a principal", "DELETE", principals + "/%s", ""},
-		{"delete a context", "DELETE", contextPath, ""},
+	// again is the status of the same call once more, which finds nothing left to do: it must not be answered sooner.
+	changes := []struct {
+		name, method, target, body string
+		again                      int
+	}{
+		{"rotate", "POST", keys + "/k/rotate", "", 0},
+		{"delete a key", "DELETE", keys + "/k", "", http.StatusNotFound},
+		{"patch the policy", "PATCH", contextPath, `{"config":{"max_token_ttl_seconds":60}}`, http.StatusOK},
+		{"block enforcement", "PATCH", contextPath, `{"enforcement_blocked":true}`, http.StatusOK},
+		{"take a grant", "DELETE", principals + "/admin/grants", `{"path":"/*","verbs":["memory:read"]}`, 0},
+		{"give a grant", "POST", principals + "/admin/grants", `{"path":"/*","verbs":["memory:read"]}`, 0},
+		{"patch grants", "PATCH", principals + "/admin", `{"grants":{}}`, 0},
+		{"patch a kind", "PATCH", principals + "/admin", `{"kind":"agent"}`, 0},
+		{"rotate a principal's key", "POST", principals + "/admin/keys/default/rotate", "", 0},
+		{"delete a principal's key", "DELETE", principals + "/admin/keys/default", "", http.StatusNotFound},
+		{"delete a principal", "DELETE", principals + "/%s", "", 0},
+		{"delete a context", "DELETE", contextPath, "", http.StatusNotFound},
 	}
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := founded(t, url)
@@ -229,8 +234,14 @@ func TestChangesWaitForVerifiers(t *testing.T) {
 			for committed := int64(0); committed < revision && len(answered) == 0; {
 				must(t, s.db.Reader(t.Context()).Raw("SELECT coalesce(max(id), 0) FROM revisions").Row().Scan(&committed))
 			}
+			again := make(chan answer, 1)
+			if change.again != 0 {
+				go func() { again <- s.operate(change.method, change.target, body) }()
+			}
 			start := time.Now()
 			select {
+			case a := <-again:
+				t.Fatalf("%s again: answered %d while a verifier did not know", change.name, a.status)
 			case a := <-answered:
 				t.Fatalf("%s: answered %d while a verifier did not know", change.name, a.status)
 			case <-time.After(pause):
@@ -242,6 +253,11 @@ func TestChangesWaitForVerifiers(t *testing.T) {
 			}
 			if a.status/100 != 2 {
 				t.Fatalf("%s: status %d: %s", change.name, a.status, apikey.Redact(string(a.body)))
+			}
+			if change.again != 0 {
+				if a := <-again; a.status != change.again {
+					t.Errorf("%s again: status %d", change.name, a.status)
+				}
 			}
 			if i == 0 {
 				p := into[httpapi.MintedKey](t, a, http.StatusOK).Propagation

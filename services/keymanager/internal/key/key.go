@@ -131,6 +131,8 @@ type Store interface {
 type Barrier interface {
 	// Await returns when no verifier answers from what was true before the revision. Errors: Unavailable.
 	Await(ctx context.Context, revision int64) (revision.Propagation, error)
+	// Settle does the same for all that has been changed so far. Errors: Unavailable.
+	Settle(ctx context.Context) error
 }
 
 // Minting makes a key for a principal as it is at that moment.

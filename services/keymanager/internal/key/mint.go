@@ -1,7 +1,9 @@
 package key
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -103,6 +105,9 @@ func (r *Registry) delete(ctx context.Context, contextID, name string, allowed f
 		return err
 	}
 	revised, err := r.store.DeleteKey(ctx, contextID, name, allowed)
+	if errors.Is(err, fault.NotFound) { // perhaps because of a deletion that failed to say that every verifier knows of it
+		return cmp.Or(r.barrier.Settle(ctx), err)
+	}
 	if err != nil {
 		return err
 	}

@@ -54,9 +54,9 @@ func TestALookSaysNothingAboutLaterRevisions(t *testing.T) {
 			t.Fatal("revision 2 passed by a look that began before it was made")
 		default:
 		}
-		store.found <- revision.Standing{Age: time.Hour, Acknowledged: []int64{1}}
+		store.found <- revision.Standing{Age: time.Hour, Acknowledged: map[string]int64{"v": 1}}
 		<-store.begun
-		store.found <- revision.Standing{Age: time.Hour, Acknowledged: []int64{2}}
+		store.found <- revision.Standing{Age: time.Hour, Acknowledged: map[string]int64{"v": 2}}
 		if second := <-passed; second != 2 {
 			t.Fatalf("revision %d passed", second)
 		}
@@ -122,6 +122,7 @@ func TestABarrierWaitsForEveryVerifier(t *testing.T) {
 		m       *memory
 		barrier *revision.Barrier
 		leases  *revision.Leases
+		feed    *revision.Feed
 	}
 	open := func(t *testing.T) parts {
 		t.Helper()
@@ -129,7 +130,7 @@ func TestABarrierWaitsForEveryVerifier(t *testing.T) {
 		m.add(1)
 		feed := revision.NewFeed(m)
 		barrier := newBarrier(m, feed)
-		return parts{m, barrier, revision.NewLeases(m, ttl, barrier)}
+		return parts{m, barrier, revision.NewLeases(m, ttl, barrier), feed}
 	}
 	bubble(t, "there is none", func(t *testing.T) {
 		p := open(t)
@@ -187,6 +188,56 @@ func TestABarrierWaitsForEveryVerifier(t *testing.T) {
 		time.Sleep(ttl - time.Millisecond)
 		pending(t, waits, "there may be leases that the table has lost")
 		passed(t, waits, revision.Propagation{Waited: ttl})
+	})
+	bubble(t, "the table is young for longer leases of another replica", func(t *testing.T) {
+		p := open(t)
+		p.m.set(func() { p.m.since, p.m.longest = time.Now(), 20*ttl })
+		waits := await(t.Context(), p.barrier, 1)
+		time.Sleep(20*ttl - time.Millisecond)
+		pending(t, waits, "there may be leases that the table has lost")
+		passed(t, waits, revision.Propagation{Waited: 20 * ttl})
+	})
+	bubble(t, "settling waits for the newest", func(t *testing.T) {
+		p := open(t)
+		p.m.add(2)
+		renew(t, p.leases, "a", 2)
+		settled := make(chan error, 1)
+		go func() { settled <- p.barrier.Settle(t.Context()) }()
+		time.Sleep(time.Second)
+		renew(t, p.leases, "a", 2)
+		synctest.Wait()
+		if len(settled) != 0 {
+			t.Error("settled, but one lags")
+		}
+		renew(t, p.leases, "a", 3)
+		synctest.Wait()
+		if err := <-settled; err != nil {
+			t.Error(err)
+		}
+		if err := newBarrier(newMemory(), p.feed).Settle(t.Context()); err != nil {
+			t.Errorf("before the first revision: %v", err)
+		}
+	})
+	bubble(t, "only what may let it pass makes it look", func(t *testing.T) {
+		p := open(t)
+		for _, name := range []string{"a", "b", "c"} {
+			renew(t, p.leases, name, 0)
+		}
+		waits := await(t.Context(), p.barrier, 1)
+		looks := func() int { p.m.mu.Lock(); defer p.m.mu.Unlock(); return p.m.looks }
+		before := looks()
+		renew(t, p.leases, "a", 1)
+		renew(t, p.leases, "b", 1)
+		renew(t, p.leases, "c", 0)
+		synctest.Wait()
+		if n := looks() - before; n != 0 {
+			t.Errorf("%d looks for acknowledgements of some", n)
+		}
+		renew(t, p.leases, "c", 1)
+		passed(t, waits, revision.Propagation{Acknowledged: 3})
+		if n := looks() - before; n != 1 {
+			t.Errorf("%d looks, want one for the last acknowledgement", n)
+		}
 	})
 	bubble(t, "each for its own revision", func(t *testing.T) {
 		p := open(t)

@@ -15,6 +15,8 @@ const (
 	kept = 1024
 	// retention is how long the database keeps revisions for verifiers that come back.
 	retention = time.Hour
+	// useRetention is how long the database keeps more than the last use of each key: uses may be reported as late as this.
+	useRetention = 24 * time.Hour
 	// pruneEvery is how often what is older is removed.
 	pruneEvery = 5 * time.Minute
 	// reconnect is the pause before listening again after the connection to the database was lost.
@@ -37,8 +39,14 @@ func NewFeed(store Store) *Feed {
 	return &Feed{store: store, looks: make(chan struct{}, 1), more: make(chan struct{})}
 }
 
-// Look makes the feed look for revisions at once.
-func (f *Feed) Look() {
+// Reach makes the feed look for revisions at once, unless it has the given one already; 0 is one that it never has.
+func (f *Feed) Reach(revision int64) {
+	f.mu.Lock()
+	has := 0 < revision && revision <= f.newest
+	f.mu.Unlock()
+	if has {
+		return
+	}
 	select {
 	case f.looks <- struct{}{}:
 	default:
@@ -51,7 +59,7 @@ func (f *Feed) Run(ctx context.Context) {
 	defer listener.Wait()
 	listener.Go(func() {
 		for ctx.Err() == nil {
-			_ = f.store.Listen(ctx, f.Look) // the poll stands in while the connection is lost
+			_ = f.store.Listen(ctx, f.Reach) // the poll stands in while the connection is lost
 			rest(ctx, reconnect)
 		}
 	})
@@ -68,7 +76,7 @@ func (f *Feed) Run(ctx context.Context) {
 		case <-tick.C:
 		case <-prune.C:
 			limited(ctx, func(ctx context.Context) {
-				_ = f.store.Prune(ctx, retention) // tried again at the next tick
+				_ = f.store.Prune(ctx, retention, useRetention) // tried again at the next tick
 			})
 		}
 	}
@@ -115,6 +123,9 @@ func (f *Feed) load(ctx context.Context) {
 			return
 		}
 		f.publish(read[1:], read[len(read)-1].Revision)
+		if len(read) <= kept {
+			return // that was all
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func TestAStreamResetsWhatItCannotGoOnFrom(t *testing.T) {
 			m := newMemory()
 			m.add(5)
 			if tt.pruned {
-				if err := m.Prune(t.Context(), 0); err != nil {
+				if err := m.Prune(t.Context(), 0, 0); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -169,7 +169,7 @@ func TestAStreamEnds(t *testing.T) {
 		err := feed.Stream(t.Context(), "a1", 0, func(events []introspection.Event) error {
 			sent += len(events)
 			m.add(2)
-			return m.Prune(t.Context(), 0)
+			return m.Prune(t.Context(), 0, 0)
 		})
 		if err != nil || sent != 1 {
 			t.Errorf("%d events, %v", sent, err)

@@ -21,10 +21,12 @@ type memory struct {
 	history   []revision.Numbered // without gaps
 	newest    int64
 	leases    map[string]*held
-	since     time.Time // of the table of leases
+	longest   time.Duration // of leases
+	since     time.Time     // of the table of leases
 	down      bool
+	looks     int // at the leases
 	reads     int // of the history
-	heard     func()
+	heard     func(int64)
 }
 
 type held struct {
@@ -62,16 +64,21 @@ func (m *memory) add(n int) {
 			Revision: m.newest, Change: revision.Change{Kind: revision.KeyRotated, Subject: "k", ContextID: "acme"},
 		})
 	}
-	heard := m.heard
+	heard, newest := m.heard, m.newest
 	m.mu.Unlock()
 	if heard != nil {
-		heard()
+		heard(newest)
 	}
 }
 
 func (m *memory) Authority(ctx context.Context) (identity string, err error) {
 	err = m.look(ctx, func() error { identity = m.authority; return nil })
 	return identity, err
+}
+
+func (m *memory) AllowLeases(ctx context.Context, ttl time.Duration) (longest time.Duration, err error) {
+	err = m.look(ctx, func() error { m.longest = max(m.longest, ttl); longest = m.longest; return nil })
+	return longest, err
 }
 
 func (m *memory) RenewLease(
@@ -90,16 +97,27 @@ func (m *memory) RenewLease(
 	return grant, err
 }
 
+func (m *memory) ExtendLease(
+	ctx context.Context, authority, verifier string, acknowledged int64, ttl, patience time.Duration,
+) (grant revision.Grant, known bool, err error) {
+	err = m.look(ctx, func() error { known = authority == m.authority && m.leases[verifier] != nil; return nil })
+	if err == nil && known {
+		grant, err = m.RenewLease(ctx, verifier, acknowledged, ttl, patience)
+	}
+	return grant, known, err
+}
+
 func (m *memory) ReleaseLease(ctx context.Context, verifier string) error {
 	return m.look(ctx, func() error { delete(m.leases, verifier); return nil })
 }
 
 func (m *memory) Standing(ctx context.Context) (s revision.Standing, err error) {
 	err = m.look(ctx, func() error {
-		s.Age = time.Since(m.since)
+		m.looks++
+		s.Age, s.Longest, s.Acknowledged = time.Since(m.since), m.longest, map[string]int64{}
 		for name, row := range m.leases {
 			if row.until.After(time.Now()) {
-				s.Acknowledged = append(s.Acknowledged, row.acknowledged)
+				s.Acknowledged[name] = row.acknowledged
 				continue
 			}
 			s.Lapsed = append(s.Lapsed, row.acknowledged)
@@ -129,13 +147,13 @@ func (m *memory) Newest(ctx context.Context) (newest int64, err error) {
 	return newest, err
 }
 
-func (m *memory) Prune(ctx context.Context, _ time.Duration) error {
+func (m *memory) Prune(ctx context.Context, _, _ time.Duration) error {
 	return m.look(ctx, func() error { m.history = m.history[max(0, len(m.history)-1):]; return nil })
 }
 
-func (m *memory) Listen(ctx context.Context, heard func()) error {
+func (m *memory) Listen(ctx context.Context, heard func(int64)) error {
 	m.set(func() { m.heard = heard })
-	heard()
+	heard(0)
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -43,9 +43,9 @@ type deadFeed struct {
 
 func (*deadFeed) Newest(context.Context) (int64, error) { return 1, nil }
 
-func (*deadFeed) Prune(context.Context, time.Duration) error { return nil }
+func (*deadFeed) Prune(context.Context, time.Duration, time.Duration) error { return nil }
 
-func (*deadFeed) Listen(ctx context.Context, _ func()) error {
+func (*deadFeed) Listen(ctx context.Context, _ func(int64)) error {
 	<-ctx.Done()
 	return ctx.Err()
 }

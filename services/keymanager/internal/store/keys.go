@@ -113,39 +113,15 @@ func end(k key.Key) any {
 
 // RotateKey implements key.Store.
 func (s *Store) RotateKey(ctx context.Context, contextID, name string, rotate key.Rotation) (rotated key.Key, revised int64, err error) {
-	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
-		policy, err := findPolicy(tx, contextID)
-		if err != nil {
-			return err
-		}
-		current, err := findKey(tx, contextID, name)
-		if err != nil {
-			return err
-		}
-		if rotated, err = rotate(at, policy, current); err != nil {
-			return err
-		}
-		row, err := rowOfKey(rotated)
-		if err != nil {
-			return err
-		}
-		// What a rotation may change, and nothing else.
-		err = tx.Model(&keyRow{}).Where("id = ?", rotated.ID).Updates(map[string]any{
-			"digest_hmac": row.DigestHMAC, "pepper_version": row.PepperVersion, "rotated_at": row.RotatedAt, "expires_at": row.ExpiresAt,
-		}).Error
-		if err != nil {
-			return fmt.Errorf("updating a key: %w", err)
-		}
-		revised, err = number(tx, at, revision.Change{Kind: revision.KeyRotated, Subject: rotated.ID, ContextID: contextID})
-		if err != nil {
-			return err
-		}
-		return record(tx, at, audit.Entry{
-			Action: audit.KeyRotated, ContextID: contextID, Target: rotated.ID,
-			Detail: map[string]any{"name": name, "valid_until": end(rotated), "revision": revised},
-		})
-	})
-	return rotated, revised, err
+	return s.engine.rotate(ctx, s, contextID, name, rotate)
+}
+
+// rotatedEntry is the audit entry of a rotation, short of its revision.
+func rotatedEntry(k key.Key) audit.Entry {
+	return audit.Entry{
+		Action: audit.KeyRotated, ContextID: k.ContextID, Target: k.ID,
+		Detail: map[string]any{"name": k.Name, "valid_until": end(k)},
+	}
 }
 
 // findKey returns a key of a context, or key.NotFound.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +56,31 @@ func (s *Store) Authority(ctx context.Context) (string, error) {
 	return found[0], nil
 }
 
+type leaseLengthRow struct {
+	ID     int `gorm:"primaryKey;autoIncrement:false"`
+	Micros int64
+}
+
+// TableName tells GORM where the rows are.
+func (leaseLengthRow) TableName() string { return "lease_length" }
+
+// AllowLeases implements revision.Store. What is noted never shrinks: nobody can tell whether a replica that grants longer
+// leases is still there.
+func (s *Store) AllowLeases(ctx context.Context, ttl time.Duration) (time.Duration, error) {
+	row := leaseLengthRow{ID: 1, Micros: ttl.Microseconds()}
+	err := s.change(ctx, func(tx *gorm.DB, _ time.Time) error {
+		longer := clause.OnConflict{
+			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"micros"}),
+			Where: clause.Where{Exprs: []clause.Expression{gorm.Expr("lease_length.micros < excluded.micros")}},
+		}
+		if err := tx.Clauses(longer).Create(&row).Error; err != nil {
+			return fmt.Errorf("noting the length of leases: %w", err)
+		}
+		return tx.Take(&row, 1).Error
+	})
+	return time.Duration(row.Micros) * time.Microsecond, err
+}
+
 // RenewLease implements revision.Store.
 //
 // A row that is there has been counted as lapsed by nobody, even if its time is over: [Store.Standing] removes what it
@@ -85,23 +111,44 @@ func (s *Store) RenewLease(
 			grant.CatchUpTo = held[0].CatchUpTo
 			return nil
 		}
-		grant.CatchUpTo, err = s.rejoin(tx, at, leaseRow{Verifier: verifier, Acknowledged: acknowledged, ExpiresAt: at.Add(ttl)})
+		grant.CatchUpTo, err = s.rejoin(tx, leaseRow{Verifier: verifier, Acknowledged: acknowledged, ExpiresAt: at.Add(ttl)})
 		return err
 	})
 	return grant, err
 }
 
+// renewal is what [Store.ExtendLease] is asked for.
+type renewal struct {
+	authority, verifier string
+	acknowledged        int64
+	ttl, patience       time.Duration
+}
+
+// ExtendLease implements revision.Store.
+func (s *Store) ExtendLease(
+	ctx context.Context, authority, verifier string, acknowledged int64, ttl, patience time.Duration,
+) (revision.Grant, bool, error) {
+	return s.engine.extend(ctx, s, renewal{authority, verifier, acknowledged, ttl, patience})
+}
+
 // rejoin stores a lease where there was none and returns the revision to catch up to. The lock keeps further revisions
 // from passing before every barrier can see the lease.
-func (s *Store) rejoin(tx *gorm.DB, at time.Time, row leaseRow) (int64, error) {
-	if err := s.engine.lockRevisions(tx); err != nil {
+func (s *Store) rejoin(tx *gorm.DB, row leaseRow) (int64, error) {
+	at, err := s.engine.lockRevisions(tx)
+	if err != nil {
 		return 0, fmt.Errorf("granting a lease: %w", err)
 	}
-	var err error
 	if row.CatchUpTo, err = newest(tx); err != nil {
 		return 0, fmt.Errorf("granting a lease: %w", err)
 	}
-	return row.CatchUpTo, errors.Join(complete(tx, at), tx.Create(&row).Error)
+	// Another renewal of this verifier may have come first while this one waited for the lock. Its row counts as any that is
+	// there, with what that one was told to catch up to.
+	const later = "CASE WHEN leases.%[1]s < excluded.%[1]s THEN excluded.%[1]s ELSE leases.%[1]s END"
+	upsert := clause.OnConflict{Columns: []clause.Column{{Name: "verifier"}}, DoUpdates: clause.Assignments(map[string]any{
+		"acknowledged": gorm.Expr(fmt.Sprintf(later, "acknowledged")), "expires_at": gorm.Expr(fmt.Sprintf(later, "expires_at")),
+	})}
+	err = errors.Join(complete(tx, at), tx.Clauses(upsert, clause.Returning{}).Create(&row).Error)
+	return row.CatchUpTo, err
 }
 
 // progress reports whether the acknowledged revision has ever been made, and whether one after it is older than since. A
@@ -132,32 +179,7 @@ func (s *Store) ReleaseLease(ctx context.Context, verifier string) error {
 
 // Standing implements revision.Store.
 func (s *Store) Standing(ctx context.Context) (revision.Standing, error) {
-	var standing revision.Standing
-	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
-		standing = revision.Standing{}
-		// A renewal under way holds its row: this waits for it, and then finds the row as it is.
-		var ended []leaseRow
-		if err := tx.Clauses(clause.Returning{}).Where("expires_at <= ?", at).Delete(&ended).Error; err != nil {
-			return fmt.Errorf("removing lapsed leases: %w", err)
-		}
-		for _, row := range ended {
-			standing.Lapsed = append(standing.Lapsed, row.Acknowledged)
-		}
-		var live []leaseRow
-		if err := tx.Find(&live).Error; err != nil {
-			return fmt.Errorf("reading leases: %w", err)
-		}
-		for _, row := range live {
-			standing.Acknowledged = append(standing.Acknowledged, row.Acknowledged)
-		}
-		var table leaseTableRow
-		if err := errors.Join(complete(tx, at), tx.Take(&table, 1).Error); err != nil {
-			return fmt.Errorf("reading the age of the leases: %w", err)
-		}
-		standing.Age = at.Sub(table.Since)
-		return nil
-	})
-	return standing, err
+	return s.engine.standing(ctx, s)
 }
 
 // Revisions implements revision.Store.
@@ -183,16 +205,40 @@ func (s *Store) Newest(ctx context.Context) (int64, error) {
 	return id, public(database.Translate(err))
 }
 
+// pruneAtOnce bounds one deletion of uses; the rest goes the next time.
+const pruneAtOnce = 10_000
+
 // Prune implements revision.Store.
-func (s *Store) Prune(ctx context.Context, age time.Duration) error {
-	return s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+func (s *Store) Prune(ctx context.Context, age, uses time.Duration) error {
+	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
 		return tx.Where("at < ? AND id < (SELECT max(id) FROM revisions)", at.Add(-age)).Delete(&revisionRow{}).Error
+	})
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		const statement = `
+			DELETE FROM key_uses WHERE (key_id, minute) IN (
+				SELECT u.key_id, u.minute FROM key_uses u
+				WHERE u.minute < ? AND (
+					NOT EXISTS (SELECT 1 FROM keys k WHERE k.id = u.key_id)
+					OR EXISTS (SELECT 1 FROM key_uses later WHERE later.key_id = u.key_id AND later.minute > u.minute)
+				)
+				LIMIT ?
+			)`
+		return tx.Exec(statement, at.Add(-uses), pruneAtOnce).Error
 	})
 }
 
 // Listen implements revision.Store.
-func (s *Store) Listen(ctx context.Context, heard func()) error {
-	return s.db.Listen(ctx, revisionChannel, heard)
+func (s *Store) Listen(ctx context.Context, heard func(newest int64)) error {
+	return s.db.Listen(ctx, revisionChannel, func(payload string) {
+		newest, err := strconv.ParseInt(payload, 10, 64)
+		if err != nil {
+			newest = 0
+		}
+		heard(newest)
+	})
 }
 
 // RetirePeppers takes a revision that touches everything when keys are sealed under other peppers than those of the given

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -41,15 +42,14 @@ func (auditRow) TableName() string { return "audit_log" }
 // number takes the next revision for change. tx must hold the lock of revisions. Numbers have no gaps: a transaction that
 // is rolled back gives its number back.
 func number(tx *gorm.DB, at time.Time, change revision.Change) (int64, error) {
-	last, err := newest(tx)
+	var id int64
+	const statement = `INSERT INTO revisions (id, kind, subject, context_id, at)
+		SELECT coalesce(max(id), 0) + 1, ?, ?, ?, ? FROM revisions RETURNING id`
+	err := tx.Raw(statement, string(change.Kind), change.Subject, change.ContextID, at).Scan(&id).Error
 	if err != nil {
 		return 0, fmt.Errorf("taking a revision: %w", err)
 	}
-	row := revisionRow{ID: last + 1, Kind: string(change.Kind), Subject: change.Subject, ContextID: change.ContextID, At: at}
-	if err := tx.Create(&row).Error; err != nil {
-		return 0, fmt.Errorf("taking a revision: %w", err)
-	}
-	return row.ID, nil
+	return id, nil
 }
 
 // newest returns the newest revision, 0 before the first.
@@ -61,20 +61,29 @@ func newest(tx *gorm.DB) (int64, error) {
 
 // record writes entry, with the origin that the transaction's context carries.
 func record(tx *gorm.DB, at time.Time, entry audit.Entry) error {
+	row, err := rowOfEntry(tx.Statement.Context, entry)
+	if err != nil {
+		return err
+	}
+	row.At = at
+	if err := tx.Create(&row).Error; err != nil {
+		return fmt.Errorf("writing an audit entry: %w", err)
+	}
+	return nil
+}
+
+// rowOfEntry returns what is stored of entry, short of the time, with the origin that ctx carries.
+func rowOfEntry(ctx context.Context, entry audit.Entry) (auditRow, error) {
 	if entry.Detail == nil {
 		entry.Detail = map[string]any{}
 	}
 	detail, err := json.Marshal(entry.Detail)
 	if err != nil {
-		return fmt.Errorf("encoding an audit entry: %w", err)
+		return auditRow{}, fmt.Errorf("encoding an audit entry: %w", err)
 	}
-	origin := audit.From(tx.Statement.Context)
-	row := auditRow{
-		At: at, Action: string(entry.Action), ActorKind: string(origin.Actor), ActorKeyID: origin.KeyID,
+	origin := audit.From(ctx)
+	return auditRow{
+		Action: string(entry.Action), ActorKind: string(origin.Actor), ActorKeyID: origin.KeyID,
 		ContextID: entry.ContextID, Target: entry.Target, TraceID: origin.TraceID, Remote: origin.Remote, Detail: string(detail),
-	}
-	if err := tx.Create(&row).Error; err != nil {
-		return fmt.Errorf("writing an audit entry: %w", err)
-	}
-	return nil
+	}, nil
 }

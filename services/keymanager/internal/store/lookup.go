@@ -9,45 +9,57 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
-	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
 
 const (
-	foundColumns = `k.digest_hmac, k.id, k.name, k.kind, k.expires_at, k.context_id, c.incarnation, c.enforcement_blocked, k.grants,
-		p.id, p.display_name, p.kind, p.grants`
+	// Only what says something by being absent is null.
+	foundColumns = `k.digest_hmac, coalesce(k.id, ''), coalesce(k.name, ''), coalesce(k.kind, ''), k.expires_at,
+		coalesce(k.context_id, ''), coalesce(c.incarnation, ''), coalesce(c.enforcement_blocked, false), k.grants, coalesce(p.id, ''), coalesce(p.display_name, ''),
+		coalesce(p.kind, ''), p.grants`
 	foundJoins = `LEFT JOIN principals p ON p.context_id = k.context_id AND p.id = k.principal_id
 		LEFT JOIN contexts c ON c.id = k.context_id`
 )
 
-// FindKeys implements key.Lookup. It is one statement, so it reads one snapshot, and it goes past GORM's scanning: every
-// request of the data plane that its cache cannot answer ends here.
+// FindKeys implements key.Lookup. It is one statement, so it reads one snapshot, and it goes past GORM: every request of the
+// data plane that its cache cannot answer ends here.
 func (s *Store) FindKeys(ctx context.Context, seals []secret.Seal) (key.Snapshot, error) {
-	snapshot, err := s.findKeys(ctx, s.db.Reader(ctx), seals)
+	snapshot, err := s.findKeys(seals, func(statement string, args []any, read func(database.Row) error) error {
+		return s.engine.query(ctx, s, statement, args, read)
+	})
 	return snapshot, public(database.Translate(err))
 }
 
-func (s *Store) findKeys(ctx context.Context, tx *gorm.DB, seals []secret.Seal) (snapshot key.Snapshot, err error) {
+// findKeys asks with query, which calls its last argument with each row.
+func (s *Store) findKeys(
+	seals []secret.Seal, query func(statement string, args []any, read func(database.Row) error) error,
+) (key.Snapshot, error) {
 	raw := make([][]byte, len(seals))
 	for i := range seals {
 		raw[i] = seals[i][:]
 	}
-	statement, args := s.engine.findKeys(raw)
-	rows, err := tx.Statement.ConnPool.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return key.Snapshot{}, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
 	found := foundRows{known: map[string]grant.Map{}}
 	found.snapshot.Found = make(map[secret.Seal]*key.Found, len(seals))
+	statement, args := s.engine.findKeys(raw)
+	err := query(statement, args, found.scan)
+	return found.snapshot, err
+}
+
+// query asks within a transaction, or wherever tx is, and calls read with each row.
+func query(ctx context.Context, tx *gorm.DB, statement string, args []any, read func(database.Row) error) (err error) {
+	rows, err := tx.Statement.ConnPool.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		if err := found.scan(rows); err != nil {
-			return key.Snapshot{}, err
+		if err := read(rows); err != nil {
+			return err
 		}
 	}
-	return found.snapshot, rows.Err()
+	return rows.Err()
 }
 
 // foundRows turns the rows of a look-up into a snapshot.
@@ -60,43 +72,42 @@ type foundRows struct {
 
 // scan adds one row to the snapshot. Where no key was found there is a single row, which holds nothing but the revision
 // and the time.
-func (f *foundRows) scan(rows *sql.Rows) error {
+func (f *foundRows) scan(row database.Row) error {
 	var (
-		micros                                                              int64
-		seal                                                                sql.RawBytes
-		id, name, kind, contextID, incarnation                              sql.NullString
-		principalID, displayName, principalKind, keyGrants, principalGrants sql.NullString
-		expires                                                             sql.NullTime
-		blocked                                                             sql.NullBool
+		micros                     int64
+		seal                       []byte
+		expires                    sql.NullTime
+		keyGrants, principalGrants *string
+		found                      key.Found
 	)
-	err := rows.Scan(&f.snapshot.AsOf, &micros, &seal, &id, &name, &kind, &expires, &contextID, &incarnation, &blocked, &keyGrants,
-		&principalID, &displayName, &principalKind, &principalGrants)
+	err := row.Scan(&f.snapshot.AsOf, &micros, &seal, &found.ID, &found.Name, (*string)(&found.Kind), &expires, &found.ContextID,
+		&found.Incarnation, &found.Blocked, &keyGrants, &found.Principal.ID, &found.Principal.DisplayName, (*string)(&found.Principal.Kind),
+		&principalGrants)
 	f.snapshot.At = time.UnixMicro(micros)
-	if err != nil || !id.Valid {
+	if err != nil || found.ID == "" {
 		return err
 	}
-	found := &key.Found{
-		ID: id.String, Name: name.String, Kind: key.Kind(kind.String), ExpiresAt: expires.Time,
-		ContextID: contextID.String, Incarnation: incarnation.String, Blocked: blocked.Bool,
-		Principal: caller.Principal{ID: principalID.String, DisplayName: displayName.String, Kind: caller.Kind(principalKind.String)},
-	}
+	found.ExpiresAt = expires.Time
 	if found.Grants, err = f.grants(keyGrants); err != nil {
 		return err
 	}
 	if found.Principal.Grants, err = f.grants(principalGrants); err != nil {
 		return err
 	}
-	f.snapshot.Found[secret.Seal(seal)] = found
+	f.snapshot.Found[secret.Seal(seal)] = &found
 	return nil
 }
 
-func (f *foundRows) grants(text sql.NullString) (grant.Map, error) {
-	if m, ok := f.known[text.String]; ok && text.Valid {
+// grants reads a grant map; null is nil.
+func (f *foundRows) grants(text *string) (grant.Map, error) {
+	if text == nil {
+		return nil, nil
+	}
+	m, ok := f.known[*text]
+	if ok {
 		return m, nil
 	}
-	m, err := parseGrants(text)
-	if text.Valid {
-		f.known[text.String] = m
-	}
+	m, err := parseGrants(*text)
+	f.known[*text] = m
 	return m, err
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -259,7 +258,7 @@ func (s *Store) GrantsAt(ctx context.Context, contextID, id string, at time.Time
 		if err != nil {
 			return err
 		}
-		grants, err = parseGrants(sql.NullString{String: row.Grants, Valid: true})
+		grants, err = parseGrants(row.Grants)
 		return err
 	})
 	return grants, err

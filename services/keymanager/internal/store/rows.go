@@ -77,7 +77,7 @@ func rowOfPrincipal(p principal.Principal, at time.Time) (principalRow, error) {
 }
 
 func (r principalRow) principal() (principal.Principal, error) {
-	grants, err := parseGrants(sql.NullString{String: r.Grants, Valid: true})
+	grants, err := parseGrants(r.Grants)
 	if err != nil {
 		return principal.Principal{}, fmt.Errorf("reading principal %s: %w", r.ID, err)
 	}
@@ -136,9 +136,12 @@ func (r keyRow) key() (key.Key, error) {
 	if len(r.DigestHMAC) != len(secret.Seal{}) {
 		return key.Key{}, fmt.Errorf("reading key %s: the seal has %d bytes", r.ID, len(r.DigestHMAC))
 	}
-	grants, err := parseGrants(r.Grants)
-	if err != nil {
-		return key.Key{}, fmt.Errorf("reading key %s: %w", r.ID, err)
+	var grants grant.Map // null is nil
+	if r.Grants.Valid {
+		var err error
+		if grants, err = parseGrants(r.Grants.String); err != nil {
+			return key.Key{}, fmt.Errorf("reading key %s: %w", r.ID, err)
+		}
 	}
 	return key.Key{
 		ID: r.ID, Kind: key.Kind(r.Kind), ContextID: r.ContextID.String, PrincipalID: r.PrincipalID.String, Name: r.Name,
@@ -158,13 +161,9 @@ func (r listedRow) listed() (key.Listed, error) {
 	return key.Listed{Key: k, PrincipalKind: caller.Kind(r.PrincipalKind)}, err
 }
 
-// parseGrants reads a grant map; null is nil.
-func parseGrants(text sql.NullString) (grant.Map, error) {
-	if !text.Valid {
-		return nil, nil
-	}
+func parseGrants(text string) (grant.Map, error) {
 	var m grant.Map
-	if err := json.Unmarshal([]byte(text.String), &m); err != nil {
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return nil, fmt.Errorf("decoding grants: %w", err)
 	}
 	return m, nil

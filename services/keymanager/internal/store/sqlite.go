@@ -1,12 +1,20 @@
 package store
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
 // sqlite is the engine of a single process.
@@ -22,11 +30,87 @@ func (e sqlite) clock(*gorm.DB) (time.Time, error) {
 	return e.now().UTC().Truncate(time.Microsecond), nil
 }
 
-// lockRevisions has nothing to do: a write transaction is alone from its first statement.
-func (sqlite) lockRevisions(*gorm.DB) error { return nil }
+// lockRevisions has nothing to lock: a write transaction is alone from its first statement.
+func (e sqlite) lockRevisions(tx *gorm.DB) (time.Time, error) { return e.clock(tx) }
 
 // life is another one after each start: while nobody has it open, anything may be done to a file.
 func (e sqlite) life() (expression string, args []any) { return "CAST(? AS text)", []any{e.opened} }
+
+// extend leaves it to RenewLease, whose statements cost little where there is no network between them.
+func (sqlite) extend(context.Context, *Store, renewal) (revision.Grant, bool, error) {
+	return revision.Grant{}, false, nil
+}
+
+func (sqlite) standing(ctx context.Context, s *Store) (revision.Standing, error) {
+	var standing revision.Standing
+	err := s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+		standing = revision.Standing{}
+		var ended []leaseRow
+		if err := tx.Clauses(clause.Returning{}).Where("expires_at <= ?", at).Delete(&ended).Error; err != nil {
+			return fmt.Errorf("removing lapsed leases: %w", err)
+		}
+		for _, row := range ended {
+			standing.Lapsed = append(standing.Lapsed, row.Acknowledged)
+		}
+		var live []leaseRow
+		if err := tx.Find(&live).Error; err != nil {
+			return fmt.Errorf("reading leases: %w", err)
+		}
+		standing.Acknowledged = make(map[string]int64, len(live))
+		for _, row := range live {
+			standing.Acknowledged[row.Verifier] = row.Acknowledged
+		}
+		var table leaseTableRow
+		if err := errors.Join(complete(tx, at), tx.Take(&table, 1).Error); err != nil {
+			return fmt.Errorf("reading the age of the leases: %w", err)
+		}
+		standing.Age = at.Sub(table.Since)
+		var length []leaseLengthRow
+		if err := tx.Find(&length).Error; err != nil {
+			return fmt.Errorf("reading the length of leases: %w", err)
+		}
+		for _, row := range length {
+			standing.Longest = time.Duration(row.Micros) * time.Microsecond
+		}
+		return nil
+	})
+	return standing, err
+}
+
+func (sqlite) rotate(ctx context.Context, s *Store, contextID, name string, rotate key.Rotation) (rotated key.Key, revised int64, err error) {
+	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+		policy, err := findPolicy(tx, contextID)
+		if err != nil {
+			return err
+		}
+		current, err := findKey(tx, contextID, name)
+		if err != nil {
+			return err
+		}
+		if rotated, err = rotate(at, policy, current); err != nil {
+			return err
+		}
+		row, err := rowOfKey(rotated)
+		if err != nil {
+			return err
+		}
+		// What a rotation may change, and nothing else.
+		err = tx.Model(&keyRow{}).Where("id = ?", rotated.ID).Updates(map[string]any{
+			"digest_hmac": row.DigestHMAC, "pepper_version": row.PepperVersion, "rotated_at": row.RotatedAt, "expires_at": row.ExpiresAt,
+		}).Error
+		if err != nil {
+			return fmt.Errorf("updating a key: %w", err)
+		}
+		revised, err = number(tx, at, revision.Change{Kind: revision.KeyRotated, Subject: rotated.ID, ContextID: contextID})
+		if err != nil {
+			return err
+		}
+		entry := rotatedEntry(rotated)
+		entry.Detail["revision"] = revised
+		return record(tx, at, entry)
+	})
+	return rotated, revised, err
+}
 
 // announce has nobody to tell: there is one process.
 func (sqlite) announce(*gorm.DB) error { return nil }
@@ -48,6 +132,10 @@ func (e sqlite) findKeys(seals [][]byte) (string, []any) {
 	}
 	list.WriteByte(']')
 	return statement, []any{e.now().UnixMicro(), list.String()}
+}
+
+func (sqlite) query(ctx context.Context, s *Store, statement string, args []any, read func(database.Row) error) error {
+	return query(ctx, s.db.Reader(ctx), statement, args, read)
 }
 
 func (sqlite) findTargets(seals [][]byte, ids []string) (string, []any) {

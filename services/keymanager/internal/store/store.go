@@ -12,6 +12,8 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
 
@@ -25,13 +27,21 @@ type Store struct {
 type engine interface {
 	// clock reads the authority's clock, in UTC and to the microsecond.
 	clock(tx *gorm.DB) (time.Time, error)
-	// lockRevisions keeps every other transaction from taking a revision until tx ends.
-	lockRevisions(tx *gorm.DB) error
+	// lockRevisions keeps every other transaction from taking a revision until tx ends, and then reads the clock.
+	lockRevisions(tx *gorm.DB) (time.Time, error)
 	// life returns an SQL expression, and its arguments, for what differs once the database has gone back in time: revisions
 	// from before have the numbers of others then.
 	life() (expression string, args []any)
 	// announce tells every replica, once tx has committed, that there are new revisions.
 	announce(tx *gorm.DB) error
+	// extend implements revision.Store's ExtendLease.
+	extend(ctx context.Context, s *Store, renewal renewal) (revision.Grant, bool, error)
+	// standing implements revision.Store's Standing.
+	standing(ctx context.Context, s *Store) (revision.Standing, error)
+	// rotate implements key.Store's RotateKey.
+	rotate(ctx context.Context, s *Store, contextID, name string, rotate key.Rotation) (key.Key, int64, error)
+	// query runs a statement on a snapshot of its own and calls read with each row.
+	query(ctx context.Context, s *Store, statement string, args []any, read func(database.Row) error) error
 	// findKeys returns the statement that looks keys up by seal, and its arguments.
 	findKeys(seals [][]byte) (statement string, args []any)
 	// findTargets returns the statement that finds principals in the contexts of keys, and its arguments: the seals of the keys
@@ -64,10 +74,7 @@ func (s *Store) change(ctx context.Context, fn func(tx *gorm.DB, at time.Time) e
 // taken before it could deadlock, and a snapshot could be older than the revision before.
 func (s *Store) revise(ctx context.Context, fn func(tx *gorm.DB, at time.Time) error) error {
 	return public(s.db.Tx(ctx, func(tx *gorm.DB) error {
-		if err := s.engine.lockRevisions(tx); err != nil {
-			return err
-		}
-		at, err := s.engine.clock(tx)
+		at, err := s.engine.lockRevisions(tx)
 		if err != nil {
 			return err
 		}

@@ -2,12 +2,11 @@ package store
 
 import (
 	"context"
-	"errors"
 
 	"gorm.io/gorm"
 
+	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/caller"
-	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
@@ -17,7 +16,10 @@ const targetColumns = `k.digest_hmac, p.id, p.display_name, p.kind, p.grants`
 // FindKeysAndTargets implements key.Lookup.
 func (s *Store) FindKeysAndTargets(ctx context.Context, seals []secret.Seal, targets []key.Target) (snapshot key.Snapshot, err error) {
 	err = s.read(ctx, func(tx *gorm.DB) error {
-		if snapshot, err = s.findKeys(ctx, tx, seals); err != nil {
+		snapshot, err = s.findKeys(seals, func(statement string, args []any, read func(database.Row) error) error {
+			return query(ctx, tx, statement, args, read)
+		})
+		if err != nil {
 			return err
 		}
 		snapshot.Targets, err = s.findTargets(ctx, tx, targets)
@@ -32,28 +34,19 @@ func (s *Store) findTargets(ctx context.Context, tx *gorm.DB, targets []key.Targ
 		raw[i], ids[i] = targets[i].Seal[:], targets[i].ID
 	}
 	statement, args := s.engine.findTargets(raw, ids)
-	rows, err := tx.Statement.ConnPool.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
 	found = make(map[key.Target]*caller.Principal, len(targets))
-	for rows.Next() {
+	err = query(ctx, tx, statement, args, func(row database.Row) error {
 		var (
 			seal   []byte
 			p      caller.Principal
 			grants string
 		)
-		if err := rows.Scan(&seal, &p.ID, &p.DisplayName, &p.Kind, &grants); err != nil {
-			return nil, err
+		if err := row.Scan(&seal, &p.ID, &p.DisplayName, &p.Kind, &grants); err != nil {
+			return err
 		}
-		if p.Grants, err = parseGrants(optional(grants)); err != nil {
-			return nil, err
-		}
-		if p.Grants == nil {
-			p.Grants = grant.Map{}
-		}
+		p.Grants, err = parseGrants(grants)
 		found[key.Target{Seal: secret.Seal(seal), ID: p.ID}] = &p
-	}
-	return found, rows.Err()
+		return err
+	})
+	return found, err
 }

@@ -61,7 +61,7 @@ func history(t *testing.T, subject Subject) {
 	}
 	prune := func() {
 		t.Helper()
-		if err := s.Prune(t.Context(), ttl); err != nil {
+		if err := s.Prune(t.Context(), ttl, ttl); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -103,13 +103,24 @@ func listen(t *testing.T, subject Subject) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	heard, ended := make(chan struct{}, 100), make(chan error, 1)
-	go func() { ended <- listener.Listen(ctx, func() { heard <- struct{}{} }) }()
+	heard, ended := make(chan int64, 100), make(chan error, 1)
+	go func() { ended <- listener.Listen(ctx, func(newest int64) { heard <- newest }) }()
 	if subject.Replica != nil {
-		await(t, heard, "listening")
+		if newest := await(t, heard, "listening"); newest != 0 {
+			t.Errorf("it may have missed some, but says that %d is the newest", newest)
+		}
 		mintKey(t, s, "acme", "silent") // takes no revision
-		revise(t, s, "k")
-		await(t, heard, "a revision of another replica")
+		revised := revise(t, s, "k")
+		if newest := await(t, heard, "a revision of another replica"); newest != revised {
+			t.Errorf("heard of %d, want %d", newest, revised)
+		}
+		deleted, err := s.DeleteKey(t.Context(), "acme", "k", anyKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if newest := await(t, heard, "another revision of another replica"); newest != deleted {
+			t.Errorf("heard of %d, want %d", newest, deleted)
+		}
 		if len(heard) != 0 {
 			t.Error("one revision was heard twice, or a mint was")
 		}
@@ -187,5 +198,36 @@ func recordUses(t *testing.T, subject Subject) {
 	}
 	if err := s.RecordUses(t.Context(), nil); err != nil {
 		t.Errorf("nothing: %v", err)
+	}
+}
+
+func pruneUses(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	k := mintKey(t, s, "acme", "k")
+	idle := mintKey(t, s, "acme", "idle")
+	ago := func(id string, d time.Duration) introspection.Use {
+		return introspection.Use{KeyID: id, AgoMicros: d.Microseconds()}
+	}
+	err := s.RecordUses(t.Context(), []introspection.Use{
+		ago(k.ID, 5*ttl), ago(k.ID, 4*ttl), ago(k.ID, ttl/2), ago(k.ID, ttl/4),
+		ago(idle.ID, 5*ttl), ago(idle.ID, 4*ttl), ago("gone", 4*ttl), ago("gone", ttl/4),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Prune(t.Context(), ttl, ttl); err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[string]int64{k.ID: 2, idle.ID: 1, "gone": 1} {
+			if n := subject.Count(t, "SELECT count(*) FROM key_uses WHERE key_id = '"+id+"'"); n != want {
+				t.Errorf("%d uses are left of one that should have %d", n, want)
+			}
+		}
+	}
+	// Of the idle one, the last.
+	if n := subject.Count(t, "SELECT count(*) FROM key_uses WHERE key_id = '"+idle.ID+"' AND minute < (SELECT min(minute) FROM key_uses WHERE key_id = 'gone')"); n != 1 {
+		t.Errorf("%d rows", n)
 	}
 }

@@ -129,6 +129,56 @@ func rotateRace(t *testing.T, subject Subject) {
 	}
 }
 
+// rotateAgain: what a rotation is worked out from may change before it is stored. Then it is worked out anew.
+func rotateAgain(t *testing.T, subject Subject) {
+	if subject.Replica == nil {
+		return // nobody else writes meanwhile
+	}
+	s, other := subject.Store, subject.Replica(t)
+	create(t, s, "acme")
+	k := mintKey(t, s, "acme", "k")
+	meanwhile := []func() error{
+		func() error {
+			_, _, err := other.ChangeContext(t.Context(), "acme", func(c tenant.Context) (tenant.Context, error) {
+				var err error
+				c.Config, err = c.Config.Patch([]byte(`{"max_token_ttl_seconds":60}`))
+				return c, err
+			})
+			return err
+		},
+		func() error {
+			_, _, err := other.RotateKey(t.Context(), "acme", "k", reseal(sealed(t, "acme", "", "").Seal))
+			return err
+		},
+		func() error { return nil },
+	}
+	seal, calls := sealed(t, "acme", "", "").Seal, 0
+	var caps []int64
+	_, revised, err := s.RotateKey(t.Context(), "acme", "k", func(_ time.Time, policy tenant.Config, k key.Key) (key.Key, error) {
+		caps = append(caps, policy.MaxTokenTTL)
+		k.Seal = seal
+		calls++
+		return k, meanwhile[min(calls, len(meanwhile))-1]()
+	})
+	if err != nil || revised != 3 || !slices.Equal(caps, []int64{0, 60, 60}) {
+		t.Errorf("revision %d, %v, under caps of %v; want 3, under none, then 60 twice", revised, err, caps)
+	}
+	snapshot, err := s.FindKeys(t.Context(), []secret.Seal{k.Seal, seal})
+	if err != nil || len(snapshot.Found) != 1 || snapshot.Found[seal] == nil {
+		t.Errorf("%d secrets are alive, %v", len(snapshot.Found), err)
+	}
+	_, _, err = s.RotateKey(t.Context(), "acme", "k", func(_ time.Time, _ tenant.Config, k key.Key) (key.Key, error) {
+		_, err := other.DeleteKey(t.Context(), "acme", "k", anyKey)
+		return k, err
+	})
+	if !errors.Is(err, fault.NotFound) {
+		t.Errorf("the key was deleted meanwhile: %v", err)
+	}
+	if n := subject.Count(t, "SELECT count(*) FROM audit_log WHERE action = 'key.rotated'"); n != 2 {
+		t.Errorf("%d rotations in the audit log, want 2", n)
+	}
+}
+
 func deleteKey(t *testing.T, subject Subject) {
 	s := subject.Store
 	create(t, s, "acme")

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 // laggard: who lags gets no longer lease, but what it has applied counts, or no barrier could let it catch up.
 func laggard(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
 	first := revise(t, s, "k")
@@ -20,7 +22,7 @@ func laggard(t *testing.T, subject Subject) {
 	if g := renew(t, s, "v", second, ttl); g.Extended {
 		t.Errorf("with %d to apply since an hour: %+v", third, g)
 	}
-	if found := standing(t, s); !slices.Equal(found.Acknowledged, []int64{second}) {
+	if found := standing(t, s); !maps.Equal(found.Acknowledged, map[string]int64{"v": second}) {
 		t.Errorf("%+v, want an acknowledgement of %d", found, second)
 	}
 	subject.Age(t, "leases", "expires_at", ttl/2)
@@ -39,6 +41,7 @@ func laggard(t *testing.T, subject Subject) {
 // counted, barriers of the revisions that come next would not wait for it.
 func aheadOfHistory(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
 	newest := revise(t, s, "k")
@@ -49,13 +52,14 @@ func aheadOfHistory(t *testing.T, subject Subject) {
 	if g := renew(t, s, "old", newest+1, ttl); g.Extended {
 		t.Errorf("a known verifier ahead of the history: %+v", g)
 	}
-	if found := standing(t, s); !slices.Equal(found.Acknowledged, []int64{newest}) {
+	if found := standing(t, s); !maps.Equal(found.Acknowledged, map[string]int64{"old": newest}) {
 		t.Errorf("%+v, want one lease that has acknowledged %d", found, newest)
 	}
 }
 
 func standings(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
 	first, second := revise(t, s, "k"), revise(t, s, "k")
@@ -64,9 +68,9 @@ func standings(t *testing.T, subject Subject) {
 	renew(t, s, "behind", first, ttl)
 	renew(t, s, "up to date", second, ttl)
 	found := standing(t, s)
-	slices.Sort(found.Acknowledged)
 	slices.Sort(found.Lapsed)
-	if !slices.Equal(found.Acknowledged, []int64{first, second}) || !slices.Equal(found.Lapsed, []int64{0, second}) {
+	live := map[string]int64{"behind": first, "up to date": second}
+	if !maps.Equal(found.Acknowledged, live) || !slices.Equal(found.Lapsed, []int64{0, second}) {
 		t.Errorf("%+v, want %d and %d acknowledged, 0 and %d lapsed", found, first, second, second)
 	}
 	if found.Age < ttl {
@@ -80,6 +84,7 @@ func standings(t *testing.T, subject Subject) {
 // youngTable does what a crash does to tables that are not logged.
 func youngTable(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	renew(t, s, "v", 0, ttl)
 	for _, table := range []string{"leases", "lease_table"} {
 		subject.Exec(t, "DELETE FROM "+table)
@@ -106,6 +111,7 @@ func youngTable(t *testing.T, subject Subject) {
 // to, or it goes on, and is counted as live. There is no third.
 func renewalRace(t *testing.T, subject Subject) {
 	s := subject.Store
+	begin(t, s)
 	create(t, s, "acme")
 	mintKey(t, s, "acme", "k")
 	const rounds = 40
@@ -125,7 +131,7 @@ func renewalRace(t *testing.T, subject Subject) {
 			if i == 0 {
 				found, failed[0] = s.Standing(t.Context())
 			} else {
-				grant, failed[1] = s.RenewLease(t.Context(), "v", 0, ttl, patience)
+				grant, failed[1] = tryRenew(t, s, "v", 0, ttl)
 			}
 		})
 		switch {

@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"a mint races the end of its context":      mintAgainstDeletion,
 		"who rejoins is told what to catch up to":  catchUp,
 		"an early renewal does not end a lease":    leaseNeverShortens,
+		"only held leases are extended":            extensions,
 		"a laggard's acknowledgement counts":       laggard,
 		"who is ahead gets no lease":               aheadOfHistory,
 		"standing":                                 standings,
@@ -87,6 +88,10 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"deleting a principal takes its keys":      deletePrincipal,
 		"a mint races the end of its principal":    mintAgainstGone,
 		"an identity is brokered to one principal": brokerRace,
+		"two renewals rejoin at once":              rejoinRace,
+		"the longest leases are noted":             longestLeases,
+		"what a rotation read may change":          rotateAgain,
+		"old uses go, the last one stays":          pruneUses,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

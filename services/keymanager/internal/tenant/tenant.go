@@ -4,8 +4,10 @@
 package tenant
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"regexp"
 	"time"
 
@@ -125,6 +127,8 @@ type Store interface {
 type Barrier interface {
 	// Await returns when no verifier answers from what was true before the revision. Errors: Unavailable.
 	Await(ctx context.Context, revision int64) (revision.Propagation, error)
+	// Settle does the same for all that has been changed so far. Errors: Unavailable.
+	Settle(ctx context.Context) error
 }
 
 // Registry is the use of contexts.
@@ -186,6 +190,9 @@ func (r *Registry) Patch(ctx context.Context, id string, patch Patch) (Context, 
 // Delete removes a context with everything in it. Errors: NotFound, Unavailable.
 func (r *Registry) Delete(ctx context.Context, id string) error {
 	revised, err := r.store.DeleteContext(ctx, id)
+	if errors.Is(err, fault.NotFound) { // perhaps because of a deletion that failed to say that every verifier knows of it
+		return cmp.Or(r.barrier.Settle(ctx), err)
+	}
 	if err != nil {
 		return err
 	}

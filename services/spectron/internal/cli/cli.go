@@ -64,7 +64,6 @@ type app struct {
 // outputJSON is what --output says for programs.
 const outputJSON = "json"
 
-
 func (a *app) root() *cobra.Command {
 	a.output = newChoice("table", outputJSON)
 	root := &cobra.Command{

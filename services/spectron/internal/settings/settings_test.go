@@ -264,3 +264,78 @@ func TestErrorsOfTheFileShowNothingOfIt(t *testing.T) {
 		})
 	}
 }
+
+func TestManagementComesFromFlagsThenVariables(t *testing.T) {
+	t.Parallel()
+	key := filepath.Join(t.TempDir(), "key")
+	write(t, key, "from-file\n", 0o600)
+	tests := map[string]struct {
+		flags   client.Config
+		environ map[string]string
+		url     string
+		key     string
+	}{
+		"nothing: where the data plane is": {client.Config{}, nil, "http://profile", ""},
+		"variables": {
+			client.Config{}, map[string]string{"SPECTRON_MANAGEMENT_URL": "http://m", "SPECTRON_MANAGEMENT_API_KEY": "m"}, "http://m", "m",
+		},
+		"a file": {client.Config{}, map[string]string{"SPECTRON_MANAGEMENT_API_KEY_FILE": key}, "http://profile", "from-file"},
+		"flags before variables": {
+			client.Config{URL: "http://f", APIKey: "f"},
+			map[string]string{"SPECTRON_MANAGEMENT_URL": "http://m", "SPECTRON_MANAGEMENT_API_KEY": "m"}, "http://f", "f",
+		},
+		"the data plane's key is never used": {client.Config{}, map[string]string{"SPECTRON_API_KEY": "d"}, "http://profile", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			getenv, path := home(t, test.environ)
+			write(t, path, profiles, 0o600)
+			s, err := settings.Resolve(settings.Flags{}, getenv, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.Management(test.flags, getenv)
+			if err != nil || got.URL != test.url || got.APIKey.Reveal() != test.key || got.ContextID != "" {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+	getenv, _ := home(t, map[string]string{"SPECTRON_MANAGEMENT_API_KEY": "m", "SPECTRON_MANAGEMENT_API_KEY_FILE": key})
+	s, err := settings.Resolve(settings.Flags{}, getenv, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Management(client.Config{}, getenv)
+	if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "SPECTRON_MANAGEMENT_API_KEY and SPECTRON_MANAGEMENT_API_KEY_FILE") {
+		t.Errorf("both: got %v", err)
+	}
+}
+
+// Whatever is in the file: it is refused without a word of what stands there, or it is the same after it is saved.
+func FuzzFile(f *testing.F) {
+	f.Add([]byte(profiles))
+	f.Add([]byte("[profiles.\"a.b\"]\nurl = 'x'\n"))
+	f.Add([]byte("profiles = 1"))
+	f.Add([]byte("\xff"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		path := filepath.Join(t.TempDir(), "config.toml")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := settings.Open(path)
+		if err != nil {
+			return
+		}
+		if err := file.Save(); err != nil {
+			t.Fatal(err)
+		}
+		again, err := settings.Open(path)
+		if err != nil {
+			t.Fatalf("what was saved cannot be read: %v", err)
+		}
+		if diff := cmp.Diff(file.Profiles, again.Profiles, cmp.Transformer("reveal", client.APIKey.Reveal)); diff != "" {
+			t.Errorf("profiles (-saved +read):\n%s", diff)
+		}
+	})
+}

@@ -2,8 +2,6 @@ package bench_test
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -12,69 +10,86 @@ import (
 	"time"
 )
 
-// rounds is how often two things that are compared take turns: what disturbs the machine disturbs both.
-const rounds = 5
+// effort is how long to measure: pairs of short turns, and changes of which each is timed.
+type effort struct {
+	pairs   int           // of calls into memory, batch by batch
+	turns   int           // of requests over the network, a while each
+	while   time.Duration // of one turn
+	changes int           // rotations, and as many commits
+	starts  int           // of the program
+}
 
-// alternate measures a and b in turn and returns the median of each.
-func alternate(a, b func() float64) (float64, float64) {
-	var as, bs []float64
-	for range rounds {
-		as, bs = append(as, a()), append(bs, b())
+var (
+	full  = effort{pairs: 2000, turns: 31, while: 200 * time.Millisecond, changes: 300, starts: 9}
+	quick = effort{pairs: 400, turns: 9, while: 100 * time.Millisecond, changes: 60, starts: 3}
+)
+
+// comparison is of two things that were measured in turn, a b a b and so on: what disturbs the machine disturbs both.
+type comparison struct {
+	a, b  float64 // medians
+	ratio float64 // the median of the ratios of neighbours
+}
+
+func compare(turns int, a, b func() float64) comparison {
+	as, bs, ratios := make([]float64, turns), make([]float64, turns), make([]float64, turns)
+	for i := range turns {
+		as[i], bs[i] = a(), b()
+		ratios[i] = as[i] / bs[i]
 	}
-	return median(as), median(bs)
+	return comparison{median(as), median(bs), median(ratios)}
 }
 
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
+// in tells the comparison with a unit.
+func (c comparison) in(unit string) string {
+	return fmt.Sprintf("%.2f (%.0f%s ÷ %.0f%s)", c.ratio, c.a, unit, c.b, unit)
 }
 
-// quantile returns the q-quantile of durations in milliseconds.
-func quantile(durations []time.Duration, q float64) float64 {
-	slices.Sort(durations)
-	i := min(int(q*float64(len(durations))), len(durations)-1)
-	return float64(durations[i].Microseconds()) / 1000
+func median(values []float64) float64 { return quantile(values, 0.5) }
+
+func quantile(values []float64, q float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
 // table is what the run prints.
 type table struct{ rows []string }
 
-// add adds a row. met compares the result with the goal.
+// add adds a row. met says how the result compares with the goal.
 func (t *table) add(measure, goal, result string, met bool) {
 	verdict := "met"
 	if !met {
 		verdict = "MISSED"
 	}
-	t.rows = append(t.rows, fmt.Sprintf("%-58s | %-12s | %-44s | %s", measure, goal, result, verdict))
+	t.row(measure, goal, result, verdict)
+}
+
+// lacks adds a row that cannot be measured here, and says what to do.
+func (t *table) lacks(measure, goal, what, remedy string) {
+	t.row(measure, goal, "not measured: "+what+" is missing", remedy)
+}
+
+func (t *table) row(cells ...string) {
+	widths := []int{58, 15, 46}
+	for i, width := range widths {
+		if missing := width - len([]rune(cells[i])); missing > 0 {
+			cells[i] += strings.Repeat(" ", missing)
+		}
+	}
+	t.rows = append(t.rows, "| "+strings.Join(cells, " | ")+" |")
 }
 
 func (t *table) String() string { return "\n" + strings.Join(t.rows, "\n") + "\n" }
 
-// perCall returns the nanoseconds that one call of f takes, over a while.
-func perCall(f func(i int)) float64 {
-	const while = 200 * time.Millisecond
-	n := 0
-	start := time.Now()
-	for time.Since(start) < while {
-		for range 256 {
-			f(n)
-			n++
-		}
-	}
-	return float64(time.Since(start).Nanoseconds()) / float64(n)
-}
-
 // perSecond returns how many calls of f a second several workers make, over a while.
-func perSecond(t *testing.T, workers int, f func() error) float64 {
+func perSecond(t *testing.T, workers int, while time.Duration, f func(worker int) error) float64 {
 	t.Helper()
-	const while = 700 * time.Millisecond
 	var calls atomic.Int64
 	var group sync.WaitGroup
 	start := time.Now()
-	for range workers {
+	for worker := range workers {
 		group.Go(func() {
 			for time.Since(start) < while {
-				if err := f(); err != nil {
+				if err := f(worker); err != nil {
 					t.Error(err)
 					return
 				}
@@ -84,25 +99,4 @@ func perSecond(t *testing.T, workers int, f func() error) float64 {
 	}
 	group.Wait()
 	return float64(calls.Load()) / time.Since(start).Seconds()
-}
-
-// get asks for url with key and wants 200.
-func get(client *http.Client, url, key string) error {
-	r, err := http.NewRequest(http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Authorization", "Bearer "+key)
-	answer, err := client.Do(r)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, answer.Body)
-	if err := answer.Body.Close(); err != nil {
-		return err
-	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %d", url, answer.StatusCode)
-	}
-	return err
 }

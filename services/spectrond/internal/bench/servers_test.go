@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -31,27 +33,38 @@ const contextID = "bench"
 var serviceSecret = strings.Repeat("s", 40)
 
 // generous is an authority in memory that accepts every key: it costs a verifier nothing but the asking.
-type generous struct{}
+type generous struct{ asked atomic.Pointer[askedKey] }
 
-func (generous) Introspect(_ context.Context, request introspection.Request) (introspection.Response, error) {
+// askedKey is the key that is being asked about: a digest does not tell it.
+type askedKey struct {
+	id     string
+	number int
+}
+
+func (g *generous) Introspect(_ context.Context, request introspection.Request) (introspection.Response, error) {
 	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(request.Digests))}
+	asked := g.asked.Load()
 	for i := range request.Digests {
-		answer.Verdicts[i] = introspection.Verdict{
-			Active: true, Context: contextID, KeyID: *generousID.Load(), KeyName: "k",
-			Principal: &caller.Principal{ID: "p", Grants: grant.All()},
-		}
+		answer.Verdicts[i] = verdictOn(asked.id, asked.number)
 	}
 	return answer, nil
 }
 
-// generousID is the id of the key that is being asked about: a digest does not tell it.
-var generousID atomic.Pointer[string]
+// verdictOn accepts a key. A hundred keys share a principal, and ten principals a context. Nothing else is shared, as when it was
+// read from the wire.
+func verdictOn(id string, number int) introspection.Verdict {
+	tenant := contextID + strconv.Itoa(number/1000)
+	return introspection.Verdict{
+		Active: true, Context: tenant, Incarnation: tenant + ".1", KeyID: strings.Clone(id), KeyName: fmt.Sprintf("key %d", number),
+		Principal: &caller.Principal{ID: "p" + strconv.Itoa(number/100), Kind: caller.Service, Grants: grant.All()},
+	}
+}
 
-func (generous) Renew(context.Context, introspection.Renewal) (introspection.Lease, error) {
+func (*generous) Renew(context.Context, introspection.Renewal) (introspection.Lease, error) {
 	return introspection.Lease{Authority: "a", TTLMicros: time.Hour.Microseconds()}, nil
 }
 
-func (generous) Watch(ctx context.Context, _ string, _ int64, fn func(introspection.Event) error) error {
+func (*generous) Watch(ctx context.Context, _ string, _ int64, fn func(introspection.Event) error) error {
 	if err := fn(introspection.Event{Authority: "a", Reset: true}); err != nil {
 		return err
 	}
@@ -59,12 +72,13 @@ func (generous) Watch(ctx context.Context, _ string, _ int64, fn func(introspect
 	return ctx.Err()
 }
 
-func (generous) Report(context.Context, introspection.Uses) error { return nil }
+func (*generous) Report(context.Context, introspection.Uses) error { return nil }
 
 // filled returns a verifier that remembers n keys, and these.
-func filled(t *testing.T, n int) (*verifier.Verifier, []string) {
+func filled(t testing.TB, n int) (*verifier.Verifier, []string) {
 	t.Helper()
-	v, err := verifier.New(verifier.Config{Authority: generous{}, MaxKeys: n, Reread: time.Hour})
+	g := new(generous)
+	v, err := verifier.New(verifier.Config{Authority: g, MaxKeys: n, Reread: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,13 +86,9 @@ func filled(t *testing.T, n int) (*verifier.Verifier, []string) {
 	await(t, func() bool { return v.Stats().LeaseValid })
 	keys := make([]string, n)
 	for i := range keys {
-		key, err := apikey.Mint(apikey.NewID())
-		if err != nil {
-			t.Fatal(err)
-		}
-		id := key.ID()
-		generousID.Store(&id)
+		key := mint(t)
 		keys[i] = key.Reveal()
+		g.asked.Store(&askedKey{key.ID(), i})
 		if _, err := v.Verify(t.Context(), keys[i]); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +96,7 @@ func filled(t *testing.T, n int) (*verifier.Verifier, []string) {
 	return v, keys
 }
 
-func await(t *testing.T, done func() bool) {
+func await(t testing.TB, done func() bool) {
 	t.Helper()
 	for start := time.Now(); !done(); time.Sleep(time.Millisecond) {
 		if time.Since(start) > time.Minute {
@@ -152,7 +162,7 @@ func startKeyManager(t *testing.T, connection string) keyManager {
 	return keyManager{server.URL, operator}
 }
 
-func mint(t *testing.T) apikey.Key {
+func mint(t testing.TB) apikey.Key {
 	t.Helper()
 	key, err := apikey.Mint(apikey.NewID())
 	if err != nil {
@@ -207,11 +217,12 @@ type redisConn struct {
 	in *bufio.Reader
 }
 
+// startRedis returns nil where there is no server to start.
 func startRedis(t *testing.T) *redis {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Skip("redis-server is missing: apt-get install redis-server")
+		return nil
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -233,7 +244,7 @@ func startRedis(t *testing.T) *redis {
 		_ = server.Process.Kill()
 		_ = server.Wait()
 	})
-	r := &redis{idle: make(chan *redisConn, 16)}
+	r := &redis{idle: make(chan *redisConn, clients)}
 	for len(r.idle) < cap(r.idle) {
 		var conn net.Conn
 		await(t, func() bool {
@@ -242,27 +253,45 @@ func startRedis(t *testing.T) *redis {
 		})
 		r.idle <- &redisConn{conn, bufio.NewReader(conn)}
 	}
-	if err := r.do("SET key value\r\n"); err != nil {
-		t.Fatal(err)
-	}
 	return r
 }
 
-// do sends a command whose answer is one line, or one string.
-func (r *redis) do(command string) error {
-	conn := <-r.idle
-	defer func() { r.idle <- conn }()
-	if _, err := conn.Write([]byte(command)); err != nil {
-		return err
+func (r *redis) set(t *testing.T, digest string, verdict []byte) {
+	t.Helper()
+	if answer, err := r.do("SET", "key:"+digest, string(verdict)); err != nil || string(answer) != "OK" {
+		t.Fatalf("SET answered %q: %v", answer, err)
 	}
-	line, err := conn.in.ReadString('\n')
-	if err == nil && strings.HasPrefix(line, "$") {
-		_, err = conn.in.ReadString('\n')
-	}
-	return err
 }
 
-// newClient returns an HTTP client for many connections to one server.
-func newClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 10 * time.Second}
+func (r *redis) get(digest string) ([]byte, error) { return r.do("GET", "key:"+digest) }
+
+// do sends a command that is answered with one string.
+func (r *redis) do(words ...string) ([]byte, error) {
+	command := fmt.Appendf(nil, "*%d\r\n", len(words))
+	for _, word := range words {
+		command = fmt.Appendf(command, "$%d\r\n%s\r\n", len(word), word)
+	}
+	conn := <-r.idle
+	defer func() { r.idle <- conn }()
+	if _, err := conn.Write(command); err != nil {
+		return nil, err
+	}
+	line, err := conn.in.ReadString('\n')
+	if err != nil || len(line) < 3 {
+		return nil, err
+	}
+	switch text := line[1 : len(line)-2]; line[0] {
+	case '+':
+		return []byte(text), nil
+	case '$':
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return nil, errors.New("there is no such key")
+		}
+		value := make([]byte, n+2)
+		_, err = io.ReadFull(conn.in, value)
+		return value[:n], err
+	default:
+		return nil, errors.New(text)
+	}
 }

@@ -88,17 +88,15 @@ func (f *mintFlags) mint(cmd *cobra.Command, m *client.Management, contextID, na
 	if err != nil {
 		return client.MintedKey{}, usage(cmd, err)
 	}
-	switch kind := caller.Kind(f.principal); kind {
-	case "", caller.Agent, caller.Supervisor:
+	if kind := caller.Kind(f.principal); kind == "" || kind == caller.Agent || kind == caller.Supervisor {
 		opts := client.MintOptions{Kind: kind, ScopeFloor: floor, Grants: grants, TTL: f.ttl.duration()}
 		return m.MintKey(cmd.Context(), contextID, name, opts)
-	default:
-		if len(f.floor) > 0 {
-			return client.MintedKey{}, usage(cmd, errors.New("--scope-floor is for agent and supervisor; narrow the key of a principal with --grant"))
-		}
-		opts := client.PrincipalKeyOptions{Grants: grants, TTL: f.ttl.duration()}
-		return m.MintPrincipalKey(cmd.Context(), contextID, f.principal, name, opts)
 	}
+	if len(f.floor) > 0 {
+		return client.MintedKey{}, usage(cmd, errors.New("--scope-floor is for agent and supervisor; narrow the key of a principal with --grant"))
+	}
+	opts := client.PrincipalKeyOptions{Grants: grants, TTL: f.ttl.duration()}
+	return m.MintPrincipalKey(cmd.Context(), contextID, f.principal, name, opts)
 }
 
 func newKeysRotate(environ settings.Environ, out *output) *cobra.Command {

@@ -2294,7 +2294,7 @@ type ClientInterface interface {
 
 	// TombstoneScope Ends a node. Needs scope:delete over it.
 	//
-	// A tombstoned node takes no new rows until it is registered again. The node is not required to exist.
+	// A tombstoned node takes no new rows until it is registered again. The node is not required to exist. The root cannot end.
 	//
 	// Corresponds with DELETE /api/v1/{context_id}/scopes (the `TombstoneScope` operationId).
 	TombstoneScope(ctx context.Context, contextID ContextID, params *TombstoneScopeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2324,7 +2324,8 @@ type ClientInterface interface {
 
 	// ForgetScopeWithBody Erases every row that is tagged with a node at or below the path.
 	//
-	// Needs memory:forget over the path and everything below it. There is no history of what was erased.
+	// Needs memory:forget over the path and everything below it. There is no history of what was erased. Sessions that are tagged
+	// so go with their turns, and a turn goes with the text that it brought; neither is counted.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2333,7 +2334,8 @@ type ClientInterface interface {
 
 	// ForgetScope Erases every row that is tagged with a node at or below the path.
 	//
-	// Needs memory:forget over the path and everything below it. There is no history of what was erased.
+	// Needs memory:forget over the path and everything below it. There is no history of what was erased. Sessions that are tagged
+	// so go with their turns, and a turn goes with the text that it brought; neither is counted.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3070,7 +3072,7 @@ func (c *Client) ScopeGrants(ctx context.Context, contextID ContextID, params *S
 
 // TombstoneScope Ends a node. Needs scope:delete over it.
 //
-// A tombstoned node takes no new rows until it is registered again. The node is not required to exist.
+// A tombstoned node takes no new rows until it is registered again. The node is not required to exist. The root cannot end.
 //
 // Corresponds with DELETE /api/v1/{context_id}/scopes (the `TombstoneScope` operationId).
 func (c *Client) TombstoneScope(ctx context.Context, contextID ContextID, params *TombstoneScopeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3140,7 +3142,8 @@ func (c *Client) RegisterScope(ctx context.Context, contextID ContextID, params 
 
 // ForgetScopeWithBody Erases every row that is tagged with a node at or below the path.
 //
-// Needs memory:forget over the path and everything below it. There is no history of what was erased.
+// Needs memory:forget over the path and everything below it. There is no history of what was erased. Sessions that are tagged
+// so go with their turns, and a turn goes with the text that it brought; neither is counted.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3159,7 +3162,8 @@ func (c *Client) ForgetScopeWithBody(ctx context.Context, contextID ContextID, p
 
 // ForgetScope Erases every row that is tagged with a node at or below the path.
 //
-// Needs memory:forget over the path and everything below it. There is no history of what was erased.
+// Needs memory:forget over the path and everything below it. There is no history of what was erased. Sessions that are tagged
+// so go with their turns, and a turn goes with the text that it brought; neither is counted.
 //
 // Takes a body of the `application/json` content type.
 //
