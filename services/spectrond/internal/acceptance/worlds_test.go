@@ -267,6 +267,7 @@ func (p *populated) compareWrites(t *testing.T, key, behalf string, authority re
 	allowed(fmt.Sprintf("memory:write over %v", sets), request{method: http.MethodPost, path: "facts", body: string(text)}, authority.refMayAll("memory:write", sets))
 	allowed("scope:create over "+node, request{method: http.MethodPost, path: "scopes", body: fmt.Sprintf(`{"path":%q}`, node)}, authority.refMay("scope:create", node))
 	allowed("grant:manage over "+node, request{method: http.MethodGet, path: "principals/admin/effective?path=" + url.QueryEscape(node)}, authority.refMay("grant:manage", node))
+	node = p.pick(nodes[1:]) // the root stays
 	deletes := authority.refMay("scope:delete", node)
 	allowed("scope:delete over "+node, request{method: http.MethodDelete, path: "scopes?path=" + url.QueryEscape(node)}, deletes)
 	if deletes { // it is needed again
