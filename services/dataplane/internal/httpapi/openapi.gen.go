@@ -6988,22 +6988,6 @@ func (response ListOwnKeys422ApplicationProblemPlusJSONResponse) VisitListOwnKey
 	return err
 }
 
-type ListOwnKeys500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnKeys500ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListOwnKeys503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7156,22 +7140,6 @@ func (response MintOwnKey422ApplicationProblemPlusJSONResponse) VisitMintOwnKeyR
 	return err
 }
 
-type MintOwnKey500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response MintOwnKey500ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type MintOwnKey503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7282,22 +7250,6 @@ func (response DeleteOwnKey422ApplicationProblemPlusJSONResponse) VisitDeleteOwn
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteOwnKey500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteOwnKey500ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7434,22 +7386,6 @@ func (response RotateOwnKey422ApplicationProblemPlusJSONResponse) VisitRotateOwn
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateOwnKey500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response RotateOwnKey500ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7974,22 +7910,6 @@ func (response ListPrincipals422ApplicationProblemPlusJSONResponse) VisitListPri
 	return err
 }
 
-type ListPrincipals500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListPrincipals500ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListPrincipals503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -8110,22 +8030,6 @@ func (response GetPrincipal422ApplicationProblemPlusJSONResponse) VisitGetPrinci
 	return err
 }
 
-type GetPrincipal500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetPrincipal500ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetPrincipal503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -8242,22 +8146,6 @@ func (response GetEffective422ApplicationProblemPlusJSONResponse) VisitGetEffect
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetEffective500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetEffective500ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8431,22 +8319,6 @@ func (response RemoveGrants422ApplicationProblemPlusJSONResponse) VisitRemoveGra
 	return err
 }
 
-type RemoveGrants500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveGrants500ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RemoveGrants503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -8612,22 +8484,6 @@ func (response AddGrants422ApplicationProblemPlusJSONResponse) VisitAddGrantsRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type AddGrants500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response AddGrants500ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9156,22 +9012,6 @@ func (response ScopeGrants422ApplicationProblemPlusJSONResponse) VisitScopeGrant
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ScopeGrants500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ScopeGrants500ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13042,49 +12882,49 @@ var swaggerSpec = []string{
 	"BkscNoNrB332xleypUANlRZTbDJAhUEthcJlh+wRxoSu0Cffw2uTm5Lipf1Gt7n+HEIt054WR+X9/Ycb",
 	"PZU36dGrtS5rE7qErRXhvTNZfwq9OegE3Gmgijuzc3sSVSJu40C/HffhBSxMK3k8lkzpTEiuFxjxaQAl",
 	"GgP5iJptsuPQzLEtYovecbKkm2mp50KMqLwQxlJ3rO3tUT6qcPP+PCm0cQj2qWSiU5KN7/W1mmYTNaG7",
-	"bUKPdXBUU3g6zvJCyIu22fxje/gMjn1nZt9ZKIEPea5Fi3u0n/IQfF8nCnipvnKC0Kb4UI0+anuYi7LN",
-	"7jyy8EwdlQmiWHg+RIaHyno+rt7Hov/FJEzppOpd5YYSckyvmHMpudZqjiWYucStTrD6lmH0i69cXn8v",
-	"RkFeCukpyNYE5OzsxSmVo70xi9FSa7grr3M1iNDBrmej9mztFCepnLmUa5X4xmsKRbY7u9E3r5k5LDGM",
-	"V4kdzcjsZsrJEp1bJ1t0jkcqb2y3eCSiGWx8C3zK33BICB2dxxts22ismhk2V/rCt4tVXum7Rbxx8yu/",
-	"wKZYjhru72GfJ/i6DaHbrLlNdPg9yAI291yUqkp8mIlgHz0KjCZxOjKZPimZSqp5jJmf4N7tip3fkEVg",
-	"ey4rYX4bOe22lGxr1nx7SN8JzHKe+iaMdJTU2REpIXau1HApVEGJ3V3pYhs9yUOf8L0MUr64pT7dpwj7",
-	"zQjWoZ95VKLe3V1fbti+0WtBvfSyO3fF7ROKX6g59TMERo1MuUyxWFKZ5iiVLXshjZTGBlvJOl8GxXqs",
-	"ujLK+92JBlDVh1tKBJ4R8H8uKgAyu6MBt5EGPEPnJHU0NUwVNheXQA597LMh7CK5lvOyy42nYv9t8d4v",
-	"4SZDvZ+H0rltqa+40G80oPuTUOYM8tzUjaXzifLhfGWHdWG9CbWOEmW14lvqTCqNROvzW99Uj30bHp5y",
-	"QV2dPNVGoauHKqjcOXq+DkdPdTjL7koftrvq5nRsXqqsodDVLsOtv857H8u/3S/rmNKbWumhG+NNtQu3",
-	"4YLdGYe/dL5g7Sy+zfuz+ZWq/PzT61y3PRiNgJoOrrl4z8qHOsRjzbidhBo9Q9/IKVpIjPv6a21xWR1L",
-	"RGAlqtp8CYbQ1pqYb65ShQ33d1Ok6kbrPYRj+A300LTRJ6z4R9EETpMYk9N9ovKM8iXvyNYXI1skvfvw",
-	"r6oeJ0nrjL7ldtJOzKy/X3fELErMxmUTyMoh3LwgGzbWHXef/e4L9uBjkHk+wuYiAx2eIp9TeOQQi7ZS",
-	"VWB8SkmIupxgqi7B96q8GSsV9aIsLK+iSD9f2H134ansE4XeuT+9c+rOPBahllgHmdiZv4Lh8qFbt0ZC",
-	"k5jb65sljG1O8g7EjYoGA0/LwuW4v4dMqqHKFmzGjQHDVBWVh6xJKosSRIymHWfZHUG7I2h3BG0jQfPx",
-	"r1GKZlVDnW0jY+0ykRqJHNZbT+iRG70tNEXrXcGf7wq17AqhgqBKlfhR+0Wajq20nXIMU6VF6CkclPFv",
-	"Jb+k7NJ6C0Ph8eRyrK1ZWCMyX2iHXHmhFN7Ikd8jxg0G9oyULhkMA4dB/RVe/He3JTea1YszfKGkXj/3",
-	"+rK5QzCWTYQ1oSjRnV/81qXyitIxTl1uQt3ctd5wbIZzjUReDaPcJ/LeQkLSqPbituCIDWagjTB2wHhu",
-	"VCM6qM+OJeNjkJZJ7EHhHzVHjDNsC3cpjMIUnITx3E5UMZ5g11Jsix9qNTDIDfTP5VlVf43lXI4Lp3JM",
-	"VQb5IXX4hw9IsCB0+g3NDYDBpcgw99HpI4YvDDOKCckGU7AThW1SItYTOqmboWx+9C9E28rZ11M3j6yI",
-	"43eE7VuvoHJaTA0rZh0qiHuaOFc687Z/rGhRvbAVScR+6fcqa+otjATEZu41u0Tt2t6pHl8q/f1VWfjh",
-	"KPilsM0XhTE7nK6U3TrC+v79GxB2reH/mFk1HRqrJGRUBI3arEmFCRMYSInNaryM7QQJY/Gq8TEXkuLu",
-	"qXoaSeeBNzjVHT4IY+kRrZRlKZfuEZBRi9lZgASRtLNP1RvsgjP7Wj7VbUtbtKTIhX2o9vSoJFK1snK+",
-	"WMXirv78bmNGOSGBdxMi8h8S4pNZSdjo7Una4+ZO6ZlvI2YOF/NKZdA1Zs7tpknqFEJJMEzINC+wv5Bn",
-	"r0qjbw/voUBX4MTchdd9PeF1eI6hML1IJ/VA2YnCzo5ygfbXo7UFRVpuzy1UD088G8PMMCLbyM7Ktpv3",
-	"9w+YVcr7hRxxweIK4SZQRQXhI9Ql9CNKGc0QeNlNqGY4Nk2kt3ADHewWAKIo7RTkTiO7faamgL2mvB2+",
-	"YS2XKRirNDr1cp5emCa7pSba7VE5HUXW213JsrUtiC3jAB1VuQS9ILvREHI1x+bDddNRKHNZz37DGpdZ",
-	"n51SN3Ov1DptgeTLc2kUGysSM4kdYzNxImQcP7CxAlM+QdYoHxfHhloV44k9YhIEdukShnLGIWuvl3nj",
-	"NO4Nt5O15Vt2WyETi112KpJZepLQrOAP547e3b6UMyodC77z+Nzfh6bWFkghluelK3s9Eufv7tqMnXDB",
-	"r6F7GNtZ//gc7dj8Stb1Yws7cqcP7174D3vb0Ue0vn9Jibq3Ru5v3qwnKJ54jLwpjkWjf6ZyY2Et62/W",
-	"HU+6fTzpMYyFdAJ4OMPWFhZYRA65Tstd3cSJ9j76v0Kq2frCYfX708Us6gcP1cOOKnE2B66lZULeGpPo",
-	"n6K0WDiwUEcfVYhPwL/2RoetqLR/RyH/bFmL5UncOnlj8yseCdcm8ESpcb1tffQSnQDP/Oh+yZs8Z7+X",
-	"hWXpeUeXfY3tmPMsfOxUKf6Hgx/vf8lK8Us7EbnzL+Mdxe9u/5dKZ3E0mE+BccPevD49S/Bg7ESZ0GXR",
-	"XJD+/bdnZ988bWhTXCpWWV3yG1Re/CRfKOjr7hJnd1pRC7l4U6AfbgxonfY5w3V5tRHgP+GX0IwJ24WG",
-	"tIfy8Frz3Rk+sXX11ELLr8p2RwC1G+5IMbhjnl/ezIcnQeVQPaaSJU/l2W225O1Isg7VoFvVUHzgJlka",
-	"TtCmgrof72zfO+3TTY7V4Mbx/fKx9FfKLYyVXnxLOV/YbGwDR6JHtmZJ7jXPk26U09A8a1gNwn93S3bP",
-	"OkpvkNP0BUb8LbmAjrw+5thLnrd2nqrfKI+Rt/o+Id8w6/gGYu0pPnXTd4NmabkcIzEu9N3t2GWuHW5o",
-	"LXnYX44Qbp5zY9n9h2yiCm2O2P+CVmVnpj/D1fiI/28qTYiYe+NXYy3LuNNOvrhhHy3It+4GJN1ko1Lx",
-	"mADP7WTdbXghLkGCaeMV67f5Zxx+QVsMaaGFXfQO375rs6WGy0tgkVV1ptUQfMzghVRzaodtJ8KsRDH5",
-	"1by7WprvY28IXIN2UzuB0D+/6mNQ9Sjz1jrM3sdQlmGOVzO0GlD4oEB2sgrTvbMLHBjzlKooSKTEteF9",
-	"SFZ88EbTrQtYmNqL2CJk9TW/OorUDDE13plSrhOLBK2stFa2JDKuFlbIcUI3BoPTZcYogtRisQOe2jp8",
-	"PmVxdaQntcbyJtjFQjBofWeCGSC2SG5pwmadDP9mqTK1vDnnJpSflBnLIBUZpVv69z0NWH37eAy+771/",
-	"sirbvvpwuFK1xz3mXr27+v8BAAD//w==",
+	"bUKPdXBUU3g6zvJCyIu22fxje/gMjv3tmdl3EBTgg5drcd8egac8hNHXrzdej6/8arepMFRtjxoY5qJs",
+	"mDuPLDxTR2WqJ5aQDzHeoUaej5D3UeV/MQlTOqm6ULmhhBzTK+ZcSq61mmMxZS5xqxOso2UY/eJrkNff",
+	"i9GCl0J6WrA1KTg7e3FKhWVvzPaz1OTtymtPDXJysOvZqNFaO+1IKrcsZU0lvoWaQuHrzgL0eXWsT6JY",
+	"7rwN41WyRTNaupkGskSx1vH7zjFC5d3rFiNEt5+Nb4Gf93PJvJ90/nQIHgOwKaKxambYXOkL34xVeZXq",
+	"FvGrza/8ApsiJWpYvIddlODrNjNus+Y2dv574M8295yNajZ8mIlgfTwKxD9xGigZFilVSap5jMGe4N7t",
+	"isXekL69PeeTML+N3G9bmrQ1u/wSROwEZjlPfbNCOhTqgIg0DTs8argUqqAE6K4Uro0y5KGf9l4GKV/c",
+	"Ut/nU4T9ZsTW0Pc7Kq/u7tYuNzbfaN2nnnPZnVn/9pn1X6g59f0DRg0/uUyxqFCZDiiVLXsGjZTGRlTJ",
+	"Ops/xUSsmvzL+92JBlB1hFtKBJ4R8H8uKgAyu6MBt5EGPEMnHnX+NEwVNheXQI5v7Ech7CK5lpOvy42n",
+	"ovhtcdEv4SZDop+HErNtKaK40G808PmTUOYM8tzUTZHzifJhb2UncmG9gbKOEmVV31vqdCkNN+vzQN9U",
+	"j30bnpByQV2dIdVGoUuEKo3cOUR27RCptnnZQecDVVcde45hS5U1VLMaWt/6i7n3sfzb/bKOvbypFdu5",
+	"MS5Tuzobrsqd6XV3uW61Xf02b8LmV6rS6U+vc3H2YDQCapi35go9Kx/qEEs043YS6ssMfROiaBEs7muH",
+	"tcUUdSxvgFWUavMlGP5Za8C9ucISNovfTYGlG61VEI7hN9BD00ZpsFod+c+ddD8mN/NE5Rnl+t0RoJ3J",
+	"xj4IqaoKSbIwo2+5nbSTJetvyh1ZipKlcdmKsHKBNlF9w8Y67bnPfvdlY/AxyDxHYHORgQ5PkW8mPHKI",
+	"pUOpNi0+pSREXTMwVZfgOybejA2IOiIWllexjJ8v+Lu7QFN2K0Iv1p/eifNtxzycYV1dYjH+MoVrhI7M",
+	"GjFMYu6hb5bEtbmFO5ApKkILPC0LYeP+HjKphipbsBk3BgxTVWwYMhmpLHL1GHU6zrI70nRHmv5UpMnH",
+	"U0Zpk1UNZbGNILXLKWokclhvZaBHbhTvaYpWrMef70p47MplEoRHqtGOuiVSZ2yy7FRPmCotQrfZoOp+",
+	"K5kHZf/OWxhajSeXY9XFwhqR+RIs5LwKRdJGjpAeMW4wlGWkdMkqGDgM6q9w1b+7LbnRfE+c4Qule/q5",
+	"1xdUHYKxbCKsCeVq7jzBty7JU5SuYOp/EiqqrvX/YpuUa6R4ahjlPsXzFhKSRh0QtwVHbDADbYSxA8Zz",
+	"oxrxMH12LBkfg7RMYncC/6g5Ypxhw7BLYRSmdCSM53aiivEE+1liw/SQxc8gN9A/l2dVZS6WczkunPIw",
+	"VRnkh9T7HT4gwYLQAzaUvQcGlyLDrDinWRi+MMwoJiQbTMFOFDbQiFg06KRuhrL50b8QbStnX0/dPLIi",
+	"jt8Rtm+9tsZpMTWsmHWoLe1p4lzpzFvWsdZB9cJWJBE7ad+rLJy3MPYN23zXLAy1a/vtqR6fP8X5VZnc",
+	"fxT8N9jKiUJwHXZWamsd9XyP9g2ot9asfsysmg6NVRIyKnRFrbSkwrB9DALEhiReWnYigbF4afiYC0kx",
+	"41Qhi+TsQOWdEg4fhLH0iFbKspRL9wjIqBXrLECC6NbZ9+iNaMHpey3f47blC1pSrsI+VHt6VJKbWukw",
+	"X5BgcVdjfLfxjpyQwDvhEPkPCfHJQCRs9PYk7TFfp/TMtxHvhYt5pTLoGu/ldtMkdQqhJBgmZJoX2EPG",
+	"M0ql0XOG91Cgo21i7kLDvo6y+4E0mlB8XKSTepDnRGH3PrlAS+rR2qIRLbfnFip6J56NYVYTkW1kZ2Vr",
+	"xfv7B8wq5X01jrhg2n24CZRrL3x0tYR+RL2iGQIvuwklC8emifQWrpmD3QJAFKWdgtzpVrfPaBSw15S3",
+	"wzcl5TIFY5VGR1vO0wvTZLfUKLk95qWjyHq7qxW2tn6wZbycoyqXoBdkARpCrubYYLZuBAqlDOuZW1jH",
+	"MOuzU+pY7dVTpy2QfHkujWJjRWImsWNsGE2EjOMHNlZgyifIruTjx9hQq2I8sUdMgsBOTMJQ5jJk7TUR",
+	"b5zGveF2srawx26rIGJBw06FEEufEBoI/OHc0bvbly5F5UHBd5ee+/vQ1NoCKcQSrHRlr0fi/N1dm20S",
+	"Lvg1dA9jO+sfn6Plll/Jup5bYUfu9OHdC/9hbzt6e9b3qChR99bI/c2b9QTFE4+RN8WxaPTPVIgqrGX9",
+	"zbrjSbePJz2GsZBOAA9n2NqmAMuLIddpuaubONHeR/9XSK5aX4iqfn+6mEX94KEa1VElzubAtbRMyFtj",
+	"Ev2GO4pVBa7CgYVa6ahCfAL+tTeza0Wl/TsK+SfrZFedxK2TNza/4pFwbXpMlBrXW5NHL9EJ8MyP7pe8",
+	"yXP2e1lylJ53dNnXUY45z8LHTtXAfzj48f6XrAa+tBORO/8y3jX67vZ/oduPNJhPgXHD3rw+PUvwYOxE",
+	"mdBJz1yQ/v23Z2ffPG1Y0+J/5ZLfoPLyZbv9313i7E4raiEXbwr0w40BrdM+I7curzZC9Sf8EprRXbvQ",
+	"kPZQHl5rvjvDJ7au4Vlo+VXZ7gigdsMdKQZ3zPPLm/nwJKiUp8dUsuSpPLvNlrwdSdahJnGrGooP3CRL",
+	"wwnaVFD3453te6e9mMmxGtw4vic6lq1KuYWx0otvKXsLG0pt4Ej0yNYsyb3medKNchqaZw2rQfjvbsnu",
+	"WUfpDXKavsCIvyUX0JHXxxx7yfPW7kL1G+Ux8lbfJ+QbZh3fQKw9xadu+m7QLC2XYyTGhb67HbvMmsMN",
+	"raUB+8sRws1zbiy7/5BNVKHNEftf0Krs2fNnuBof8f9NxfgQc2/8aqxlGXfayRc37KMF+dbdgKSbbFQq",
+	"HhPguZ2suw0vxCVIMG28Yv02/4zDL2iLIS20sIve4dt3bbbUcHkJLLKqzrQago8ZvJBqTi2P7USYlSgm",
+	"v5p3V0vzfewNgWvQbmonEPrnV30Mqh5l3lpD2PsYyhLC8ap/VgMKHxTITlZhund2gQNjnlIVBVk26PfD",
+	"+5Cs+OCNJk4XsDC1F7G9xeprfnUUqRliarwzpVwnFu5ZWWmtAElkXC2skOOEbgwGp8uMUQSpxbIFPLV1",
+	"+Hzy4epIT2rNw02wi4Vg0PrOBDNAbJHc0oTNihf+zVJlanlzzk0o0ygzlkEqMkqc9O97GrD69vEYfG9z",
+	"/2RVcnz14XClao97zL16d/X/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
