@@ -53,8 +53,12 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	management.POST("/contexts/:context_id/lifecycle/reindex", api.ReindexContext)
 	management.GET("/migrations", api.GetMigrations)
 
-	// Not in the document: contract/introspection describes these, and only our own services call them.
-	internal := engine.Group("", p.requireService)
+	p.internal(engine.Group("", p.requireService))
+}
+
+// internal are the routes that are not in the document: contract/introspection describes them, and only our own services
+// call them.
+func (p Parts) internal(internal gin.IRoutes) {
 	internal.POST(introspection.Path, p.introspect)
 	internal.POST(introspection.LeasesPath, p.renewLease)
 	internal.GET(introspection.WatchPath, p.watch)

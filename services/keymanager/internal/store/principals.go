@@ -60,21 +60,23 @@ func insertPrincipal(tx *gorm.DB, at time.Time, p principal.Principal) error {
 	if err := tx.Create(&row).Error; err != nil {
 		return fmt.Errorf("inserting a principal: %w", err)
 	}
-	return keepGrants(tx, at, row)
+	return keepGrants(tx, at, row, 1)
 }
 
-// keepGrants notes what a principal is allowed from now on. tx must be alone with the principal.
-func keepGrants(tx *gorm.DB, at time.Time, p principalRow) error {
-	row := grantsRow{ContextID: p.ContextID, PrincipalID: p.ID, At: at, Grants: p.Grants}
-	err := tx.Raw("SELECT coalesce(max(version), 0) + 1 FROM principal_grants WHERE context_id = ? AND principal_id = ?",
-		p.ContextID, p.ID).Scan(&row.Version).Error
-	if err == nil {
-		err = tx.Create(&row).Error
-	}
-	if err != nil {
+// keepGrants notes that a principal is allowed what it is from now on, as the given version of that.
+func keepGrants(tx *gorm.DB, at time.Time, p principalRow, version int64) error {
+	row := grantsRow{ContextID: p.ContextID, PrincipalID: p.ID, Version: version, At: at, Grants: p.Grants}
+	if err := tx.Create(&row).Error; err != nil {
 		return fmt.Errorf("keeping the history of grants: %w", err)
 	}
 	return nil
+}
+
+// nextVersion returns the number of the version that comes next. tx must be alone with the principal.
+func nextVersion(tx *gorm.DB, p principalRow) (version int64, err error) {
+	err = tx.Raw("SELECT coalesce(max(version), 0) + 1 FROM principal_grants WHERE context_id = ? AND principal_id = ?",
+		p.ContextID, p.ID).Scan(&version).Error
+	return version, err
 }
 
 // findPrincipal returns a principal, or principal.NotFound.
@@ -196,7 +198,11 @@ func updatePrincipal(tx *gorm.DB, at time.Time, before, after principal.Principa
 		return 0, fmt.Errorf("updating a principal: %w", err)
 	}
 	if is.Grants != was.Grants {
-		if err := keepGrants(tx, at, is); err != nil {
+		version, err := nextVersion(tx, is)
+		if err != nil {
+			return 0, err
+		}
+		if err := keepGrants(tx, at, is, version); err != nil {
 			return 0, err
 		}
 	}
