@@ -90,6 +90,8 @@ func assemble(
 	}
 	parts := httpapi.Parts{
 		Verifier:    verify,
+		Keys:        keymanager,
+		Principals:  keymanager,
 		Memory:      memories,
 		Scopes:      scopes,
 		Entities:    entities,

@@ -21,6 +21,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
@@ -89,6 +90,7 @@ func assemble(
 		Keys:       key.NewRegistry(records, ring, barrier),
 		Judge:      key.NewJudge(records, ring),
 		Uses:       key.NewUses(records),
+		Errands:    errand.NewDesk(records, ring, barrier),
 		Leases:     revision.NewLeases(records, cfg.leaseTTL(), barrier),
 		Feed:       feed,
 		Founder:    founder,

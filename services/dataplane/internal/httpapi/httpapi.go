@@ -37,6 +37,8 @@ type Verifier interface {
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.
 type Parts struct {
 	Verifier    Verifier
+	Keys        Keys
+	Principals  Principals
 	Memory      *memory.Service
 	Scopes      *scopetree.Tree
 	Sessions    *session.Service

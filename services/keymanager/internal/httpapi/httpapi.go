@@ -15,6 +15,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
@@ -31,6 +32,7 @@ type Parts struct {
 	Keys       *key.Registry
 	Judge      *key.Judge
 	Uses       *key.Uses
+	Errands    *errand.Desk
 	Leases     *revision.Leases
 	Feed       *revision.Feed
 	Founder    *deployment.Founder

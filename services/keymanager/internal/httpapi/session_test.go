@@ -30,6 +30,9 @@ func TestRoutesAreTheDocument(t *testing.T) {
 		"POST " + introspection.JobsPath, "DELETE " + introspection.JobsPath + "/{id}",
 		"POST " + introspection.LeasesPath, "GET " + introspection.WatchPath, "POST " + introspection.UsesPath,
 	}
+	for _, path := range errandPaths {
+		want = append(want, "POST "+path)
+	}
 	for path, item := range spec.Paths.Map() {
 		for method := range item.Operations() {
 			want = append(want, method+" "+path)

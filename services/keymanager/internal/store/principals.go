@@ -130,14 +130,20 @@ func (s *Store) Principal(ctx context.Context, contextID, id string) (p principa
 }
 
 // Principals implements principal.Store.
-func (s *Store) Principals(ctx context.Context, contextID, after string, limit int) ([]principal.Principal, error) {
-	var rows []principalRow
-	err := s.read(ctx, func(tx *gorm.DB) error {
+func (s *Store) Principals(ctx context.Context, contextID, after string, limit int) (out []principal.Principal, err error) {
+	err = s.read(ctx, func(tx *gorm.DB) error {
 		if _, err := findContext(tx, contextID); err != nil {
 			return err
 		}
-		return tx.Where("context_id = ? AND id > ?", contextID, after).Order("id").Limit(limit).Find(&rows).Error
+		out, err = findPrincipals(tx, contextID, after, limit)
+		return err
 	})
+	return out, err
+}
+
+func findPrincipals(tx *gorm.DB, contextID, after string, limit int) ([]principal.Principal, error) {
+	var rows []principalRow
+	err := tx.Where("context_id = ? AND id > ?", contextID, after).Order("id").Limit(limit).Find(&rows).Error
 	if err != nil {
 		return nil, err
 	}
@@ -256,16 +262,21 @@ func (s *Store) GrantsAt(ctx context.Context, contextID, id string, at time.Time
 		if _, err := findContext(tx, contextID); err != nil {
 			return err
 		}
-		var row grantsRow
-		err := tx.Where("context_id = ? AND principal_id = ? AND at <= ?", contextID, id, at.UTC()).Order("version DESC").Take(&row).Error
-		if errors.Is(err, gorm.ErrRecordNotFound) {
-			return principal.NotFound(id)
-		}
-		if err != nil {
-			return err
-		}
-		grants, err = parseGrants(row.Grants)
+		grants, err = findGrants(tx, contextID, id, at)
 		return err
 	})
 	return grants, err
+}
+
+// findGrants returns the grants that a principal had at a moment, or principal.NotFound.
+func findGrants(tx *gorm.DB, contextID, id string, at time.Time) (grant.Map, error) {
+	var row grantsRow
+	err := tx.Where("context_id = ? AND principal_id = ? AND at <= ?", contextID, id, at.UTC()).Order("version DESC").Take(&row).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return nil, principal.NotFound(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseGrants(row.Grants)
 }
