@@ -91,3 +91,35 @@ func refuseBodies(expect expectation) {
 		r.body, r.header = "<x/>", map[string]string{"Content-Type": "text/xml"}
 	})
 }
+
+// TestTheDocumentsAreServed wants each service to serve its own document, with every operation of it, and a page to read it.
+func TestTheDocumentsAreServed(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, dbtest.SQLite(t))
+	for _, served := range []struct {
+		document
+		direct bool
+	}{{dataPlane, false}, {keyManager, true}} {
+		a := d.must(t, request{method: http.MethodGet, path: "/openapi.json", direct: served.direct}, http.StatusOK)
+		paths := lookupAll(t, a, "paths")
+		for _, op := range served.operations {
+			item, _ := paths[op.route].(map[string]any)
+			described, _ := item[strings.ToLower(op.method)].(map[string]any)
+			if id, _ := described["operationId"].(string); !strings.EqualFold(id, op.OperationID) { // the generator capitalises names
+				t.Errorf("%s: %s %s is not in the document that is served", served.name, op.method, op.route)
+			}
+		}
+		page := d.must(t, request{method: http.MethodGet, path: "/docs", direct: served.direct}, http.StatusOK)
+		if !strings.HasPrefix(page.header.Get("Content-Type"), "text/html") || strings.Contains(string(page.body), `src="http`) {
+			t.Errorf("%s: the page is %s, or it needs another host", served.name, page.header.Get("Content-Type"))
+		}
+	}
+}
+
+// lookupAll returns an object of an answer.
+func lookupAll(t *testing.T, a answer, name string) map[string]any {
+	t.Helper()
+	object, _ := a.json(t).(map[string]any)
+	value, _ := object[name].(map[string]any)
+	return value
+}
