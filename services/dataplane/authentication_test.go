@@ -62,8 +62,8 @@ func TestEveryRefusedCredentialGetsTheSameAnswer(t *testing.T) {
 			if route.path != "/mcp" {
 				same("foreign", p.call(t, foreign, route.method, route.path, route.body))
 			}
-			// Contexts that do not exist and names that none can have are answered alike, but for the instance.
-			for _, id := range []string{"unknown", "other", "Not%2Fan%20id", "%00", strings.Repeat("x", 300)} {
+			// Contexts that do not exist are answered alike, but for the instance.
+			for _, id := range []string{"unknown", "other"} {
 				path := strings.Replace(route.path, "/acme/", "/"+id+"/", 1)
 				got := p.call(t, admin, route.method, path, route.body)
 				if path == route.path {
@@ -76,6 +76,18 @@ func TestEveryRefusedCredentialGetsTheSameAnswer(t *testing.T) {
 				problem.Instance = route.path
 				if got.status != want.status || strings.TrimSpace(string(want.body)) != jsonOf(t, problem) {
 					t.Errorf("%s: %d %s", path, got.status, got.body)
+				}
+			}
+			// What can be no context's id tells nothing about contexts, and only the holder of a key is told so.
+			for _, id := range []string{"Not%2Fan%20id", "%00", strings.Repeat("x", 300)} {
+				path := strings.Replace(route.path, "/acme/", "/"+id+"/", 1)
+				if path == route.path {
+					continue
+				}
+				for key, status := range map[string]int{admin: http.StatusUnprocessableEntity, "sp-x": http.StatusUnauthorized} {
+					if got := p.call(t, key, route.method, path, route.body); got.status != status {
+						t.Errorf("%s: %d, want %d", path, got.status, status)
+					}
 				}
 			}
 		}

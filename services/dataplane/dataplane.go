@@ -76,10 +76,15 @@ func assemble(
 	if err := requireMigrated(ctx, db); err != nil {
 		return nil, err
 	}
+	origins, err := cfg.origins()
+	if err != nil {
+		return nil, err
+	}
 	rows, now := store.New(db), cfg.clock()
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
 	entities := entity.New(rows, memories, now)
+	reflections := reflection.New(rows, entities)
 	ageing := lifecycle.New(rows, now)
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
@@ -88,16 +93,22 @@ func assemble(
 		return nil, err
 	}
 	parts := httpapi.Parts{
-		Verifier:     verify,
-		Memory:       memories,
-		Scopes:       scopes,
-		Entities:     entities,
-		Reflections:  reflection.New(rows, entities),
-		Sessions:     session.NewService(rows, scopes, now),
-		Lifecycle:    ageing,
-		Traces:       traces,
-		Limits:       cfg.Limits.api(),
-		MCP:          mcp.NewHandler(mcp.Config{Memory: memories, TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log()}),
+		Verifier:    verify,
+		Keys:        keymanager,
+		Principals:  keymanager,
+		Memory:      memories,
+		Scopes:      scopes,
+		Entities:    entities,
+		Reflections: reflections,
+		Sessions:    session.NewService(rows, scopes, now),
+		Lifecycle:   ageing,
+		Traces:      traces,
+		Limits:      cfg.Limits.api(),
+		MCP: mcp.NewHandler(mcp.Config{
+			Memory: memories, Entities: entities, Reflections: reflections, Traces: traces, MaxHits: cfg.Limits.api().QueryK,
+			TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log(),
+		}),
+		Origins:      origins,
 		ToManagement: cfg.transport(),
 		Version:      cfg.Version,
 		Log:          cfg.log(),

@@ -28,13 +28,14 @@ func TestJobsOfOperatorsAreDone(t *testing.T) {
 			t.Fatalf("without an index: %v", got.texts())
 		}
 		p.authority.Ask(introspection.Job{ID: "j1", Kind: introspection.JobReindex, Incarnation: "acme-1"})
+		p.authority.Ask(introspection.Job{ID: "j2", Kind: introspection.JobDecay, Incarnation: "acme-1"})
 		// A data plane looks for jobs as soon as it starts.
 		next, err := dataplane.Open(t.Context(), config(url, p.authority))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = next.Close() }()
-		for deadline := time.Now().Add(time.Minute); !p.authority.JobDone("j1"); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !p.authority.JobDone("j1") || !p.authority.JobDone("j2"); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("the key manager was never told")
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
@@ -81,7 +82,12 @@ func assemble(
 	feed := revision.NewFeed(records)
 	barrier := revision.NewBarrier(records, cfg.leaseTTL(), cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)
+	origins, err := cfg.origins()
+	if err != nil {
+		return nil, err
+	}
 	parts := httpapi.Parts{
+		Origins:    origins,
 		Contexts:   tenant.NewRegistry(records, barrier, cfg.clock()),
 		Purges:     tenant.NewPurger(records),
 		Jobs:       tenant.NewJobs(records),
@@ -89,6 +95,7 @@ func assemble(
 		Keys:       key.NewRegistry(records, ring, barrier),
 		Judge:      key.NewJudge(records, ring),
 		Uses:       key.NewUses(records),
+		Errands:    errand.NewDesk(records, ring, barrier),
 		Leases:     revision.NewLeases(records, cfg.leaseTTL(), barrier),
 		Feed:       feed,
 		Founder:    founder,

@@ -1,6 +1,7 @@
 // Package introspection is what the planes say to each other: the data plane asks the key manager what a key is worth,
-// which contexts to purge, and an operator's bootstrap enrols the first keys. All of it is JSON over HTTP, authenticated by a
-// short-lived service token (JWT, HS256), and none of it ever holds the text of a key: a [apikey.Digest] stands for it.
+// which contexts to purge, and does errands for its callers, and an operator's bootstrap enrols the first keys. All of it is
+// JSON over HTTP, authenticated by a short-lived service token (JWT, HS256). None of it holds the text of a key, for which a
+// [apikey.Digest] stands, but the answer to a caller who asked for a new one.
 package introspection
 
 import (

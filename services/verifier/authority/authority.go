@@ -36,9 +36,11 @@ type Config struct {
 
 // Client asks the key manager. It is safe for concurrent use.
 type Client struct {
-	base   string
-	http   http.Client
-	signer *servicetoken.Signer
+	base string
+	http http.Client
+	// patient waits longer for an answer: a change answers when it has reached every verifier.
+	patient http.Client
+	signer  *servicetoken.Signer
 }
 
 // New returns a Client, or the reason why cfg cannot work. It does not connect.
@@ -53,16 +55,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	transport := cfg.Transport
 	if transport == nil {
-		transport = &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			MaxIdleConnsPerHost:   4,
-			IdleConnTimeout:       90 * time.Second,
-			TLSHandshakeTimeout:   5 * time.Second,
-			ResponseHeaderTimeout: 10 * time.Second,
-			ForceAttemptHTTP2:     true,
-		}
+		transport = newTransport()
 	}
-	return &Client{
+	c := &Client{
 		base:   strings.TrimSuffix(cfg.URL, "/"),
 		signer: signer,
 		http: http.Client{
@@ -70,7 +65,25 @@ func New(cfg Config) (*Client, error) {
 			// A redirect would carry the service token elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}, nil
+	}
+	c.patient = c.http
+	if cfg.Transport == nil {
+		patient := newTransport()
+		patient.ResponseHeaderTimeout = errandTimeout
+		c.patient.Transport = patient
+	}
+	return c, nil
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		MaxIdleConnsPerHost:   4,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ResponseHeaderTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}
 }
 
 // Introspect asks what keys are worth, and about principals that they want to act for. The answers come in the order of the
@@ -176,13 +189,22 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 
 // exchange sends in as JSON, when it is not nil, and returns the answer.
 func (c *Client) exchange(ctx context.Context, method, path string, in any) ([]byte, error) {
-	req, err := c.request(ctx, method, path, in)
+	token, err := c.signer.Token()
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.http.Do(req)
+	req, err := c.request(ctx, method, path, token, in)
 	if err != nil {
-		if ctxErr := ctx.Err(); errors.Is(ctxErr, context.Canceled) {
+		return nil, err
+	}
+	return send(&c.http, req, refusal)
+}
+
+// send sends req and returns the answer. What is not 2xx is an error that refused makes.
+func send(client *http.Client, req *http.Request, refused func(r *http.Request, status int, body []byte) error) ([]byte, error) {
+	res, err := client.Do(req)
+	if err != nil {
+		if ctxErr := req.Context().Err(); errors.Is(ctxErr, context.Canceled) {
 			return nil, ctxErr
 		}
 		return nil, unavailable(err)
@@ -193,7 +215,7 @@ func (c *Client) exchange(ctx context.Context, method, path string, in any) ([]b
 		return nil, unavailable(err)
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
-		return nil, refusal(method, path, res.StatusCode, answer)
+		return nil, refused(req, res.StatusCode, answer)
 	}
 	return answer, nil
 }
@@ -208,7 +230,7 @@ func readAll(res *http.Response) ([]byte, error) {
 	return answer.Bytes(), err
 }
 
-func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, method, path, token string, in any) (*http.Request, error) {
 	var body io.Reader
 	if in != nil {
 		encoded, err := json.Marshal(in)
@@ -221,10 +243,6 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 	if err != nil {
 		return nil, fmt.Errorf("asking the key manager: %w", err)
 	}
-	token, err := c.signer.Token()
-	if err != nil {
-		return nil, err
-	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -234,22 +252,32 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 
 // refusal turns an answer that is not 2xx into an error. What the key manager refuses as wrong in the question is our
 // own fault, and told to nobody; only a bootstrap's refusals are meant for the operator.
-func refusal(method, path string, status int, body []byte) error {
-	var problem fault.Problem
-	if json.Unmarshal(body, &problem) != nil {
-		problem = fault.Problem{Detail: http.StatusText(status)}
-	}
-	err := problem.Err(status)
+func refusal(r *http.Request, status int, body []byte) error {
+	err := problemOf(status, body).Err(status)
 	switch {
 	case status >= http.StatusInternalServerError:
 		return unavailable(err)
 	case status == http.StatusUnauthorized:
-		return fmt.Errorf("the key manager refused the service token of %s %s: both sides need the same service secret, and clocks that agree", method, path)
-	case path == introspection.BootstrapPath, path == introspection.Path && status == http.StatusRequestEntityTooLarge:
+		return refusedToken(r)
+	case strings.HasSuffix(r.URL.Path, introspection.BootstrapPath),
+		strings.HasSuffix(r.URL.Path, introspection.Path) && status == http.StatusRequestEntityTooLarge:
 		return err
 	default:
-		return fmt.Errorf("asking the key manager, %s %s: %s", method, path, err.Error())
+		return fmt.Errorf("asking the key manager, %s %s: %s", r.Method, r.URL.Path, err.Error())
 	}
+}
+
+func problemOf(status int, body []byte) fault.Problem {
+	var problem fault.Problem
+	if json.Unmarshal(body, &problem) != nil {
+		problem = fault.Problem{Detail: http.StatusText(status)}
+	}
+	return problem
+}
+
+func refusedToken(r *http.Request) error {
+	return fmt.Errorf("the key manager refused the service token of %s %s: both sides need the same service secret, and clocks that agree",
+		r.Method, r.URL.Path)
 }
 
 func unavailable(cause error) error {

@@ -47,7 +47,11 @@ func (c *Client) Watch(ctx context.Context, authority string, after int64, fn fu
 		introspection.WatchAuthorityParam: {authority},
 		introspection.WatchAfterParam:     {strconv.FormatInt(after, 10)},
 	}
-	req, err := c.request(ctx, http.MethodGet, introspection.WatchPath+"?"+query.Encode(), nil)
+	token, err := c.signer.Token()
+	if err != nil {
+		return err
+	}
+	req, err := c.request(ctx, http.MethodGet, introspection.WatchPath+"?"+query.Encode(), token, nil)
 	if err != nil {
 		return err
 	}
@@ -63,7 +67,7 @@ func (c *Client) Watch(ctx context.Context, authority string, after int64, fn fu
 		if err != nil {
 			return unavailable(err)
 		}
-		return refusal(http.MethodGet, introspection.WatchPath, res.StatusCode, body)
+		return refusal(req, res.StatusCode, body)
 	}
 	err = decode(&heard{res.Body, watchdog}, fn)
 	if cause := context.Cause(ctx); cause != nil {

@@ -49,16 +49,39 @@ func (s *Signer) Token() (string, error) {
 	if s.token != "" && now.Before(s.renew) {
 		return s.token, nil
 	}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
+	token, err := s.sign(s.claims(now))
+	if err != nil {
+		return "", err
+	}
+	s.token, s.renew = token, now.Add(Lifetime/2)
+	return token, nil
+}
+
+// TokenFor returns a token by which the service speaks for a caller that it has verified.
+func (s *Signer) TokenFor(who introspection.Identity) (string, error) {
+	return s.sign(callerClaims{s.claims(s.now()), who})
+}
+
+// callerClaims are those of a service that speaks for a caller.
+type callerClaims struct {
+	jwt.RegisteredClaims
+	Caller introspection.Identity `json:"caller"` // introspection.IdentityClaim
+}
+
+func (s *Signer) claims(now time.Time) jwt.RegisteredClaims {
+	return jwt.RegisteredClaims{
 		Issuer:    introspection.Issuer,
 		Audience:  jwt.ClaimStrings{introspection.Audience},
 		Subject:   s.subject,
 		IssuedAt:  jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(now.Add(Lifetime)),
-	}).SignedString(s.secret)
+	}
+}
+
+func (s *Signer) sign(claims jwt.Claims) (string, error) {
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(s.secret)
 	if err != nil {
 		return "", fmt.Errorf("signing a service token: %w", err)
 	}
-	s.token, s.renew = token, now.Add(Lifetime/2)
 	return token, nil
 }

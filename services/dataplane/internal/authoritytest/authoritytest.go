@@ -49,6 +49,14 @@ func (a *Authority) Key(tb testing.TB, contextID, incarnation, principal string,
 	})
 }
 
+// KeyOf mints a key for principal.
+func (a *Authority) KeyOf(tb testing.TB, contextID, incarnation string, principal caller.Principal) string {
+	tb.Helper()
+	return a.mint(tb, introspection.Verdict{
+		Active: true, Context: contextID, Incarnation: incarnation, KeyName: principal.ID, Principal: &principal,
+	})
+}
+
 // AttenuatedKey mints a key that may do less than its principal.
 func (a *Authority) AttenuatedKey(tb testing.TB, contextID, incarnation, principal string, grants, key grant.Map) string {
 	tb.Helper()

@@ -37,6 +37,8 @@ type Verifier interface {
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.
 type Parts struct {
 	Verifier    Verifier
+	Keys        Keys
+	Principals  Principals
 	Memory      *memory.Service
 	Scopes      *scopetree.Tree
 	Sessions    *session.Service
@@ -53,6 +55,8 @@ type Parts struct {
 	ToManagement http.RoundTripper
 	// Version is what health tells.
 	Version string
+	// Origins are the pages that may call from a browser.
+	Origins web.Origins
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -71,7 +75,12 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
-	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics})
+	engine := web.NewEngine(web.Options{
+		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins, ElsewhereCORS: parts.forwards,
+	})
+	if err := web.Documentation(engine, spec); err != nil {
+		return nil, err
+	}
 	parts.routes(engine, spec)
 	return engine, nil
 }

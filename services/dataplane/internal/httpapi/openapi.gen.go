@@ -7861,22 +7861,6 @@ func (response GetMe422ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w 
 	return err
 }
 
-type GetMe500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetMe500ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetMe503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -13066,41 +13050,41 @@ var swaggerSpec = []string{
 	"ey4rYX4bOe22lGxr1nx7SN8JzHKe+iaMdJTU2REpIXau1HApVEGJ3V3pYhs9yUOf8L0MUr64pT7dpwj7",
 	"zQjWoZ95VKLe3V1fbti+0WtBvfSyO3fF7ROKX6g59TMERo1MuUyxWFKZ5iiVLXshjZTGBlvJOl8GxXqs",
 	"ujLK+92JBlDVh1tKBJ4R8H8uKgAyu6MBt5EGPEPnJHU0NUwVNheXQA597LMh7CK5lvOyy42nYv9t8d4v",
-	"4SZDvZ+H0rltqa+40LuA7l0h2hnkuambWOcT5YMAy77swnrDax2RyhrHt9QFVZqW1mfFvqke+zb8QuWC",
-	"urqGqo1CBxHVXblzD30d7qHqcJadnD7Yd9U56oQDqbKGGli7DLf+Ou99LP92v6xjZW9qBYtujKPVLtyG",
-	"C3ZnUv7SWYa1s/g278/mV6qi9U+vc932YDQCalW45uI9Kx/qEMU143YSKvsMffunaPkx7qu2tUVzdSws",
-	"gfWravMlGHhba32+ubYVtunfTWmrG60SEY7hN9BD00afsE4gxSA4/WNMrvqJyjPKsrwjW19YevdBY1UV",
-	"T5LWGX3L7aSdmFl/v+6IWZSYjcvWkZUbuXlBNmysO+4++92X+cHHIPN8hM1FBjo8RZ6q8MghlnqlWsL4",
-	"lJIQdVTBVF2C73B5M7Yt6mBZWF7Fnn6+YP3uwlPZXQp9en96l9adUS1CLbF6MrEzfwXD5UNncI2EJjFn",
-	"2TdLGNtc6x2IG5UaBp6W5c5xfw+ZVEOVLdiMGwOGqSqWD1mTVBYliBhNO86yO4J2R9DuCNpGguajZqMU",
-	"zaqGOttGxtplIjUSOay3ntAjN3pbaIrWu4I/33kDdoVQQVCl+v2o/SJNxwbcTjmGqdIidCIOyvi3kpVS",
-	"9na9hQH0eHI5VuQsrBGZL89DDsBQQG/kyO8R4wbDgUZKlwyGgcOg/gov/rvbkhvNBcYZvlAqsJ97fbHd",
-	"IRjLJsKaUMrozpt+6xKARelOp944odruWh86ttC5RvqvhlHu039vISFp1IhxW3DEBjPQRhg7YDw3qhFT",
-	"1GfHkvExSMskdq7wj5ojxhk2k7sURmHiTsJ4bieqGE+w1yk20w8VHhjkBvrn8qyq2sZyLseFUzmmKoP8",
-	"EI8I+54IwyD0Bw4tEYDBpcgwY9LpI4YvDDOKCckGU7AThc1VItYTOqmboWx+9C9E28rZ11M3j6yI43eE",
-	"7Vuvu3JaTA0rZh3qjnuaOFc687Z/rINRvbAVScQu6/cqa+otjB/EFvA1u0Tt2t6pHl8qaf5VWS7iKPil",
-	"sDkYBT87nK6U3TrC+q7/GxB2reH/mFk1HRqrJGRUOo2as0mFaRYYfoktbryM7QQJY/Gq8TEXkqL1qeYa",
-	"SeeBNzjVHT4IY+kRrZRlKZfuEZBRi9lZgASRtLNP1RvsgjP7Wj7VbQtitCTWhX2o9vSoJFK1YnS+xMXi",
-	"rmr9biNNOSGBdxMi8h8S4pNZSdjo7Una4+ZO6ZlvI2YOF/NKZdA1Zs7tpknqFEJJMEzINC+wK5Fnr0qj",
-	"bw/voUBX4MTchdd9PeF1eI6hnL1IJ/VA2YnCfpBygfbXo7VlSFpuzy1UD088G8N8MiLbyM7KZp339w+Y",
-	"Vcr7hRxxwZIM4SZQHQbh49ol9CNKGc0QeNlNqGY4Nk2kt3ADHewWAKIo7RTkTiO7faamgL2mvB2+zS2X",
-	"KRirNDr1cp5emCa7pdbb7VE5HUXW213/srWZiC3jAB1VuQS9ILvREHI1x5bFddNRKI5Zz5nDyphZn51S",
-	"D3Sv1DptgeTLc2kUGysSM4kdYwtyImQcP7CxAlM+QdYoHxfHhloV44k9YhIE9vYShjLNIWuvsnnjNO4N",
-	"t5O1RV92W1cTS2R2Kq1ZepLQrOAP547e3b5ENSo4C75f+dzfh6bWFkghFvWlK3s9Eufv7tqMnXDBr6F7",
-	"GNtZ//gcTdz8StZ1cQs7cqcP7174D3vb0Ue0vutJibq3Ru5v3qwnKJ54jLwpjkWjf6YiZWEt62/WHU+6",
-	"fTzpMYyFdAJ4OMPWxhdYeg65Tstd3cSJ9j76v0Kq2fpyY/X708Us6gcPNceOKnE2B66lZULeGpPon6Ig",
-	"WTiwUH0fVYhPwL/29oitqLR/RyH/bFmL5UncOnlj8yseCdcm8ESpcb3ZffQSnQDP/Oh+yZs8Z7+X5Wjp",
-	"eUeXfWXumPMsfOxUX/6Hgx/vf8n68ks7EbnzL+N9yO9u/5dKZ3E0mE+BccPevD49S/Bg7ESZ0JvRXJD+",
-	"/bdnZ988bWhTXCpWWV3yG1Re/CRfKOjr7hJnd1pRC7l4U6AfbgxonfY5w3V5tRHgP+GX0IwJ24WGtIfy",
-	"8Frz3Rk+sXXN1ULLr8p2RwC1G+5IMbhjnl/ezIcnQUVUPaaSJU/l2W225O1Isg41pFvVUHzgJlkaTtCm",
-	"grof72zfO+3uTY7V4MbxXfax9FfKLYyVXnxLOV/YomwDR6JHtmZJ7jXPk26U09A8a1gNwn93S3bPOkpv",
-	"kNP0BUb8LbmAjrw+5thLnrf2q6rfKI+Rt/o+Id8w6/gGYu0pPnXTd4NmabkcIzEu9N3t2GWuHW5oLXnY",
-	"X44Qbp5zY9n9h2yiCm2O2P+CVmU/pz/D1fiI/28qTYiYe+NXYy3LuNNOvrhhHy3It+4GJN1ko1LxmADP",
-	"7WTdbXghLkGCaeMV67f5Zxx+QVsMaaGFXfQO375rs6WGy0tgkVV1ptUQfMzghVRzaqJtJ8KsRDH51by7",
-	"WprvY28IXIN2UzuB0D+/6mNQ9Sjz1jrM3sdQlmGOVzO0GlD4oEB2sgrTvbMLHBjzlKooSKTEteF9SFZ8",
-	"8EarrgtYmNqL2Fhk9TW/OorUDDE13plSrhOLBK2stFa2JDKuFlbIcUI3BoPTZcYogtRisQOe2jp8PmVx",
-	"daQntXb0JtjFQjBofWeCGSC2SG5pwmadDP9mqTK1vDnnJpSflBnLIBUZpVv69z0NWH37eAy+W75/sir2",
-	"vvpwuFK1xz3mXr27+v8BAAD//w==",
+	"4SZDvZ+H0rltqa+40G80oPuTUOYM8tzUjaXzifLhfGWHdWG9CbWOEmW14lvqTCqNROvzW99Uj30bHp5y",
+	"QV2dPNVGoauHKqjcOXq+DkdPdTjL7koftrvq5nRsXqqsodDVLsOtv857H8u/3S/rmNKbWumhG+NNtQu3",
+	"4YLdGYe/dL5g7Sy+zfuz+ZWq/PzT61y3PRiNgJoOrrl4z8qHOsRjzbidhBo9Q9/IKVpIjPv6a21xWR1L",
+	"RGAlqtp8CYbQ1pqYb65ShQ33d1Ok6kbrPYRj+A300LTRJ6z4R9EETpMYk9N9ovKM8iXvyNYXI1skvfvw",
+	"r6oeJ0nrjL7ldtJOzKy/X3fELErMxmUTyMoh3LwgGzbWHXef/e4L9uBjkHk+wuYiAx2eIp9TeOQQi7ZS",
+	"VWB8SkmIupxgqi7B96q8GSsV9aIsLK+iSD9f2H134ansE4XeuT+9c+rOPBahllgHmdiZv4Lh8qFbt0ZC",
+	"k5jb65sljG1O8g7EjYoGA0/LwuW4v4dMqqHKFmzGjQHDVBWVh6xJKosSRIymHWfZHUG7I2h3BG0jQfPx",
+	"r1GKZlVDnW0jY+0ykRqJHNZbT+iRG70tNEXrXcGf7wq17AqhgqBKlfhR+0Wajq20nXIMU6VF6CkclPFv",
+	"Jb+k7NJ6C0Ph8eRyrK1ZWCMyX2iHXHmhFN7Ikd8jxg0G9oyULhkMA4dB/RVe/He3JTea1YszfKGkXj/3",
+	"+rK5QzCWTYQ1oSjRnV/81qXyitIxTl1uQt3ctd5wbIZzjUReDaPcJ/LeQkLSqPbituCIDWagjTB2wHhu",
+	"VCM6qM+OJeNjkJZJ7EHhHzVHjDNsC3cpjMIUnITx3E5UMZ5g11Jsix9qNTDIDfTP5VlVf43lXI4Lp3JM",
+	"VQb5IXX4hw9IsCB0+g3NDYDBpcgw99HpI4YvDDOKCckGU7AThW1SItYTOqmboWx+9C9E28rZ11M3j6yI",
+	"43eE7VuvoHJaTA0rZh0qiHuaOFc687Z/rGhRvbAVScR+6fcqa+otjATEZu41u0Tt2t6pHl8q/f1VWfjh",
+	"KPilsM0XhTE7nK6U3TrC+v79GxB2reH/mFk1HRqrJGRUBI3arEmFCRMYSInNaryM7QQJY/Gq8TEXkuLu",
+	"qXoaSeeBNzjVHT4IY+kRrZRlKZfuEZBRi9lZgASRtLNP1RvsgjP7Wj7VbUtbtKTIhX2o9vSoJFK1snK+",
+	"WMXirv78bmNGOSGBdxMi8h8S4pNZSdjo7Una4+ZO6ZlvI2YOF/NKZdA1Zs7tpknqFEJJMEzINC+wv5Bn",
+	"r0qjbw/voUBX4MTchdd9PeF1eI6hML1IJ/VA2YnCzo5ygfbXo7UFRVpuzy1UD088G8PMMCLbyM7Ktpv3",
+	"9w+YVcr7hRxxweIK4SZQRQXhI9Ql9CNKGc0QeNlNqGY4Nk2kt3ADHewWAKIo7RTkTiO7faamgL2mvB2+",
+	"YS2XKRirNDr1cp5emCa7pSba7VE5HUXW213JsrUtiC3jAB1VuQS9ILvREHI1x+bDddNRKHNZz37DGpdZ",
+	"n51SN3Ov1DptgeTLc2kUGysSM4kdYzNxImQcP7CxAlM+QdYoHxfHhloV44k9YhIEdukShnLGIWuvl3nj",
+	"NO4Nt5O15Vt2WyETi112KpJZepLQrOAP547e3b6UMyodC77z+Nzfh6bWFkghluelK3s9Eufv7tqMnXDB",
+	"r6F7GNtZ//gc7dj8Stb1Yws7cqcP7174D3vb0Ue0vn9Jibq3Ru5v3qwnKJ54jLwpjkWjf6ZyY2Et62/W",
+	"HU+6fTzpMYyFdAJ4OMPWFhZYRA65Tstd3cSJ9j76v0Kq2frCYfX708Us6gcP1cOOKnE2B66lZULeGpPo",
+	"n6K0WDiwUEcfVYhPwL/2RoetqLR/RyH/bFmL5UncOnlj8yseCdcm8ESpcb1tffQSnQDP/Oh+yZs8Z7+X",
+	"hWXpeUeXfY3tmPMsfOxUKf6Hgx/vf8lK8Us7EbnzL+Mdxe9u/5dKZ3E0mE+BccPevD49S/Bg7ESZ0GXR",
+	"XJD+/bdnZ988bWhTXCpWWV3yG1Re/CRfKOjr7hJnd1pRC7l4U6AfbgxonfY5w3V5tRHgP+GX0IwJ24WG",
+	"tIfy8Frz3Rk+sXX11ELLr8p2RwC1G+5IMbhjnl/ezIcnQeVQPaaSJU/l2W225O1Isg7VoFvVUHzgJlka",
+	"TtCmgrof72zfO+3TTY7V4Mbx/fKx9FfKLYyVXnxLOV/YbGwDR6JHtmZJ7jXPk26U09A8a1gNwn93S3bP",
+	"OkpvkNP0BUb8LbmAjrw+5thLnrd2nqrfKI+Rt/o+Id8w6/gGYu0pPnXTd4NmabkcIzEu9N3t2GWuHW5o",
+	"LXnYX44Qbp5zY9n9h2yiCm2O2P+CVmVnpj/D1fiI/28qTYiYe+NXYy3LuNNOvrhhHy3It+4GJN1ko1Lx",
+	"mADP7WTdbXghLkGCaeMV67f5Zxx+QVsMaaGFXfQO375rs6WGy0tgkVV1ptUQfMzghVRzaodtJ8KsRDH5",
+	"1by7WprvY28IXIN2UzuB0D+/6mNQ9Sjz1jrM3sdQlmGOVzO0GlD4oEB2sgrTvbMLHBjzlKooSKTEteF9",
+	"SFZ88EbTrQtYmNqL2CJk9TW/OorUDDE13plSrhOLBK2stFa2JDKuFlbIcUI3BoPTZcYogtRisQOe2jp8",
+	"PmVxdaQntcbyJtjFQjBofWeCGSC2SG5pwmadDP9mqTK1vDnnJpSflBnLIBUZpVv69z0NWH37eAy+771/",
+	"sirbvvpwuFK1xz3mXr27+v8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,6 +1,10 @@
 package httpapi
 
 import (
+	"net/http"
+	"slices"
+	"strings"
+
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 
@@ -25,15 +29,15 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 
 	data := engine.Group("/api/v1/:context_id", p.authenticate, web.Validate(spec))
 	data.GET("/me", api.GetMe)
-	data.GET("/keys", api.ListOwnKeys)
-	data.POST("/keys", api.MintOwnKey)
-	data.POST("/keys/:name/rotate", api.RotateOwnKey)
-	data.DELETE("/keys/:name", api.DeleteOwnKey)
-	data.GET("/principals", api.ListPrincipals)
-	data.GET("/principals/:principal_id", api.GetPrincipal)
-	data.GET("/principals/:principal_id/effective", api.GetEffective)
-	data.POST("/principals/:principal_id/grants", api.AddGrants)
-	data.DELETE("/principals/:principal_id/grants", api.RemoveGrants)
+	data.GET("/keys", identify, api.ListOwnKeys)
+	data.POST("/keys", identify, api.MintOwnKey)
+	data.POST("/keys/:name/rotate", identify, api.RotateOwnKey)
+	data.DELETE("/keys/:name", identify, api.DeleteOwnKey)
+	data.GET("/principals", identify, api.ListPrincipals)
+	data.GET("/principals/:principal_id", identify, api.GetPrincipal)
+	data.GET("/principals/:principal_id/effective", identify, api.GetEffective)
+	data.POST("/principals/:principal_id/grants", identify, api.AddGrants)
+	data.DELETE("/principals/:principal_id/grants", identify, api.RemoveGrants)
 	data.GET("/scopes", api.ListScopes)
 	data.POST("/scopes", api.RegisterScope)
 	data.DELETE("/scopes", api.TombstoneScope)
@@ -74,9 +78,20 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	}
 	// Clients know one address for both planes. The key manager asks for the key of these routes itself.
 	management := engine.Group("/api/v1", p.forward)
-	for _, path := range []string{"/contexts", "/contexts/*rest", "/verbs", "/migrations"} {
-		management.Any(path)
+	for _, path := range managementPaths {
+		management.Any(strings.TrimPrefix(path, "/api/v1"))
 	}
+	management.Any("/contexts/*rest")
+}
+
+// managementPaths are those of the key manager, with what lies below them.
+var managementPaths = []string{"/api/v1/contexts", "/api/v1/verbs", "/api/v1/migrations"}
+
+// forwards reports whether r is passed on to the key manager, which then says itself which pages may send it.
+func (p Parts) forwards(r *http.Request) bool {
+	return p.Management != nil && slices.ContainsFunc(managementPaths, func(path string) bool {
+		return r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/")
+	})
 }
 
 // detach hands a handler a context that stays what it is. Gin uses its own again for another request, while the database's

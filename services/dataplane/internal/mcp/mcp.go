@@ -1,6 +1,7 @@
-// Package mcp serves memory to agents over the Model Context Protocol (streamable HTTP, stateless): the tools remember and
-// recall. They are the operations of package memory and nothing more, so whoever calls may do here what it may do on REST.
-// Who calls must have been authenticated before; the caller arrives in the request's context.
+// Package mcp serves memory to agents over the Model Context Protocol (streamable HTTP, stateless): the tools remember, recall,
+// context, reflect, forget and inspect. They are the operations of the domain packages and nothing more, so whoever calls may
+// do here what it may do on REST, and leaves the same traces. Who calls must have been authenticated before; the caller
+// arrives in the request's context.
 package mcp
 
 import (
@@ -10,24 +11,27 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
-
-// Memory remembers and recalls.
-type Memory interface {
-	Remember(ctx context.Context, who *caller.Caller, fact memory.Fact) (memory.Receipt, error)
-	Recall(ctx context.Context, who *caller.Caller, query memory.Query) (memory.Recollection, error)
-}
 
 // Config is what the tools work with.
 type Config struct {
-	Memory Memory
+	Memory      *memory.Service
+	Entities    *entity.Service
+	Reflections *reflection.Service
+	Traces      *trace.Log
+	// MaxHits is the most hits that a call may ask for.
+	MaxHits int
 	// TraceID names the request that a context belongs to.
 	TraceID func(ctx context.Context) string
 	// Version is what the server calls itself.
@@ -41,7 +45,11 @@ func NewHandler(cfg Config) http.Handler {
 		Instructions: "Long-term memory. Call recall before answering from memory, and remember when you learn something worth keeping.",
 	})
 	add(cfg, server, rememberTool(), cfg.remember)
-	add(cfg, server, recallTool(), cfg.recall)
+	add(cfg, server, cfg.recallTool(), cfg.recall)
+	add(cfg, server, cfg.contextTool(), cfg.context)
+	add(cfg, server, reflectTool(), cfg.reflect)
+	add(cfg, server, forgetTool(), cfg.forget)
+	add(cfg, server, inspectTool(), cfg.inspect)
 	server.AddReceivingMiddleware(refuseUnknown)
 	return sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, &sdk.StreamableHTTPOptions{
 		Stateless:    true,
@@ -57,7 +65,7 @@ func NewHandler(cfg Config) http.Handler {
 func refuseUnknown(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, request sdk.Request) (sdk.Result, error) {
 		call, ok := request.(*sdk.CallToolRequest)
-		if ok && call.Params.Name != remember && call.Params.Name != recall {
+		if ok && !slices.Contains(tools, call.Params.Name) {
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "there is no such tool"}
 		}
 		return next(ctx, method, request)

@@ -12,13 +12,21 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 // The names of the tools.
 const (
-	remember = "remember"
-	recall   = "recall"
+	remember     = "remember"
+	recall       = "recall"
+	buildContext = "context"
+	reflect      = "reflect"
+	forget       = "forget"
+	inspect      = "inspect"
 )
+
+// tools are all of them.
+var tools = []string{remember, recall, buildContext, reflect, forget, inspect}
 
 // The schemas are written out because they are what an agent reads.
 const (
@@ -47,14 +55,14 @@ func rememberTool() *sdk.Tool {
 	}
 }
 
-func recallTool() *sdk.Tool {
+func (cfg Config) recallTool() *sdk.Tool {
 	return &sdk.Tool{
 		Name:        recall,
 		Title:       "Recall",
 		Description: "Find what was remembered. Answers the best matches first.",
 		InputSchema: json.RawMessage(`{"type": "object", "required": ["query"], "properties": {
 			"query": {"type": "string", "description": "What to look for, as a question or as words."},
-			"k": {"type": "integer", "minimum": 1, "maximum": ` + fmt.Sprint(memory.MaxHits) + `, "description": "How many matches at most; 10 if left out."},
+			"k": {"type": "integer", "minimum": 1, "maximum": ` + fmt.Sprint(cfg.MaxHits) + `, "description": "How many matches at most; 10 if left out."},
 			"mode": {"type": "string", "enum": ["hybrid", "bm25"], "description": "How to search; hybrid if left out."},
 			"lens": ` + fmt.Sprintf(scopesSchema, "Only what is tagged with scopes that match, such as org/acme/*.") + `,
 			"labels": ` + fmt.Sprintf(labelsSchema, "Only what has all of these, key=value each.") + `,
@@ -92,8 +100,17 @@ func (cfg Config) remember(ctx context.Context, who *caller.Caller, in rememberA
 	fact := memory.Fact{
 		Text: *in.Text, Infer: memory.Infer(in.Infer), SessionID: in.SessionID, Sets: in.Scope, SetsField: "scope", Labels: in.Labels,
 	}
+	began := cfg.Traces.Begin()
 	receipt, err := cfg.Memory.Remember(ctx, who, fact)
-	return remembered{string(cmp.Or(fact.Infer, memory.Full)), receipt}, err
+	if err != nil {
+		return remembered{}, err
+	}
+	stored := 1
+	if receipt.ChunkID == "" { // a preview
+		stored = 0
+	}
+	cfg.Traces.Decided(ctx, who, began, trace.AddFacts, stored)
+	return remembered{string(cmp.Or(fact.Infer, memory.Full)), receipt}, nil
 }
 
 type recallArguments struct {
@@ -130,24 +147,33 @@ type recalledHit struct {
 }
 
 func (cfg Config) recall(ctx context.Context, who *caller.Caller, in recallArguments) (recalled, error) {
-	query := memory.Query{
-		Text: *in.Query, K: memory.DefaultHits, Mode: memory.Mode(in.Mode), Lens: in.Lens, Labels: in.Labels,
-	}
-	if in.K != nil {
-		if query.K = *in.K; query.K < 1 || query.K > memory.MaxHits {
-			return recalled{}, badParams(fmt.Sprintf("k: want 1 to %d", memory.MaxHits))
-		}
-	}
-	found, err := cfg.Memory.Recall(ctx, who, query)
+	query := memory.Query{Text: *in.Query, Mode: memory.Mode(in.Mode), Lens: in.Lens, Labels: in.Labels}
+	found, err := cfg.ask(ctx, who, trace.Query, query, in.K)
 	if err != nil {
 		return recalled{}, err
 	}
 	out := recalled{Hits: make([]recalledHit, len(found.Hits)), TierReason: found.Reason, TraceID: cfg.TraceID(ctx)}
 	for i, hit := range found.Hits {
-		out.Hits[i] = recalledHit{ID: hit.ID, Text: hit.Text, Source: string(hit.Source), Score: hit.Score}
-		if !hit.OccurredAt.IsZero() {
-			out.Hits[i].OccurredAt = &hit.OccurredAt
-		}
+		out.Hits[i] = recalledHit{ID: hit.ID, Text: hit.Text, Source: string(hit.Source), Score: hit.Score, OccurredAt: given(hit.OccurredAt)}
 	}
 	return out, nil
+}
+
+// ask recalls, and keeps that it did under the name of action.
+func (cfg Config) ask(ctx context.Context, who *caller.Caller, action string, query memory.Query, k *int) (memory.Recollection, error) {
+	query.K = min(memory.DefaultHits, cfg.MaxHits)
+	if k != nil {
+		if query.K = *k; query.K < 1 || query.K > cfg.MaxHits {
+			return memory.Recollection{}, badParams(fmt.Sprintf("k: want 1 to %d", cfg.MaxHits))
+		}
+	}
+	found, err := cfg.Memory.Recall(ctx, who, query)
+	if err != nil {
+		return memory.Recollection{}, err
+	}
+	cfg.Traces.Keep(ctx, who, trace.Entry{
+		Kind: trace.Retrieval, Action: action, Query: query.Text, Tier: "hybrid", Reason: found.Reason, Took: found.Took,
+		Rows: int64(len(found.Hits)),
+	})
+	return found, nil
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 )
 
-// TestSearchUsesItsIndexes fills a context and its neighbour and asks each engine how it would search.
+// TestSearchUsesItsIndexes fills a context and its neighbour and asks each engine how it would search, for texts and for
+// attributes, to recall and to forget.
 func TestSearchUsesItsIndexes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -36,42 +37,64 @@ func TestSearchUsesItsIndexes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		statement, args := New(db).searchStatement(memory.Search{
-			Incarnation: "c1", Terms: []string{"rare", "word7"}, Region: scope.Region{acme}, Limit: 10,
-		})
-		rows, err := db.WithContext(t.Context()).Raw(explain+statement, args...).Rows()
-		if err != nil {
-			t.Fatal(err)
+		search := memory.Search{Incarnation: "c1", Terms: []string{"rare", "word7"}, Region: scope.Region{acme}, Limit: 10}
+		s := New(db)
+		for name, narrow := range map[string]func(*memory.Search){
+			"everything":  func(*memory.Search) {},
+			"facts alone": func(s *memory.Search) { s.Sources = []memory.Source{memory.AttributeSource, memory.EntitySource} },
+			"evidence":    func(s *memory.Search) { s.WithoutReflections = true },
+		} {
+			narrowed := search
+			narrow(&narrowed)
+			statement, args := s.searchStatement(narrowed)
+			uses(t, name, explained(t, db, explain+statement, args), want)
 		}
-		defer func() { _ = rows.Close() }()
-		var plan strings.Builder
-		columns, err := rows.Columns()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			cells := make([]any, len(columns))
-			for i := range cells {
-				cells[i] = new(any)
-			}
-			if err := rows.Scan(cells...); err != nil {
-				t.Fatal(err)
-			}
-			for _, cell := range cells {
-				if text, ok := cell.(*any); ok {
-					fmt.Fprintln(&plan, *text)
-				}
-			}
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
-		for _, index := range want {
-			if !strings.Contains(plan.String(), index) {
-				t.Errorf("the plan does not use %s:\n%s", index, plan.String())
-			}
-		}
+		from, f := s.forgettable(memory.Forgetting{Incarnation: "c1", Terms: search.Terms, Region: search.Region})
+		statement := f.with() + "SELECT c.id FROM " + from.from + " WHERE " + f.conjunction()
+		uses(t, "forgetting", explained(t, db, explain+statement, f.args(from.fromArgs...)), want)
 	})
+}
+
+func uses(t *testing.T, name, plan string, indexes []string) {
+	t.Helper()
+	for _, index := range indexes {
+		if !strings.Contains(plan, index) {
+			t.Errorf("%s: the plan does not use %s:\n%s", name, index, plan)
+		}
+	}
+}
+
+// explained returns the rows of a statement that explains another.
+func explained(t *testing.T, db *database.DB, statement string, args []any) string {
+	t.Helper()
+	rows, err := db.WithContext(t.Context()).Raw(statement, args...).Rows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var plan strings.Builder
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		cells := make([]any, len(columns))
+		for i := range cells {
+			cells[i] = new(any)
+		}
+		if err := rows.Scan(cells...); err != nil {
+			t.Fatal(err)
+		}
+		for _, cell := range cells {
+			if text, ok := cell.(*any); ok {
+				fmt.Fprintln(&plan, *text)
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan.String()
 }
 
 // fill writes rows enough for the planner to care.
@@ -80,8 +103,8 @@ func fill(t *testing.T, db *database.DB) {
 	for _, statement := range []string{
 		`INSERT INTO scope_set_nodes SELECT 'c' || c, decode(md5(n::text), 'hex'), 0, 'org/o' || n || '/', 1
 			FROM generate_series(1, 2) c, generate_series(1, 2000) n`,
-		`INSERT INTO memory_chunks (context_id, id, set_id, session_id, turn_id, principal_id, category, text, observed_at, created_at, search)
-			SELECT 'c' || c, 'id' || n, decode(md5((n % 2000)::text), 'hex'), 's', 't', 'p', NULL, 'text', NULL, now(),
+		`INSERT INTO memory_chunks (context_id, id, set_id, session_id, turn_id, principal_id, category, text, observed_at, created_at, source, search)
+			SELECT 'c' || c, 'id' || n, decode(md5((n % 2000)::text), 'hex'), 's', 't', 'p', NULL, 'text', NULL, now(), CASE n % 2 WHEN 0 THEN 'attribute' ELSE 'memory_chunk' END,
 			to_tsvector('english', 'common word' || n % 100) || array_to_tsvector(ARRAY[' c' || c])
 			FROM generate_series(1, 2) c, generate_series(1, 10000) n`,
 		`VACUUM ANALYZE`,

@@ -15,6 +15,9 @@ func testPurge(t *testing.T, f Fixture) {
 			w.Chunk.Sets = scopetree.Normal(sets(t, []string{"org/a", "org/b"}, []string{"org/c"}))
 			remember(t, f.Store, w)
 		}
+		for _, where := range []string{"org/a", "org/b", "org/c"} {
+			seedAlice(t, f.Store, in, sets(t, []string{where}))
+		}
 		register(t, f.Store, in, "org/acme/user")
 	}
 	before := f.Rows(t, stays)

@@ -22,6 +22,7 @@ import (
 // Store is everything that the domain packages ask of a store.
 type Store interface {
 	memory.Store
+	entity.Store
 	session.Conversations
 	scopetree.Store
 	purge.Store
@@ -78,6 +79,16 @@ func Run(t *testing.T, f Fixture) {
 		"idempotent write":                testOnce,
 		"idempotent writes race":          testOnceConcurrently,
 		"idempotency expires":             testOnceExpires,
+		"entities equal the reference":    testEntityVisibility,
+		"writers of one key race":         testEntityRace,
+		"entities by page":                testEntityPages,
+		"failed assertion":                testFailedAssertion,
+		"forget softly":                   testForgetSoftly,
+		"forget for good":                 testForgetForGood,
+		"purge takes history":             testPurgeTakesHistory,
+		"forgettable equals reference":    testForgettable,
+		"forget in parts":                 testForgetInParts,
+		"forget an entity":                testForgetEntity,
 		"purge a context":                 testPurge,
 		"reindex a context":               testReindex,
 	} {

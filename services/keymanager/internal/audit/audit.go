@@ -34,6 +34,8 @@ const (
 	Operator ActorKind = "management"
 	// Service holds a service token.
 	Service ActorKind = "service"
+	// Caller holds a key of the context, by which it asked the data plane.
+	Caller ActorKind = "caller"
 	// Local acts in this process, with the database in its hands: a bootstrap without the network.
 	Local ActorKind = "local"
 )
@@ -45,6 +47,8 @@ type Origin struct {
 	KeyID string
 	// TraceID finds the request in the logs.
 	TraceID string
+	// OnBehalfOf is the id of the principal that the actor acts for; empty when it acts for itself.
+	OnBehalfOf string
 	// Remote is the network address of the peer.
 	Remote string
 }

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+
 	"github.com/gin-gonic/gin"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
@@ -36,6 +38,28 @@ func (p Parts) requireService(c *gin.Context) {
 		return
 	}
 	remember(c, audit.Service, replica)
+}
+
+// identityKey is where the caller travels that a service speaks for.
+type identityKey struct{}
+
+// requireCaller lets requests pass with a service token that speaks for a caller.
+func (p Parts) requireCaller(c *gin.Context) {
+	token, ok := web.Bearer(c.Request)
+	if !ok {
+		web.Fail(c, fault.BadCredential())
+		return
+	}
+	_, who, err := p.Services.VerifyFor(token)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	ctx := c.Request.Context()
+	ctx = audit.With(ctx, audit.Origin{
+		Actor: audit.Caller, KeyID: who.KeyID, OnBehalfOf: who.OnBehalfOf, TraceID: web.TraceID(ctx), Remote: c.RemoteIP(),
+	})
+	c.Request = c.Request.WithContext(context.WithValue(ctx, identityKey{}, who))
 }
 
 // remember puts the origin of the request where the audit log finds it.

@@ -183,6 +183,8 @@ func TestBadInput(t *testing.T) {
 			{"POST", contextsPath + "/a", `{"description":"a\u0000"}`, fault.Invalid, "description"},
 			{"POST", contextsPath + "/a", `{"description":"` + strings.Repeat("x", 2049) + `"}`, fault.Invalid, "description"},
 			{"POST", contextsPath + "/a", `{"admin_external_id":""}`, fault.Invalid, "admin_external_id"},
+			{"POST", contextsPath + "/a", `{"admin_external_id":"` + newKey(t).Reveal() + `"}`, fault.Invalid, "admin_external_id"},
+			{"POST", contextsPath + "/a", `{"admin_display_name":"a\u001b"}`, fault.Invalid, "admin_display_name"},
 			{"POST", contextsPath + "/a", `{"config":{"x":1}}`, fault.Invalid, "config.x"},
 			{"PATCH", contextPath, "", fault.Invalid, ""},
 			{"PATCH", contextPath, `{"description":"x"}`, fault.Invalid, "description"},

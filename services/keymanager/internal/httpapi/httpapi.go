@@ -15,6 +15,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
@@ -31,12 +32,15 @@ type Parts struct {
 	Keys       *key.Registry
 	Judge      *key.Judge
 	Uses       *key.Uses
+	Errands    *errand.Desk
 	Leases     *revision.Leases
 	Feed       *revision.Feed
 	Founder    *deployment.Founder
 	Services   *secret.ServiceTokens
 	Log        *slog.Logger
-	Metrics    prometheus.Registerer
+	// Origins are the pages that may call from a browser.
+	Origins web.Origins
+	Metrics prometheus.Registerer
 }
 
 // New returns the handler of all routes.
@@ -53,7 +57,10 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
-	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics})
+	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins})
+	if err := web.Documentation(engine, spec); err != nil {
+		return nil, err
+	}
 	parts.routes(engine, spec)
 	return engine, nil
 }

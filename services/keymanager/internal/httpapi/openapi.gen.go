@@ -2743,22 +2743,6 @@ func (response BrokerAccessToken404ApplicationProblemPlusJSONResponse) VisitBrok
 	return err
 }
 
-type BrokerAccessToken409ApplicationProblemPlusJSONResponse struct {
-	ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response BrokerAccessToken409ApplicationProblemPlusJSONResponse) VisitBrokerAccessTokenResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type BrokerAccessToken413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
@@ -5711,22 +5695,6 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
-type GetHealth500ApplicationProblemPlusJSONResponse struct {
-	InternalApplicationProblemPlusJSONResponse
-}
-
-func (response GetHealth500ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetMigrationsRequestObject struct {
 }
 
@@ -5926,22 +5894,6 @@ func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetLiveness500ApplicationProblemPlusJSONResponse struct {
-	InternalApplicationProblemPlusJSONResponse
-}
-
-func (response GetLiveness500ApplicationProblemPlusJSONResponse) VisitGetLivenessResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7096,109 +7048,109 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F3bchs3k34V1OxflWR3TFKS7cR07YXiHH7Hju2ynfgi8ZLgTJNENANMAIwo/i5V7dPsg+2TbKGBOWNE",
-	"UqIUR8srUSQGAzT68HWj0fgURCLNBAeuVTD+FCyBxiDx40vGz8zfGFQkWaaZ4ME4mP6ej0Yn0f/+9//g",
-	"B3hKJCT/+XvA4UL/HkzJagmc6CVIIEyRVEggX7794Rn55vibb74aBGGgoiWk1HSs1xkE40BpyfgiuLy8",
-	"DIOMSpqCdiN4JriGC/087g7j/RIIi4mYm3eRyDY03TPza0b1MggDTlPzAvfrhMVBGEj4M2cS4mCsZQ71",
-	"4fxDwjwYB/82rCgytL+qYTUSM8pnuVRCdgf1AaetBVkIInhIqCILdg6czNY4TENRYilcjDyjCyAzmAsJ",
-	"A/I6o3/mUM7izxzkujYN+9b6kFN68RL4Qi+D8dHo+GEYpIyXX4QdAofBC1i/wt589DTvKcZ1BuuQ5Jz9",
-	"mQNhnDCtCiKPyZGZ4tHxNySTjGs6S4BESyppZNYtJFwQlVC1tJ8yGgGhmgAzTEGAxyGhPCZcaHyR6dK8",
-	"lJpXDn7n/iXEP1ctXp0Sx99sJsRLljLtJ0MqlCZSrJSZJuVqBbJvSRLspT6OGOY0T7RZj9EoDOZCplQH",
-	"44BxfXIchGacLM3T4veUcfdvOUjGNSxA4ijfSMYjltFkswhkRdOnhJJMwpxdkGn55XhqpJEtuJAQ94hJ",
-	"2XiToNRpffL1Zlq/18k7iASPVXcS7gcylyIlXKxIzjVLChY07KIG5H0l4l8oMk3pxUSLM+ATrZOJsj1M",
-	"SUQzRZjuW6ta28aK1Zfo8cP6Ep0cPTp5PBptXqhLQy2VCa6g0FvzhEXIXzhujh9pliUsombmw0yKWQLp",
-	"f/yhDBk+bamG3tin7Cv7BFgarmCKaHoGPDT/F9RcUkXgIjOramUQIFZkWqfiILgMgx+EnLE4Bn7XEzCD",
-	"ZIoIDlYluEV/SvSSKTdcSlLK6QJS4Bp1BnktmxJgupCgQJ4bXr8Mg38CTfRyfcVsdpuF7a9vEpkUEShF",
-	"cAAKB/Cca5CcJndJz1OCmqjQD2Y0LAIrTDFoyhKyFEmsrBaWRk2zuFDNS8YXBBIFbvjnNGHxXXOD0UCg",
-	"NOIImhg5hfgpmc4ZJPEUmV2R1ZJig5UUfIGDfSX0DyLndz1ai3eMxcujZcG4YY0phURuNUN8L8RLKhdw",
-	"1wSdiXhN4CJCOTImHe0XDukXTnO9FJL9C+6Ucq+EhRpCotRrs5wiA65KLjSkHZDTBI2CAmeRFaESCE3Y",
-	"GeKlGmz98OHDg9NcL4FrM+oerINDQ6yWK9gASy15zilLDNa560WLqaYzqoDEApAqjgJPiZZrQheUcULn",
-	"GiSZvgUt1w9OzT9T4jR6izq1Jv3GWAuyotaSdshSs3pIF6ft7poyp5yw2CzxnIFsaAjDSg3t/wtXeZYJ",
-	"qSH+GWJG/xKpY3bpfnr3+tUAQZF72PR9GhkKvjeIxvybSZGB1MxiCat2WzwZBmew7mFsiCToAXmui3eq",
-	"pVhxyyhmRTtdcecQdH7ImujT87vI6ILal28kUdkU0dI5U+4xD4yBlVH7RSOEAlY56bWZQQextVkzDNBe",
-	"/WKgZAPixVTDA83Ql+ji1Arx/hYgBHZeh6F1o8smaWrT+Vh2K2Z/QKTNUGqr+9YaNOS6OGZmyjR5U1vu",
-	"OU0U9CE7ZRwxxekZkIiiIozNNxFNIbHfpEC5NfY0hadkChcWdkxYPMXmDaiHGrSYs+nJwS69hHQQhC0+",
-	"jJnKElp6jzUf4PjR46t9gDC4eLAQDxwO/67q6DRhVBkauc4n3Oubfmd9KtRLZnbFtAhDV2aXoVyGQfG0",
-	"Zeraw4+OjneZx/dlP+U0avTete/LMFhI6oIwV0nSj6bVzzRDJcB43HA6A7owWi0MgBtf5bdgmafUuNTF",
-	"9yrPDA50cQQLCYMwyPkZF6s6/1bD0g3v7cbeUpOIlWtYErHup+3HPfMIpYvndNVtJPicLbYMBz2zjS/D",
-	"IJJANcQTqrfVN2FQGHbzBFzQNDMWNKBRT+u6SHiUcVuEunzP50JG6DZNZomIzqCu1WdCJEBROVvm3Twi",
-	"1EkZjbaaQJ96tR3UiBEWS+AfcYPUH/tX9lm5jl1lCvM5RJqdY1Bhzha5RMMUkrhQNHOWJKgTu3qQJolY",
-	"TRQk84mTn8kZrJWflEmSTuDCOFfmBRPgBib1kN0b1fBKAM8Th0RtZKZr/lIRQ6L67UzjuYp2mRTnzCDF",
-	"SUEYO1imIVVepnJfUCnpGv/HCSRFcO0aQ0dPdCLBwDPH6/45fNoGB7Sm2OLCvrXsW4zeBW1OvDuJckV6",
-	"aLyRkd9QHS13xA2nJFpSvkCb3mD0AXmVJwlZGH9iRqOzwq469t+J5zsBcIzyml9JStckZVwj8pBCUw32",
-	"B2FBihF5kiWUw4A4E08MVwz6+WQr0fIPSWlhYA6GmzE+RGMyWxNKEsoXOV0AwSWqhoI03W4svaLbHMoz",
-	"mrloC7OuZ2J0kJhbqlDdptZTQu1XK6aXItcI0BagMcpZjpMLDl5UvNFQ7kuPtAnOoqUlpnVZV0uqr6Cj",
-	"R/1cJfQbe2mO5mccR9mzWXJjdgbkg2RagwG9yfqpw9cGEDtvSZGpT1KnITmnSe7aGu/qDDLtUGh9oI8f",
-	"bjHhlrZsi68Sc21DNEZkmnxK8Fm1DRsUKz66bfVbMdzjRw1e2+rNLcxP17hYBuKiU2LGNSDfn4O0K4hb",
-	"A8ZrmU5iulZTzxqcHG9cg46JcPDUffmHEnzwlq5+BqXoAmpq2bch88oyUbkbSabuk5qGZHoOcoYfUraw",
-	"ehj/W2Is2XxiLkjsXLU0ygoXrQhmhF2YlVFtngrGwX/9Rh/8a/TgyUf3d/Lg46dR+Pj48h8+8PYMUZSb",
-	"jBl4vK1z2jINccr4ZHv/bYoPTK/ht9k3tVys5ou+ZdzFs6uwq3uh3csjIteKxeBiRzacsKObdg0PwVrv",
-	"FuS/2sftuLabdzU7PkKdwKOH34SbnYb2knQe8FH9VJWMPmHxFK2WLxiH5ospF76EGM0aeXh8PNjoXWyk",
-	"FZmqDCItBZ82d3/CnXeGW26KF5rVhecgNwe52Sg3fxk39/BumVhwPe7dNP8tQ3D3KE7WUhwNAvlUSDm8",
-	"KwBW6XZ30nw6NEnpxXPbus5/pVve5Lg3FjMgvjKoZEBOicMRqJ8JFzGQL6dCLoYGZky/CosvDTIBg8Hs",
-	"3twMErEiTNcaD//dNBey3uzLqfnWJveUCOZTkEIq5HpsXDFDs6qH4ONlL8lyTa8Gpl6GxUwXD8R20x6T",
-	"arIhqc/FzMSMvi17/mVAjHd1xKRaqRPL6u6/o/aqtTjK5erYN/g4yiUldCKaSlOdq2aMTpxtjNC5x3xv",
-	"+knMuq/5Q8wm3r2qVr+una/fF3ZPqxWQteG+0x0Cq7sriJ5Nts07Y/4AY+m01C3qYL9h+U2bc80dsBbf",
-	"zxRwXaZqlrlBXBivquFFXm/HrLk9VlErrC2njwN+LlyjdyXTdsLz6FBNZrB0Sn374GQMNJ4koIv00lak",
-	"oHTLbBaCwagufTPPbAJC8XailsYxM3jWclNIVhj1YIpY7w5il9RJaJF5Q5SmUquQKOHyY20Iwbrt7VnU",
-	"ggStWZyDVGaUN4yMNif/T7EiKeXraop2ggRotCTulWUqEc65htp7wqvlSMPOurUWw88LXL+A9fX2TL+3",
-	"2aZTFYkMJvNECDkNrcOBGUO6JqUV5k3pmsRuddCGTa0qmXZDorvrmJbOaCORTnoD/oBxShWSlWQaFJrf",
-	"uZALQD4C942EBVOGjgSnq4wHVmkU2wU2xCdsm7o28mghn8ap0XLTvN+Zpj9gSy8INWtbQtAdFvlma9A3",
-	"Eoi9lsfnKb3L5Tk7B2UjtEz4MyoOyRk7JGfcsWmyyRw75G+8snlou26+cAJpptfEdoTapMhoo5rQJPHo",
-	"zzBAj/dGgYWbuNk9W8TNmb2Fea5AkYgmiTOVHCDu7qQE3a2Sy74p/7X+6PU9yn36j13K1C2GFxXvlm+w",
-	"MUPgqhiRQQidLGvDAxAX0aHQ5r5SRVQuJdDkQZSIPB7nSk6OBreK1CsPvz5mq2a1SOKQcOOPEqrOIB4T",
-	"+15CEwPhYohYDINbjAag/mmQ3424pMDGtIYix9Czv4lY1ehMKYyv/faHZ+TJw0dff+XwzjS1mxdTAn/m",
-	"NMFgos3/9sAa+4OXxJh27bcJYj4HHhvVxniW66CbOLWyJ6OKNGkEvWOeJ4lZUq405VFPoq7xewvg6RLC",
-	"vazkZukdeuUCeza8mE7gCvehw1NF1qlqgUhcn+YeTS75uIjkjV2LMRf6wRwT1DexDf5ajLCcRVgsUo1y",
-	"1fR7eKcOBbpyTUs4Y8BitIQY53YOEtNrVeHLME1WtArgj613YMwzJtFCTJi1dOarRCiLsxOgCkjOY5CF",
-	"m6QRatt+7NEfGwsaEGf/bUKz3f62caNW+DwyopdAvPCZqF/LgaN5WtJzKEeIxwUxL2LgBScJzdS2fRZT",
-	"ZNJO0t/jijIj2KnyEz8xUot9aiHOtoJQ7TSWOjHKGdRf7OOKGkbfPR/VuByVQ3gG6zF+wBhhSuPyGGHM",
-	"UuDoBBJmAZ2QePpRLkLn4QhJNNA0JLkCGfZFGAekRFTogRgtUjUbkFNtz+25HNYp9l0kvQJNp14uWrgc",
-	"8HZUvaMLhFxs1c68aquGZrJbNPTBgl8KPdcKcYJkIp6ANYTbQQL3DEYmtn9qD0le2ENuJjKJDFbgepIK",
-	"7ovRjoi1HVy0MyCYMiwTb+l01F+ZRZ58C8yJKjJtaHE0pu5viHyGirhnfjxPZx7pbGWG9c68O8TW+oT1",
-	"JfZJ9K8gPYHZTYmj5+6pymzV4/KbbBQ+3dQQH31xIQVRblzEd3juxu1qFMf4Xvj85dPOOb9T9AbrBwPt",
-	"7pjxR4rd5NGJUSHr6gBb8f1ReZoFPRKgEpOR3UiXWmf2/Abjc9FzLrgazumb5+MyVGZ1ltODqjrCZBPp",
-	"XcqKFLkGMss1sQkfeDqze5gRE49O3UkstMhj8i2OdTog34qYuZBP/RDUT+9ev3pqlSEBKa1udGjDnfRT",
-	"NVg4IL9Y3EoQ0SlL0OKsnU04QYoOyDsMV9TzogSPICxUubPfWlSJa1q43LXikLcVXjxJiAo4YRFwu5Hr",
-	"UsBPM4M4HhwPRgZSy8SthhoPh6vVakDx54GQi6F7Vg1fPn/2/at33+MzFYQL3jmohYS0dJVBGTANxsHR",
-	"YGSfMMtDMxaMg5PBaHBi82iWyJVDmrHh+dGwWF0MNIFHX7w2hgwwidBuOhuhwyV7Hgfj4CVT+lnRR7Ow",
-	"wW9+d6dqMrSn0y/DjQ1dJYLLj60TyMej0U6nXcvw8xZBg25Qunvu6TV3pQ1s7ilSoXUSrSgv4XujazbE",
-	"Ntj9QzshX+Ny4sPinCq2P9rcvnHoER862fxQdTj6MgwebTcsd/oXHzjZalzlaUNUnnmaUrl2XFUS1Kgv",
-	"ujAMVcbXcec0E6qntIGiKRgV8+b1u/ekzenDT1UWz2WXobsZY65IACj9rYj3d7q6PzXtsml9jPW97DD+",
-	"0f4GUvC7/1xfYYOMS+S8d+dyM62qOIkiU7VWGlKHRotEns+XqR+Onmx+oqxxYB442uIV5aFnfODRNhNp",
-	"nds0Dx4fb/Ng/VDqXyClloNrMGW1FApcWQZnPGdGZLwCfBkGV4qmFe0EfEebn2tlUYjSIiMrIc9cwNkY",
-	"bntiUCubeW8cKEnRzj+XEtBKzhIwMKsYtuNqklDjjSNrF6cL3WQoF7jRVqS8oo1v6o3vcKiFLHXE9aFf",
-	"U9UA3gKjRXfJ/g83P1FWGfjbMKVdhxpTtjxtrPLTZ1IcAmqu7I+ge5d1dOdauFC8Pae7Dhx0Yw56t8RY",
-	"YVSuuR997IR0a4W1PiIKjzwxgKldSUyGTEEuICYxQJasCeNalDVA3BGfL41DZNsR7DAkxvn5+uTJ46/G",
-	"ZWNqA41K07UKCb/yQJRHq9U36m4JB/n2ArdCQHcue1QR5na0V583sNlVLg/Apgls7IHCzTrAeSBXeBB3",
-	"4TzUpObgJxz8hM/eT7iePzCkWGHkgT0RaLOdb2CCvcEDO9L2GRExb9UYEdLFNXGnh1c7viGRkCU0Alt3",
-	"yu2/Y5aPEqlNhcRcSxs3TBluz2Mgb2aUsbHITGPxsjJxkkiYS1BLdxRyTKg6c5lUHoP9rRRnIOuldm5H",
-	"AXnKvdxx2KI+x/46ezUVZLPSwlqI934Z8YOaupma+v7CFRLwHAQjcyGtoNaUV2XTtlFfRSmBTVF2TlMI",
-	"yx06u+1uWVf5w+8vbC2H+xB6fwHrXcPuhqz3MeR+T51rjOyXm4j1Tc6aYKGo3MzJ3koch5+MsF0ZaSzK",
-	"tSotMtWONOKJshIm2OMUFfpFncG09bedFRr0xA1foGLZLmboqsce4oX7jRc2dfvNWXCzai2qlG/Go7TG",
-	"ZvNapeP6HrkuE+9Dx5wfyiwPrM2oK96h7tzFF4qIc6gfYvRhSndEZWcbUyuIbc3HLjC0doCydqSkylVt",
-	"ntJwKU5BllDOcTscU5ls+YiqDuUm+9M6jHPLDnV1KGMH/HrArAfMWmmvnzEjxa+7djGBQ5vOciOveh8K",
-	"r7BvZwCZ9aFZHJIZw7TrsExo57E1skxwrDL11HnscM5EXkhKn80u1GKzSqituJkxubbB8qeF4IXGhkci",
-	"Ny8uyvf7tORbpOBe9OQthbl31DccVged87fRBG9t4KkGA8rrRq6hGhI2h2gdJTCMIaLr24m2vRQlcGGp",
-	"Ub+UR+jTrQokzYXGM6EaOOKeRPgRyndmkLcbcS/Ox3kxwfHeXvOTmPlvOajKCJIVSxISY6TwsAt1f237",
-	"6QJaiQs3jaBXUi2B8Rgu9iXXLUtoOz/I40Ee75M8voVZzpLYWVgqoyVBPu+LYu0imbVQ8naJ2B4j+JKp",
-	"qtrAfYkIV4eDd4wLVxQ9RIf/ftHhWrpAj3Q1Nl/CW0CnH/BUcfNuiXa0d1mmBJXVHnNud5GK5Ifj0ahy",
-	"OY03Scm0fkZ6ansqLjLzHPV54hP2Vn27W00z6VQtuOP0rJoO6LuKrLMqeJNa7QaNsFoYNNL7jOPtML7a",
-	"9sAhkHcAF54cmZJX8IT5AnSZZGIUIa/z9LW3oqvWw0/16zCvn3M/8GZ1kYhy48LPgNhe4/7M+aYq22Yf",
-	"rJKqIuHfFpiXcNgb2/PemJ/U/da4L4/+ikX+K8zFgUX2lSxfr324b4S22SOp3x98RX79B09O/KAsflel",
-	"7tEkcTsNoUe/MUVYmuZ4IXRvyvxtAzN/NanPF5fd39T5A/DZU679RhVyfVgzrApw9eb5YD6vrS6ArdH7",
-	"cocYXfnkASk0CLaA2CZPULJiMciytjTqlTG6c/i0/dUgEt+uIaTiHH4symPdhq5oFpQ+6IhDIPUvFnkj",
-	"a1iRXRUCVIgOXdF1aXM/Dyjh3eE4jeODyB5E9v+PyCJDemX2Fqz1PjLlN+2PHJLmD9sif+ek+c/J4b6h",
-	"qG+RhX/q6m+UD3+hqlTmxjVbo4dbhBgP2fafQ7b9Z8fI+0hgLaNJnErpakmbuTpvsnEU+ovihOjTuhFL",
-	"DaTCYrNJYuuLCgUhwT0tWGN4m2pbkrYoFNyTs9/i9ztM3t8+H9V3PcLnmHZ/ODZ6CGBtSsHfUqHtx1ze",
-	"Tcb+HvSjL0t+v5rpc0uXP+iKe5M6vy+Rzoti1n07o7ba9S1ys31BDyfj8Ipi5q5eM4loAjymkmDhZvLl",
-	"L++ffXWAwDfmNryDLI/wtgejN7wXntfq1xkomNtK93suRFbj2mV5q2Ifg7p7F/0cejUt7KPraxC7VlE7",
-	"GP/2sRFExkAkriRePQf1dAQ3nYZgVveRXzXN6nq84FZNS/MCwB6xtFdhDO5xod8PeFGG9+K99h19GzOr",
-	"y1tJvWv7kin9K7a4i5gc1qjfIihnq6abkWO5cZcYam+PuM/r/n5Z7gDNSXk5ULG+7vZXXNyOZuor92yr",
-	"tFNFmjotxINjIsEdWilm4Kmi8iPol+wcOCj1t1NwzR461w389tFgZHzeGYgu/Vz9R6xzVdzjE9cr9uPF",
-	"DHiNUlW4fjwcHh1/PRgNRoOj8ZPRkyME42583cwbwPid7sxpQJ5JwCI7NLGSbm+wSoQ4g5hQrJjhSui7",
-	"SRs/xJPYQ92+fUQ5oUkiVrUnLUN1H3yuRIKlOjRwG4jBuAoCv8yYYXdtqeum1DvdnoyzEJKEKR2WVwPY",
-	"aGbtedzY8A1fEBpp1TjiFZY3eK7dhZ3lBQxMlgF813ENjF5+vPy/AAAA//8=",
+	"7D3bchu3kr+Cmj1VSXbHJCXZTkzXPijO5Th2bJftxA+OlwRnmiSiGWACYETxuFS1X7Mftl+yhQbmjhFJ",
+	"i5IdLZ9EkRhMo9F3dDc+BpFIM8GBaxWMPwZLoDFI/Pic8TPzNwYVSZZpJngwDqZ/5KPRSfS///0/+AEe",
+	"EwnJf/4RcLjQfwRTsloCJ3oJEghTJBUSyNevf3pCvjv+7rtvBkEYqGgJKTUT63UGwThQWjK+CC4vL8Mg",
+	"o5KmoB0ETwTXcKGfxl0w3i6BsJiIuXkXiexAMz0zv2ZUL4Mw4DQ1L3C/TlgchIGEv3ImIQ7GWuZQB+cf",
+	"EubBOPi3YYWRof1VDStIDJRPcqmE7AL1DpetBVkIInhIqCILdg6czNYIpsEosRguIM/oAsgM5kLCgLzM",
+	"6F85lKv4Kwe5ri3DvrUOckovngNf6GUwPhod3w+DlPHyi7CD4DB4BusXOJsPn+Y9BVxnsA5JztlfORDG",
+	"CdOqQPKYHJklHh1/RzLJuKazBEi0pJJGZt9CwgVRCVVL+ymjERCqCTBDFAR4HBLKY8KFxheZKc1LqXnl",
+	"4A/u30L8c9Xm1TFx/N1mRDxnKdN+NKRCaSLFSpllUq5WIPu2JMFZ6nDEMKd5os1+jEZhMBcypToYB4zr",
+	"k+MgNHCyNE+L31PG3b8lkIxrWIBEKF9JxiOW0WQzC2TF0MeEkkzCnF2QafnleGq4kS24kBD3sEk5eBOj",
+	"1HF98u1mXL/VyRuIBI9VdxHuBzKXIiVcrEjONUsKEjTkogbkbcXiXykyTenFRIsz4BOtk4myM0xJRDNF",
+	"mO7bq9rYxo7Vt+jh/foWnRw9OHk4Gm3eqEuDLZUJrqCQW/OERUhfCDfHjzTLEhZRs/JhJsUsgfQ//lQG",
+	"DR+3FEOv7FP2lX0MLA1VMEU0PQMemv8LbC6pInCRmV21PAgQKzKtY3EQXIbBT0LOWBwDv+0FGCCZIoKD",
+	"FQlu0x8TvWTKgUtJSjldQApco8wgL2WTA8wUEhTIc0Prl2HwT6CJXq6vWM1uq7Dz9S0ikyICpQgCoBCA",
+	"p1yD5DS5TXyeEpREhXww0LAILDPFoClLyFIksbJSWBoxzeJCNC8ZXxBIFDjwz2nC4tumBiOBQGm0I2hi",
+	"+BTix2Q6Z5DEUyR2RVZLigNWUvAFAvtC6J9Ezm8bWmvvGI2XR8uCcMMaUQqJ1GpAfCvEcyoXcNsInYl4",
+	"TeAiQj4yKh31F4L0G6e5XgrJ/gW3irkXwpoaQiLXa7OdIgOuSio0qB2Q0wSVggKnkRWhEghN2BnaSzWz",
+	"9d27d/dOc70Erg3UPbYOgoa2Wq5gg1lq0XNOWWJsndvetJhqOqMKSCwAseIw8JhouSZ0QRkndK5Bkulr",
+	"0HJ979T8MyVOorewUxvSr4y1ICtqNWkHLTWth3hx0u62MXPKCYvNFs8ZyIaEMKTUkP6/cZVnmZAa4l8h",
+	"ZvSzcB2zW/fLm5cvBmgUuYfN3KeRweBbY9GYfzMpMpCaWVvCit0WTYbBGax7CBsiCXpAnurinWopVtwS",
+	"itnRzlTcOQSdH7Km9en5XWR0Qe3LN6KoHIrW0jlT7jGPGQMrI/aLQWgKWOGk12YFHYutTZphgPrqN2NK",
+	"Nky8mGq4pxn6El07tbJ43wdoAjuvw+C6MWUTNbXlfCinFbM/IdIGlNruvrYKDakujplZMk1e1bZ7ThMF",
+	"fZadMo6Y4vQMSERREMbmm4imkNhvUqDcKnuawmMyhQtrdkxYPMXhDVMPJWixZjOTM7v0EtJBELboMGYq",
+	"S2jpPdZ8gOMHD6/2AcLg4t5C3HN2+A/VRKcJo8rgyE0+4V7f9AfrU6FcMqsrlkUYujK7gHIZBsXTlqhr",
+	"Dz84Ot5lHT+W85TLqOF717kvw2AhqQvCXMVJP5tRv9IMhQDjccPpDOjCSLUwAG58lffBMk+pcamL71We",
+	"GTvQxRGsSRiEQc7PuFjV6bcCSze8t2t7S00kVq5hicS6n7Yf98zDlC6e0xW3keBzttgyHPTEDr4Mg0gC",
+	"1RBPqN5W3oRBodjNE3BB08xo0IBGPaPrLOERxm0W6tI9nwsZods0mSUiOoO6VJ8JkQBF4WyJdzNEKJMy",
+	"Gm21gD7xaieoISMstsAPcQPVH/p39km5j11hCvM5RJqdY1Bhzha5RMUUkrgQNHOWJCgTu3KQJolYTRQk",
+	"84njn8kZrJUflUmSTuDCOFfmBRPgxkzqQbs3quHlAJ4nzhK1kZmu+ktFDInq1zON5yrcZVKcM2MpTgrE",
+	"WGCZhlR5icp9QaWka/wfF5AUwbVPAB090YkEY545Wvev4eM2dkBriS0q7NvLvs3o3dDmwruLKHekB8cb",
+	"CfkV1dFyR7vhlERLyheo0xuEPiAv8iQhC+NPzGh0VuhVR/470XwnAI5RXvMrSemapIxrtDyk0FSD/UFY",
+	"I8WwPMkSymFAnIonhioG/XSyFWv5QVJaGDMHw80YH6Ixma0JJQnli5wugOAWVaAgTreDpZd1m6A8oZmL",
+	"tjDreiZGBom5xQrVbWw9JtR+tWJ6KXKNBtoCNEY5Szi54OC1ijcqyn3JkTbCWbS0yLQu62pJ9RV49Iif",
+	"q5h+4yxNaH5FOMqZzZYbtTMg7yTTGozRm6wfO/vaGMTOW1Jk6uPUaUjOaZK7sca7OoNMOyu0DujD+1ss",
+	"uCUt2+yrxFzbEI1hmSadEnxWbUMGxY6Pblr8VgT38EGD1rZ6c8vmp2vcLGPiolNi4BqQH89B2h3EowHj",
+	"tUwnMV2rqWcPTo437kFHRTjz1H35pxJ88JqufgWl6AJqYtl3IPPCElF5Gkmm7pOahmR6DnKGH1K2sHIY",
+	"/1tiLNl8Yi5I7Fy1NMoKF60IZoRdMyuj2jwVjIP/ek/v/Wt079EH93dy78PHUfjw+PIfPuPtCVpRbjEG",
+	"8Hhb57SlGuKU8cn2/tsUH5h+gt9m39RysZov+p5xF8+uwq7uhfYsj4hcKxaDix3ZcMKObtoneAhWe7dM",
+	"/qt93I5ru/lUs+Mj1BE8uv9duNlpaG9J5wEf1k9VSegTFk9Ra/mCcai+mHLhS4hRrZH7x8eDjd7FRlyR",
+	"qcog0lLwafP0J9z5ZLjlpnhNszrzHPjmwDcb+eazUXMP7ZaJBZ9GvZvWv2UI7g7FyVqCo4EgnwgpwbvC",
+	"wCrd7k6aTwcnKb14akfX6a90y5sU98raDGhfGatkQE6JsyNQPhMuYiBfT4VcDI2ZMf0mLL40lgkYG8ye",
+	"zc0gESvCdG3w8N/NcCHrw76emm9tck9pwXwMUkiFXI+NK2ZwVs0QfLjsRVmu6dWGqZdgMdPFY2K7ZY9J",
+	"tdiQ1NdiVmKgb/OefxvQxrs6YlLt1IkldfffUXvXWhTlcnXsG3wU5ZISOhFNpanOVTNGJ842RujcY743",
+	"/SJm3df8KWYT71lVa143zjfvM3um1QrI2nDf6Q6B1d0FRM8h2+aTMX+AsXRa6hp1sN+w/KbDueYJWIvu",
+	"Zwq4LlM1y9wgLoxX1fAiP+3ErHk8VmErrG2njwJ+LVyjNyXRdsLz6FBNZrB0Qn374GQMNJ4koIv00lak",
+	"oHTLbBaCsVFd+mae2QSE4u1ELY1jZuxZS00hWWHUgylivTuIXVInoUXmDVGaSq1CooTLj7UhBOu2t1dR",
+	"CxK0VnEOUhkorxkZbS7+n2JFUsrX1RLtAgnQaEncK8tUIlxzzWrvCa+WkIadfWtthp8WuH4G6087M/3R",
+	"ZptOVSQymMwTIeQ0tA4HZgzpGpdWNm9K1yR2u4M6bGpFybQbEt1dxrRkRtsS6aQ34A8Yp1QhWUmmQaH6",
+	"nQu5AKQjcN9IWDBl8Ehwucp4YJVEsVPgQHzCjqlLI48U8kmcGi43rfuNGfoTjvQaoWZvSxN0h02+3h70",
+	"QQKxV/P4PKU3uTxn56BshJYJf0bFITljh+SMW1ZNNpljh/yNFzYPbdfDF04gzfSa2IlQmhQZbVQTmiQe",
+	"+RkG6PFeK7BwHTe754i4ubLXMM8VKBLRJHGqkgPE3ZOUoHtUctm35M/rj366R7lP/7GLmbrG8FrFu+Ub",
+	"bMwQuCpGZCyETpa1oQGIi+hQaHNfqSIqlxJoci9KRB6PcyUnR4MbtdQrD78OsxWzWiRxSLjxRwlVZxCP",
+	"iX0voYkx4WKIWAyDG4wGoPxpoN9BXGJgY1pDkWPoOd9EW9XITCmMr/36pyfk0f0H337j7J1pag8vpgT+",
+	"ymmCwUSb/+0xa+wPXhRj2rVfJ4j5HHhsRBvjWa6DbuLUylZGFWnSaPSOeZ4kZku50pRHPYm6xu8tDE+X",
+	"EO4lJbdKL+iVC+w58GI6gSvchw5NFVmnqmVE4v40z2hyycdFJG/sRoy50PfmmKC+iWzw1wLCchVhsUk1",
+	"zFXL76GduinQ5WtamjPGWIyWEOPazkFieq0qfBmmyYpWAfyx9Q6MesYkWogJs5rOfJUIZe3sBKgCkvMY",
+	"ZOEmaTS17Ty29MfGggbE6X+b0GyPv23cqBU+jwzrJRAvfCrq9xJwVE9Leg4lhFguiHkRA69xktBMbTtn",
+	"sUQm7SL9M64oM4ydKj/yE8O1OKcW4mwrE6qdxlJHRrmC+ot9VFGz0XfPRzUuR+UQnsF6jB8wRpjSuCwj",
+	"jFkKHJ1AwqxBJyRWP8pF6DwcIYkGmoYkVyDDvgjjgJQWFXogRopUwwbkVNu6PZfDOsW5i6RXoOnUS0UL",
+	"lwPejqp3ZIGQi63GmVdtNdAsdouBPrPgt0LOtUKcIJmIJ2AV4XYmgXsGIxPbP7WHJC+cITcLmUTGVuB6",
+	"kgrui9GOiNUdXLQzIJgyJBNv6XTUX5lFnnwLzIkqMm1oURpT9zdEPkNB3LM+nqczD3e2MsN6V94FsbU/",
+	"YX2LfRz9O0hPYHZT4ui5e6pSW/W4/CYdhU83JcQHX1xIQZQbF/EN1t24U42ijO+Zz18+7dT5naI3WC8M",
+	"tKdjxh8pTpNHJ0aErKsCtuL7o7KaBT0SoBKTkR2kS60zW7/B+Fz01AVX4Jy+ejouQ2VWZjk5qKoSJptI",
+	"71JWpMg1kFmuiU34wOrMbjEjJh6dukos1Mhj8j3COh2Q70XMXMinXgT1y5uXLx5bYUhASisbnbXhKv1U",
+	"zSwckN+s3UrQolMWoUWtnU04QYwOyBsMV9TzogSPICxEudPfWlSJa1q43LWiyNsyL1YSogBOWATcHuS6",
+	"FPDTzFgc944HI2NSy8TthhoPh6vVakDx54GQi6F7Vg2fP33y44s3P+IzlQkXvHGmFiLS4lUGZcA0GAdH",
+	"g5F9wmwPzVgwDk4Go8GJzaNZIlUOacaG50fDYncx0AQeefHSKDLAJEJ76GyYDrfsaRyMg+dM6SfFHM3G",
+	"Bu/97k41ZGir0y/DjQNdJ4LLD60K5OPRaKdq1zL8vEXQoBuU7tY9veSutYHNPUUstCrRivYSvje6YUMc",
+	"g9PftwvyDS4XPizqVHH80ebxjaJHfOhk80NVcfRlGDzYDixX/YsPnGwFV1ltiMIzT1Mq146qSoQa8UUX",
+	"hqDK+DqenGZC9bQ2UDQFI2JevXzzlrQpffixyuK57BJ0N2PMNQkApb8X8f6qq/tT0y6b2sdo38sO4R/t",
+	"D5CC3v11fYUOMi6R896dy820quIkikzVWmlInTVaJPJ8uUR9f/Ro8xNljwPzwNEWryiLnvGBB9sspFW3",
+	"aR48Pt7mwXpR6mfgUkvBNTNltRQKXFsGpzxnhmW8DHwZBleypmXtBHylzU+1slaI0iIjKyHPXMDZKG5b",
+	"MaiVzbw3DpSkqOefSgmoJWcJGDOrANtRNUmo8caRtIvqQrcYygUetBUpr6jjm3LjBwS14KUOu973S6qa",
+	"gbfAaNFtkv/9zU+UXQb+NkRp96FGlC1PG7v89KkUZwE1d/Zn0L3bOrp1KVwI3p7qrgMFXZuC3iwxVhiV",
+	"e+63PnaydGuNtT6gFR55YgBTu5OYDJmCXEBMYoAsWRPGtSh7gLgSn6+NQ2THEZwwJMb5+fbk0cNvxuVg",
+	"agONStO1Cgm/siDKI9XqB3U3ZAf5zgK3soBunfeoIsydaK++bMNmV748GDZNw8YWFG6WAc4DucKDuA3n",
+	"ocY1Bz/h4Cd88X7Cp/kDQ4odRu7ZikCb7XwNFewNHlhI2zUiYt7qMSKki2viSQ+vTnxDIiFLaAS275Q7",
+	"f8csHyVSmwqJuZY2bpgyPJ7HQN7MCGOjkZnG5mVl4iSRMJeglq4UckyoOnOZVB6F/b0UZyDrrXZuRgB5",
+	"2r3cctiivsb+Pns1EWSz0sJaiPegxO+w1PnxwvUF8NR1kbmQlu9qsqhSUdtIo6IzwKagOacphOWBmz1F",
+	"t5So/NH0Z7Y1w12IpD+D9a5RdIPWuxhBv6O+MgbqyzPB+plljbGQVa7nM2/FjsOPhtmuDBwW3VeVFplq",
+	"Bw6xQKzU+rY6ojJmUWYwbd1np1QGPWHAZyhYtgsBumawh/DffsN/Tdl+fRLcLFqLpuObzUtaI7N5rXFx",
+	"/chbl3n0oSPOd2XSBrZa1BXtUFdG8ZUi4hzqNYk+E9FVnOysY2r9ra362MWqrNVD1ipEqtTTZtGFy1gK",
+	"soRyjqfbmJlku0FUbSU36Z9Wbc0N+8dVjcUO5ujdMkEPnvL1pNevmGDil127qMChzU65lpO8D4FX6Lcz",
+	"gMy6xCwOyYxhFnVY5qfz2CpZJjg2jXrsHHA4ZyIvOKVPZxdisdn00zbQzJhc29j344LxQqPDI5GbFxfd",
+	"+H1S8jVicC9y8oai1jvKGw6rg8z520iC1zaOVDMDyttDPkE0JGwO0TpKYBhDRNc3Ezx7LkrDhaVG/FIe",
+	"oU+3KixpLjSWeGrgaPckwm+h/GCAvNkAelHu5rUJjvf2ml/EzH9pQdUVkKxYkpAYA3+HeNTd1e2nC2jl",
+	"IVw3IF5xtQTGY7jYF1+3NKGd/MCPB368S/z4GmY5S2KnYamMlgTpvC+KtQtn1kLJ2+VVe5Tgc6aq5gF3",
+	"JSJc1fruGBeuMHqIDv/9osO10/8e7mocvoQ3YJ2+wyLh5lUR7WjvsszwKZs35tyeIhW5DMejUeVyGm+S",
+	"kmm95HlqZyruJfNU7jzyMXurXd2NZo10mhDccrZVTQb03SzW2RW8GK12IUZYbQwq6X3G8XaAr3Y8cAjk",
+	"HYwLT8pLSStYML4AXeaMGEHI6zT9yUfR1ejhx/rtlp+eQj/wJmmRiHLjws+A2Fnj/kT4pijb5hys4qoi",
+	"f9/2i5dwOBvb89mYH9X92rgvLf6KTf4c6uJAIvvKfa+3Mty3hbbZI6lfB3xFuvw7T4r7oOxlV2Xi0SRx",
+	"Jw2hR74xRVia5ni/c28G/E0bZv7mUF+uXXZ3M+EPhs+eUuc3ipBPN2uGVT+t3jwfTM+1zQJwNHpfribR",
+	"dUMekEKC4AiIbfIEJSsWgyxbRaNcGaM7h0/bX41F4js1hFScw89Ft6ubkBXN/tAHGXEIpH5mlje8hg3W",
+	"VcFABevQFV2XOvfLMCW8JxyncXxg2QPL/v9hWSRIL8/egLbeR6b8pvORQ9L84Vjk75w0/yU53Ndk9S2y",
+	"8E9dO43y4a9UlcrcuDVrdH+LEOMh2/5LyLb/4gh5HwmsZTSJUylda2izVudNNiqbvyoKPh/XlVhqTCrs",
+	"HZsktl2oUBASPNOCNYa3qbYdZou+vz05+y16v8Xk/e3zUX23HXyJafd3twr0EMDaVwr+lgJtP+rydjL2",
+	"9yAffVny+5VMX1q6/EFW3JnU+X2xdF70pu47GbXNq2+Qmu0LeigZwSt6k7v2yySiCfCYSoJ9mMnXv719",
+	"8s3BBL42teGVYnmElzcYueG9v7zWjs6YgrltXL/nvmI1ql2WlyT2Eai7RtFPoVfjwj66bvS7DsbvPzRi",
+	"whhXxI3Bi+Ggnl3goGvwWXVb+FVQV5fXBTeqKZrX8/Vwmb2oYnCH2/C+w2ssvNfitW/Q25goXd4Z6t3b",
+	"50zp33HEbYTYsIP8FjE229PcQI7NwF2ep73b4S7v+9tleaAzJ+XVPcX+urtZcXM7gqavGbPtoU4VaYqo",
+	"EOvARIIHrlLMwNMU5WfQz9k5cFDqc8ur5gyd3v7vPxgLFp934ruLDtdsEZtKFZfmxPX2+HgLAt5ZVHWJ",
+	"Hw+HR8ffDkaD0eBo/Gj06AhNZQdfNy8GMLqmO2sakCcSsAUOTSzj2uuiEiHOICYU+1m4fvVu0cZL8KTd",
+	"UHeqHlFOaJKIVe1JSx/dB58qkWAjDQ3chkkw6oFmWWaUpLsj1E1TipHuTMaUD0nClA7LPvw21lh7Ho8d",
+	"fOALQiOtGgVYYXld5trdjlnedsBkGV53E9dMxcsPl/8XAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

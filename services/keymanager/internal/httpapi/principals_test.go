@@ -145,9 +145,13 @@ func TestReservedPrincipals(t *testing.T) {
 			before := s.operate("GET", target, nil)
 			const grants = `{"path":"/*","verbs":["memory:read"]}`
 			for _, op := range []struct{ method, target, body string }{
-				{"PATCH", target, `{"display_name":"x"}`}, {"PATCH", target, `{}`}, {"DELETE", target, ""},
-				{"POST", target + "/grants", grants}, {"DELETE", target + "/grants", grants},
-				{"POST", target + "/keys/k", ""}, {"POST", target + "/keys/k", `{"grants":{}}`},
+				{"PATCH", target, `{"display_name":"x"}`},
+				{"PATCH", target, `{}`},
+				{"DELETE", target, ""},
+				{"POST", target + "/grants", grants},
+				{"DELETE", target + "/grants", grants},
+				{"POST", target + "/keys/k", ""},
+				{"POST", target + "/keys/k", `{"grants":{}}`},
 			} {
 				refused(t, s.send(op.method, op.target, s.management, bodyOf(op.body)), fault.Forbidden, "")
 			}

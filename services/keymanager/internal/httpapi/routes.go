@@ -53,8 +53,13 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	management.POST("/contexts/:context_id/lifecycle/reindex", api.ReindexContext)
 	management.GET("/migrations", api.GetMigrations)
 
-	// Not in the document: contract/introspection describes these, and only our own services call them.
-	internal := engine.Group("", p.requireService)
+	p.internal(engine.Group("", p.requireService))
+	p.errands(engine.Group("", p.requireCaller))
+}
+
+// internal are the routes that are not in the document: contract/introspection describes them, and only our own services
+// call them.
+func (p Parts) internal(internal gin.IRoutes) {
 	internal.POST(introspection.Path, p.introspect)
 	internal.POST(introspection.LeasesPath, p.renewLease)
 	internal.GET(introspection.WatchPath, p.watch)
@@ -64,6 +69,19 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	internal.DELETE(introspection.PurgesPath+"/:incarnation", p.purgeDone)
 	internal.POST(introspection.JobsPath, p.takeJobs)
 	internal.DELETE(introspection.JobsPath+"/:id", p.jobDone)
+}
+
+// errands are the routes by which a service asks as a caller of the data plane.
+func (p Parts) errands(errands gin.IRoutes) {
+	errands.POST(introspection.ListKeysPath, run(p.Errands.ListKeys))
+	errands.POST(introspection.MintKeyPath, run(p.Errands.MintKey))
+	errands.POST(introspection.RotateKeyPath, run(p.Errands.RotateKey))
+	errands.POST(introspection.DeleteKeyPath, run(p.deleteKey))
+	errands.POST(introspection.ListPrincipalPath, run(p.Errands.ListPrincipals))
+	errands.POST(introspection.GetPrincipalPath, run(p.Errands.GetPrincipal))
+	errands.POST(introspection.EffectivePath, run(p.Errands.Effective))
+	errands.POST(introspection.AddGrantsPath, run(p.Errands.AddGrants))
+	errands.POST(introspection.RemoveGrantsPath, run(p.Errands.RemoveGrants))
 }
 
 // detach hands a handler a context that stays what it is. Gin uses its own again for another request, while the database's

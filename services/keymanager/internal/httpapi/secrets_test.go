@@ -23,7 +23,10 @@ func TestNothingIsKept(t *testing.T) {
 		secrets := []string{s.management, s.first}
 		minted := into[httpapi.MintedKey](t, s.operate("POST", keys+"/k", nil), http.StatusCreated)
 		rotated := into[httpapi.MintedKey](t, s.operate("POST", keys+"/k/rotate", nil), http.StatusOK)
-		secrets = append(secrets, minted.Key, rotated.Key)
+		nested := into[httpapi.MintedKey](t, s.operate("POST", principals+"/admin/keys/n", nil), http.StatusCreated)
+		turned := into[httpapi.MintedKey](t, s.operate("POST", principals+"/admin/keys/n/rotate", nil), http.StatusOK)
+		token := into[httpapi.AccessToken](t, s.operate("POST", tokens, `{"external_id":"idp:1","ttl_seconds":60}`), http.StatusCreated)
+		secrets = append(secrets, minted.Key, rotated.Key, nested.Key, turned.Key, token.Key)
 		// Keys where they do not belong.
 		stray := newKey(t).Reveal()
 		secrets = append(secrets, stray)
@@ -35,6 +38,13 @@ func TestNothingIsKept(t *testing.T) {
 		s.operate("POST", keys+"/x", `{"principal":"`+stray+`"}`)
 		s.operate("GET", keys+"?cursor="+stray, nil)
 		s.send("GET", keys, stray, nil)
+		s.operate("GET", principals+"/"+stray, nil)
+		s.operate("POST", principals+"/admin/keys/"+stray, nil)
+		s.operate("POST", principals, `{"display_name":"`+stray+`"}`)
+		s.operate("POST", principals, `{"display_name":"x","external_id":"`+stray+`"}`)
+		s.operate("PATCH", principals+"/admin", `{"display_name":"`+stray+`"}`)
+		s.operate("POST", tokens, `{"external_id":"`+stray+`","ttl_seconds":60}`)
+		s.operate("POST", contextsPath+"/x", `{"admin_external_id":"`+stray+`"}`)
 		s.introspect(t, secrets...)
 		places := map[string]string{"log": s.log.String(), "database": s.dump(t)}
 		if !strings.Contains(places["database"], minted.Id) || !strings.Contains(places["log"], "trace_id") {

@@ -21,6 +21,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
@@ -87,7 +88,7 @@ func empty(t *testing.T, url string) *server {
 		Principals: principal.NewRegistry(records, barrier),
 		Keys:       key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
 		Leases: revision.NewLeases(records, lease, barrier), Feed: feed,
-		Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
+		Errands: errand.NewDesk(records, ring, barrier), Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
 	}
 	s.handler, err = httpapi.New(s.parts)
 	must(t, err)

@@ -174,3 +174,11 @@ func (f *Found) verdict(at time.Time) introspection.Verdict {
 	}
 	return v
 }
+
+// Caller returns the caller that f stands for at the time at, or nil when f opens no context then.
+func (f *Found) Caller(at time.Time) *caller.Caller {
+	if f.Kind != Context || !f.live(at) {
+		return nil
+	}
+	return f.verdict(at).Caller()
+}

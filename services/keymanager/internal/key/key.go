@@ -96,8 +96,8 @@ func CheckName(name string) error {
 	return err
 }
 
-// checkTTL returns an Invalid fault when ttl is given and out of range.
-func checkTTL(ttl *int64) error {
+// CheckTTL returns an Invalid fault when ttl is given and out of range.
+func CheckTTL(ttl *int64) error {
 	if ttl != nil && (*ttl < 1 || *ttl > tenant.MaxTTL) {
 		return fault.InvalidField("ttl_seconds", "must be from 1 to %d", tenant.MaxTTL)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
@@ -49,6 +50,24 @@ func (r *Registry) Mint(ctx context.Context, contextID, name string, ttl *int64,
 	return Minted{Key: k, Secret: text, Revision: newest}, nil
 }
 
+// New returns a key of the principal owner, with its secret, that may do no more than grants, unless these are nil. ttl is in
+// seconds; nil is none, up to the policy's cap.
+func New(ring *secret.Keyring, owner principal.Principal, name string, grants grant.Map, at time.Time, policy tenant.Config, ttl *int64) (Key, apikey.Key, error) {
+	text, err := apikey.Mint(apikey.NewID())
+	if err != nil {
+		return Key{}, apikey.Key{}, err
+	}
+	if name == "" {
+		name = text.ID()
+	}
+	k := Key{
+		ID: text.ID(), Kind: Context, ContextID: owner.ContextID, PrincipalID: owner.ID, Name: name, Grants: grants, CreatedAt: at,
+		ExpiresAt: expiry(at, ttl, policy, time.Time{}),
+	}
+	k.Seal, k.Pepper = ring.Seal(text.Digest())
+	return k, text, nil
+}
+
 // bind returns the key of which text is the secret.
 func (r *Registry) bind(text apikey.Key, owner principal.Principal, name string, ends time.Time) Key {
 	k := Key{ID: text.ID(), Kind: Context, ContextID: owner.ContextID, PrincipalID: owner.ID, Name: name, ExpiresAt: ends}
@@ -68,21 +87,12 @@ func (r *Registry) rotate(ctx context.Context, contextID, name string, ttl *int6
 		return Minted{}, err
 	}
 	var text apikey.Key
-	k, revised, err := r.store.RotateKey(ctx, contextID, name, func(at time.Time, policy tenant.Config, k Key) (Key, error) {
+	k, revised, err := r.store.RotateKey(ctx, contextID, name, func(at time.Time, policy tenant.Config, k Key) (rotated Key, err error) {
 		if err := allowed(k); err != nil {
 			return Key{}, err
 		}
-		if ttl == nil && k.Expired(at) {
-			return Key{}, fault.New(fault.Conflict, "the key %q has expired; pass ttl_seconds to give it a new end", name)
-		}
-		var err error
-		if text, err = apikey.Mint(k.ID); err != nil {
-			return Key{}, fmt.Errorf("rotating a key: %w", err)
-		}
-		k.Seal, k.Pepper = r.ring.Seal(text.Digest())
-		k.RotatedAt = at
-		k.ExpiresAt = expiry(at, ttl, policy, k.ExpiresAt)
-		return k, nil
+		rotated, text, err = k.Rotated(r.ring, at, policy, ttl)
+		return rotated, err
 	})
 	if err != nil {
 		return Minted{}, err
@@ -92,6 +102,21 @@ func (r *Registry) rotate(ctx context.Context, contextID, name string, ttl *int6
 		return Minted{}, err
 	}
 	return Minted{Key: k, Secret: text, Revision: revised, Propagation: &propagation}, nil
+}
+
+// Rotated returns k with a new secret. ttl is as for [Registry.Rotate]. Errors: Conflict.
+func (k Key) Rotated(ring *secret.Keyring, at time.Time, policy tenant.Config, ttl *int64) (Key, apikey.Key, error) {
+	if ttl == nil && k.Expired(at) {
+		return Key{}, apikey.Key{}, fault.New(fault.Conflict, "the key %q has expired; pass ttl_seconds to give it a new end", k.Name)
+	}
+	text, err := apikey.Mint(k.ID)
+	if err != nil {
+		return Key{}, apikey.Key{}, fmt.Errorf("rotating a key: %w", err)
+	}
+	k.Seal, k.Pepper = ring.Seal(text.Digest())
+	k.RotatedAt = at
+	k.ExpiresAt = expiry(at, ttl, policy, k.ExpiresAt)
+	return k, text, nil
 }
 
 // Delete removes a key. Errors: Unprocessable, NotFound, Unavailable.
@@ -130,7 +155,7 @@ func check(contextID, name string, ttl *int64) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	return checkTTL(ttl)
+	return CheckTTL(ttl)
 }
 
 // expiry returns the end of a key: ttl seconds from at, or kept where no ttl is given, but never later than the policy's

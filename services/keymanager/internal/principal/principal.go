@@ -92,12 +92,20 @@ func New(contextID string, draft Draft) (Principal, error) {
 	if err := checkName(field, p.DisplayName); err != nil {
 		return Principal{}, err
 	}
-	if apikey.Redact(draft.ExternalID) != draft.ExternalID {
-		return Principal{}, fault.InvalidField("external_id", "must not be a secret")
+	if err := checkOutside("external_id", draft.ExternalID); err != nil {
+		return Principal{}, err
 	}
 	var err error
 	p.Grants, err = grant.Parse(draft.Grants)
 	return p, err
+}
+
+// checkOutside returns an Invalid fault about field when id is the text of a key. What else it may be is not ours to say.
+func checkOutside(field, id string) error {
+	if apikey.Redact(id) != id {
+		return fault.InvalidField(field, "must not be a secret")
+	}
+	return nil
 }
 
 // checkName returns an Invalid fault about field when name cannot be shown to people. The text of a key must not be.
@@ -109,10 +117,17 @@ func checkName(field, name string) error {
 	return nil
 }
 
-// Reserved returns the principals that a new context begins with. An empty adminName means "admin".
-func Reserved(contextID, adminName, adminExternalID string) []Principal {
+// Reserved returns the principals that a new context begins with. An empty adminName means "admin". Errors are Invalid faults
+// that name the field.
+func Reserved(contextID, adminName, adminExternalID string) ([]Principal, error) {
 	if adminName == "" {
 		adminName = Admin
+	}
+	if err := checkName("admin_display_name", adminName); err != nil {
+		return nil, err
+	}
+	if err := checkOutside("admin_external_id", adminExternalID); err != nil {
+		return nil, err
 	}
 	return []Principal{
 		{ContextID: contextID, ID: System, DisplayName: System, Kind: caller.Service, Grants: grant.Map{}},
@@ -120,7 +135,7 @@ func Reserved(contextID, adminName, adminExternalID string) []Principal {
 			ContextID: contextID, ID: Admin, DisplayName: adminName, Kind: caller.Human,
 			ExternalID: adminExternalID, Grants: grant.All(),
 		},
-	}
+	}, nil
 }
 
 // ForKey returns a new principal that belongs to one key and is called as that key is.

@@ -123,25 +123,31 @@ func ParseChange(path string, verbs []string) (Change, error) {
 	return c, nil
 }
 
+// Grant returns p with what c adds. Errors: Invalid.
+func (c Change) Grant(p Principal) (Principal, error) {
+	p.Grants = p.Grants.Join(grant.Over(c.Pattern, c.Verbs...))
+	for _, verb := range c.Verbs {
+		if len(p.Grants[verb]) > grant.MaxPatterns {
+			return Principal{}, fault.InvalidField("path", "the principal has %d patterns for %s, which is the most", grant.MaxPatterns, verb)
+		}
+	}
+	return p, nil
+}
+
+// Revoke returns p without what of its grants lies within the pattern.
+func (c Change) Revoke(p Principal) (Principal, error) {
+	p.Grants = p.Grants.Without(c.Pattern, c.Verbs...)
+	return p, nil
+}
+
 // Grant adds to what a principal may do. Errors: Invalid, Forbidden, NotFound, Unavailable.
 func (r *Registry) Grant(ctx context.Context, contextID, id string, c Change) (Principal, error) {
-	return r.change(ctx, contextID, id, func(p Principal) (Principal, error) {
-		p.Grants = p.Grants.Join(grant.Over(c.Pattern, c.Verbs...))
-		for _, verb := range c.Verbs {
-			if len(p.Grants[verb]) > grant.MaxPatterns {
-				return Principal{}, fault.InvalidField("path", "the principal has %d patterns for %s, which is the most", grant.MaxPatterns, verb)
-			}
-		}
-		return p, nil
-	})
+	return r.change(ctx, contextID, id, c.Grant)
 }
 
 // Revoke takes away what of a principal's grants lies within the pattern. Errors: Forbidden, NotFound, Unavailable.
 func (r *Registry) Revoke(ctx context.Context, contextID, id string, c Change) (Principal, error) {
-	return r.change(ctx, contextID, id, func(p Principal) (Principal, error) {
-		p.Grants = p.Grants.Without(c.Pattern, c.Verbs...)
-		return p, nil
-	})
+	return r.change(ctx, contextID, id, c.Revoke)
 }
 
 func (r *Registry) change(ctx context.Context, contextID, id string, change func(Principal) (Principal, error)) (Principal, error) {

@@ -124,6 +124,28 @@ func rotatedEntry(k key.Key) audit.Entry {
 	}
 }
 
+// replaceSecret stores what a rotation made of a key. tx must hold the lock of revisions.
+func replaceSecret(tx *gorm.DB, at time.Time, rotated key.Key) (revised int64, err error) {
+	row, err := rowOfKey(rotated)
+	if err != nil {
+		return 0, err
+	}
+	// What a rotation may change, and nothing else.
+	err = tx.Model(&keyRow{}).Where("id = ?", rotated.ID).Updates(map[string]any{
+		"digest_hmac": row.DigestHMAC, "pepper_version": row.PepperVersion, "rotated_at": row.RotatedAt, "expires_at": row.ExpiresAt,
+	}).Error
+	if err != nil {
+		return 0, fmt.Errorf("updating a key: %w", err)
+	}
+	revised, err = number(tx, at, revision.Change{Kind: revision.KeyRotated, Subject: rotated.ID, ContextID: rotated.ContextID})
+	if err != nil {
+		return 0, err
+	}
+	entry := rotatedEntry(rotated)
+	entry.Detail["revision"] = revised
+	return revised, record(tx, at, entry)
+}
+
 // findKey returns a key of a context, or key.NotFound.
 func findKey(tx *gorm.DB, contextID, name string) (key.Key, error) {
 	var row keyRow
@@ -150,33 +172,39 @@ func (s *Store) DeleteKey(ctx context.Context, contextID, name string, allowed f
 		if err := allowed(k); err != nil {
 			return err
 		}
-		// The lock makes a mint for the same principal wait, or is waited for: then the principal has another key.
-		if _, err := findPrincipal(tx, contextID, k.PrincipalID, lockAlone); err != nil {
-			return err
-		}
-		if err := tx.Where("id = ?", k.ID).Delete(&keyRow{}).Error; err != nil {
-			return fmt.Errorf("deleting a key: %w", err)
-		}
-		principals := tx.Where("context_id = ? AND id = ? AND owner_key = ?", contextID, k.PrincipalID, k.ID).
-			Where("NOT EXISTS (SELECT 1 FROM keys WHERE keys.context_id = principals.context_id AND keys.principal_id = principals.id)").
-			Delete(&principalRow{})
-		if principals.Error != nil {
-			return fmt.Errorf("deleting the principal of a key: %w", principals.Error)
-		}
-		change := revision.Change{Kind: revision.KeyDeleted, Subject: k.ID, ContextID: contextID}
-		if principals.RowsAffected > 0 {
-			// It stands for the key, too, which was its only one: who acts on the principal's behalf has no key of it.
-			change.Kind, change.Subject = revision.PrincipalGone, k.PrincipalID
-		}
-		if revised, err = number(tx, at, change); err != nil {
-			return err
-		}
-		return record(tx, at, audit.Entry{
-			Action: audit.KeyDeleted, ContextID: contextID, Target: k.ID,
-			Detail: map[string]any{"name": name, "principal_id": k.PrincipalID, "revision": revised},
-		})
+		revised, err = deleteKey(tx, at, k)
+		return err
 	})
 	return revised, err
+}
+
+// deleteKey removes k, and the principal made for it unless another key is bound to that. tx must hold the lock of revisions.
+func deleteKey(tx *gorm.DB, at time.Time, k key.Key) (revised int64, err error) {
+	// The lock makes a mint for the same principal wait, or is waited for: then the principal has another key.
+	if _, err := findPrincipal(tx, k.ContextID, k.PrincipalID, lockAlone); err != nil {
+		return 0, err
+	}
+	if err := tx.Where("id = ?", k.ID).Delete(&keyRow{}).Error; err != nil {
+		return 0, fmt.Errorf("deleting a key: %w", err)
+	}
+	principals := tx.Where("context_id = ? AND id = ? AND owner_key = ?", k.ContextID, k.PrincipalID, k.ID).
+		Where("NOT EXISTS (SELECT 1 FROM keys WHERE keys.context_id = principals.context_id AND keys.principal_id = principals.id)").
+		Delete(&principalRow{})
+	if principals.Error != nil {
+		return 0, fmt.Errorf("deleting the principal of a key: %w", principals.Error)
+	}
+	change := revision.Change{Kind: revision.KeyDeleted, Subject: k.ID, ContextID: k.ContextID}
+	if principals.RowsAffected > 0 {
+		// It stands for the key, too, which was its only one: who acts on the principal's behalf has no key of it.
+		change.Kind, change.Subject = revision.PrincipalGone, k.PrincipalID
+	}
+	if revised, err = number(tx, at, change); err != nil {
+		return 0, err
+	}
+	return revised, record(tx, at, audit.Entry{
+		Action: audit.KeyDeleted, ContextID: k.ContextID, Target: k.ID,
+		Detail: map[string]any{"name": k.Name, "principal_id": k.PrincipalID, "revision": revised},
+	})
 }
 
 // Keys implements key.Store.

@@ -77,11 +77,14 @@ func rowOfEntry(ctx context.Context, entry audit.Entry) (auditRow, error) {
 	if entry.Detail == nil {
 		entry.Detail = map[string]any{}
 	}
+	origin := audit.From(ctx)
+	if origin.OnBehalfOf != "" {
+		entry.Detail["on_behalf_of"] = origin.OnBehalfOf
+	}
 	detail, err := json.Marshal(entry.Detail)
 	if err != nil {
 		return auditRow{}, fmt.Errorf("encoding an audit entry: %w", err)
 	}
-	origin := audit.From(ctx)
 	return auditRow{
 		Action: string(entry.Action), ActorKind: string(origin.Actor), ActorKeyID: origin.KeyID,
 		ContextID: entry.ContextID, Target: entry.Target, TraceID: origin.TraceID, Remote: origin.Remote, Detail: string(detail),

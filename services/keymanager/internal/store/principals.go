@@ -60,21 +60,23 @@ func insertPrincipal(tx *gorm.DB, at time.Time, p principal.Principal) error {
 	if err := tx.Create(&row).Error; err != nil {
 		return fmt.Errorf("inserting a principal: %w", err)
 	}
-	return keepGrants(tx, at, row)
+	return keepGrants(tx, at, row, 1)
 }
 
-// keepGrants notes what a principal is allowed from now on. tx must be alone with the principal.
-func keepGrants(tx *gorm.DB, at time.Time, p principalRow) error {
-	row := grantsRow{ContextID: p.ContextID, PrincipalID: p.ID, At: at, Grants: p.Grants}
-	err := tx.Raw("SELECT coalesce(max(version), 0) + 1 FROM principal_grants WHERE context_id = ? AND principal_id = ?",
-		p.ContextID, p.ID).Scan(&row.Version).Error
-	if err == nil {
-		err = tx.Create(&row).Error
-	}
-	if err != nil {
+// keepGrants notes that a principal is allowed what it is from now on, as the given version of that.
+func keepGrants(tx *gorm.DB, at time.Time, p principalRow, version int64) error {
+	row := grantsRow{ContextID: p.ContextID, PrincipalID: p.ID, Version: version, At: at, Grants: p.Grants}
+	if err := tx.Create(&row).Error; err != nil {
 		return fmt.Errorf("keeping the history of grants: %w", err)
 	}
 	return nil
+}
+
+// nextVersion returns the number of the version that comes next. tx must be alone with the principal.
+func nextVersion(tx *gorm.DB, p principalRow) (version int64, err error) {
+	err = tx.Raw("SELECT coalesce(max(version), 0) + 1 FROM principal_grants WHERE context_id = ? AND principal_id = ?",
+		p.ContextID, p.ID).Scan(&version).Error
+	return version, err
 }
 
 // findPrincipal returns a principal, or principal.NotFound.
@@ -128,14 +130,20 @@ func (s *Store) Principal(ctx context.Context, contextID, id string) (p principa
 }
 
 // Principals implements principal.Store.
-func (s *Store) Principals(ctx context.Context, contextID, after string, limit int) ([]principal.Principal, error) {
-	var rows []principalRow
-	err := s.read(ctx, func(tx *gorm.DB) error {
+func (s *Store) Principals(ctx context.Context, contextID, after string, limit int) (out []principal.Principal, err error) {
+	err = s.read(ctx, func(tx *gorm.DB) error {
 		if _, err := findContext(tx, contextID); err != nil {
 			return err
 		}
-		return tx.Where("context_id = ? AND id > ?", contextID, after).Order("id").Limit(limit).Find(&rows).Error
+		out, err = findPrincipals(tx, contextID, after, limit)
+		return err
 	})
+	return out, err
+}
+
+func findPrincipals(tx *gorm.DB, contextID, after string, limit int) ([]principal.Principal, error) {
+	var rows []principalRow
+	err := tx.Where("context_id = ? AND id > ?", contextID, after).Order("id").Limit(limit).Find(&rows).Error
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +204,11 @@ func updatePrincipal(tx *gorm.DB, at time.Time, before, after principal.Principa
 		return 0, fmt.Errorf("updating a principal: %w", err)
 	}
 	if is.Grants != was.Grants {
-		if err := keepGrants(tx, at, is); err != nil {
+		version, err := nextVersion(tx, is)
+		if err != nil {
+			return 0, err
+		}
+		if err := keepGrants(tx, at, is, version); err != nil {
 			return 0, err
 		}
 	}
@@ -250,16 +262,21 @@ func (s *Store) GrantsAt(ctx context.Context, contextID, id string, at time.Time
 		if _, err := findContext(tx, contextID); err != nil {
 			return err
 		}
-		var row grantsRow
-		err := tx.Where("context_id = ? AND principal_id = ? AND at <= ?", contextID, id, at.UTC()).Order("version DESC").Take(&row).Error
-		if errors.Is(err, gorm.ErrRecordNotFound) {
-			return principal.NotFound(id)
-		}
-		if err != nil {
-			return err
-		}
-		grants, err = parseGrants(row.Grants)
+		grants, err = findGrants(tx, contextID, id, at)
 		return err
 	})
 	return grants, err
+}
+
+// findGrants returns the grants that a principal had at a moment, or principal.NotFound.
+func findGrants(tx *gorm.DB, contextID, id string, at time.Time) (grant.Map, error) {
+	var row grantsRow
+	err := tx.Where("context_id = ? AND principal_id = ? AND at <= ?", contextID, id, at.UTC()).Order("version DESC").Take(&row).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return nil, principal.NotFound(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseGrants(row.Grants)
 }

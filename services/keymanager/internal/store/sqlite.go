@@ -90,24 +90,8 @@ func (sqlite) rotate(ctx context.Context, s *Store, contextID, name string, rota
 		if rotated, err = rotate(at, policy, current); err != nil {
 			return err
 		}
-		row, err := rowOfKey(rotated)
-		if err != nil {
-			return err
-		}
-		// What a rotation may change, and nothing else.
-		err = tx.Model(&keyRow{}).Where("id = ?", rotated.ID).Updates(map[string]any{
-			"digest_hmac": row.DigestHMAC, "pepper_version": row.PepperVersion, "rotated_at": row.RotatedAt, "expires_at": row.ExpiresAt,
-		}).Error
-		if err != nil {
-			return fmt.Errorf("updating a key: %w", err)
-		}
-		revised, err = number(tx, at, revision.Change{Kind: revision.KeyRotated, Subject: rotated.ID, ContextID: contextID})
-		if err != nil {
-			return err
-		}
-		entry := rotatedEntry(rotated)
-		entry.Detail["revision"] = revised
-		return record(tx, at, entry)
+		revised, err = replaceSecret(tx, at, rotated)
+		return err
 	})
 	return rotated, revised, err
 }

@@ -3,12 +3,15 @@ package store_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/spectron-hq/spectron/migrations"
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
+	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/storetest"
 )
@@ -111,4 +114,49 @@ func subject(db *database.DB) storetest.Subject {
 			}
 		},
 	}
+}
+
+// What was granted before there was a history is its beginning.
+func TestTheHistoryOfGrantsBeginsWithWhatThereWas(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		m := schema(t, db)
+		applied := func() bool {
+			list, err := database.Status(t.Context(), db, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(list, func(s database.MigrationStatus) bool { return s.Version == 4 && s.Applied })
+		}
+		for applied() {
+			if err := database.Rollback(t.Context(), db, m, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		created := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+		for _, row := range []struct {
+			table  string
+			values map[string]any
+		}{
+			{"contexts", map[string]any{
+				"id": "acme", "incarnation": "acme.1", "namespace": "n", "database": "d", "display_name": "", "description": "", "config": "{}",
+				"created_at": created,
+			}},
+			{"principals", map[string]any{
+				"context_id": "acme", "id": "p", "display_name": "p", "kind": "agent", "grants": `{"memory:read":["/*"]}`, "created_at": created,
+			}},
+		} {
+			if err := db.WithContext(t.Context()).Table(row.table).Create(row.values).Error; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := database.Migrate(t.Context(), db, m); err != nil {
+			t.Fatal(err)
+		}
+		grants, err := store.New(db, time.Now).GrantsAt(t.Context(), "acme", "p", created)
+		if err != nil || !grants.Equal(grant.Over(scope.Everything, grant.MemoryRead)) {
+			t.Errorf("got %v, %v", grants, err)
+		}
+	})
 }

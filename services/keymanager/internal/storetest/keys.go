@@ -11,6 +11,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
@@ -198,6 +199,19 @@ func deleteKey(t *testing.T, subject Subject) {
 	}
 	if found, snapshot := find(t, s, k.Seal); found != nil || snapshot.AsOf != 2 {
 		t.Errorf("a deleted key is found: %v at revision %d", found, snapshot.AsOf)
+	}
+	// With the key goes who may be acted for, so verifiers are told of that; where the principal stays, of the key alone.
+	revisions, _, err := s.Revisions(t.Context(), 0, 10)
+	if err != nil || len(revisions) != 2 {
+		t.Fatalf("revisions %+v, %v", revisions, err)
+	}
+	for i, want := range []introspection.Event{
+		{Revision: 1, Kind: introspection.SubjectPrincipal, Context: "acme", ID: k.PrincipalID},
+		{Revision: 2, Kind: introspection.SubjectKey, Context: "acme", ID: shared.ID},
+	} {
+		if got := revisions[i].Event(); got != want {
+			t.Errorf("verifiers are told %+v, want %+v", got, want)
+		}
 	}
 	if n := subject.Count(t, "SELECT count(*) FROM principals WHERE id = '"+k.PrincipalID+"'"); n != 0 {
 		t.Error("the principal of a deleted key is left")

@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"a principal is created once":              principalRace,
 		"a name is given once":                     renameRace,
 		"changing a principal":                     changePrincipal,
+		"a history ends with what it is of":        grantHistoryEnds,
 		"what was granted when":                    grantHistory,
 		"deleting a principal takes its keys":      deletePrincipal,
 		"a mint races the end of its principal":    mintAgainstGone,

@@ -94,7 +94,8 @@ func New(draft Draft) (Context, []principal.Principal, error) {
 	if c.Config, err = Document(nil).Patch(draft.Config); err != nil {
 		return Context{}, nil, err
 	}
-	return c, principal.Reserved(c.ID, draft.AdminDisplayName, draft.AdminExternalID), nil
+	principals, err := principal.Reserved(c.ID, draft.AdminDisplayName, draft.AdminExternalID)
+	return c, principals, err
 }
 
 func orElse(text, otherwise string) string {

@@ -1,0 +1,135 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
+	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
+)
+
+var errandPaths = []string{
+	introspection.ListKeysPath, introspection.MintKeyPath, introspection.RotateKeyPath, introspection.DeleteKeyPath,
+	introspection.ListPrincipalPath, introspection.GetPrincipalPath, introspection.EffectivePath, introspection.AddGrantsPath,
+	introspection.RemoveGrantsPath,
+}
+
+// callerToken returns a token as the data plane makes one for a caller.
+func callerToken(t *testing.T, who introspection.Identity) string {
+	t.Helper()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss": introspection.Issuer, "aud": introspection.Audience, "sub": "replica-1", "exp": time.Now().Add(time.Minute).Unix(),
+		introspection.IdentityClaim: who,
+	}).SignedString([]byte(serviceSecret))
+	must(t, err)
+	return token
+}
+
+// identity is who a key is to the data plane that has just verified it.
+func (s *server) identity(t *testing.T, text string) introspection.Identity {
+	t.Helper()
+	parsed, err := apikey.Parse(text)
+	must(t, err)
+	return introspection.IdentityOf(s.introspect(t, text).Verdicts[0].Caller(), parsed.Digest())
+}
+
+// run asks for an errand that whoever has every right may have done.
+func (s *server) run(t *testing.T, who introspection.Identity, path string) answer {
+	t.Helper()
+	body := map[string]string{
+		introspection.ListKeysPath: `{"limit":10}`, introspection.MintKeyPath: `{"grants":null}`,
+		introspection.RotateKeyPath: `{"name":"other"}`, introspection.DeleteKeyPath: `{"name":"other"}`,
+		introspection.ListPrincipalPath: `{"limit":10}`, introspection.GetPrincipalPath: `{"id":"admin"}`,
+		introspection.EffectivePath: `{"id":"admin","path":"/"}`,
+	}[path]
+	if body == "" {
+		body = `{"id":"admin","path":"/*","verbs":["memory:read"]}`
+	}
+	return s.send("POST", path, callerToken(t, who), body)
+}
+
+func TestErrandsNeedAServiceThatSpeaksForACaller(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := founded(t, url)
+		for _, path := range errandPaths {
+			for _, token := range []string{"", "x", s.management, s.first, serviceToken(t)} {
+				refused(t, s.send("POST", path, token, "{}"), fault.Unauthenticated, "")
+			}
+			refused(t, s.send("POST", path, callerToken(t, s.identity(t, s.first)), `{"more":1}`), fault.Invalid, "more")
+		}
+		// A caller's token is a service's as well: the secret is what counts.
+		into[introspection.Response](t, s.send("POST", introspection.Path, callerToken(t, introspection.Identity{}), `{"digests":[]}`), http.StatusOK)
+	})
+}
+
+// The key manager looks the key up again: whatever the data plane has verified, what is gone since is refused.
+func TestErrandsAreDecidedByWhatIsTrueNow(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := founded(t, url)
+		mint := func(name, body string) httpapi.MintedKey {
+			t.Helper()
+			var request any
+			if body != "" {
+				request = body
+			}
+			return into[httpapi.MintedKey](t, s.operate("POST", keys+"/"+name, request), http.StatusCreated)
+		}
+		const everything = `{"grants":{"grant:manage":["/*"],"memory:read":["/*"]}}`
+		mint("other", "")
+		rotated, deleted, narrowed := mint("rotated", everything), mint("deleted", everything), mint("narrowed", everything)
+		gone := map[string]introspection.Identity{"rotated": s.identity(t, rotated.Key), "deleted": s.identity(t, deleted.Key)}
+		weak, first := s.identity(t, narrowed.Key), s.identity(t, s.first)
+		into[httpapi.MintedKey](t, s.operate("POST", keys+"/rotated/rotate", nil), http.StatusOK)
+		into[struct{}](t, s.operate("DELETE", keys+"/deleted", nil), http.StatusNoContent)
+		for name, change := range map[string]func(*introspection.Identity){
+			"another context":     func(who *introspection.Identity) { who.Context = "x" },
+			"another incarnation": func(who *introspection.Identity) { who.Incarnation = "x" },
+			"another key":         func(who *introspection.Identity) { who.KeyID = narrowed.Id },
+			"another principal":   func(who *introspection.Identity) { who.PrincipalID = "system" },
+			"no secret":           func(who *introspection.Identity) { who.Digest = apikey.Digest{} },
+		} {
+			who := first
+			change(&who)
+			gone[name] = who
+		}
+		for name, who := range gone {
+			for _, path := range errandPaths {
+				if a := s.run(t, who, path); a.status != http.StatusUnauthorized {
+					t.Errorf("%s: %s answers %d", name, path, a.status)
+				}
+				refused(t, s.run(t, who, path), fault.Unauthenticated, introspection.CallerField)
+			}
+		}
+		into[struct{}](t, s.operate("DELETE", "/api/v1/contexts/default/principals/"+narrowed.PrincipalId+"/grants",
+			`{"path":"/*","verbs":["grant:manage","memory:read"]}`), http.StatusOK)
+		for _, path := range errandPaths[2:4] {
+			refused(t, s.run(t, weak, path), fault.NotFound, "")
+		}
+		for _, path := range errandPaths[4:] {
+			refused(t, s.run(t, weak, path), fault.Forbidden, "")
+		}
+		// So is whom the caller acts for.
+		onBehalf := first
+		onBehalf.OnBehalfOf = narrowed.PrincipalId
+		for _, path := range errandPaths[1:] {
+			refused(t, s.run(t, onBehalf, path), fault.Forbidden, "")
+		}
+		onBehalf.OnBehalfOf = "nobody"
+		for _, path := range errandPaths {
+			refused(t, s.run(t, onBehalf, path), fault.Forbidden, "")
+		}
+		for _, path := range errandPaths {
+			if a := s.run(t, first, path); a.status != http.StatusOK {
+				t.Errorf("%s as one who may: %d", path, a.status)
+			}
+		}
+	})
+}
