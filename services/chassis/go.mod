@@ -10,6 +10,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/pressly/goose/v3 v3.29.0
 	github.com/prometheus/client_golang v1.25.0
+	github.com/rs/cors v1.11.1
 	github.com/spectron-hq/spectron/services/contract v0.0.0
 	github.com/spf13/pflag v1.0.10
 	golang.org/x/term v0.47.0

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 )
 
@@ -19,12 +20,13 @@ const noAdmin = "off"
 
 // Config is the configuration of a data plane.
 type Config struct {
-	ConnectionString settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
-	BindAddress      string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"0.0.0.0:9090" flag:"bind-address" usage:"address of the API; every interface by default, because a container is reached from outside"`
-	ManagementURL    string          `env:"SPECTRON_MANAGEMENT_URL" envDefault:"http://127.0.0.1:9091" flag:"management-url" usage:"where the key manager is; by default on this machine"`
-	ServiceSecret    settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the key manager, 32 bytes or more; required"`
-	HideManagement   bool            `env:"SPECTRON_HIDE_MANAGEMENT" envDefault:"false" flag:"hide-management" usage:"serve no management routes here; they are passed on to the key manager by default, because published clients know one address for both planes"`
-	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+	ConnectionString   settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
+	BindAddress        string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"0.0.0.0:9090" flag:"bind-address" usage:"address of the API; every interface by default, because a container is reached from outside"`
+	ManagementURL      string          `env:"SPECTRON_MANAGEMENT_URL" envDefault:"http://127.0.0.1:9091" flag:"management-url" usage:"where the key manager is; by default on this machine"`
+	ServiceSecret      settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the key manager, 32 bytes or more; required"`
+	HideManagement     bool            `env:"SPECTRON_HIDE_MANAGEMENT" envDefault:"false" flag:"hide-management" usage:"serve no management routes here; they are passed on to the key manager by default, because published clients know one address for both planes"`
+	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+	CORSAllowedOrigins []string        `env:"SPECTRON_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the API from a browser, by commas, such as https://app.example.com,https://*.example.org; none by default, and never all"`
 
 	// Limits are how much one request may ask for; its zero value is the most.
 	Limits Limits
@@ -53,7 +55,8 @@ func (c Config) Verify() error {
 			introspection.MinServiceSecret))
 	}
 	_, err := c.managementURL()
-	return errors.Join(append(errs, err, c.Limits.Verify())...)
+	_, corsErr := c.origins()
+	return errors.Join(append(errs, err, corsErr, c.Limits.Verify())...)
 }
 
 func (c Config) managementURL() (*url.URL, error) {
@@ -78,6 +81,14 @@ func (c Config) transport() http.RoundTripper {
 		ResponseHeaderTimeout: 90 * time.Second,
 		ForceAttemptHTTP2:     true,
 	}
+}
+
+func (c Config) origins() (web.Origins, error) {
+	origins, err := web.ParseOrigins(c.CORSAllowedOrigins)
+	if err != nil {
+		return nil, fmt.Errorf("SPECTRON_CORS_ALLOWED_ORIGINS (--cors-allowed-origins): %w", err)
+	}
+	return origins, nil
 }
 
 // clock is the clock of this process.

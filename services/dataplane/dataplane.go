@@ -76,6 +76,10 @@ func assemble(
 	if err := requireMigrated(ctx, db); err != nil {
 		return nil, err
 	}
+	origins, err := cfg.origins()
+	if err != nil {
+		return nil, err
+	}
 	rows, now := store.New(db), cfg.clock()
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
@@ -104,6 +108,7 @@ func assemble(
 			Memory: memories, Entities: entities, Reflections: reflections, Traces: traces, MaxHits: cfg.Limits.api().QueryK,
 			TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log(),
 		}),
+		Origins:      origins,
 		ToManagement: cfg.transport(),
 		Version:      cfg.Version,
 		Log:          cfg.log(),

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
 
@@ -24,12 +25,13 @@ const (
 
 // Config is the configuration of a key manager.
 type Config struct {
-	ConnectionString settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
-	BindAddress      string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"0.0.0.0:9091" flag:"bind-address" usage:"address of the management API; every interface by default, because a container is reached from outside"`
-	Pepper           settings.Secret `env:"SPECTRON_PEPPER" usage:"secret under which keys are stored, 32 characters or more; several as VERSION:SECRET, by commas or lines, of which the first one is current; required"`
-	ServiceSecret    settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the data planes, 32 bytes or more; required"`
-	LeaseTTL         time.Duration   `env:"SPECTRON_LEASE_TTL" envDefault:"2s" flag:"lease-ttl" usage:"how long a verifier may answer from memory without hearing from us, and so how long a revocation waits for one that is gone; 250ms to 60s, 2s because a cut link must not hold an operator up"`
-	AdminAddress     string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+	ConnectionString   settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
+	BindAddress        string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"0.0.0.0:9091" flag:"bind-address" usage:"address of the management API; every interface by default, because a container is reached from outside"`
+	Pepper             settings.Secret `env:"SPECTRON_PEPPER" usage:"secret under which keys are stored, 32 characters or more; several as VERSION:SECRET, by commas or lines, of which the first one is current; required"`
+	ServiceSecret      settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the data planes, 32 bytes or more; required"`
+	LeaseTTL           time.Duration   `env:"SPECTRON_LEASE_TTL" envDefault:"2s" flag:"lease-ttl" usage:"how long a verifier may answer from memory without hearing from us, and so how long a revocation waits for one that is gone; 250ms to 60s, 2s because a cut link must not hold an operator up"`
+	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+	CORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas, such as https://ops.example.com,https://*.example.org; none by default, and never all"`
 
 	// Log receives the log; nil means slog.Default().
 	Log *slog.Logger
@@ -50,7 +52,16 @@ func (c Config) Verify() error {
 		errs = append(errs, fmt.Errorf("SPECTRON_LEASE_TTL (--lease-ttl) must be from %s to %s", minLease, maxLease))
 	}
 	_, _, err := c.secrets()
-	return errors.Join(append(errs, err)...)
+	_, corsErr := c.origins()
+	return errors.Join(append(errs, err, corsErr)...)
+}
+
+func (c Config) origins() (web.Origins, error) {
+	origins, err := web.ParseOrigins(c.CORSAllowedOrigins)
+	if err != nil {
+		return nil, fmt.Errorf("SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS (--cors-allowed-origins): %w", err)
+	}
+	return origins, nil
 }
 
 // secrets reads what keys are sealed with and what service tokens are signed with. Errors quote neither.

@@ -82,7 +82,12 @@ func assemble(
 	feed := revision.NewFeed(records)
 	barrier := revision.NewBarrier(records, cfg.leaseTTL(), cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)
+	origins, err := cfg.origins()
+	if err != nil {
+		return nil, err
+	}
 	parts := httpapi.Parts{
+		Origins:    origins,
 		Contexts:   tenant.NewRegistry(records, barrier, cfg.clock()),
 		Purges:     tenant.NewPurger(records),
 		Jobs:       tenant.NewJobs(records),

@@ -29,6 +29,10 @@ type Options struct {
 	Log *slog.Logger
 	// Metrics registers the server's metrics; nil means none.
 	Metrics prometheus.Registerer
+	// Origins are the pages that may call from a browser; none by default. Requests that ElsewhereCORS picks are left to the
+	// server that they are passed on to.
+	Origins       Origins
+	ElsewhereCORS func(*http.Request) bool
 }
 
 // NewEngine returns a Gin engine with the middleware every server has and no routes. It routes on the escaped path, so an
@@ -50,6 +54,9 @@ func NewEngine(options Options) *gin.Engine {
 	engine.ForwardedByClientIP = false
 	engine.ContextWithFallback = true // a *gin.Context is handed on as the context of the request
 	engine.Use(begin(options), observe(options), recoverPanic, limitBody(options.BodyLimit), unescapeParams)
+	if len(options.Origins) > 0 {
+		engine.Use(crossOrigin(options.Origins, options.ElsewhereCORS))
+	}
 	engine.NoRoute(func(c *gin.Context) { Fail(c, fault.New(fault.NotFound, "no such route")) })
 	engine.NoMethod(func(c *gin.Context) {
 		Fail(c, fault.New(fault.MethodNotAllowed, "this route takes %s", c.Writer.Header().Get("Allow")))

@@ -55,6 +55,8 @@ type Parts struct {
 	ToManagement http.RoundTripper
 	// Version is what health tells.
 	Version string
+	// Origins are the pages that may call from a browser.
+	Origins web.Origins
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -73,7 +75,12 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
-	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics})
+	engine := web.NewEngine(web.Options{
+		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins, ElsewhereCORS: parts.forwards,
+	})
+	if err := web.Documentation(engine, spec); err != nil {
+		return nil, err
+	}
 	parts.routes(engine, spec)
 	return engine, nil
 }

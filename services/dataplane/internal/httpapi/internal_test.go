@@ -2,11 +2,15 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gin-gonic/gin"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spectron-hq/spectron/services/chassis/web"
 )
 
 // beside are the routes that are not the document's: MCP, and what is passed on to the key manager.
@@ -27,14 +31,19 @@ func TestRoutesAreThoseOfTheDocument(t *testing.T) {
 			want = append(want, method+" "+strings.NewReplacer("{", ":", "}", "").Replace(path))
 		}
 	}
-	engine, err := newEngine(Parts{MCP: http.NotFoundHandler()})
+	engine, err := newEngine(Parts{MCP: http.NotFoundHandler(), Management: &url.URL{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, route := range engine.Routes() {
-		if !slices.Contains(beside, route.Path) {
+		if !slices.Contains(slices.Concat(beside, web.DocumentationRoutes), route.Path) {
 			got = append(got, route.Method+" "+route.Path)
+		}
+	}
+	for _, path := range slices.Concat(beside, web.DocumentationRoutes) {
+		if !slices.ContainsFunc(engine.Routes(), func(route gin.RouteInfo) bool { return route.Path == path }) {
+			t.Errorf("%s is an exception and no route", path)
 		}
 	}
 	slices.Sort(want)

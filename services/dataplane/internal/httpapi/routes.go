@@ -1,6 +1,10 @@
 package httpapi
 
 import (
+	"net/http"
+	"slices"
+	"strings"
+
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 
@@ -74,9 +78,20 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	}
 	// Clients know one address for both planes. The key manager asks for the key of these routes itself.
 	management := engine.Group("/api/v1", p.forward)
-	for _, path := range []string{"/contexts", "/contexts/*rest", "/verbs", "/migrations"} {
-		management.Any(path)
+	for _, path := range managementPaths {
+		management.Any(strings.TrimPrefix(path, "/api/v1"))
 	}
+	management.Any("/contexts/*rest")
+}
+
+// managementPaths are those of the key manager, with what lies below them.
+var managementPaths = []string{"/api/v1/contexts", "/api/v1/verbs", "/api/v1/migrations"}
+
+// forwards reports whether r is passed on to the key manager, which then says itself which pages may send it.
+func (p Parts) forwards(r *http.Request) bool {
+	return p.Management != nil && slices.ContainsFunc(managementPaths, func(path string) bool {
+		return r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/")
+	})
 }
 
 // detach hands a handler a context that stays what it is. Gin uses its own again for another request, while the database's

@@ -38,7 +38,9 @@ type Parts struct {
 	Founder    *deployment.Founder
 	Services   *secret.ServiceTokens
 	Log        *slog.Logger
-	Metrics    prometheus.Registerer
+	// Origins are the pages that may call from a browser.
+	Origins web.Origins
+	Metrics prometheus.Registerer
 }
 
 // New returns the handler of all routes.
@@ -55,7 +57,10 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
-	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics})
+	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins})
+	if err := web.Documentation(engine, spec); err != nil {
+		return nil, err
+	}
 	parts.routes(engine, spec)
 	return engine, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
+	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
@@ -29,6 +30,9 @@ func TestRoutesAreTheDocument(t *testing.T) {
 		"DELETE " + introspection.PurgesPath + "/{incarnation}",
 		"POST " + introspection.JobsPath, "DELETE " + introspection.JobsPath + "/{id}",
 		"POST " + introspection.LeasesPath, "GET " + introspection.WatchPath, "POST " + introspection.UsesPath,
+	}
+	for _, path := range web.DocumentationRoutes {
+		want = append(want, "GET "+path)
 	}
 	for _, path := range errandPaths {
 		want = append(want, "POST "+path)

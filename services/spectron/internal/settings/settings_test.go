@@ -282,7 +282,8 @@ func TestManagementComesFromFlagsThenVariables(t *testing.T) {
 		"a file": {client.Config{}, map[string]string{"SPECTRON_MANAGEMENT_API_KEY_FILE": key}, "http://profile", "from-file"},
 		"flags before variables": {
 			client.Config{URL: "http://f", APIKey: "f"},
-			map[string]string{"SPECTRON_MANAGEMENT_URL": "http://m", "SPECTRON_MANAGEMENT_API_KEY": "m"}, "http://f", "f",
+			map[string]string{"SPECTRON_MANAGEMENT_URL": "http://m", "SPECTRON_MANAGEMENT_API_KEY": "m"},
+			"http://f", "f",
 		},
 		"the data plane's key is never used": {client.Config{}, map[string]string{"SPECTRON_API_KEY": "d"}, "http://profile", ""},
 	}

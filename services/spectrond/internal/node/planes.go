@@ -56,6 +56,8 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,
+
+		CORSAllowedOrigins: cfg.ManagementCORSAllowedOrigins,
 	})
 	if err != nil {
 		return nil, err
@@ -70,6 +72,8 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		Version:          cfg.Version,
 		Authority:        p.transport,
 		Limits:           cfg.Limits,
+
+		CORSAllowedOrigins: cfg.CORSAllowedOrigins,
 	})
 	if err != nil {
 		return nil, errors.Join(err, p.control.Close())

@@ -1,0 +1,77 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/rs/cors"
+)
+
+// preflightAge is how long a browser may remember what it was allowed.
+const preflightAge = 10 * time.Minute
+
+// Origins are the pages that may call a server from a browser; none may when it is empty.
+type Origins []*regexp.Regexp
+
+// ParseOrigins reads origins such as https://app.example.com. In one, * stands for any characters, as in
+// https://*.example.com; the rest must match from end to end. Everybody at once, which is * alone, is refused: whoever holds a
+// key in a browser would hold it for every page.
+func ParseOrigins(texts []string) (Origins, error) {
+	var out Origins
+	for _, text := range texts {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		if strings.Trim(text, "*") == "" {
+			return nil, fmt.Errorf("the origin %q would let every page in: list those that may call", text)
+		}
+		// A port that is *, like any other, is no port to a parser.
+		parsed, err := url.Parse(strings.ReplaceAll(text, ":*", ""))
+		if err != nil || parsed.Scheme == "" || strings.Contains(parsed.Scheme, "*") || parsed.Host == "" || strings.Trim(parsed.Host, "*.") == "" ||
+			parsed.Path != "" || parsed.RawQuery != "" || parsed.Fragment != "" || parsed.User != nil {
+			return nil, fmt.Errorf("%q is not an origin, such as https://app.example.com or https://*.example.com", text)
+		}
+		pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.ToLower(text)), `\*`, `[^/]*`)
+		out = append(out, regexp.MustCompile(`\A`+pattern+`\z`))
+	}
+	return out, nil
+}
+
+func (o Origins) allow(origin string) bool {
+	origin = strings.ToLower(origin)
+	for _, pattern := range o {
+		if pattern.MatchString(origin) {
+			return true
+		}
+	}
+	return false
+}
+
+// crossOrigin lets the pages of origins call, with any header but without cookies, which nothing here looks at. What a browser
+// asks before a call is answered here, without credentials. Requests that skip picks are left to another server.
+func crossOrigin(origins Origins, skip func(*http.Request) bool) gin.HandlerFunc {
+	policy := cors.New(cors.Options{
+		AllowOriginFunc: origins.allow,
+		AllowedMethods: []string{
+			http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		},
+		AllowedHeaders: []string{"*"},
+		ExposedHeaders: []string{traceHeader, "Link", "Retry-After", "Mcp-Session-Id"},
+		MaxAge:         int(preflightAge.Seconds()),
+	})
+	return func(c *gin.Context) {
+		if skip != nil && skip(c.Request) {
+			return
+		}
+		policy.HandlerFunc(c.Writer, c.Request)
+		if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
+			c.Abort()
+		}
+	}
+}
