@@ -142,6 +142,7 @@ func TestSettingsOfEngine(t *testing.T) {
 			{"SHOW search_path", "app"},
 			{"SHOW timezone", "UTC"},
 			{"SHOW statement_timeout", "30s"},
+			{"SHOW jit", "off"},
 			{"SHOW idle_in_transaction_session_timeout", "1min"},
 		},
 	}
