@@ -84,8 +84,7 @@ func assemble(
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
 	entities := entity.New(rows, memories, now)
-	reflections := reflection.New(rows, entities)
-	ageing := lifecycle.New(rows, now)
+	reflections, ageing := reflection.New(rows, entities), lifecycle.New(rows, now)
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
@@ -93,21 +92,18 @@ func assemble(
 		return nil, err
 	}
 	parts := httpapi.Parts{
-		Verifier:    verify,
-		Keys:        keymanager,
-		Principals:  keymanager,
-		Memory:      memories,
-		Scopes:      scopes,
-		Entities:    entities,
-		Reflections: reflections,
-		Sessions:    session.NewService(rows, scopes, now),
-		Lifecycle:   ageing,
-		Traces:      traces,
-		Limits:      cfg.Limits.api(),
-		MCP: mcp.NewHandler(mcp.Config{
-			Memory: memories, Entities: entities, Reflections: reflections, Traces: traces, MaxHits: cfg.Limits.api().QueryK,
-			TraceID: web.TraceID, Version: cfg.Version, Log: cfg.log(),
-		}),
+		Verifier:     verify,
+		Keys:         keymanager,
+		Principals:   keymanager,
+		Memory:       memories,
+		Scopes:       scopes,
+		Entities:     entities,
+		Reflections:  reflections,
+		Sessions:     session.NewService(rows, scopes, now),
+		Lifecycle:    ageing,
+		Traces:       traces,
+		Limits:       cfg.Limits.api(),
+		MCP:          cfg.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
 		Origins:      origins,
 		ToManagement: cfg.transport(),
 		Version:      cfg.Version,
@@ -132,10 +128,15 @@ func assemble(
 	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{
 		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
 	})
-	service.purger.Go(func() {
-		purge.New(keymanager, rows, now, cfg.Limits.traceRetention()).Run(running, cfg.log(), jobs.Sweep)
-	})
+	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
+	service.purger.Go(func() { purger.Run(running, cfg.log(), jobs.Sweep) })
 	return service, nil
+}
+
+// mcp returns the handler of /mcp on the given parts.
+func (c Config) mcp(parts mcp.Config) http.Handler {
+	parts.MaxHits, parts.TraceID, parts.Version, parts.Log = c.Limits.api().QueryK, web.TraceID, c.Version, c.log()
+	return mcp.NewHandler(parts)
 }
 
 // requireMigrated refuses a schema older than this program.

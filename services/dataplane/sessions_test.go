@@ -132,8 +132,11 @@ func TestAnAbsentSessionAndOneOutOfReachAreTheSame404(t *testing.T) {
 		id := p.session(t, alice, "").ID
 		const unknown = "0190c0de-0000-7000-8000-000000000000"
 		for _, route := range []struct{ method, suffix, body string }{
-			{http.MethodGet, "", ""}, {http.MethodDelete, "", ""}, {http.MethodGet, "/turns", ""},
-			{http.MethodPost, "/context", `{"query":"x"}`}, {http.MethodGet, "/context?query=x", ""},
+			{http.MethodGet, "", ""},
+			{http.MethodDelete, "", ""},
+			{http.MethodGet, "/turns", ""},
+			{http.MethodPost, "/context", `{"query":"x"}`},
+			{http.MethodGet, "/context?query=x", ""},
 		} {
 			foreign := p.call(t, bob, route.method, sessionsPath+"/"+id+route.suffix, route.body)
 			absent := p.call(t, bob, route.method, sessionsPath+"/"+unknown+route.suffix, route.body)

@@ -6988,22 +6988,6 @@ func (response ListOwnKeys422ApplicationProblemPlusJSONResponse) VisitListOwnKey
 	return err
 }
 
-type ListOwnKeys500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnKeys500ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListOwnKeys503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7156,22 +7140,6 @@ func (response MintOwnKey422ApplicationProblemPlusJSONResponse) VisitMintOwnKeyR
 	return err
 }
 
-type MintOwnKey500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response MintOwnKey500ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type MintOwnKey503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7282,22 +7250,6 @@ func (response DeleteOwnKey422ApplicationProblemPlusJSONResponse) VisitDeleteOwn
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteOwnKey500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteOwnKey500ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7434,22 +7386,6 @@ func (response RotateOwnKey422ApplicationProblemPlusJSONResponse) VisitRotateOwn
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateOwnKey500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response RotateOwnKey500ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7974,22 +7910,6 @@ func (response ListPrincipals422ApplicationProblemPlusJSONResponse) VisitListPri
 	return err
 }
 
-type ListPrincipals500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListPrincipals500ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListPrincipals503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -8106,22 +8026,6 @@ func (response GetPrincipal422ApplicationProblemPlusJSONResponse) VisitGetPrinci
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetPrincipal500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetPrincipal500ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8246,22 +8150,6 @@ func (response GetEffective422ApplicationProblemPlusJSONResponse) VisitGetEffect
 	return err
 }
 
-type GetEffective500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetEffective500ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetEffective503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -8367,22 +8255,6 @@ func (response RemoveGrants404ApplicationProblemPlusJSONResponse) VisitRemoveGra
 	return err
 }
 
-type RemoveGrants409ApplicationProblemPlusJSONResponse struct {
-	ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveGrants409ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RemoveGrants413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
@@ -8427,22 +8299,6 @@ func (response RemoveGrants422ApplicationProblemPlusJSONResponse) VisitRemoveGra
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RemoveGrants500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveGrants500ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8552,22 +8408,6 @@ func (response AddGrants404ApplicationProblemPlusJSONResponse) VisitAddGrantsRes
 	return err
 }
 
-type AddGrants409ApplicationProblemPlusJSONResponse struct {
-	ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response AddGrants409ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type AddGrants413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
@@ -8612,22 +8452,6 @@ func (response AddGrants422ApplicationProblemPlusJSONResponse) VisitAddGrantsRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type AddGrants500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response AddGrants500ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9156,22 +8980,6 @@ func (response ScopeGrants422ApplicationProblemPlusJSONResponse) VisitScopeGrant
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ScopeGrants500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ScopeGrants500ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12900,191 +12708,191 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3pchs3tvCroPh9VTO5X5uSvOQmUt0f8pKJb7yNpCS3ynKZYPchiVETYAC0aF6XquZp5sHmSb7COUAv",
-	"JJpsypRtOfIfi2Q3cAAcnH352EvVdKYkSGt6hx97E+AZaPzzhZAX7v8MTKrFzAole4e9wXmxv/8g/fc/",
-	"/4V/wBHTkP/XeU/CB3veG7D5BCSzE9DAhGFTpYH99eSnJ+yH+z/88F2/l/RMOoEpdwPbxQx6hz1jtZDj",
-	"3tXVVdKbcc2nYD0Ex9ZqMSws/AKLVUjOJsAuYMHUyM3HeHjYTSLcAzNuJ72kJ/nUTXMBi17S0/BHITRk",
-	"vUOrC6hDM+UfXoAc20nv8P6j75PeVMjw+SBZgTXpPVHSwgf7/GkcspR+ZnbCLcKHoM5Amj47lgum3B65",
-	"LeLSzEFDxubCTtjD/YPE7SH9ahl8EMYapjSTyh75Z+7fZ3M3bMqlVJYNAScQmdsKJds2wEP0XmRr9yGy",
-	"0kIbpVeX+TueslVsrJiSCeOGjcUlSDZcIEAOgRghVDikGR8DG8JIaeiz1zP+R1FB+0cBelEDl2ZtO6L9",
-	"hz9sPqNn0gq7eIUDxg7JTRVAA3y2Ze/wv47Y8+jgflfIzvD7GGTujSZkCTNFOnGbPANtlGyBFKfqCOnB",
-	"/Q57+DyD6UxZkOkieg3d7hpmJ8KwuRYW2Ehpdv8hm6hCmwQ/4Y8zLWQqZjynZQkTrkifuQUbdxTujiCK",
-	"c8ngj4LnbKiyBfuro1Hc3RFu2H+fvn713bmka2PoIrhdGgltbHWbuMyYsUqDcTdnIuT4KAxNV8+NnLiL",
-	"NZ+IHGpDCMN0IaWQ44Q93P+xfy7DThMuV3td25p7vyB5aSEnjzZv8y/QEU8vYBdI2unoX4ipsHGIpspY",
-	"ptXcuPtPm952kXMcpQ5HBiNe5LZ3eLC/v5/0RkpPue0d9oS0D+73EgenmBbT8PtUSP+xBFJIC2PQHkpj",
-	"Pwek6wB91AHO16ORgQiQP6s5m3K5KIHMgV8CU4UlhGyDVtF4UXA37ir9q8G8H4dZPoYJz0evR6twH6eW",
-	"KcmG+EBJ4FduucgO6eLhTR0qO3F8zV1P93zK8xw0m/IFy1TCJFy6T8gejiUr5IVUc+mYGhMmXPqKVz5Y",
-	"czn/597pDFKrlbz3Wt6jZdx7PWq7pAcP/nPzhai24zgX3ET2xBOXcGFbgOizx24fcBWZGI1Ag7TskucF",
-	"GMY1MA2jwkDWb1/cS5gqvdjd0t6Eg2sTaEi8aJzxEeNspmEkPrBB+eXhwFFQMZZK1xbQpFTlw5uEkW1X",
-	"cQrGCCU3r8HQgy3w+V+3ga4LPT07e3EKqZJZBHP8D2yk1ZRJNWeFtCIvJUeQmSFG6bnmXwwbTPmH91Zd",
-	"gHxvbf7e0AgDlvKZYaKVblibByjqi6nTi+8f1unFg4NHD75fphdxGnemeQqbd9+6x9oEGPfbznfeDXrj",
-	"TOLRJ/OIs0LLTWDaQssvzMyu3NmYmZIGEJUf8+wE/ijAINyIoRL/5LNZLlLulrA302qYw/T//cO49Xys",
-	"AfZ/NYx6h73/s1fponv0q9l7Q2/RpKs7omla1DV57tYE2REbjATk2QDJsEGMU6MRyEzIMRNyVth+7yrp",
-	"Pc5VeuGw6/OCHDTDCTfMEXlWzJiwhuVcjgunH01VBjnDi22OkEMaUiMlOMHW/15jEyWt4LgRuRhZR3pJ",
-	"SR3lIv3sxyIqyRjJl+MI0q0W9YEggrs/g6wdThJFcrIfcNQuFQlHOR9CbnBRPyk9FFkG8rOfHAkrOU8v",
-	"CKsuQQ+ZciKL+yRVBgjgz8BzO1msAW87sGi8NqhmWqVgDDOgL4F26Lm0oCXPn2lNivvn2qVjhiSm4rL6",
-	"EvQR/p2B5SJnE5VnpmICjik4WdDraAxyQ3v4StmfVCE/9+0ks5VUpGwTTE5ME7Imrv7FMA08nQRAT4vZ",
-	"TGn7uUmJMCyDWa4WUyc9ZopUXdp0JAaNjTd8EbRlhTdRSGOBE504U+oF12P43DcK1Xv4kAJkhoig41oI",
-	"0q+SF3aitPjfz0+iPcmaCmMcAihNlrsSSx2e9Nkr/8kCUWiHHsYJ8DOuyzVccpHzYQ5fYgmVffAStBgJ",
-	"cPdsHigsy7jlQ26gQh0vUbDBCVi9uHc8sqAHAXNAOsyxesH4mAvpF+ipz+de4u+Q54zYPRsWlk2BOy6S",
-	"gzEeMBMu5UvIBP8iiC1oV//79PWrPop3/uWGbdt9mGk1A20FSVOpBm4hO7YNsTzjFu5ZgSaeJQE36ZGJ",
-	"cJPYXZk4VwYQWcT2m/TE1O0hl2nEMPWT01T2HU4cuCErQFXhkKGcRBbToZMaEzTBx2aZoi77hFsYKx1/",
-	"xKhCExDrDuUnntpTetK9U8xAG8gge7xxa1D3ZtwhvFedVkEIw5lug5GZu220S56LzG1h90PGV351ol7E",
-	"8DA0jgmQLVOgGJgWWoO0zbPZMH4BcRdApYm97aFq5hEu8W4VenXlJBsIlNQQ+105vRr+A1Lrpj8uMmFf",
-	"CNIhmjfCaWbuf2FhajYhAY5zouZuTD8J15ovVhaCo7ZC4kZYAYSntN+rrhBu2Zwbxs0FZI4wVeb6EU+t",
-	"6fMsi+JBqkxE2Xs9YnxJIThi+yiJqMIGJ0+HK3cNWnIBi+dxanAhSB5rwppBKoxQ8pAZNQUvMnHD0gmX",
-	"Y8j6TIPVAi55vvyEduIHC5rk8q+zwokqY3SF9RHlnDr6tpwPDQR+5F6lkNZOtII856iLvDRRS8eyfpv0",
-	"cMeje6AaFtGVn0vLVvRXh3FnqkgnJNJ0AASF5OhxLCFzeNCfkkes+sqb02+6jY+5TScvHWcfx1hUxUrX",
-	"ml7cnCQYhNMrDNoxuTHCWC7RQrEwFqZu+Url0eOzJup9lI7SOVQxXGStdE4WuZfAyIrUHD3pfbg3VvfW",
-	"by4uIilX3bpfNSNIc7/ggzsf27DC9OYTlcP7VMlL0AZlkV4SoyvLlIDNVZFneHsY/uwWWr8h0YFnoN9P",
-	"/Xm+27QrjvXLEegmwKMiz1dAHFgtZjkYNPt6g8Qh8zMZ1PeY9AQrAOgH8m864DRcCpi701KyG3xkENjE",
-	"DF7QUyhkEESd+UjjBlyhfew5vVe6pcLnZUbjJD012yiunLqHTsGa8g2z3SuVmfrw46YdW0LpcjvWILMn",
-	"qG3YLJTsvpvPyndW+XK5kha+Ywstn2fNuVYfWsfqq/Gr0ZLGOmLb8CTnhYEgkix7etjrEyfwHb96atz/",
-	"KZdKipTnDE+SzbidGDTOBpC7wr762ceatJKXizVexYlTq7lF2/ERO9hnwwXzV7rftPo2jb4t6FTjTdve",
-	"wBzkdvidxy3hy062i09cBxnOm16FHw5+3BTFce1L/pujdF3ewgeXUZmgjaJrwJK2e+stz6s7+pLri0zN",
-	"5RGD6cwuSNkPxg7HYEeqkHH5FcF5GeHPL0WeC++TavDmNcKOII5TSnpCu6UlvZSnE8eAJ4uhRvXDMZD3",
-	"YTnvNtG68KCfoQI6vovazerF/CXCh1pPm3Tcot1KmP/WolklPZVnv3VTu8q5g85VvlqbIragZ6ORW88l",
-	"/AZ6aCI6jYl6900QrkqVprsmiR69lSGfBAoZV4gDdNck8d6LSMNE96G0kezI3BKit76MMaWD0UT6gKKV",
-	"H4pZtt2SYyYAH25U24vu+n8dhPazeoqW6wjGBtvZFkaB0twWYa+V9WytBENP4VbkfDvp58S/sRGLS7tK",
-	"bY31Cds3K245wfHEFhtVrXIznALWAXQCo1V4AkpuFS8Zvtje79/QkAlFEYIo1CQNOpxsNc2uZQBiO77Q",
-	"4QJvb5Gr8YcWm9zapbfRyGsSPPOKJB3/y1CpHLj8NOp1fVKE0Kxd/nNprC5amH+DYHffBJSSO66Dnm1q",
-	"2GsBLunKCrRt03baej9T1BBftP22rHL5B6tVqfBFd4xcb2wtZAbaWKXQ8s4ZRRP/7o2kK2aTEB+hZL7w",
-	"nlAyQDDD0SvyyVwmQkIi7CYtJczuI9ek0jYGJq4DaBu5T3qiugvXGLd+kyKDb89BV1E+pjejah8XeWQK",
-	"2nIht9qnX8u3NrNEP3ntNFq5+NLuLkPXRJHY9ag5ulrSMjj6HVjqdOSRVtNV/I5b88OVUJppGOWQxt1X",
-	"GuL273WGnKX9wvnbFmdabR2d7ZJSSRiEHAAMOIEPlnFD7rEjNnCvlQ/4mGRvEvKREiskZCRkhqFMwiZs",
-	"PhHppPTJ8HNJz4haxsHAGzYHK7kIldm0BiG6itzw5a8U4Pxl7aaOWL9Pa/wigCOyyg0o1TyHbFyayUkv",
-	"3wiNGmK4Svae2/Umfve+Q0oDIBMmRiU1xwjxnRr/K6dFhWLebbGNF2Pj2r+AjXjVa+1/x3jS2Qxkxqyq",
-	"eKi7FUzC3EfgsynP0JC/cW1xO9PvPvxIwxScHpsEwyT7/lHy6MH3bLiwYPrsxJMJVsgcjGEDvPToYahu",
-	"Ricw/E3pSu/P8PmYtb9lqooVtJGxVmPcpJAXz1tOhS4dw2cI0/8oQAswSIGiFBkaElN3U7wjWnEgwq7b",
-	"0rk9m+UC4tMHShSV9htcoTnRs7jBEYliCA0skdT94mT9OAit3H/Z9eFWXAcqyoSUHkO7xT3Ti5NCrnG7",
-	"1Faf6cV7XcjNhmwadA1ih0E93fKR3k/xNcpIcSdR+EC+zZBd0/Ld2SIdNrHtDmSQg+3oC1+aNLzaNq2y",
-	"FmT7zKPwyHXmrl6Ozf43zaV9yWeoQ2SZcIfN8zdNIaazK2iZgDqRA22cGB7N81zNIaMYZJJHSu+TBS3N",
-	"IRt8PPc8/FADz857h+zteU/p8R5Pp7D3H+e9d1eD2n0qtbQ6axy7NfXdomrf3yPjHm4uGnx7Y2EnxbCf",
-	"qumeCXlPkz/Kv/ccrxcpmD0nIjgatIcD4wbTthW2RZ+Nm5SPw0IPWVhRwqq1OYFh7z+ua26uWMCD+2vd",
-	"vdtaon0898oajeW2MHUJS11E4yEuQZuoanxGQelILMtsLTXWfNrfaNT1s1ejR0EXjjJHLEST6odPNcgu",
-	"wRVGjoMT0xDiGqBKMSLOW723kjSBUps1Bpowo7p7QkyqdIS9Hvi8aGBDMJZNnDqBkk74GhmDOWKU+eyo",
-	"eAhDd5IYxemiIaOjt8C0KItBuneCxqE3oXgdiSK0SFCDrF8VWHDPUYijGmGmdhlWGtC2fLQeKYhz9JLG",
-	"lMiG0yU716oU2cF05h18fp1h42M48zyDNk+QL+kQxx/HccbcQlalSkbkmdeSzSfKQMiLrSW5OnkQEYrL",
-	"xVBli7+YKGXKhJnlvMwGXxX0gj8PKebGi1ayo6uEyPhWb8SNBJNiymXC+BikTRgGxl4Kg0GPROHd/fHJ",
-	"uy3SYmMLVw9eXYDcfn2XoDOf7bTuld/8YyuEuwZV8xzKqDq/g6unkNSwJ4p1ErlglGoP3OBlnL1j4p52",
-	"ExVwag9mRK2xUW5Fbr+0/2yHvKLC0EB7Vj1oNdNbz0dURqmNrhnTuzrzdukKDLBt1FHdQ52taS9Ke88y",
-	"0sHiv5CMDxgmM7FjTBqZFsYyShsZC1mW4yBbuyOqjZimVa/NWj056b0QI0gXaQ4nYNC0suLcxYt1PaWg",
-	"fDe2ET5dJxrKRWEv9Gziq+2gLsqtk7FXxeOrpPd6RpL9k5uxjIXhG87U5bdujXP19Vz66jGfHHyxPRNr",
-	"9cwZ+6uJC4RnCgnwVMjCwhHjIb2CiltRoRpufL2KUKqhG/ytURmbmGKn/I8agBOOmYwgOwO3xre6Plr8",
-	"9Vy+FLLdXNLtzPzrkHmeWtus5moflyGMaJGkogm2kYPjy+Ssx+nNIbNtK4Usis7rQwBi1tdUg+2z5zYk",
-	"i5mJmsuQYbdL7HGA8nEnBvem9iiixKVoVzclzJ0KEx5CnYASN+2iY9zfl0FsipLw6F3fvRiCv6nndSwZ",
-	"sTbI6zujVzcii0d3hmTdpgDslxHfHMqFXIHN/+BTkA1VAvzx4aP//K7PBj4CfcA0zIBbwwb02ACV4DQX",
-	"bn/I+IypDui2dx9XxeCsDBSL+BuwMJnyedxUkyhUjeAyK1OiMxW9b1hJIo75SzUlsG6fhqr4oU96iGRW",
-	"mJYoQEzn57aU/z2c0VGmVW7OkkX9j4Lnxu95PJOxtDOtTv/z2dkbRg/0W4J0bd4COtZwc4fnuOKC+cRa",
-	"H5uxmMV3w0Zr4B2zX0+eex8fylIj4X2kDjndkH70zSjtRROCO6nMXB5paudRbeq79eZQip4PaL9jkyi5",
-	"HKkmkxqJ2GYP3CJEOqASGVRvA8XEykhjEjbIFpJP3WMWLRIeqbwQmqBzGktPpWBqz5QCa+Se0YCddR2/",
-	"gGfS6s8fY1Jb3c4Apn3f0XAR+6tIHWL6XW4uYWm3WuhwNd1qkgh8UpBhPaiwZfK6fLGajcKZVmTdp+oZ",
-	"kIUaKu5ya1MlTJOz0dd66zMvAlByNncyeYQF8LTE2wi5/q2cBEnKhF9C8GbSncBc1TjBy/nMdB0zxwJN",
-	"ExCa5cBNy4hzLixk76cmvlG5Y1ZUN1api04y1LIeXN+McgX1iWMn+PcC9KJVhI+nCbwuY+ncmc21sLYs",
-	"ALvrqAxu3qvRZi+qA/TTZvZ+1WMT6vy1QmSfS4r/2LAxKOEyrFSKVZGn6xLzr7c7QqZ5EXPl/4IxS2qE",
-	"mWB9dtwMLhAGazI2jDpluBFP0bI54yu5gt0NPh6upwVV3IB4Ki+eIJV8dcyJvJuOSjDu4D6qZa1VbhNi",
-	"aFMnrmDpPKWDsWaz6/suZe6T1qHSFkp/xi9AhpJOpWVkecQ6CnO5aMahhJirMttrSfgZTu8/GjDN5YVx",
-	"JzNXOjN9NqDHB1TNxirFuCFSyk2toJjTG6dDyJzcbhIqE8wXhhnl4+54Cn0rQJ8AN0oO+mxwCalVenAu",
-	"3cODseazyaBRfg3JXaMaUzNsr1wIjdRLem4JpFPNJp2sgV95jqJ/630IAVqPfeUMdZ+hA9lHh+uxL1Cg",
-	"jDkDPt28Q03CXQIWo95NqNsDk+KcDeuACVOvH7o5zq/F94ozIK0JtXLpySW71fcPO8zRKCfTiRM5YokS",
-	"1c2xpHV2nRhUXgC8KYA6hy15Qag1ci/nxoiRrx/1y5L/iZJW3+dKXRSzLXJWk55Dhc6qxc/CxhSUXabj",
-	"GvD5AVsHLe0skbejSwwPLO4X8xm/uLfV9iSxQ1xa8aqrcAlDzgJoy5k3tVozn3wIGozKC/f+md/UiN8S",
-	"q+BA9kQVsh4vsZRaTRytxd8+O02VXjrnDnElUQ9mNM6TrFJOdvMtIf7nHm7gvedZBxtOWd1maT8aK1uq",
-	"dtPclvoiY0d6QtkOrfrPDLTxKZZfPrCyBLa1RMelyMDbGLvf2ynYiWp6032s8GXcZe43pZbwtOtkKZ+E",
-	"0pZ017k+Um2cpNqd+AqSGr75LYkfQlvy3TW8mltmD26ZxtdWra4RvbWjonufOOknF8a7rj+oe8LiJm/o",
-	"sh+zSyBw3VG5f/9hsi4cFfsTrQ8UPjYseJRK77WQE9DCmjVCa9TaPeWztwTGu7fvViWse+ZCzO4pH65w",
-	"b6Yc29E08FVC8vYrr9x98jXZlIS7yRm3oTLFodMPc+Do1XHqnpJYqFjk7guTczOhorpaKfQs7cV9Gmo6",
-	"NFbJTyix4IOI1yMa7u0bbtsLj8XXG/JrOqgvV23TnsBYGKt5p2TpGnY/3P/x+w4KzdJBLnfn2vh+fOGn",
-	"viZjGSJeGNB7PBcp7B2FqtS1w8bGJENgOYwsU4Xtdzu31rNCHXtzLalaBSn2VyUp+th8h1HJjfB+9lch",
-	"GWc5SPPdIRuc9/h5j9Kk3r7FD+/eDY7YgP5OznvD8947/J27GYdH5zI86H8Mvx6/esqGR2wqPthCQyPZ",
-	"oDTIK+3jpqbApfG1pslKhuaP5TNSEl6PeodvV69ljQ52emiDIPNu9ZtVk9OWFOy3uGUjzxlPMWKa7Bc7",
-	"s2hUzUxuUryYguUZt3xd/R/s6bbJiPcPo2T/hM9Dvbzuu9stp7FWis1nepXKzrbOEWL2NOtGAktH8KQq",
-	"nNVaUatbCarNk7SS8pvWKTwY8Toy3t7VXboPyNuxMp9ZB1LrlqxBX7nAutsJu4BZlfV9w2h8s8m8UVaM",
-	"gvcvQlbK/zKGdr0mVYBRh7z9xA8cPTXL7frqc2sX7N4uRW0kXd3iy1dfvMnogiqsd1uwfCzWzRSh2BB4",
-	"HCk84YFpPci6hvkZynDtolbVzVfoWlvdI7aVLbZCtIdm8aTpa2lH10lRqtf5629lm9iuqPamCFVkTWdx",
-	"dvp5DKExSaGCahvjoz/YTfKF70sW421ogtqmcgFPN+dS+kFbQXE3PlYi8nL8InrYawrPuw34WdgTzwu2",
-	"eKUrPlHEXCZK62CbkaVL6dHl7Qjl5HFbzBO+Rc325qtnyvK885uhnn2X1Wy0ylerMaWY8NQp7Y5o+T3r",
-	"JswtSRmxyDjqjlFqLLs8C3fLcGITi77W3tzYYeRRkec1Wb7DG95RdZ0CBcHn1fB1PVmjB1iHKX+nOh8d",
-	"wZsLman5z6rQJkbulm9/fYKkeavr12/p9rZchjiiN2FqnN3yjW32b2ggUCvGxikXFm1ZjZL12W1TfgGG",
-	"cVkFxzYb4hyxgeV6DHaQlNWchE0YZ4GnU/e5HDI2uIDFYDX6cJsMyBMY1XJCtmo7H63GtG7GlRw1h2a4",
-	"1q5vNmAuQ0WXg7UpoJgzIkHU2M/qwk4oUfyopoUZKtO31j5Uj3549OjB90nEGLRM9FZFqIjRp7XcqjuN",
-	"KG4VWq5tf7Ha0GVnxpmdtM4w8EdLteGDhBVS/FEA883tajEtnaIDSlrfxblSXuylXhoE4UY5CfuiRsWk",
-	"Qm8h5eNxdinkF5eR6prYqpA0VEWb6NpN3qQRyudjEPxWZbivBi9ioQqlq/yRC1iUsUUh58WJ+mUy0HKI",
-	"bzTAlvqsRtK7fJAyBXE7sMquPozbrmjUEhw1QBY0OKTcPiJ7CWUho8GbG+izQQnK4LCqU95Yb90gG6JP",
-	"yrc2l44v60nQ3qweCd6EtHCjnToko50cAtehSmGTUoburxewSJiZ3Tsv9vcfpCLD/8F/pLRA+qofevgi",
-	"baNxSygm1s6oBZ2QIxUJOKFQX0yowiIUxqt+IY1uCCDL7oD9c3kun2HujlaOTQ4LyyZYrIZZZKKDY9+T",
-	"EdniIXuM8DCC+gIWBPIg5JJT10Qlq6a3XGZYBwOdMHKpX7ywGJ5MXReTc1l29E1CAlvC4MMMK8Mp7VYF",
-	"YixxJhy3ahhfTqeBNZvGU/kUivrHfKWH+we4bm9kNH4o9w65PbB9H3uFrYTd55RPIX/CDSTYuXJmA/3U",
-	"YQQ1YoM3r0/P2L//+a89DKIe4KhLX+4NuU0ng1BI0o1tJL+A9yki96+0lnOJKWg0d2irzrCzK303W5Nk",
-	"R4fpy8VMeCP+ZlAF4AxwB14pywh9hpBhj8tDNtibprMB++tLLG3ppVf2RiurUpUnzFgNfIr1aX4+O3vz",
-	"HUXUDvb4TOxdHuz5czD//ue/Bkn1NZZGwj05l+WXUzEmb6JpbMlI6TnXGWTYfdITtSmXfAya/Ey5SMEH",
-	"wYTI/Zm76ffu9/d7Sa/Qub8p5nBvbz6f9zn+3Fd6vOffNXsvnj959ur0Gb5TZbn1Qvt+bJbJZjmXUKuQ",
-	"dNjb7x/QCw7V+Uz0DnsP+vv9Bz3yQCIxCAuclGWfvPzlaC+u+HnWO+z9DawvDLXUXfv+/n4bXyuf2ws9",
-	"h+sEqXf49p0TrKdT7kTF3ilfmIpmL/UNZq8wlz1X6gKD31MNaEvkOSUC8rHBWGYC8Z2bJyzsoz/m9yK7",
-	"2uNFRhHo0UU6Jo7t9XCDNJ+CBae7vI3GhwbeVVKJtmbnVdu1T+gSHwWBUlkanJR6jcXAoByp3QIQZr3w",
-	"hR+j8/rwxXLi6/fKa4HCZ9iXgblMSSI0Dx48+PG7NriMkL4YUwCsm0AcDSeOH89KyHAHsLBd+u7Ail3M",
-	"Crf3vI1vKiyqJLGrvZMu4VX/zLZe+WpOzXEfdiEotZ7++MrB5lcaLZvxpQebX6q6ubs37t/vMk296fBV",
-	"0nvUZT3Nnuj41oNOSyo7OCNpLYmp22lTRbCT9OmYn7tzmZNZbFUdYSS08e24yxbiKM5QyhKJJphhf0is",
-	"jSo67tUpb7DdXq1Qzg0I6Ln286ddsPV11d9yq6d9+dF3bWyh5v37iqFPejPfj3WFN3s4fsL8HS/qPVbZ",
-	"7rr8L/n/r5qqiHcz3xj1WG4e1kJD/DF+7WTkoMMbZc97fOFRF7iWeorfLoL1prCmbKhLhEvUKzw6ls4Z",
-	"HpVQMnEa2tT3haPUSicxTme2TpNIL18jDdZ9uq0CYS3lYrNMGEYsBaNQWSLG6X3th51JZFibWxlbQWGV",
-	"V6+O2KP9/bKeuWMEzazRGHiUrRkVRIS0D+43kzSXsjRXjf2bCd5oZOCGxZBaN6oWGhL27k4W2a0sEvY1",
-	"QaVlMSNDh0O1+pWtOnfdTkEiwL/30S3xau+jW+BVVU18lcQ8xe+fBVP/EuY/jBs8fT0VX5XLG5+oMCDj",
-	"csGmWAnxDoF3g8BUKN5UqSEkEVMefgiyQXQuw2z67BVAZrxp+HCEI4RC6L4O04Ll4rId+9vMMG2osmsi",
-	"6fsbriOTi68dx+j+rH/jlbI/qUJmtwwpTydqHkVJrCMubTtq3j5yu/mVZ1Vzvc5PY/bGtqR8z5cH3vt4",
-	"AYurteZSX0f4Bi9qmKLljnpQG32Ty/pv1PX+jkXs5jaSK4PqzqMNuxHQMeGGTXjE6HJ3Fxt3cfPTZYju",
-	"L7BYc3epNtDttOYcZ9lPZWmjbaB/nsF0pjBkinbnZixBjQZ4n9kO1OxaFSF7ZfdNatH01csnP25+44mS",
-	"o1xQgMXXbjp6eL/Dgh7nKr2gLfsitPrEG5VM2ZS1IatjOiOJ6lQpVKoMKEGHWT4ee1/9Voammkf9llOl",
-	"x7iGr5Q0IXBfiDT5ue9I0x1p2g1pSpW8BG24t3fnPgip1v9hOxKkQmDtraA+rSX1jRrZfHGIBVvnDGTm",
-	"VJk5qrhO+/U6DzOWL0yfDbDf4ICB5qbqo1t7sM8G1NhwQCW8MXHQUOhOkwKSFYhi1m7IydZs6/i5Zatm",
-	"O8QIBStLUGo1N2wOFP9EzQbvfG63z+cW7Jq+mzS6f3wTad/OrRES0LRlahj7cOzOJEhQl6ma0WS58Eeo",
-	"J42xdQOybB1S/KZdzIACOPfoC8mn/otBwgZV/7eNj+8tB4QmbBCsY5vfvveWvsGkC/rqHQXGwmZAfVAh",
-	"BkscNoNrB332xleypUANlRZTbDJAhUEthcJlh+wRxoSu0Cffw2uTm5Lipf1Gt7n+HEIt054WR+X9/Ycb",
-	"PZU36dGrtS5rE7qErRXhvTNZfwq9OegE3Gmgijuzc3sSVSJu40C/HffhBSxMK3k8lkzpTEiuFxjxaQAl",
-	"GgP5iJptsuPQzLEtYovecbKkm2mp50KMqLwQxlJ3rO3tUT6qcPP+PCm0cQj2qWSiU5KN7/W1mmYTNaG7",
-	"bUKPdXBUU3g6zvJCyIu22fxje/gMjn1nZt9ZKIEPea5Fi3u0n/IQfF8nCnipvnKC0Kb4UI0+anuYi7LN",
-	"7jyy8EwdlQmiWHg+RIaHyno+rt7Hov/FJEzppOpd5YYSckyvmHMpudZqjiWYucStTrD6lmH0i69cXn8v",
-	"RkFeCukpyNYE5OzsxSmVo70xi9FSa7grr3M1iNDBrmej9mztFCepnLmUa5X4xmsKRbY7u9E3r5k5LDGM",
-	"V4kdzcjsZsrJEp1bJ1t0jkcqb2y3eCSiGWx8C3zK33BICB2dxxts22ismhk2V/rCt4tVXum7Rbxx8yu/",
-	"wKZYjhru72GfJ/i6DaHbrLlNdPg9yAI291yUqkp8mIlgHz0KjCZxOjKZPimZSqp5jJmf4N7tip3fkEVg",
-	"ey4rYX4bOe22lGxr1nx7SN8JzHKe+iaMdJTU2REpIXau1HApVEGJ3V3pYhs9yUOf8L0MUr64pT7dpwj7",
-	"zQjWoZ95VKLe3V1fbti+0WtBvfSyO3fF7ROKX6g59TMERo1MuUyxWFKZ5iiVLXshjZTGBlvJOl8GxXqs",
-	"ujLK+92JBlDVh1tKBJ4R8H8uKgAyu6MBt5EGPEPnJHU0NUwVNheXQA597LMh7CK5lvOyy42nYv9t8d4v",
-	"4SZDvZ+H0rltqa+40G80oPuTUOYM8tzUjaXzifLhfGWHdWG9CbWOEmW14lvqTCqNROvzW99Uj30bHp5y",
-	"QV2dPNVGoauHKqjcOXq+DkdPdTjL7koftrvq5nRsXqqsodDVLsOtv857H8u/3S/rmNKbWumhG+NNtQu3",
-	"4YLdGYe/dL5g7Sy+zfuz+ZWq/PzT61y3PRiNgJoOrrl4z8qHOsRjzbidhBo9Q9/IKVpIjPv6a21xWR1L",
-	"RGAlqtp8CYbQ1pqYb65ShQ33d1Ok6kbrPYRj+A300LTRJ6z4R9EETpMYk9N9ovKM8iXvyNYXI1skvfvw",
-	"r6oeJ0nrjL7ldtJOzKy/X3fELErMxmUTyMoh3LwgGzbWHXef/e4L9uBjkHk+wuYiAx2eIp9TeOQQi7ZS",
-	"VWB8SkmIupxgqi7B96q8GSsV9aIsLK+iSD9f2H134ansE4XeuT+9c+rOPBahllgHmdiZv4Lh8qFbt0ZC",
-	"k5jb65sljG1O8g7EjYoGA0/LwuW4v4dMqqHKFmzGjQHDVBWVh6xJKosSRIymHWfZHUG7I2h3BG0jQfPx",
-	"r1GKZlVDnW0jY+0ykRqJHNZbT+iRG70tNEXrXcGf7wq17AqhgqBKlfhR+0Wajq20nXIMU6VF6CkclPFv",
-	"Jb+k7NJ6C0Ph8eRyrK1ZWCMyX2iHXHmhFN7Ikd8jxg0G9oyULhkMA4dB/RVe/He3JTea1YszfKGkXj/3",
-	"+rK5QzCWTYQ1oSjRnV/81qXyitIxTl1uQt3ctd5wbIZzjUReDaPcJ/LeQkLSqPbituCIDWagjTB2wHhu",
-	"VCM6qM+OJeNjkJZJ7EHhHzVHjDNsC3cpjMIUnITx3E5UMZ5g11Jsix9qNTDIDfTP5VlVf43lXI4Lp3JM",
-	"VQb5IXX4hw9IsCB0+g3NDYDBpcgw99HpI4YvDDOKCckGU7AThW1SItYTOqmboWx+9C9E28rZ11M3j6yI",
-	"43eE7VuvoHJaTA0rZh0qiHuaOFc687Z/rGhRvbAVScR+6fcqa+otjATEZu41u0Tt2t6pHl8q/f1VWfjh",
-	"KPilsM0XhTE7nK6U3TrC+v79GxB2reH/mFk1HRqrJGRUBI3arEmFCRMYSInNaryM7QQJY/Gq8TEXkuLu",
-	"qXoaSeeBNzjVHT4IY+kRrZRlKZfuEZBRi9lZgASRtLNP1RvsgjP7Wj7VbUtbtKTIhX2o9vSoJFK1snK+",
-	"WMXirv78bmNGOSGBdxMi8h8S4pNZSdjo7Una4+ZO6ZlvI2YOF/NKZdA1Zs7tpknqFEJJMEzINC+wv5Bn",
-	"r0qjbw/voUBX4MTchdd9PeF1eI6hML1IJ/VA2YnCzo5ygfbXo7UFRVpuzy1UD088G8PMMCLbyM7Ktpv3",
-	"9w+YVcr7hRxxweIK4SZQRQXhI9Ql9CNKGc0QeNlNqGY4Nk2kt3ADHewWAKIo7RTkTiO7faamgL2mvB2+",
-	"YS2XKRirNDr1cp5emCa7pSba7VE5HUXW213JsrUtiC3jAB1VuQS9ILvREHI1x+bDddNRKHNZz37DGpdZ",
-	"n51SN3Ov1DptgeTLc2kUGysSM4kdYzNxImQcP7CxAlM+QdYoHxfHhloV44k9YhIEdukShnLGIWuvl3nj",
-	"NO4Nt5O15Vt2WyETi112KpJZepLQrOAP547e3b6UMyodC77z+Nzfh6bWFkghluelK3s9Eufv7tqMnXDB",
-	"r6F7GNtZ//gc7dj8Stb1Yws7cqcP7174D3vb0Ue0vn9Jibq3Ru5v3qwnKJ54jLwpjkWjf6ZyY2Et62/W",
-	"HU+6fTzpMYyFdAJ4OMPWFhZYRA65Tstd3cSJ9j76v0Kq2frCYfX708Us6gcP1cOOKnE2B66lZULeGpPo",
-	"n6K0WDiwUEcfVYhPwL/2RoetqLR/RyH/bFmL5UncOnlj8yseCdcm8ESpcb1tffQSnQDP/Oh+yZs8Z7+X",
-	"hWXpeUeXfY3tmPMsfOxUKf6Hgx/vf8lK8Us7EbnzL+Mdxe9u/5dKZ3E0mE+BccPevD49S/Bg7ESZ0GXR",
-	"XJD+/bdnZ988bWhTXCpWWV3yG1Re/CRfKOjr7hJnd1pRC7l4U6AfbgxonfY5w3V5tRHgP+GX0IwJ24WG",
-	"tIfy8Frz3Rk+sXX11ELLr8p2RwC1G+5IMbhjnl/ezIcnQeVQPaaSJU/l2W225O1Isg7VoFvVUHzgJlka",
-	"TtCmgrof72zfO+3TTY7V4Mbx/fKx9FfKLYyVXnxLOV/YbGwDR6JHtmZJ7jXPk26U09A8a1gNwn93S3bP",
-	"OkpvkNP0BUb8LbmAjrw+5thLnrd2nqrfKI+Rt/o+Id8w6/gGYu0pPnXTd4NmabkcIzEu9N3t2GWuHW5o",
-	"LXnYX44Qbp5zY9n9h2yiCm2O2P+CVmVnpj/D1fiI/28qTYiYe+NXYy3LuNNOvrhhHy3It+4GJN1ko1Lx",
-	"mADP7WTdbXghLkGCaeMV67f5Zxx+QVsMaaGFXfQO375rs6WGy0tgkVV1ptUQfMzghVRzaodtJ8KsRDH5",
-	"1by7WprvY28IXIN2UzuB0D+/6mNQ9Sjz1jrM3sdQlmGOVzO0GlD4oEB2sgrTvbMLHBjzlKooSKTEteF9",
-	"SFZ88EbTrQtYmNqL2CJk9TW/OorUDDE13plSrhOLBK2stFa2JDKuFlbIcUI3BoPTZcYogtRisQOe2jp8",
-	"PmVxdaQntcbyJtjFQjBofWeCGSC2SG5pwmadDP9mqTK1vDnnJpSflBnLIBUZpVv69z0NWH37eAy+771/",
-	"sirbvvpwuFK1xz3mXr27+v8BAAD//w==",
+	"7H3pchs3tvCroPh9VZPcr01JXnITqe4PecnEN95GUpJbZblMsPuQxKgJMABaNK9LVfM082DzJF/hHKAX",
+	"Ek02Zcq2PPIfi2Q3cAAcnH352EvVdKYkSGt6hx97E+AZaPzzhZAX7v8MTKrFzAole4e9wXmxv/8g/dc/",
+	"/ol/wBHTkP/XeU/CB3veG7D5BCSzE9DAhGFTpYF9d/LzE/bj/R9//L7fS3omncCUu4HtYga9w56xWshx",
+	"7+rqKunNuOZTsB6CY2u1GBYWfoXFKiRnE2AXsGBq5OZjPDzsJhHugRm3k17Sk3zqprmARS/pafizEBqy",
+	"3qHVBdShmfIPL0CO7aR3eP/RD0lvKmT4fJCswJr0nihp4YN9/jQOWUo/MzvhFuFDUGcgTZ8dywVTbo/c",
+	"FnFp5qAhY3NhJ+zh/kHi9pB+tQw+CGMNU5pJZY/8M/fvs7kbNuVSKsuGgBOIzG2Fkm0b4CF6L7K1+xBZ",
+	"aaGN0qvL/ANP2So2VkzJhHHDxuISJBsuECCHQIwQKhzSjI+BDWGkNPTZ6xn/s6ig/bMAvaiBS7O2HdH+",
+	"wx83n9EzaYVdvMIBY4fkpgqgAT7bsnf4X0fseXRwvytkZ/h9DDL3RhOyhJkinbhNnoE2SrZAilN1hPTg",
+	"foc9fJ7BdKYsyHQRvYZudw2zE2HYXAsLbKQ0u/+QTVShTYKf8MeZFjIVM57TsoQJV6TP3IKNOwp3RxDF",
+	"uWTwZ8FzNlTZgn3naBR3d4Qb9t+nr199fy7p2hi6CG6XRkIbW90mLjNmrNJg3M2ZCDk+CkPT1XMjJ+5i",
+	"zScih9oQwjBdSCnkOGEP93/qn8uw04TL1V7Xtuber0heWsjJo83b/Ct0xNML2AWSdjr6F2IqbByiqTKW",
+	"aTU37v7Tprdd5BxHqcORwYgXue0dHuzv7ye9kdJTbnuHPSHtg/u9xMEppsU0/D4V0n8sgRTSwhi0h9LY",
+	"zwHpOkAfdYDz9WhkIALkL2rOplwuSiBz4JfAVGEJIdugVTReFNyNu0r/ajDvx2GWj2HC89Hr0Srcx6ll",
+	"SrIhPlAS+JVbLrJDunh4U4fKThxfc9fTPZ/yPAfNpnzBMpUwCZfuE7KHY8kKeSHVXDqmxoQJl77ilQ/W",
+	"XM7/uXc6g9RqJe+9lvdoGfdej9ou6cGD/9x8IartOM4FN5E98cQlXNgWIPrssdsHXEUmRiPQIC275HkB",
+	"hnENTMOoMJD12xf3EqZKL3a3tDfh4NoEGhIvGmd8xDibaRiJD2xQfnk4cBRUjKXStQU0KVX58CZhZNtV",
+	"nIIxQsnNazD0YAt8/tdtoOtCT8/OXpxCqmQWwRz/AxtpNWVSzVkhrchLyRFkZohReq75F8MGU/7hvVUX",
+	"IN9bm783NMKApXxmmGilG9bmAYr6Yur04oeHdXrx4ODRgx+W6UWcxp1pnsLm3bfusTYBxv228513g944",
+	"k3j0yTzirNByE5i20PILM7MrdzZmpqQBROXHPDuBPwswCDdiqMQ/+WyWi5S7JezNtBrmMP1/fzduPR9r",
+	"gP1fDaPeYe//7FW66B79avbe0Fs06eqOaJoWdU2euzVBdsQGIwF5NkAybBDj1GgEMhNyzIScFbbfu0p6",
+	"j3OVXjjs+rwgB81wwg1zRJ4VMyasYTmX48LpR1OVQc7wYpsj5JCG1EgJTrD1v9fYREkrOG5ELkbWkV5S",
+	"Uke5SD/7sYhKMkby5TiCdKtFfSCI4O7PIGuHk0SRnOwHHLVLRcJRzoeQG1zUz0oPRZaB/OwnR8JKztML",
+	"wqpL0EOmnMjiPkmVAQL4C/DcThZrwNsOLBqvDaqZVikYwwzoS6Adei4taMnzZ1qT4v65dumYIYmpuKy+",
+	"BH2Ef2dgucjZROWZqZiAYwpOFvQ6GoPc0B6+UvZnVcjPfTvJbCUVKdsEkxPThKyJq38xTANPJwHQ02I2",
+	"U9p+blIiDMtglqvF1EmPmSJVlzYdiUFj4w1fBG1Z4U0U0ljgRCfOlHrB9Rg+941C9R4+pACZISLouBaC",
+	"9JvkhZ0oLf7385NoT7KmwhiHAEqT5a7EUocnffbKf7JAFNqhh3EC/Izrcg2XXOR8mMOXWEJlH7wELUYC",
+	"3D2bBwrLMm75kBuoUMdLFGxwAlYv7h2PLOhBwByQDnOsXjA+5kL6BXrq87mX+AfkOSN2z4aFZVPgjovk",
+	"YIwHzIRL+RIywb8IYgva1f8+ff2qj+Kdf7lh23YfZlrNQFtB0lSqgVvIjm1DLM+4hXtWoIlnScBNemQi",
+	"3CR2VybOlQFEFrH9Jj0xdXvIZRoxTP3sNJV9hxMHbsgKUFU4ZCgnkcV06KTGBE3wsVmmqMs+4RbGSscf",
+	"MarQBMS6Q/mZp/aUnnTvFDPQBjLIHm/cGtS9GXcI71WnVRDCcKbbYGTmbhvtkucic1vY/ZDxld+cqBcx",
+	"PAyNYwJkyxQoBqaF1iBt82w2jF9A3AVQaWJve6iaeYRLvFuFXl05yQYCJTXEfldOr4Z/h9S66Y+LTNgX",
+	"gnSI5o1wmpn7X1iYmk1IgOOcqLkb00/CteaLlYXgqK2QuBFWAOEp7feqK4RbNueGcXMBmSNMlbl+xFNr",
+	"+jzLoniQKhNR9l6PGF9SCI7YPkoiqrDBydPhyl2DllzA4nmcGlwIkseasGaQCiOUPGRGTcGLTNywdMLl",
+	"GLI+02C1gEueLz+hnfjBgia5/OuscKLKGF1hfUQ5p46+LedDA4EfuVcppLUTrSDPOeoiL03U0rGs3yY9",
+	"3PHoHqiGRXTl59KyFf3VYdyZKtIJiTQdAEEhOXocS8gcHvSn5BGrvvLm9Jtu42Nu08lLx9nHMRZVsdK1",
+	"phc3JwkG4fQKg3ZMbowwlku0UCyMhalbvlJ59PisiXofpaN0DlUMF1krnZNF7iUwsiI1R096H+6N1b31",
+	"m4uLSMpVt+5XzQjS3C/44M7HNqwwvflE5fA+VfIStEFZpJfE6MoyJWBzVeQZ3h6GP7uF1m9IdOAZ6PdT",
+	"f57vNu2KY/1yBLoJ8KjI8xUQB1aLWQ4Gzb7eIHHI/EwG9T0mPcEKAPqB/JsOOA2XAubutJTsBh8ZBDYx",
+	"gxf0FAoZBFFnPtK4AVdoH3tO75VuqfB5mdE4SU/NNoorp+6hU7CmfMNs90plpj78uGnHllC63I41yOwJ",
+	"ahs2CyW77+az8p1VvlyupIXv2ELL51lzrtWH1rH6avxqtKSxjtg2PMl5YSCIJMueHvb6xAl8x6+eGvd/",
+	"yqWSIuU5w5NkM24nBo2zAeSusK9+9rEmreTlYo1XceLUam7RdnzEDvbZcMH8le43rb5No28LOtV407Y3",
+	"MAe5HX7ncUv4spPt4hPXQYbzplfhx4OfNkVxXPuS/+4oXZe38MFlVCZoo+gasKTt3nrL8+qOvuT6IlNz",
+	"ecRgOrMLUvaDscMx2JEqZFx+RXBeRvjzS5HnwvukGrx5jbAjiOOUkp7QbmlJL+XpxDHgyWKoUf1wDOR9",
+	"WM67TbQuPOhnqICO76J2s3oxf4nwodbTJh23aLcS5r+3aFZJT+XZ793UrnLuoHOVr9amiC3o2Wjk1nMJ",
+	"v4MemohOY6LefROEq1Kl6a5JokdvZcgngULGFeIA3TVJvPci0jDRfShtJDsyt4TorS9jTOlgNJE+oGjl",
+	"h2KWbbfkmAnAhxvV9qK7/l8Hof2snqLlOoKxwXa2hVGgNLdF2GtlPVsrwdBTuBU53076OfFvbMTi0q5S",
+	"W2N9wvbNiltOcDyxxUZVq9wMp4B1AJ3AaBWegJJbxUuGL7b3+zc0ZEJRhCAKNUmDDidbTbNrGYDYji90",
+	"uMDbW+Rq/KHFJrd26W008poEz7wiScf/MlQqBy4/jXpdnxQhNGuX/1waq4sW5t8g2N03AaXkjuugZ5sa",
+	"9lqAS7qyAm3btJ223s8UNcQXbb8tq1z+wWpVKnzRHSPXG1sLmYE2Vim0vHNG0cR/eCPpitkkxEcomS+8",
+	"J5QMEMxw9Ip8MpeJkJAIu0lLCbP7yDWptI2BiesA2kbuk56o7sI1xq3fpMjg23PQVZSP6c2o2sdFHpmC",
+	"tlzIrfbpt/KtzSzRT147jVYuvrS7y9A1USR2PWqOrpa0DI5+B5Y6HXmk1XQVv+PW/HAllGYaRjmkcfeV",
+	"hrj9e50hZ2m/cP62xZlWW0dnu6RUEgYhBwADTuCDZdyQe+yIDdxr5QM+JtmbhHykxAoJGQmZYSiTsAmb",
+	"T0Q6KX0y/FzSM6KWcTDwhs3BSi5CZTatQYiuIjd8+SsFOH9Zu6kj1u/TGr8I4IiscgNKNc8hG5dmctLL",
+	"N0Kjhhiukr3ndr2J373vkNIAyISJUUnNMUJ8p8b/ymlRoZh3W2zjxdi49i9gI171WvvfMZ50NgOZMasq",
+	"HupuBZMw9xH4bMozNORvXFvczvSHDz/SMAWnxybBMMl+eJQ8evADGy4smD478WSCFTIHY9gALz16GKqb",
+	"0QkMf1O60vszfD5m7W+ZqmIFbWSs1Rg3KeTF85ZToUvH8BnC9D8L0AIMUqAoRYaGxNTdFO+IVhyIsOu2",
+	"dG7PZrmA+PSBEkWl/QZXaE70LG5wRKIYQgNLJHW/OFk/DkIr9192fbgV14GKMiGlx9Bucc/04qSQa9wu",
+	"tdVnevFeF3KzIZsGXYPYYVBPt3yk91N8jTJS3EkUPpBvM2TXtHx3tkiHTWy7AxnkYDv6wpcmDa+2Taus",
+	"Bdk+8yg8cp25q5djs/9Vc2lf8hnqEFkm3GHz/E1TiOnsClomoE7kQBsnhkfzPFdzyCgGmeSR0vtkQUtz",
+	"yAYfzz0PP9TAs/PeIXt73lN6vMfTKez9x3nv3dWgdp9KLa3OGsduTX23qNr398i4h5uLBt/eWNhJMeyn",
+	"arpnQt7T5M/y7z3H60UKZs+JCI4G7eHAuMG0bYVt0WfjJuXjsNBDFlaUsGptTmDY+4/rmpsrFvDg/lp3",
+	"77aWaB/PvbJGY7ktTF3CUhfReIhL0CaqGp9RUDoSyzJbS401n/Y3GnX97NXoUdCFo8wRC9Gk+uFTDbJL",
+	"cIWR4+DENIS4BqhSjIjzVu+tJE2g1GaNgSbMqO6eEJMqHWGvBz4vGtgQjGUTp06gpBO+RsZgjhhlPjsq",
+	"HsLQnSRGcbpoyOjoLTAtymKQ7p2gcehNKF5HoggtEtQg61cFFtxzFOKoRpipXYaVBrQtH61HCuIcvaQx",
+	"JbLhdMnOtSpFdjCdeQefX2fY+BjOPM+gzRPkSzrE8cdxnDG3kFWpkhF55rVk84kyEPJia0muTh5EhOJy",
+	"MVTZ4i8mSpkyYWY5L7PBVwW94M9DirnxopXs6CohMr7VG3EjwaSYcpkwPgZpE4aBsZfCYNAjUXh3f3zy",
+	"bou02NjC1YNXFyC3X98l6MxnO6175Xf/2ArhrkHVPIcyqs7v4OopJDXsiWKdRC4YpdoDN3gZZ++YuKfd",
+	"RAWc2oMZUWtslFuR2y/tP9shr6gwNNCeVQ9azfTW8xGVUWqja8b0rs68XboCA2wbdVT3UGdr2ovS3rOM",
+	"dLD4LyTjA4bJTOwYk0amhbGM0kbGQpblOMjW7ohqI6Zp1WuzVk9Oei/ECNJFmsMJGDStrDh38WJdTyko",
+	"341thE/XiYZyUdgLPZv4ajuoi3LrZOxV8fgq6b2ekWT/5GYsY2H4hjN1+a1b41x9PZe+eswnB19sz8Ra",
+	"PXPG/mbiAuGZQgI8FbKwcMR4SK+g4lZUqIYbX68ilGroBn9rVMYmptgp/6MG4IRjJiPIzsCt8a2ujxZ/",
+	"PZcvhWw3l3Q7M/86ZJ6n1jarudrHZQgjWiSpaIJt5OD4MjnrcXpzyGzbSiGLovP6EICY9TXVYPvsuQ3J",
+	"Ymai5jJk2O0SexygfNyJwb2pPYoocSna1U0Jc6fChIdQJ6DETbvoGPf3ZRCboiQ8etd3L4bgb+p5HUtG",
+	"rA3y+s7o1Y3I4tGdIVm3KQD7ZcQ3h3IhV2DzP/gUZEOVAH96+Og/v++zgY9AHzANM+DWsAE9NkAlOM2F",
+	"2x8yPmOqA7rt3cdVMTgrA8Ui/gYsTKZ8HjfVJApVI7jMypToTEXvG1aSiGP+Uk0JrNunoSp+6JMeIpkV",
+	"piUKENP5uS3lfw9ndJRplZuzZFH/s+C58Xsez2Qs7Uyr0/9ydvaG0QP9liBdm7eAjjXc3OE5rrhgPrHW",
+	"x2YsZvHdsNEaeMfst5Pn3seHstRIeB+pQ043pB99M0p70YTgTiozl0ea2nlUm/puvTmUoucD2u/YJEou",
+	"R6rJpEYittkDtwiRDqhEBtXbQDGxMtKYhA2yheRT95hFi4RHKi+EJuicxtJTKZjaM6XAGrlnNGBnXccv",
+	"4Jm0+vPHmNRWtzOAad93NFzE/ipSh5h+l5tLWNqtFjpcTbeaJAKfFGRYDypsmbwuX6xmo3CmFVn3qXoG",
+	"ZKGGirvc2lQJ0+Rs9LXe+syLAJSczZ1MHmEBPC3xNkKufy8nQZIy4ZcQvJl0JzBXNU7wcj4zXcfMsUDT",
+	"BIRmOXDTMuKcCwvZ+6mJb1TumBXVjVXqopMMtawH1zejXEF94tgJ/q0AvWgV4eNpAq/LWDp3ZnMtrC0L",
+	"wO46KoOb92q02YvqAP20mb1f9diEOn+tENnnkuI/NmwMSrgMK5ViVeTpusT86+2OkGlexFz5v2LMkhph",
+	"JlifHTeDC4TBmowNo04ZbsRTtGzO+EquYHeDj4fraUEVNyCeyosnSCVfHXMi76ajEow7uI9qWWuV24QY",
+	"2tSJK1g6T+lgrNns+r5Lmfukdai0hdKf8QuQoaRTaRlZHrGOwlwumnEoIeaqzPZaEn6G0/uPBkxzeWHc",
+	"ycyVzkyfDejxAVWzsUoxboiUclMrKOb0xukQMie3m4TKBPOFYUb5uDueQt8K0CfAjZKDPhtcQmqVHpxL",
+	"9/BgrPlsMmiUX0Ny16jG1AzbKxdCI/WSnlsC6VSzSSdr4Feeo+jfeh9CgNZjXzlD3WfoQPbR4XrsCxQo",
+	"Y86ATzfvUJNwl4DFqHcT6vbApDhnwzpgwtTrh26O82vxveIMSGtCrVx6cslu9cPDDnM0ysl04kSOWKJE",
+	"dXMsaZ1dJwaVFwBvCqDOYUteEGqN3Mu5MWLk60f9uuR/oqTV97lSF8Vsi5zVpOdQobNq8YuwMQVll+m4",
+	"Bnx+wNZBSztL5O3oEsMDi/vFfMYv7m21PUnsEJdWvOoqXMKQswDacuZNrdbMJx+CBqPywr1/5jc14rfE",
+	"KjiQPVGFrMdLLKVWE0dr8bfPTlOll865Q1xJ1IMZjfMkq5ST3XxLiP+5hxt473nWwYZTVrdZ2o/Gypaq",
+	"3TS3pb7I2JGeULZDq/4zA218iuWXD6wsgW0t0XEpMvA2xu73dgp2opredB8rfBl3mftNqSU87TpZyieh",
+	"tCXdda6PVBsnqXYnvoKkhm9+S+KH0JZ8dw2v5pbZg1um8bVVq2tEb+2o6N4nTvrJhfGu6w/qnrC4yRu6",
+	"7MfsEghcd1Tu33+YrAtHxf5E6wOFjw0LHqXSey3kBLSwZo3QGrV2T/nsLYHx7u27VQnrnrkQs3vKhyvc",
+	"mynHdjQNfJWQvP3KK3effE02JeFucsZtqExx6PTDHDh6dZy6pyQWKha5+8Lk3EyoqK5WCj1Le3GfhpoO",
+	"jVXyE0os+CDi9YiGe/uG2/bCY/H1hvyaDurLVdu0JzAWxmreKVm6ht0P93/6oYNCs3SQy925Nr4fX/ip",
+	"r8lYhogXBvQez0UKe0ehKnXtsLExyRBYDiPLVGH73c6t9axQx95cS6pWQYp9pyRFH5vvMSq5Ed7PvhOS",
+	"cZaDNN8fssF5j5/3KE3q7Vv88O7d4IgN6O/kvDc8773D37mbcXh0LsOD/sfw6/Grp2x4xKbigy00NJIN",
+	"SoO80j5uagpcGl9rmqxkaP5YPiMl4fWod/h29VrW6GCnhzYIMu9Wv1k1OW1JwX6PWzbynPEUI6bJfrEz",
+	"i0bVzOQmxYspWJ5xy9fV/8GebpuMeH83SvZP+DzUy+u+u91yGmul2HymV6nsbOscIWZPs24ksHQET6rC",
+	"Wa0VtbqVoNo8SSspv2mdwoMRryPj7V3dpfuAvB0r85l1ILVuyRr0lQusu52wC5hVWd83jMY3m8wbZcUo",
+	"eP8qZKX8L2No12tSBRh1yNtP/MDRU7Pcrq8+t3bB7u1S1EbS1S2+fPXFm4wuqMJ6twXLx2LdTBGKDYHH",
+	"kcITHpjWg6xrmJ+hDNcualXdfIWutdU9YlvZYitEe2gWT5q+lnZ0nRSlep2//la2ie2Kam+KUEXWdBZn",
+	"p5/HEBqTFCqotjE++oPdJF/4vmQx3oYmqG0qF/B0cy6lH7QVFHfjYyUiL8cvooe9pvC824BfhD3xvGCL",
+	"V7riE0XMZaK0DrYZWbqUHl3ejlBOHrfFPOFb1GxvvnqmLM87vxnq2XdZzUarfLUaU4oJT53S7oiW37Nu",
+	"wtySlBGLjKPuGKXGssuzcLcMJzax6GvtzY0dRh4VeV6T5Tu84R1V1ylQEHxeDV/XkzV6gHWY8jeq89ER",
+	"vLmQmZr/ogptYuRu+fbXJ0iat7p+/ZZub8tliCN6E6bG2S3f2Gb/hgYCtWJsnHJh0ZbVKFmf3TblF2AY",
+	"l1VwbLMhzhEbWK7HYAdJWc1J2IRxFng6dZ/LIWODC1gMVqMPt8mAPIFRLSdkq7bz0WpM62ZcyVFzaIZr",
+	"7fpmA+YyVHQ5WJsCijkjEkSN/awu7IQSxY9qWpihMn1r7UP16IdHjx78kESMQctEb1WEihh9WsututOI",
+	"4lah5dr2F6sNXXZmnNlJ6wwDf7ZUGz5IWCHFnwUw39yuFtPSKTqgpPVdnCvlxV7qpUEQbpSTsC9qVEwq",
+	"9BZSPh5nl0J+cRmpromtCklDVbSJrt3kTRqhfD4Gwe9Vhvtq8CIWqlC6yh+5gEUZWxRyXpyoXyYDLYf4",
+	"RgNsqc9qJL3LBylTELcDq+zqw7jtikYtwVEDZEGDQ8rtI7KXUBYyGry5gT4blKAMDqs65Y311g2yIfqk",
+	"fGtz6fiyngTtzeqR4E1ICzfaqUMy2skhcB2qFDYpZej+egGLhJnZvfNif/9BKjL8H/xHSgukr/qhhy/S",
+	"Nhq3hGJi7Yxa0Ak5UpGAEwr1xYQqLEJhvOoX0uiGALLsDtg/l+fyGebuaOXY5LCwbILFaphFJjo49j0Z",
+	"kS0esscIDyOoL2BBIA9CLjl1TVSyanrLZYZ1MNAJI5f6xQuL4cnUdTE5l2VH3yQksCUMPsywMpzSblUg",
+	"xhJnwnGrhvHldBpYs2k8lU+hqH/MV3q4f4Dr9kZG44dy75DbA9v3sVfYSth9TvkU8ifcQIKdK2c20E8d",
+	"RlAjNnjz+vSM/esf/9zDIOoBjrr05d6Q23QyCIUk3dhG8gt4nyJy/0ZrOZeYgkZzh7bqDDu70nezNUl2",
+	"dJi+XMyEN+JvBlUAzgB34JWyjNBnCBn2uDxkg71pOhuw715iaUsvvbI3WlmVqjxhxmrgU6xP88vZ2Zvv",
+	"KaJ2sMdnYu/yYM+fg/nXP/45SKqvsTQS7sm5LL+cijF5E01jS0ZKz7nOIMPuk56oTbnkY9DkZ8pFCj4I",
+	"JkTuz9xNv3e/v99LeoXO/U0xh3t78/m8z/HnvtLjPf+u2Xvx/MmzV6fP8J0qy60X2vdjs0w2y7mEWoWk",
+	"w95+/4BecKjOZ6J32HvQ3+8/6JEHEolBWOCkLPvk5S9He3HFz7PeYe+vYH1hqKXu2vf399v4WvncXug5",
+	"XCdIvcO375xgPZ1yJyr2TvnCVDR7qW8we4W57LlSFxj8nmpAWyLPKRGQjw3GMhOI79w8YWEf/TG/F9nV",
+	"Hi8yikCPLtIxcWyvhxuk+RQsON3lbTQ+NPCukkq0NTuv2q59Qpf4KAiUytLgpNRrLAYG5UjtFoAw64Uv",
+	"/Bid14cvlhNfv1deCxQ+w74MzGVKEqF58ODBT9+3wWWE9MWYAmDdBOJoOHH8eFZChjuAhe3SdwdW7GJW",
+	"uL3nbXxTYVEliV3tnXQJr/pntvXKV3NqjvuwC0Gp9fTHVw42v9Jo2YwvPdj8UtXN3b1x/36XaepNh6+S",
+	"3qMu62n2RMe3HnRaUtnBGUlrSUzdTpsqgp2kT8f83J3LnMxiq+oII6GNb8ddthBHcYZSlkg0wQz7Q2Jt",
+	"VNFxr055g+32aoVybkBAz7WfP+2Cra+r/pZbPe3Lj75rYws1799XDH3Sm/l+rCu82cPxM+bveFHvscp2",
+	"1+V/yf9/1VRFvJv5xqjHcvOwFhrij/FrJyMHHd4oe97jC4+6wLXUU/x2Eaw3hTVlQ10iXKJe4dGxdM7w",
+	"qISSidPQpr4vHKVWOolxOrN1mkR6+RppsO7TbRUIaykXm2XCMGIpGIXKEjFO72s/7Ewiw9rcytgKCqu8",
+	"enXEHu3vl/XMHSNoZo3GwKNszaggIqR9cL+ZpLmUpblq7N9M8EYjAzcshtS6UbXQkLB3d7LIbmWRsK8J",
+	"Ki2LGRk6HKrVr2zVuet2ChIB/r2PbolXex/dAq+qauKrJOYpfv8smPqXMP9h3ODp66n4qlze+ESFARmX",
+	"CzbFSoh3CLwbBKZC8aZKDSGJmPLwQ5ANonMZZtNnrwAy403DhyMcIRRC93WYFiwXl+3Y32aGaUOVXRNJ",
+	"399wHZlcfO04Rvdn/RuvlP1ZFTK7ZUh5OlHzKEpiHXFp21Hz9pHbza88q5rrdX4asze2JeV7vjzw3scL",
+	"WFytNZf6OsI3eFHDFC131IPa6Jtc1n+jrvd3LGI3t5FcGVR3Hm3YjYCOCTdswiNGl7u72LiLm58uQ3R/",
+	"hcWau0u1gW6nNec4y34uSxttA/3zDKYzhSFTtDs3YwlqNMD7zHagZteqCNkru29Si6avXj75afMbT5Qc",
+	"5YICLL5209HD+x0W9DhX6QVt2Reh1SfeqGTKpqwNWR3TGUlUp0qhUmVACTrM8vHY++q3MjTVPOq3nCo9",
+	"xjV8paQJgftCpMnPfUea7kjTbkhTquQlaMO9vTv3QUi1/g/bkSAVAmtvBfVpLalv1Mjmi0Ms2DpnIDOn",
+	"ysxRxXXar9d5mLF8YfpsgP0GBww0N1Uf3dqDfTagxoYDKuGNiYOGQneaFJCsQBSzdkNOtmZbx88tWzXb",
+	"IUYoWFmCUqu5YXOg+CdqNnjnc7t9Prdg1/TdpNH945tI+3ZujZCApi1Tw9iHY3cmQYK6TNWMJsuFP0I9",
+	"aYytG5Bl65DiN+1iBhTAuUdfSD71XwwSNqj6v218fG85IDRhg2Ad2/z2vbf0DSZd0FfvKDAWNgPqgwox",
+	"WOKwGVw76LM3vpItBWqotJhikwEqDGopFC47ZI8wJnSFPvkeXpvclBQv7Te6zfXnEGqZ9rQ4Ku/vP9zo",
+	"qbxJj16tdVmb0CVsrQjvncn6U+jNQSfgTgNV3Jmd25OoEnEbB/rtuA8vYGFayeOxZEpnQnK9wIhPAyjR",
+	"GMhH1GyTHYdmjm0RW/SOkyXdTEs9F2JE5YUwlrpjbW+P8lGFm/fnSaGNQ7BPJROdkmx8r6/VNJuoCd1t",
+	"E3qsg6OawtNxlhdCXrTN5h/bw2dw7G/PzL6DoAAfvFyL+/YIPOUhjL5+vfF6fOVXu02FoWp71MAwF2XD",
+	"3Hlk4Zk6KlM9sYR8iPEONfJ8hLyPKv+LSZjSSdWFyg0l5JheMedScq3VHIspc4lbnWAdLcPoF1+DvP5e",
+	"jBa8FNLTgq1JwdnZi1MqLHtjtp+lJm9XXntqkJODXc9GjdbaaUdSuWUpayrxLdQUCl93FqDPq2N9EsVy",
+	"520Yr5ItmtHSzTSQJYq1jt93jhEq7163GCG6/Wx8C/y8n0vm/aTzp0PwGIBNEY1VM8PmSl/4ZqzKq1S3",
+	"iF9tfuVX2BQpUcPiPeyiBF+3mXGbNbex8z8Cf7a552xUs+HDTATr41Eg/onTQMmwSKlKUs1jDPYE925X",
+	"LPaG9O3tOZ+E+W3kftvSpK3Z5ZcgYicwy3nqmxXSoVAHRKRp2OFRw6VQBSVAd6VwbZQhD/209zJI+eKW",
+	"+j6fIuw3I7aGvt9ReXV3t3a5sflG6z71nMvuzPq3z6z/Qs2p7x8wavjJZYpFhcp0QKls2TNopDQ2okrW",
+	"2fwpJmLV5F/e7040gKoj3FIi8IyA//eiAiCzOxpwG2nAM3TiUedPw1Rhc3EJ5PjGfhTCLpJrOfm63Hgq",
+	"it8WF/0SbjIk+nkoMduWIooL/UYDnz8JZc4gz03dFDmfKB/2VnYiF9YbKOsoUVb1vaVOl9Jwsz4P9E31",
+	"2LfhCSkX1NUZUm0UukSo0sidQ2TXDpFqm5cddD5QddWx5xi2VFlDNauh9a2/mHsfy7/dL+vYy5tasZ0b",
+	"4zK1q7PhqtyZXneX61bb1W/zJmx+pSqd/vQ6F2cPRiOghnlrrtCz8qEOsUQzbiehvszQNyGKFsHivnZY",
+	"W0xRx/IGWEWpNl+C4Z+1BtybKyxhs/jdFFi60VoF4Rh+Bz00bZQGq9WR/9xJ92NyM09UnlGu3x0B2pls",
+	"7IOQqqqQJAsz+pbbSTtZsv6m3JGlKFkal60IKxdoE9U3bKzTnvvsD182Bh+DzHMENhcZ6PAU+WbCI4dY",
+	"OpRq0+JTSkLUNQNTdQm+Y+LN2ICoI2JheRXL+PmCv7sLNGW3IvRifWvE5dsOYTjDMrnEMfzdCLcC/ZI1",
+	"2pbEvD3fLMVq8/J2oDpUUxZ4Wta1xv09ZFINVbZgM24MGKaqUC/kGVJZZNIxYnOcZXeU5o7S3GZK46Md",
+	"o6TGqoYq10Zf2qUINRI5rLcB0CM3isY0RSsS4893BTZ25dAIoh1VUEfND4kttkB2iiFMlRahF2xQRL+V",
+	"vICyu+YtDHzGk8uxJmJhjch8gRRyLYUSZiNHF4+cXi/kGH3SgfIzcBjUX2GSf3NbcqPZmDjDF0rG9HOv",
+	"L3c6BGPZxGn9vpjMnZ/21qVgitJRS91JQr3Ttd5ZbGJyjQRMDaPcJ2DeQkLSqNLhtuCIDWagjTB2wHhu",
+	"VCNapc+OJeNjkJZJ7B3gHzVHjDNs53UpjMKEi4Tx3E5UMZ5gt0lsZx5y7BnkBvrn8qyqm8VyLseF0wWm",
+	"KoP8kDqzwwckWBA6tIai9MDgUmSYs+YUBcMXhhnFhGSDKdiJwvYWEXsDndTNUDY/+heibeXs66mbR1bE",
+	"8TvC9q1XvjgtpoYVsw6Vnz1NnCudebs3ViKoXtiKJGKf63uV/fEWRqZhE+6awaB2bb891ePzJyC/KlPv",
+	"j4J3BRstUYCsw85Kba2jnu+gvgH11hq9j5lV06GxSkJGZaio0ZVUGFSPIXrYLsRLy04kMBYvDR9zISmi",
+	"m+pXkZwdqLxTwuGDMJYe0UpZlnLpHgEZNUqdBUgQ3Tp7Br1NLLhkr+UZ3La4QEtCVNiHak+PSnJTK+zl",
+	"ywUs7iqA7zYakRMSeBcZIv8hIT4ZiISN3p6kPSLrlJ75NqKxcDGvVAZdo7HcbpqkTiGUBMOETPMCO7x4",
+	"Rqk0+rXwHgp0g03MXeDW11EUP5BGE0qDi3RSD8GcKOytJxdoST1aW9Kh5fbcQkXvxLMxzDkiso3srGx8",
+	"eH//gFmlvOvFERdMig83gTLhhY99ltCPqFc0Q+BlN6Fk4dg0kd7C03KwWwCIorRTkDvd6vYZjQL2mvJ2",
+	"+JahXKZgrNLoN8t5emGa7JbaGLdHpHQUWW93LcHWxgy2jGZzVOUS9IIsQEPI1Rzbv9aNQKHQYD2vCqsM",
+	"Zn12Sv2kvXrqtAWSL8+lUWysSMwkdoztnImQcfzAxgpM+QTZlXx0FxtqVYwn9ohJENgnSRjKK4asvWLh",
+	"jdO4N9xO1pbd2G2NQiw32KlMYekTQgOBP5w7enf7kpmoeCf43s9zfx+aWlsghVggla7s9Uicv7trc0HC",
+	"Bb+G7mFsZ/3jczTE8itZ1xEr7MidPrx74T/sbUdvz/oOEiXq3hq5v3mznqB44jHypjgWjf6ZykSFtay/",
+	"WXc86fbxpMcwFtIJ4OEMW5sIYPEv5Dotd3UTJ9r76P8KqU/ry0TV708Xs6gfPNSKOqrE2Ry4lpYJeWtM",
+	"ot9wv6+q/FQ4sFDJHFWIT8C/9lZzrai0f0ch/836zFUncevkjc2veCRcm7wSpcb1xuHRS3QCPPOj+yVv",
+	"8pz9URYEpecdXfZVjmPOs/CxU63uHw9+uv8la3Uv7UTkzr+M93S+u/1f6PYjDeZTYNywN69PzxI8GDtR",
+	"JvS5Mxekf//12dk3TxvWNOBfueQ3qLx82V78d5c4u9OKunfxb8qrjVD9Cb+EZnTXLjSkPZSH15rvzvCJ",
+	"rStsFlp+VbY7AqjdcEeKwR3z/PJmPjwJKrTpMZUseSrPbrMlb0eSdagY3KqG4gM3ydJwgjYV1P14Z/ve",
+	"aadkcqwGN47vWI5FpVJuYaz04lvK3sJ2Txs4Ej2yNUtyr3medKOchuZZw2oQ/rtbsnvWUXqDnKYvMOJv",
+	"yQV05PUxx17yvLX3T/1GeYy81fcJ+YZZxzcQa0/xqZu+GzRLy+UYiXGh727HLrPmcENracD+coRw85wb",
+	"y+4/ZBNVaHPE/he0Kjvq/DtcjY/4/6ZSeYi5N3411rKMO+3kixv20YJ8625A0k02KhWPCfDcTtbdhhfi",
+	"EiSYNl6xfpt/weEXtMWQFlrYRe/w7bs2W2q4vAQWWVVnWg3BxwxeSDWnhsR2IsxKFJNfzburpfk+9obA",
+	"NWg3tRMI/fOrPgZVjzJvrfDrfQxlgd94TT6rAYUPCmQnqzDdO7vAgTFPqYqCLNvn++F9SFZ88EaLpQtY",
+	"mNqL2Hxi9TW/OorUDDE13plSrhPr8KystFaAJDKuFlbIcUI3BoPTZcYogtRi2QKe2jp8PvlwdaQntdbe",
+	"JtjFQjBofWeCGSC2SG5pwmbFC/9mqTK1vDnnJhRRlBnLIBUZJU769z0NWH37eAy+87h/sioIvvpwuFK1",
+	"xz3mXr27+v8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -28,6 +28,25 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	open.GET("/api/v1/health", api.GetHealth)
 
 	data := engine.Group("/api/v1/:context_id", p.authenticate, web.Validate(spec))
+	identityRoutes(data, api)
+	memoryRoutes(data, api)
+
+	// Not in the document: the Model Context Protocol has its own.
+	engine.Any("/mcp", p.authenticate, gin.WrapH(p.MCP))
+
+	if p.Management == nil {
+		return
+	}
+	// Clients know one address for both planes. The key manager asks for the key of these routes itself.
+	management := engine.Group("/api/v1", p.forward)
+	for _, path := range managementPaths {
+		management.Any(strings.TrimPrefix(path, "/api/v1"))
+	}
+	management.Any("/contexts/*rest")
+}
+
+// identityRoutes are about who may do what, and where.
+func identityRoutes(data *gin.RouterGroup, api ServerInterfaceWrapper) {
 	data.GET("/me", api.GetMe)
 	data.GET("/keys", identify, api.ListOwnKeys)
 	data.POST("/keys", identify, api.MintOwnKey)
@@ -43,6 +62,10 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	data.DELETE("/scopes", api.TombstoneScope)
 	data.POST("/scopes/forget", api.ForgetScope)
 	data.POST("/scope-grants", api.ScopeGrants)
+}
+
+// memoryRoutes are about what is remembered, and what was asked.
+func memoryRoutes(data *gin.RouterGroup, api ServerInterfaceWrapper) {
 	data.GET("/sessions", api.ListSessions)
 	data.POST("/sessions", api.CreateSession)
 	data.GET("/sessions/:session_id", api.GetSession)
@@ -69,19 +92,6 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	data.GET("/audit", api.ListAudit)
 	data.POST("/lifecycle/decay", api.Decay)
 	data.POST("/lifecycle/expire", api.Expire)
-
-	// Not in the document: the Model Context Protocol has its own.
-	engine.Any("/mcp", p.authenticate, gin.WrapH(p.MCP))
-
-	if p.Management == nil {
-		return
-	}
-	// Clients know one address for both planes. The key manager asks for the key of these routes itself.
-	management := engine.Group("/api/v1", p.forward)
-	for _, path := range managementPaths {
-		management.Any(strings.TrimPrefix(path, "/api/v1"))
-	}
-	management.Any("/contexts/*rest")
 }
 
 // managementPaths are those of the key manager, with what lies below them.
