@@ -22,8 +22,12 @@ const (
 	RemoveGrantsPath  = "/internal/v1/errands/principals/revoke"
 )
 
-// IdentityClaim is the claim of a service token that tells for whom the service asks.
-const IdentityClaim = "caller"
+// A service token that has these claims is good for one errand, and for nothing that services do for themselves:
+// IdentityClaim tells for whom the service asks, an [Identity], and ErrandClaim what, by the path.
+const (
+	IdentityClaim = "caller"
+	ErrandClaim   = "errand"
+)
 
 // CallerField is the field of the problem that refuses a caller whose key opens nothing any more, rather than the service.
 const CallerField = "caller"

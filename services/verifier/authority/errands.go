@@ -66,7 +66,7 @@ func (c *Client) RemoveGrants(ctx context.Context, who introspection.Identity, e
 }
 
 func run[Out any](ctx context.Context, c *Client, who introspection.Identity, path string, errand any) (out Out, err error) {
-	token, err := c.signer.TokenFor(who)
+	token, err := c.signer.TokenFor(who, path)
 	if err != nil {
 		return out, err
 	}

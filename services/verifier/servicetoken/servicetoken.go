@@ -57,15 +57,16 @@ func (s *Signer) Token() (string, error) {
 	return token, nil
 }
 
-// TokenFor returns a token by which the service speaks for a caller that it has verified.
-func (s *Signer) TokenFor(who introspection.Identity) (string, error) {
-	return s.sign(callerClaims{s.claims(s.now()), who})
+// TokenFor returns a token by which the service speaks for a caller that it has verified, on the one errand of the given path.
+func (s *Signer) TokenFor(who introspection.Identity, errand string) (string, error) {
+	return s.sign(callerClaims{s.claims(s.now()), who, errand})
 }
 
 // callerClaims are those of a service that speaks for a caller.
 type callerClaims struct {
 	jwt.RegisteredClaims
 	Caller introspection.Identity `json:"caller"` // introspection.IdentityClaim
+	Errand string                 `json:"errand"` // introspection.ErrandClaim
 }
 
 func (s *Signer) claims(now time.Time) jwt.RegisteredClaims {

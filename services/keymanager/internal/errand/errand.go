@@ -76,6 +76,8 @@ type Used struct {
 type Barrier interface {
 	// Await returns when no verifier answers from what was true before the revision. Errors: Unavailable.
 	Await(ctx context.Context, revision int64) (revision.Propagation, error)
+	// Settle does the same for all that has been changed so far. Errors: Unavailable.
+	Settle(ctx context.Context) error
 }
 
 // Desk does errands.

@@ -1,7 +1,9 @@
 package errand
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
@@ -166,6 +168,9 @@ func (d *Desk) alterKey(
 		revised, err = change(l, c.at, policy, k.Key)
 		return err
 	})
+	if errors.Is(err, fault.NotFound) { // perhaps because of a deletion that failed to say that every verifier knows of it
+		return cmp.Or(d.barrier.Settle(ctx), err)
+	}
 	if err != nil {
 		return err
 	}

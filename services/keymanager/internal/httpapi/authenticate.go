@@ -50,7 +50,7 @@ func (p Parts) requireCaller(c *gin.Context) {
 		web.Fail(c, fault.BadCredential())
 		return
 	}
-	_, who, err := p.Services.VerifyFor(token)
+	who, err := p.Services.VerifyFor(token, c.FullPath())
 	if err != nil {
 		web.Fail(c, err)
 		return

@@ -12,6 +12,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
 var errandPaths = []string{
@@ -20,12 +21,12 @@ var errandPaths = []string{
 	introspection.RemoveGrantsPath,
 }
 
-// callerToken returns a token as the data plane makes one for a caller.
-func callerToken(t *testing.T, who introspection.Identity) string {
+// callerToken returns a token as the data plane makes one for a caller's errand.
+func callerToken(t *testing.T, who introspection.Identity, errand string) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"iss": introspection.Issuer, "aud": introspection.Audience, "sub": "replica-1", "exp": time.Now().Add(time.Minute).Unix(),
-		introspection.IdentityClaim: who,
+		introspection.IdentityClaim: who, introspection.ErrandClaim: errand,
 	}).SignedString([]byte(serviceSecret))
 	must(t, err)
 	return token
@@ -51,21 +52,25 @@ func (s *server) run(t *testing.T, who introspection.Identity, path string) answ
 	if body == "" {
 		body = `{"id":"admin","path":"/*","verbs":["memory:read"]}`
 	}
-	return s.send("POST", path, callerToken(t, who), body)
+	return s.send("POST", path, callerToken(t, who, path), body)
 }
 
 func TestErrandsNeedAServiceThatSpeaksForACaller(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := founded(t, url)
-		for _, path := range errandPaths {
-			for _, token := range []string{"", "x", s.management, s.first, serviceToken(t)} {
+		first := s.identity(t, s.first)
+		for i, path := range errandPaths {
+			another := callerToken(t, first, errandPaths[(i+1)%len(errandPaths)])
+			for _, token := range []string{"", "x", s.management, s.first, serviceToken(t), callerToken(t, first, ""), another} {
 				refused(t, s.send("POST", path, token, "{}"), fault.Unauthenticated, "")
 			}
-			refused(t, s.send("POST", path, callerToken(t, s.identity(t, s.first)), `{"more":1}`), fault.Invalid, "more")
+			refused(t, s.send("POST", path, callerToken(t, first, path), `{"more":1}`), fault.Invalid, "more")
 		}
-		// A caller's token is a service's as well: the secret is what counts.
-		into[introspection.Response](t, s.send("POST", introspection.Path, callerToken(t, introspection.Identity{}), `{"digests":[]}`), http.StatusOK)
+		// Nor is a caller's token good for what services do for themselves.
+		for _, path := range []string{introspection.Path, introspection.LeasesPath, introspection.UsesPath, introspection.BootstrapPath, introspection.JobsPath} {
+			refused(t, s.send("POST", path, callerToken(t, first, path), "{}"), fault.Unauthenticated, "")
+		}
 	})
 }
 
@@ -131,5 +136,35 @@ func TestErrandsAreDecidedByWhatIsTrueNow(t *testing.T) {
 				t.Errorf("%s as one who may: %d", path, a.status)
 			}
 		}
+	})
+}
+
+// A deletion whose answer was lost is repeated: what is not there is no news before the verifiers know.
+func TestARepeatedErrandWaitsForVerifiers(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := founded(t, url)
+		into[httpapi.MintedKey](t, s.operate("POST", keys+"/other", nil), http.StatusCreated)
+		first := s.identity(t, s.first)
+		into[struct{}](t, s.run(t, first, introspection.DeleteKeyPath), http.StatusOK)
+		leases := revision.NewLeases(s.records, time.Minute, s.barrier)
+		identity := s.renew(t, introspection.Renewal{Verifier: "v"}).Authority
+		acknowledge := func(revision int64) {
+			t.Helper()
+			_, err := leases.Renew(t.Context(), introspection.Renewal{Verifier: "v", Authority: identity, Acknowledged: revision})
+			must(t, err)
+		}
+		newest, err := s.records.Newest(t.Context())
+		must(t, err)
+		acknowledge(newest - 1)
+		answered := make(chan answer, 1)
+		go func() { answered <- s.run(t, first, introspection.DeleteKeyPath) }()
+		select {
+		case a := <-answered:
+			t.Fatalf("answered %d while a verifier did not know", a.status)
+		case <-time.After(pause):
+		}
+		acknowledge(newest)
+		refused(t, <-answered, fault.NotFound, "")
 	})
 }

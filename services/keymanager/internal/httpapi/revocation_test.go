@@ -206,7 +206,7 @@ func TestChangesWaitForVerifiers(t *testing.T) {
 		{"patch a kind", "PATCH", principals + "/admin", `{"kind":"agent"}`, 0},
 		{"rotate a principal's key", "POST", principals + "/admin/keys/default/rotate", "", 0},
 		{"delete a principal's key", "DELETE", principals + "/admin/keys/default", "", http.StatusNotFound},
-		{"delete a principal", "DELETE", principals + "/%s", "", 0},
+		{"delete a principal", "DELETE", principals + "/%s", "", http.StatusNotFound},
 		{"delete a context", "DELETE", contextPath, "", http.StatusNotFound},
 	}
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -236,7 +236,7 @@ func TestChangesWaitForVerifiers(t *testing.T) {
 			}
 			again := make(chan answer, 1)
 			if change.again != 0 {
-				go func() { again <- s.operate(change.method, change.target, body) }()
+				go func() { again <- s.operate(change.method, target, body) }()
 			}
 			start := time.Now()
 			select {

@@ -1,7 +1,9 @@
 package principal
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/caller"
@@ -35,6 +37,8 @@ type Store interface {
 type Barrier interface {
 	// Await returns when no verifier answers from what was true before the revision. Errors: Unavailable.
 	Await(ctx context.Context, revision int64) (revision.Propagation, error)
+	// Settle does the same for all that has been changed so far. Errors: Unavailable.
+	Settle(ctx context.Context) error
 }
 
 // Registry is the use of principals.
@@ -167,6 +171,9 @@ func (r *Registry) change(ctx context.Context, contextID, id string, change func
 // Delete removes a principal and its keys. Errors: Forbidden, NotFound, Unavailable.
 func (r *Registry) Delete(ctx context.Context, contextID, id string) error {
 	revised, err := r.store.DeletePrincipal(ctx, contextID, Bare(id), Principal.Deletable)
+	if errors.Is(err, fault.NotFound) { // perhaps because of a deletion that failed to say that every verifier knows of it
+		return cmp.Or(r.barrier.Settle(ctx), err)
+	}
 	if err != nil {
 		return err
 	}

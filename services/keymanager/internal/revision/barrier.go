@@ -208,8 +208,11 @@ func (b *Barrier) rest(pause time.Duration) time.Duration {
 		case <-timer.C:
 			return min(2*pause, longLook)
 		case <-b.comes:
-			pause = shortLook
-			timer.Reset(pause)
+			// Once: whoever waits already must not wait for as long as others keep coming.
+			if pause > shortLook {
+				pause = shortLook
+				timer.Reset(pause)
+			}
 		}
 	}
 }

@@ -252,6 +252,23 @@ func TestABarrierWaitsForEveryVerifier(t *testing.T) {
 		renew(t, p.leases, "a", 3)
 		passed(t, second, revision.Propagation{Acknowledged: 1})
 	})
+	bubble(t, "others keep coming while another replica takes the acknowledgement", func(t *testing.T) {
+		p := open(t)
+		p.m.add(1)
+		renew(t, p.leases, "a", 0)
+		waits := await(t.Context(), p.barrier, 1)
+		p.m.set(func() { p.m.leases["a"].acknowledged = 1 })
+		var others []<-chan passage
+		for range 50 {
+			others = append(others, await(t.Context(), p.barrier, 2))
+			time.Sleep(time.Millisecond)
+		}
+		passed(t, waits, revision.Propagation{Acknowledged: 1})
+		p.m.set(func() { p.m.leases["a"].acknowledged = 2 })
+		for _, other := range others {
+			<-other
+		}
+	})
 	bubble(t, "the caller leaves", func(t *testing.T) {
 		p := open(t)
 		renew(t, p.leases, "a", 0)

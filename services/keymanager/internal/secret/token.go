@@ -40,32 +40,42 @@ func NewServiceTokens(secret []byte, now func() time.Time) (*ServiceTokens, erro
 }
 
 // Verify returns the replica that the token names. Whatever is wrong with a token, the error is the one of
-// fault.BadCredential.
+// fault.BadCredential. A token that speaks for a caller is no good here: it is for one errand of that caller.
 func (t *ServiceTokens) Verify(token string) (replica string, err error) {
-	var claims jwt.RegisteredClaims
-	if _, err := t.parser.ParseWithClaims(token, &claims, t.key); err != nil {
-		return "", fault.BadCredential().Because(err)
+	claims, err := t.parse(token)
+	if err == nil && claims.Caller != nil {
+		err = fault.BadCredential().Because(jwt.ErrTokenInvalidClaims)
 	}
-	if claims.Subject == "" {
-		return "", fault.BadCredential().Because(jwt.ErrTokenInvalidSubject)
-	}
-	return claims.Subject, nil
+	return claims.Subject, err
 }
 
-// VerifyFor returns the replica that the token names and the caller that it speaks for. Errors as those of Verify; a token that
-// speaks for nobody is refused, too.
-func (t *ServiceTokens) VerifyFor(token string) (replica string, who introspection.Identity, err error) {
-	var claims struct {
-		jwt.RegisteredClaims
-		Caller *introspection.Identity `json:"caller"` // introspection.IdentityClaim
+// VerifyFor returns the caller that the token speaks for on the errand of the given path. Errors as those of Verify; a token
+// that speaks for nobody, or on another errand, is refused, too.
+func (t *ServiceTokens) VerifyFor(token, errand string) (who introspection.Identity, err error) {
+	claims, err := t.parse(token)
+	if err != nil {
+		return who, err
 	}
+	if claims.Caller == nil || claims.Errand != errand {
+		return who, fault.BadCredential().Because(jwt.ErrTokenInvalidClaims)
+	}
+	return *claims.Caller, nil
+}
+
+type serviceClaims struct {
+	jwt.RegisteredClaims
+	Caller *introspection.Identity `json:"caller"` // introspection.IdentityClaim
+	Errand string                  `json:"errand"` // introspection.ErrandClaim
+}
+
+func (t *ServiceTokens) parse(token string) (claims serviceClaims, err error) {
 	if _, err := t.parser.ParseWithClaims(token, &claims, t.key); err != nil {
-		return "", who, fault.BadCredential().Because(err)
+		return serviceClaims{}, fault.BadCredential().Because(err)
 	}
-	if claims.Subject == "" || claims.Caller == nil {
-		return "", who, fault.BadCredential().Because(jwt.ErrTokenInvalidSubject)
+	if claims.Subject == "" {
+		return serviceClaims{}, fault.BadCredential().Because(jwt.ErrTokenInvalidSubject)
 	}
-	return claims.Subject, *claims.Caller, nil
+	return claims, nil
 }
 
 func (t *ServiceTokens) key(*jwt.Token) (any, error) { return t.secret, nil }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -103,7 +104,11 @@ func (l errandLedger) KeyNamed(contextID, name string) (errand.Used, error) {
 
 // AddKey implements errand.KeyLedger.
 func (l errandLedger) AddKey(k key.Key, owner principal.Principal) (int64, error) {
-	return addKey(l.tx, l.at, k, owner)
+	newest, err := addKey(l.tx, l.at, k, owner)
+	if errors.Is(database.Translate(err), database.ErrDuplicate) {
+		err = key.Taken(k.Name) // by an operator, who waits for no change of authority
+	}
+	return newest, err
 }
 
 // ReplaceSecret implements errand.KeyLedger.

@@ -13,6 +13,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
@@ -77,6 +78,14 @@ func mintRace(t *testing.T, subject Subject) {
 	}
 	if n := subject.Count(t, "SELECT count(*) FROM principals"); n != 3 {
 		t.Errorf("%d principals, want the reserved two and the winner's", n)
+	}
+	// An errand that has found the name free does not keep operators from taking it.
+	err := s.Alter(t.Context(), func(l errand.Ledger) error {
+		_, err := l.AddKey(sealed(t, "acme", principal.Admin, "k"), principal.Principal{ContextID: "acme", ID: principal.Admin})
+		return err
+	})
+	if !errors.Is(err, fault.Conflict) {
+		t.Errorf("an errand that lost got %v, want Conflict", err)
 	}
 }
 

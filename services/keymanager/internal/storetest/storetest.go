@@ -9,6 +9,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
@@ -27,6 +28,7 @@ type Store interface {
 	deployment.Store
 	revision.Store
 	key.UseStore
+	errand.Store
 	RetirePeppers(ctx context.Context, versions []uint16) error
 }
 
