@@ -68,6 +68,11 @@ func TestBadInputIsNamedAndNeverAnInternalError(t *testing.T) {
 		{facts, `{"text":"a","observed_at":7}`, 400, "observed_at"},
 		{facts, `{"text":"a","observed_at":"2026-02-31T00:00:00Z"}`, 400, "observed_at"},
 		{facts, `{"text":"a","observed_at":"0000-01-01T00:00:00Z"}`, 200, ""},
+		// Times that JSON cannot hold in UTC would make every query that finds the text fail.
+		{facts, `{"text":"a","observed_at":"0000-01-01T00:00:00+12:00"}`, 400, "observed_at"},
+		{facts, `{"text":"a","observed_at":"9999-12-31T23:59:59-12:00"}`, 400, "observed_at"},
+		{"POST /api/v1/acme/facts/batch", `{"messages":[{"role":"user","content":"a","ts":"9999-12-31T23:59:59-12:00"}]}`, 400, "messages.0.ts"},
+		{query, `{"query":"a","atInstant":"9999-12-31T23:59:59-12:00"}`, 400, "atInstant"},
 
 		{query, ``, 400, ""},
 		{query, `{"query":`, 400, ""},

@@ -279,6 +279,22 @@ func TestTriplesNeedMemoryWrite(t *testing.T) {
 	})
 }
 
+func TestTheValueOfATripleIsKeptAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		for value, want := range map[string]string{
+			`"a \"text\" é"`: `a "text" é`, `9007199254740993`: "9007199254740993", `-12345678901234567890`: "-12345678901234567890",
+			`1.5`: "1.5", `true`: "true", `""`: "",
+		} {
+			got := p.assert(t, p.admin(t), `{"entity":{"type":"person","name":"alice"},"key":"number","value":`+value+`}`, "")
+			if len(got.Extraction.Attributes) != 1 || got.Extraction.Attributes[0].Value != want {
+				t.Errorf("%s: %+v", value, got.Extraction.Attributes)
+			}
+		}
+	})
+}
+
 func TestTriplesWithAnIdempotencyKeyHappenOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

@@ -69,8 +69,26 @@ func (m Map) Within(outer Map) error {
 	return nil
 }
 
-// MaxPatterns is the most patterns that a request may list for one verb.
-const MaxPatterns = 256
+// MaxPatterns is the most patterns that a request may list for one verb, MaxBytes the most that all patterns of a map may have:
+// verdicts carry them, many in one answer.
+const (
+	MaxPatterns = 256
+	MaxBytes    = 64 << 10
+)
+
+// CheckSize returns an Invalid fault about field when m is larger than MaxBytes.
+func (m Map) CheckSize(field string) error {
+	size := 0
+	for _, region := range m {
+		for _, pattern := range region {
+			size += len(pattern.String())
+		}
+	}
+	if size > MaxBytes {
+		return fault.InvalidField(field, "the patterns of all verbs may have at most %d bytes together", MaxBytes)
+	}
+	return nil
+}
 
 // Parse reads the grant map of a request and returns its normal form. Errors are Invalid faults that name the entry.
 func Parse(raw map[string][]string) (Map, error) {
@@ -91,7 +109,8 @@ func Parse(raw map[string][]string) (Map, error) {
 		}
 		m[verb] = region
 	}
-	return m.Normal(), nil
+	m = m.Normal()
+	return m, m.CheckSize("grants")
 }
 
 // Holder is whoever can be asked what it may do: a caller, a principal, a key.

@@ -3,6 +3,7 @@ package grant_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -123,6 +124,10 @@ func TestWithinNamesTheFirstOffender(t *testing.T) {
 
 func TestParseNamesTheBadEntry(t *testing.T) {
 	t.Parallel()
+	long := make([]string, 128)
+	for i := range long {
+		long[i] = fmt.Sprintf("%0128d/%0128d/%0128d/%0128d", i, i, i, i)
+	}
 	tests := []struct {
 		raw   map[string][]string
 		field string
@@ -130,6 +135,7 @@ func TestParseNamesTheBadEntry(t *testing.T) {
 		{map[string][]string{"read": {"/*"}}, "grants"},
 		{map[string][]string{"memory:read": {"/*", "a*"}}, "grants.memory:read.1"},
 		{map[string][]string{"memory:read": make([]string, grant.MaxPatterns+1)}, "grants.memory:read"},
+		{map[string][]string{"memory:read": long}, "grants"},
 	}
 	for _, tt := range tests {
 		_, err := grant.Parse(tt.raw)

@@ -35,8 +35,9 @@ type Request struct {
 	Targets []Target        `json:"targets,omitempty"`
 }
 
-// MaxTargets is the most principals that one request may ask about.
-const MaxTargets = MaxDigests
+// MaxTargets is the most principals that one request may ask about: few, since they may all be of one key, which no half is less
+// than.
+const MaxTargets = 64
 
 // Target is a principal in the context of a key.
 type Target struct {

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/spectron/client/internal/dataapi"
@@ -91,8 +93,11 @@ func (c *Client) Remember(ctx context.Context, text string, opts RememberOptions
 		ObservedAt:     optionalTime(opts.ObservedAt),
 	}
 	if len(opts.Triples) > 0 {
-		body.Text = optional(text)
-		body.Triples = new(wireTriples(opts.Triples))
+		triples, err := wireTriples(opts.Triples)
+		if err != nil {
+			return Remembered{}, err
+		}
+		body.Text, body.Triples = optional(text), &triples
 		if opts.Infer == "" {
 			body.Infer = new(dataapi.FactsRequestInfer(InferTriples))
 		}
@@ -106,7 +111,7 @@ func (c *Client) Remember(ctx context.Context, text string, opts RememberOptions
 	return call[Remembered](ctx, c.transport, req, err)
 }
 
-func wireTriples(triples []Triple) []dataapi.Triple {
+func wireTriples(triples []Triple) ([]dataapi.Triple, error) {
 	wire := make([]dataapi.Triple, len(triples))
 	for i, t := range triples {
 		wire[i] = dataapi.Triple{
@@ -115,13 +120,17 @@ func wireTriples(triples []Triple) []dataapi.Triple {
 			MemoryCategory: optional(dataapi.OptionalCategory(t.MemoryCategory)),
 		}
 		if t.Value != nil {
-			wire[i].Value = &t.Value
+			value, err := json.Marshal(t.Value)
+			if err != nil {
+				return nil, fmt.Errorf("the value of %s: %w", t.Key, err)
+			}
+			wire[i].Value = value
 		}
 		if t.Target != nil {
 			wire[i].Target = &dataapi.OptionalEntityRef{Type: t.Target.Type, Name: t.Target.Name}
 		}
 	}
-	return wire
+	return wire, nil
 }
 
 // optionalList returns nil for no elements, which requests leave out.

@@ -25,6 +25,8 @@ const (
 	MaxType = 128
 	MaxName = 1024
 	MaxKey  = 512
+	// maxQuestion is the most bytes of a question that name what answers it: no name of more can be asked for by path.
+	maxQuestion = 512
 	// MaxEntities is the most entities that one answer lists.
 	MaxEntities = 500
 	// MaxRows is the most attributes, and the most relations, that one answer lists: the newest.
@@ -200,7 +202,7 @@ func (s *Service) Keep(ctx context.Context, who *caller.Caller, r Reflection) (R
 	return s.store.Assert(ctx, Assertion{
 		Incarnation: who.Incarnation, Sets: r.Sets, Readable: readable(who),
 		Triples: []Triple{{
-			Entity: Ref{"reflection", Shorten(r.Question, MaxName)}, Key: "reflection", Value: &r.Text, Category: memory.Knowledge,
+			Entity: Ref{"reflection", Shorten(r.Question, maxQuestion)}, Key: "reflection", Value: &r.Text, Category: memory.Knowledge,
 		}},
 		Principal: who.Principal.ID, Source: Source{Kind: FromReflect, Ref: r.TraceID}, At: s.at(),
 	})

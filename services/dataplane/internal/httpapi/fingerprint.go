@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -29,18 +30,37 @@ func fingerprintBody(c *gin.Context) {
 
 // fingerprintOf writes a JSON value in one of the ways it can be written: names sorted, 1.0 as 1.
 func fingerprintOf(parsed any) (sum fingerprint.Sum, err error) {
-	text, err := json.Marshal(parsed)
+	text, err := json.Marshal(plain(parsed))
 	if err != nil {
 		return sum, err
 	}
-	var plain any
-	if err := json.Unmarshal(text, &plain); err != nil {
-		return sum, err
-	}
-	if text, err = json.Marshal(plain); err != nil {
-		return sum, err
-	}
 	return fingerprint.Of(string(text)), nil
+}
+
+// plain returns parsed with its fractions as doubles, which are written in one way. An integer has only one way, and may have
+// more digits than a double.
+func plain(parsed any) any {
+	switch parsed := parsed.(type) {
+	case json.Number:
+		if fraction, err := parsed.Float64(); err == nil && strings.ContainsAny(parsed.String(), ".eE") {
+			return fraction
+		}
+		return parsed
+	case []any:
+		out := make([]any, len(parsed))
+		for i, each := range parsed {
+			out[i] = plain(each)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(parsed))
+		for name, each := range parsed {
+			out[name] = plain(each)
+		}
+		return out
+	default:
+		return parsed
+	}
 }
 
 func bodyFingerprint(ctx context.Context) fingerprint.Sum {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -56,7 +57,7 @@ func TestRoutesAreThoseOfTheDocument(t *testing.T) {
 func TestFingerprintsAreOfJSONNotOfBytes(t *testing.T) {
 	t.Parallel()
 	same := []any{
-		map[string]any{"a": 1.0, "b": []any{"x"}}, map[string]any{"b": []any{"x"}, "a": 1},
+		map[string]any{"a": json.Number("1.0"), "b": []any{"x"}}, map[string]any{"b": []any{"x"}, "a": json.Number("1")},
 	}
 	first, err := fingerprintOf(same[0])
 	if err != nil {
@@ -70,5 +71,10 @@ func TestFingerprintsAreOfJSONNotOfBytes(t *testing.T) {
 		if sum, err := fingerprintOf(other); err != nil || sum == first {
 			t.Errorf("%v has the same fingerprint, or none: %v", other, err)
 		}
+	}
+	// Neighbours that are one double.
+	even, err := fingerprintOf([]any{json.Number("9007199254740992")})
+	if odd, other := fingerprintOf([]any{json.Number("9007199254740993")}); err != nil || other != nil || odd == even {
+		t.Errorf("two integers have one fingerprint: %v, %v", err, other)
 	}
 }

@@ -67,5 +67,9 @@ func moment(name string, field *string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fault.InvalidField(name, "want a time like 2026-01-31T12:00:00Z")
 	}
-	return at.UTC(), nil
+	at = at.UTC()
+	if at.Year() < 0 || at.Year() > 9999 { // it could be stored, and never be written as JSON again
+		return time.Time{}, fault.InvalidField(name, "want a time of the years 0000 to 9999 in UTC")
+	}
+	return at, nil
 }

@@ -53,16 +53,14 @@ func triplesOf(body []Triple) ([]entity.Triple, error) {
 		if each.Target != nil {
 			triples[i].Target = &entity.Ref{Type: each.Target.Type, Name: each.Target.Name}
 		}
-		if each.Value == nil {
+		if len(each.Value) == 0 || string(each.Value) == "null" {
 			continue
 		}
-		text, isText := (*each.Value).(string)
-		if !isText { // a number or a truth value, says the document
-			plain, err := json.Marshal(*each.Value)
-			if err != nil {
+		text := string(each.Value) // a number or a truth value, says the document: digit for digit
+		if text[0] == '"' {
+			if err := json.Unmarshal(each.Value, &text); err != nil {
 				return nil, fmt.Errorf("reading the value of a triple: %w", err)
 			}
-			text = string(plain)
 		}
 		triples[i].Value = &text
 	}

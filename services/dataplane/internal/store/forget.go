@@ -120,11 +120,15 @@ func (o oblivion) forget(tx *gorm.DB, rows []forgotten) error {
 			}
 		}
 	}
-	if o.purge && len(chains) > 0 {
-		// An answer that waits to be repeated may hold what was erased.
-		return tx.Exec(`DELETE FROM idempotency_keys WHERE context_id = ? AND answer LIKE '%"attributes"%'`, o.incarnation).Error
+	if o.purge && len(chains)+len(ids[memory.EntitySource]) > 0 {
+		return forgetAnswers(tx, o.incarnation)
 	}
 	return nil
+}
+
+// forgetAnswers deletes the answers to assertions that wait to be repeated: each names entities, and may hold what was erased.
+func forgetAnswers(tx *gorm.DB, incarnation string) error {
+	return tx.Exec(`DELETE FROM idempotency_keys WHERE context_id = ? AND answer LIKE '%"entities":%'`, incarnation).Error
 }
 
 // lock holds the rows of the entities that are forgotten or lose an attribute, as whoever asserts something of them does, and

@@ -18,6 +18,11 @@ func (s *Store) ForgetUnder(ctx context.Context, incarnation string, path scope.
 	args := map[string]any{"context": incarnation, "lo": lo, "hi": hi}
 	chunks := "SELECT %s FROM memory_chunks WHERE context_id = @context AND set_id IN " + setsUnder
 	err = s.write(ctx, func(tx *gorm.DB) error {
+		n = 0
+		// Or else of what is written meanwhile the later statements would erase what the earlier ones have not seen.
+		if err := s.engine.snapshot(tx); err != nil {
+			return err
+		}
 		if err := s.engine.forgetWordsAt(tx, setsUnder, args); err != nil {
 			return err
 		}
@@ -41,8 +46,7 @@ func (s *Store) ForgetUnder(ctx context.Context, incarnation string, path scope.
 		if n == 0 {
 			return nil
 		}
-		// An answer that waits to be repeated may hold what was erased.
-		return tx.Exec(`DELETE FROM idempotency_keys WHERE context_id = @context AND answer LIKE '%"attributes"%'`, args).Error
+		return forgetAnswers(tx, incarnation)
 	})
 	return n, err
 }

@@ -74,6 +74,11 @@ func (postgres) forgetWordsAt(*gorm.DB, string, map[string]any) error { return n
 
 func (postgres) forgetWordsOf(*gorm.DB, string, []string) error { return nil }
 
+// snapshot makes whoever meets another writer of its rows begin again.
+func (postgres) snapshot(tx *gorm.DB) error {
+	return tx.Exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").Error
+}
+
 func (postgres) locking() string { return " FOR UPDATE" }
 
 func (postgres) tryLock(tx *gorm.DB, number int64) (locked bool, err error) {

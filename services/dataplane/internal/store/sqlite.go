@@ -69,6 +69,9 @@ func (sqlite) forgetWordsAt(tx *gorm.DB, sets string, args map[string]any) error
 		sets+")", args).Error
 }
 
+// snapshot is nothing: a writing transaction is the only one there is.
+func (sqlite) snapshot(*gorm.DB) error { return nil }
+
 // locking is nothing: a writing transaction is the only one there is.
 func (sqlite) locking() string { return "" }
 

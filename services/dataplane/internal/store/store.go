@@ -41,6 +41,8 @@ type engine interface {
 	forgetWordsOf(tx *gorm.DB, incarnation string, ids []string) error
 	// forgetWordsAt does so with the chunks whose set is among sets, a SELECT with args, of the context that they name.
 	forgetWordsAt(tx *gorm.DB, sets string, args map[string]any) error
+	// snapshot, first in a transaction, makes all its statements see the same rows, or be run again where that cannot be.
+	snapshot(tx *gorm.DB) error
 	// locking is what a SELECT in a transaction that writes ends with, so that nobody else changes its rows meanwhile.
 	locking() string
 	// tryLock takes the lock of that number until tx ends, or reports false when another transaction holds it.

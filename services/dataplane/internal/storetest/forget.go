@@ -11,6 +11,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/idempotency"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 )
@@ -43,6 +44,39 @@ func seedAlice(t testing.TB, s Store, in string, home scope.Sets) {
 	t.Helper()
 	asserted(t, s, assertion(in, home, valued(person("alice"), "email", "otter@old"), related(person("alice"), "knows", person("bob"))))
 	asserted(t, s, said(assertion(in, home, valued(person("alice"), "email", "badger@new")), "alice has moved"))
+}
+
+// testPurgeTakesAnswers: of an entity without attributes, the answers that name it go, too.
+func testPurgeTakesAnswers(t *testing.T, f Fixture) {
+	for name, purge := range map[string]func(in string) error{
+		"by query": func(in string) error {
+			what := forgetting(in, "alice bob")
+			what.Purge = true
+			_, err := f.Store.Forget(t.Context(), what)
+			return err
+		},
+		"by scope": func(in string) error {
+			_, err := f.Store.ForgetUnder(t.Context(), in, path(t, "org/acme"))
+			return err
+		},
+	} {
+		in := incarnation()
+		known := assertion(in, sets(t, []string{"org/acme"}), related(person("alice"), "knows", person("bob")))
+		asserted(t, f.Store, known)
+		before := f.Rows(t, in)
+		known.Once = &idempotency.Key{Incarnation: in, Principal: "p", Route: "r", Key: "k"}
+		asserted(t, f.Store, known)
+		if f.Rows(t, in) != before+1 {
+			t.Fatal("the answer was not kept")
+		}
+		if err := purge(in); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		// Left is where it lived.
+		if left := f.Rows(t, in); left != 1 {
+			t.Errorf("%s: %d rows are left", name, left)
+		}
+	}
 }
 
 func testForgetSoftly(t *testing.T, f Fixture) {

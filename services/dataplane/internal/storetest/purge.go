@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
 func testPurge(t *testing.T, f Fixture) {
@@ -19,6 +20,7 @@ func testPurge(t *testing.T, f Fixture) {
 			seedAlice(t, f.Store, in, sets(t, []string{where}))
 		}
 		register(t, f.Store, in, "org/acme/user")
+		traced(t, f.Store, in, trace.Entry{TraceID: "t"}, trace.Entry{TraceID: "t"}, trace.Entry{TraceID: "t"})
 	}
 	before := f.Rows(t, stays)
 	rounds := 0

@@ -86,6 +86,7 @@ func Run(t *testing.T, f Fixture) {
 		"forget softly":                   testForgetSoftly,
 		"forget for good":                 testForgetForGood,
 		"purge takes history":             testPurgeTakesHistory,
+		"purge takes answers":             testPurgeTakesAnswers,
 		"forgettable equals reference":    testForgettable,
 		"forget in parts":                 testForgetInParts,
 		"forget an entity":                testForgetEntity,

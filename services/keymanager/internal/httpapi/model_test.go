@@ -59,7 +59,7 @@ const slack = 20 * time.Second
 
 func (m *model) step(t *rapid.T) {
 	context := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "context")
-	name := rapid.SampledFrom([]string{"k1", "k 2", "ключ"}).Draw(t, "name")
+	name := rapid.SampledFrom([]string{"k1", "k 2", "ключ/1"}).Draw(t, "name")
 	ttl := rapid.SampledFrom([]int{0, 100, 5000}).Draw(t, "ttl") // 0 is not given
 	switch rapid.SampledFrom([]string{"create", "mint", "mint", "rotate", "rotate", "delete key", "limit", "delete"}).Draw(t, "operation") {
 	case "create":

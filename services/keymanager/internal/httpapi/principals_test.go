@@ -224,6 +224,18 @@ func TestGrants(t *testing.T) {
 			Grants: &httpapi.GrantMap{"memory:read": most},
 		}), http.StatusOK)
 		refused(t, s.operate("POST", principals+"/"+p.Id+"/grants", `{"path":"one/more","verbs":["memory:read"]}`), fault.Invalid, "path")
+		// Nor may they be as long as can be, all together: a verdict carries them.
+		long := make([]string, grant.MaxBytes/512-1)
+		for i := range long {
+			long[i] = fmt.Sprintf("%0127d/%0127d/%0127d/%0128d", i, i, i, i)
+		}
+		into[httpapi.Principal](t, s.operate("PATCH", principals+"/"+p.Id, httpapi.PatchPrincipalRequest{
+			Grants: &httpapi.GrantMap{"memory:read": long},
+		}), http.StatusOK)
+		refused(t, s.operate("POST", principals+"/"+p.Id+"/grants",
+			`{"path":"a/`+strings.Repeat(strings.Repeat("x", 120)+"/", 5)+`b","verbs":["memory:read"]}`), fault.Invalid, "path")
+		// What does not grow may always be taken away.
+		into[httpapi.Principal](t, s.operate("DELETE", principals+"/"+p.Id+"/grants", `{"path":"/*","verbs":["memory:read"]}`), http.StatusOK)
 	})
 }
 

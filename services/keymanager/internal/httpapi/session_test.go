@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -302,15 +303,12 @@ func TestABlockedContextIsTold(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, url string) {
-		s := founded(t, url)
-		want := []string{"a%b", "a/?&", "default"} // a name may hold anything printable but a slash
-		want[1] = "a?&=é"
-		slices.Sort(want)
+	dbtest.Each(t, func(t *testing.T, database string) {
+		s := founded(t, database)
+		want := []string{"a%b", "a/?&=é", "default"} // a name may hold anything printable
 		for _, name := range want {
 			if name != "default" {
-				escaped := strings.NewReplacer("%", "%25", "?", "%3F", "&", "%26").Replace(name)
-				into[httpapi.MintedKey](t, s.operate("POST", keys+"/"+escaped, nil), http.StatusCreated)
+				into[httpapi.MintedKey](t, s.operate("POST", keys+"/"+url.PathEscape(name), nil), http.StatusCreated)
 			}
 		}
 		var got []string

@@ -83,12 +83,13 @@ func Taken(name string) error {
 }
 
 // CheckName returns an Unprocessable fault when name cannot name a key. The text of a key cannot: names are stored and shown.
+// A slash may be in it, escaped in paths; a dot or two would be taken out of them by HTTP clients.
 func CheckName(name string) error {
-	const rule = "name: must have 1 to 128 printable characters, no slash, no space at either end, and not be a secret"
+	const rule = "name: must have 1 to 128 printable characters, no space at either end, and not be a dot, two dots or a secret"
 	length := utf8.RuneCountInString(name)
-	unfit := func(r rune) bool { return r == '/' || r == utf8.RuneError || !unicode.IsPrint(r) }
+	unfit := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
 	if length >= 1 && length <= maxName && strings.TrimSpace(name) == name && strings.IndexFunc(name, unfit) < 0 &&
-		apikey.Redact(name) == name {
+		name != "." && name != ".." && apikey.Redact(name) == name {
 		return nil
 	}
 	err := fault.New(fault.Unprocessable, rule)

@@ -135,7 +135,7 @@ func (c Change) Grant(p Principal) (Principal, error) {
 			return Principal{}, fault.InvalidField("path", "the principal has %d patterns for %s, which is the most", grant.MaxPatterns, verb)
 		}
 	}
-	return p, nil
+	return p, p.Grants.CheckSize("path")
 }
 
 // Revoke returns p without what of its grants lies within the pattern.

@@ -37,6 +37,7 @@ stays. With --purge it is erased with its history, which cannot be undone: a per
 			}
 			if opts.DryRun {
 				a.complain("a dry run: nothing was forgotten")
+				return a.printText(map[string]int64{"deleted": rows}, "would delete "+countRows(rows))
 			}
 			return a.printCount("deleted", rows)
 		}),

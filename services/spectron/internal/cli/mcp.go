@@ -37,7 +37,8 @@ func (a *app) mcp() *cobra.Command {
 		Use:   "mcp",
 		Short: "Add the server to programs that speak MCP",
 		Long: `Print how to add the server to programs that speak MCP (Model Context Protocol): Claude Code, Claude Desktop, Cursor,
-or plain JSON for others. They get the tools of the server, remember and recall, with the authority of the key.
+or plain JSON for others. They get the tools of the server, such as remember and recall, with the authority
+of the key.
 
 With --write the server is added to the configuration file of one of them: .mcp.json in this directory for Claude Code,
 ~/.cursor/mcp.json for Cursor, claude_desktop_config.json where it is on this system for Claude Desktop, or --file. All

@@ -62,11 +62,14 @@ func (a *app) printDone(done, what, name string) error {
 
 // printCount says to how many rows something was done.
 func (a *app) printCount(done string, rows int64) error {
-	unit := "rows"
+	return a.printText(map[string]int64{done: rows}, done+" "+countRows(rows))
+}
+
+func countRows(rows int64) string {
 	if rows == 1 {
-		unit = "row"
+		return "1 row"
 	}
-	return a.printText(map[string]int64{done: rows}, fmt.Sprintf("%s %d %s", done, rows, unit))
+	return fmt.Sprintf("%d rows", rows)
 }
 
 func writeJSON(w io.Writer, value any) error {

@@ -1268,7 +1268,7 @@ type Triple struct {
 	Target         *OptionalEntityRef `json:"target,omitempty"`
 
 	// Value A text, a number or a truth value; kept as its text.
-	Value *any `json:"value,omitempty"`
+	Value json.RawMessage `json:"value,omitempty"`
 }
 
 // Turn defines model for Turn.
