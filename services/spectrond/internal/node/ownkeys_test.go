@@ -3,6 +3,7 @@ package node_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,6 +180,18 @@ func TestLastUseIsShownToTheMinute(t *testing.T) {
 		used := after[0].LastUsedAt
 		if used == nil || !used.Equal(used.Truncate(time.Minute)) || time.Since(*used) > 2*time.Minute {
 			t.Errorf("last used at %v", used)
+		}
+	})
+}
+
+// One id names what happened on both planes: the key manager's audit log has the trace that the caller was told.
+func TestTheTraceGoesAlongWithAnErrand(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *both) {
+		const id = "0123456789abcdef0123456789abcdef"
+		b.call(http.StatusCreated, nil, b.admin, http.MethodPost, "/keys", "", "traceparent", "00-"+id+"-0123456789abcdef-01")
+		if len(b.traces) != 1 || !strings.HasPrefix(b.traces[0], "00-"+id+"-") {
+			b.t.Errorf("the errand's traces: %q", b.traces)
 		}
 	})
 }
