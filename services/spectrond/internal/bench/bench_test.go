@@ -27,7 +27,7 @@ func TestBench(t *testing.T) { //nolint:paralleltest // it needs the machine for
 	}
 	var out table
 	out.row("measure", "goal", "result", "")
-	for _, n := range []int{1, 10_000, 1_000_000} {
+	for _, n := range []int{1, 10_000, 1_000_000} { //nolint:paralleltest // one at a time
 		// Each in a test of its own, so that nothing is left of its keys when the next begins.
 		if strings.Contains(parts, "verify") {
 			t.Run(fmt.Sprintf("verify %d", n), func(t *testing.T) { verifyRows(t, &out, e, n) })

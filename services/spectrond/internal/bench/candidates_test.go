@@ -27,7 +27,7 @@ type remembered struct {
 	until      time.Duration
 	usedMinute atomic.Int32
 	caller     caller.Caller
-	asOf       int64
+	_          int64 // the revision, for the room it takes
 }
 
 // candidate is a map that the verifier could use instead of its own. Otter bounds itself; the others would need an order of

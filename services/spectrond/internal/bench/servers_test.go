@@ -75,32 +75,32 @@ func (*generous) Watch(ctx context.Context, _ string, _ int64, fn func(introspec
 func (*generous) Report(context.Context, introspection.Uses) error { return nil }
 
 // filled returns a verifier that remembers n keys, and these.
-func filled(t testing.TB, n int) (*verifier.Verifier, []string) {
-	t.Helper()
+func filled(tb testing.TB, n int) (*verifier.Verifier, []string) {
+	tb.Helper()
 	g := new(generous)
 	v, err := verifier.New(verifier.Config{Authority: g, MaxKeys: n, Reread: time.Hour})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(v.Close)
-	await(t, func() bool { return v.Stats().LeaseValid })
+	tb.Cleanup(v.Close)
+	await(tb, func() bool { return v.Stats().LeaseValid })
 	keys := make([]string, n)
 	for i := range keys {
-		key := mint(t)
+		key := mint(tb)
 		keys[i] = key.Reveal()
 		g.asked.Store(&askedKey{key.ID(), i})
-		if _, err := v.Verify(t.Context(), keys[i]); err != nil {
-			t.Fatal(err)
+		if _, err := v.Verify(tb.Context(), keys[i]); err != nil {
+			tb.Fatal(err)
 		}
 	}
 	return v, keys
 }
 
-func await(t testing.TB, done func() bool) {
-	t.Helper()
+func await(tb testing.TB, done func() bool) {
+	tb.Helper()
 	for start := time.Now(); !done(); time.Sleep(time.Millisecond) {
 		if time.Since(start) > time.Minute {
-			t.Fatal("it does not begin")
+			tb.Fatal("it does not begin")
 		}
 	}
 }
@@ -162,11 +162,11 @@ func startKeyManager(t *testing.T, connection string) keyManager {
 	return keyManager{server.URL, operator}
 }
 
-func mint(t testing.TB) apikey.Key {
-	t.Helper()
+func mint(tb testing.TB) apikey.Key {
+	tb.Helper()
 	key, err := apikey.Mint(apikey.NewID())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }

@@ -80,7 +80,8 @@ func TestAMintedKeyMayDoNoMoreThanTheCaller(t *testing.T) {
 		me := func(key string) (out struct {
 			PrincipalID                  string
 			TokenGrants, EffectiveGrants map[string][]string
-		}) {
+		},
+		) {
 			t.Helper()
 			b.call(http.StatusOK, &out, key, http.MethodGet, "/me", "")
 			return out

@@ -55,7 +55,8 @@ func TestEffectiveTellsWhatGrantsHoldNowAndThen(t *testing.T) {
 			Path  string
 			Verbs []string
 			AsOf  *time.Time
-		}) {
+		},
+		) {
 			t.Helper()
 			b.call(status, &out, b.admin, http.MethodGet, "/principals/"+agent.PrincipalID+"/effective?"+query, "")
 			return out
