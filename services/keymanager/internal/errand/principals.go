@@ -132,7 +132,7 @@ func (d *Desk) regrant(
 		if err != nil {
 			return err
 		}
-		if err := holds(c, asked.Pattern, append(held, string(grant.GrantManage))); err != nil {
+		if err := holds(c, asked.Pattern, append([]string{string(grant.GrantManage)}, held...)); err != nil {
 			return err
 		}
 		before, err := l.Principal(c.Context, id)

@@ -147,5 +147,5 @@ func checkScheme(connection string) error {
 			return nil
 		}
 	}
-	return errors.New("--connection-string: want postgres://user@host/database or sqlite:///path")
+	return errors.New("--connection-string: want postgres://user@host/database or sqlite:///path, or leave it out to ask the key manager")
 }

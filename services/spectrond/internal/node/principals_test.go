@@ -114,9 +114,13 @@ func TestNobodyPassesOnWhatTheyDoNotHold(t *testing.T) {
 			b.call(test.post, nil, steward.Key, http.MethodPost, grants, test.body)
 			b.call(test.remove, nil, steward.Key, http.MethodDelete, grants, test.body)
 		}
-		const body = `{"path":"org/acme/user/*","verbs":["memory:read"]}`
+		const body = `{"path":"org/acme/user/*","verbs":["scope:delete"]}`
 		for _, method := range []string{http.MethodPost, http.MethodDelete} {
-			b.call(http.StatusForbidden, nil, agent.Key, method, grants, body)
+			var refusal struct{ Detail string }
+			b.call(http.StatusForbidden, &refusal, agent.Key, method, grants, body)
+			if want := "this needs grant:manage over org/acme/user/*"; refusal.Detail != want {
+				t.Errorf("%s by an agent: %q, want %q", method, refusal.Detail, want)
+			}
 			b.call(http.StatusForbidden, nil, b.admin, method, "/principals/system/grants", body)
 			b.call(http.StatusNotFound, nil, b.admin, method, "/principals/nobody/grants", body)
 			// What the two may do together is what counts.
