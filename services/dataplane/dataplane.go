@@ -84,7 +84,7 @@ func assemble(
 	scopes := scopetree.New(rows, now)
 	memories := memory.New(rows, scopes, now)
 	entities := entity.New(rows, memories, now)
-	reflections, ageing := reflection.New(rows, entities), lifecycle.New(rows, now)
+	reflections, ageing := reflection.New(rows, entities, scopes), lifecycle.New(rows, now)
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {

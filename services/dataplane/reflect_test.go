@@ -2,6 +2,7 @@ package dataplane_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -142,5 +143,40 @@ func TestWhoMayPersistReflections(t *testing.T) {
 		if again := p.reflect(t, supervisor, `{"query":"otter reflection"}`); !cmp.Equal(len(again.Evidence), 2) {
 			t.Errorf("evidence: %v", again.Evidence)
 		}
+	})
+}
+
+func TestAReflectionIsNotKeptWhereAScopeHasEnded(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		p.register(t, "org/a")
+		admin := p.admin(t)
+		supervisor := p.kind(t, "supervisor", caller.Supervisor, "org/*", grant.MemoryRead)
+		p.remember(t, admin, `{"text":"otter","scopes":"org/a","infer":"none"}`)
+		if got := p.call(t, admin, http.MethodDelete, "/api/v1/acme/scopes?path=org%2Fa%2F", ""); got.status != http.StatusNoContent {
+			t.Fatalf("ending the scope: %d %s", got.status, got.body)
+		}
+		got := p.call(t, supervisor, http.MethodPost, "/api/v1/acme/reflect", `{"query":"otter","persist":true}`)
+		if got.status != http.StatusBadRequest || got.problem(t).Field != "persist" {
+			t.Errorf("to keep it: %d %s", got.status, got.body)
+		}
+		if seen := p.reflect(t, supervisor, `{"query":"otter"}`); len(seen.Evidence) != 1 {
+			t.Errorf("to see it: %+v", seen)
+		}
+	})
+}
+
+func TestAReflectionOnALongQuestionCanBeAskedForByItsName(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, base string) {
+		p := start(t, base)
+		admin := p.admin(t)
+		p.remember(t, admin, `{"text":"otter","infer":"none"}`)
+		keeper := p.kind(t, "supervisor", caller.Supervisor, "/*", grant.MemoryRead)
+		question := "otter " + strings.Repeat("x", 2000)
+		p.reflect(t, keeper, `{"query":"`+question+`","persist":true}`)
+		var seen detail
+		p.ok(t, &seen, keeper, http.MethodGet, "/api/v1/acme/entities/reflection/"+url.PathEscape(question[:512]), "")
 	})
 }

@@ -44,14 +44,23 @@ type Keeper interface {
 	Keep(ctx context.Context, who *caller.Caller, r entity.Reflection) (entity.Receipt, error)
 }
 
+// Register knows where nothing new may live.
+type Register interface {
+	// CheckLiving returns a fault about the named field for the first node of sets that is tombstoned.
+	CheckLiving(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) error
+}
+
 // Service reflects on behalf of callers.
 type Service struct {
-	store  Store
-	keeper Keeper
+	store    Store
+	keeper   Keeper
+	register Register
 }
 
 // New returns a Service.
-func New(store Store, keeper Keeper) *Service { return &Service{store, keeper} }
+func New(store Store, keeper Keeper, register Register) *Service {
+	return &Service{store, keeper, register}
+}
 
 // Request asks for a reflection.
 type Request struct {
@@ -138,9 +147,11 @@ func (s *Service) keep(
 	if len(nodes) == 0 { // all of it was erased meanwhile
 		return nil, nil
 	}
-	receipt, err := s.keeper.Keep(ctx, who, entity.Reflection{
-		Question: r.Question, Text: text, Sets: scopetree.Normal(scope.Sets{nodes}), TraceID: r.TraceID,
-	})
+	sets := scopetree.Normal(scope.Sets{nodes})
+	if err := s.register.CheckLiving(ctx, who, "persist", sets); err != nil {
+		return nil, err
+	}
+	receipt, err := s.keeper.Keep(ctx, who, entity.Reflection{Question: r.Question, Text: text, Sets: sets, TraceID: r.TraceID})
 	return receipt.Attributes, err
 }
 

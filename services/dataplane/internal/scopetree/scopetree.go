@@ -126,6 +126,18 @@ func (t *Tree) CheckRegistered(ctx context.Context, who *caller.Caller, field st
 			granted[pattern.Node()] = true
 		}
 	}
+	return t.check(ctx, who, field, sets, func(node scope.Path) bool { return granted[node] })
+}
+
+// CheckLiving returns an Invalid fault about the named field for the first node of sets that is tombstoned.
+func (t *Tree) CheckLiving(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) error {
+	return t.check(ctx, who, field, sets, func(scope.Path) bool { return true })
+}
+
+// check refuses nodes that are tombstoned, and unregistered ones that are not excused. The root is never tombstoned.
+func (t *Tree) check(
+	ctx context.Context, who *caller.Caller, field string, sets scope.Sets, excused func(node scope.Path) bool,
+) error {
 	var named []scope.Path
 	for _, clause := range sets {
 		for _, node := range clause {
@@ -142,7 +154,7 @@ func (t *Tree) CheckRegistered(ctx context.Context, who *caller.Caller, field st
 		return err
 	}
 	for _, node := range named {
-		if alive, registered := living[node]; !alive && (registered || !granted[node]) {
+		if alive, registered := living[node]; !alive && (registered || !excused(node)) {
 			return fault.InvalidField(field, "%s is not registered here, or tombstoned; register it with POST /api/v1/%s/scopes first",
 				node, who.Context)
 		}
