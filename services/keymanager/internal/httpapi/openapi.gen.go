@@ -203,7 +203,7 @@ type AccessTokenRequest struct {
 	ExternalIdAlias *string `json:"externalId,omitempty"`
 	ExternalId      *string `json:"external_id,omitempty"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -302,7 +302,7 @@ type CreatePrincipalRequest struct {
 	DisplayName string  `json:"display_name"`
 	ExternalId  *string `json:"external_id,omitempty"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -313,7 +313,7 @@ type CreatePrincipalRequest struct {
 // CreatePrincipalRequestKind defines model for CreatePrincipalRequest.Kind.
 type CreatePrincipalRequestKind string
 
-// GrantMap Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+// GrantMap Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 //
 // Example: {"memory:read":["org/acme/*"]}
 type GrantMap map[string][]string
@@ -340,7 +340,7 @@ type Job struct {
 type Key struct {
 	CreatedAt time.Time `json:"createdAt"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -372,7 +372,7 @@ type MigrationStatus struct {
 
 // MintKeyRequest Either `scope_floor`, with what the kind of principal may do there, or `grants`.
 type MintKeyRequest struct {
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -390,7 +390,7 @@ type MintKeyRequestPrincipal string
 
 // MintPrincipalKeyRequest defines model for MintPrincipalKeyRequest.
 type MintPrincipalKeyRequest struct {
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -433,7 +433,7 @@ type PatchContextRequest struct {
 type PatchPrincipalRequest struct {
 	DisplayName *string `json:"display_name,omitempty"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -452,7 +452,7 @@ type Principal struct {
 	// ExternalId How the principal is called outside, such as surreal-cloud:usr_1.
 	ExternalId *string `json:"external_id,omitempty"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -7048,110 +7048,110 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D3bchu3kr+Cmj1VSXbHJCXZTkzXPijO5Th2bJftxA+OlwRnmiSiGWACYETxuFS1X7Mftl+yhQbmjhFJ",
-	"i5IdLZ9EkRhMo9F3dDc+BpFIM8GBaxWMPwZLoDFI/Pic8TPzNwYVSZZpJngwDqZ/5KPRSfS///0/+AEe",
-	"EwnJf/4RcLjQfwRTsloCJ3oJEghTJBUSyNevf3pCvjv+7rtvBkEYqGgJKTUT63UGwThQWjK+CC4vL8Mg",
-	"o5KmoB0ETwTXcKGfxl0w3i6BsJiIuXkXiexAMz0zv2ZUL4Mw4DQ1L3C/TlgchIGEv3ImIQ7GWuZQB+cf",
-	"EubBOPi3YYWRof1VDStIDJRPcqmE7AL1DpetBVkIInhIqCILdg6czNYIpsEosRguIM/oAsgM5kLCgLzM",
-	"6F85lKv4Kwe5ri3DvrUOckovngNf6GUwPhod3w+DlPHyi7CD4DB4BusXOJsPn+Y9BVxnsA5JztlfORDG",
-	"CdOqQPKYHJklHh1/RzLJuKazBEi0pJJGZt9CwgVRGY2AUE2AGVIgwOOQUB4TLjShJBY6JHolzAdFhMQ3",
-	"mrnN26l594CcEpVQtbQvN6QEKqIZxOYLizi9HPzB/TuOf67a6zrijr/bjLfnLGXaj7VUKE2kWCmDFcrV",
-	"CmTfDiY4Sx2OGOY0T7TZvtEoDOZCplQH44BxfXIchAZOluZp8XvKuPu3BJJxDQuQCOUryXjEMpps5pis",
-	"GPqYUJJJmLMLMi2/HE8NxtmCCwlxD1eVgzfxVR3XJ99uxvVbnbyBSPBYdRfhfiBzKVLCxYrkXLOkoFhD",
-	"Z2pA3lYS4StFpim9mGhxBnyidTJRdoYpiWimCNN9e1Ub29ix+hY9vF/fopOjBycPR6PNG3VpsKUywRUU",
-	"Ym6esAjpC+Hm+JFmWcIialY+zKSYJZD+x5/KoOHjllLrlX3KvrKP36WhCqaIpmfAw4IbDTaXVBG4yMyu",
-	"WuYFiBWZ1rE4CC7D4CchZyyOgd/2AgyQTBHBwQoOt+mPiV4y5cClJKWcLiAFrq1keSmbHGCmkKBAnhta",
-	"vwyDfwJN9HJ9xWp2W4Wdr28RmRQRKEUQAIUAPOUaJKfJbeLzlKAkKuSDgYZFYJkpBk1ZQpYiiZWV1dLI",
-	"dxYXMn3J+IJAosCBf04TFt82NRgJBAp1RUoTw6cQPybTOYMkniKxK7JaUhywkoIvENgXQv8kcn7b0Frz",
-	"yKjKPFoWhBvWiFJIpFYD4lshnlO5gNtG6EzEawIXEfKRsQBQfyFIv3Ga66WQ7F9wq5h7IaxlIiRyvTbb",
-	"KTLgqqRCg9oBOU1QKShwGlkRKoHQhJ2heVWzct+9e3fvNNdL4NpA3WMaIWho2uUKNlixFj3nlCXGNLrt",
-	"TYuppjOqgMQClLW3EAOPiZZrQheUcULnGiSZvgYt1/dOzT9T4iR6Czu1If3KWAuyolaTdtBS03qIFyft",
-	"bhszp5yw2GzxnIFsSAhDSg3p/xtXeZYJqSH+FWJGPwvXMbt1v7x5+WKARpF72Mx9GhkMvjUWjfk3kyID",
-	"qZm1JazYbdFkGJzBuoewIZKgB+SpLt6plmLFLaGYHe1MxZ3/0Pkha1qfnt9FRhfUvnwjisqhaC2dM+Ue",
-	"85gxsDJivxiEpoAVTnptVtCx2NqkGQaor34zpmTDxIuphnuaoS/RtVMri/d9gCaw8zoMrhtTNlFTW86H",
-	"clox+xMibUCp7e5rq9CQ6uKYmSXT5FVtu+c0UdBn2SnjKSlOz4BEFAUh+k4RTSGx36RArS+laAqPyRQu",
-	"rNkxYfEUhzdMPZSgxZrNTM7s0ktIB0HYosOYqSyhpbNZ8wGOHzy82gcIg4t7C3HP2eE/VBOdJowqgyM3",
-	"+YR7XdkfrE+FcsmsrlgWYejK7ALKZRgUT1uirj384Oh4l3X8WM5TLqOG713nvgyDhaQuZnMVJ/1sRv1K",
-	"MxQCjMcNpzOgCyPVwgC48VXeB8s8pcalLr5XeWbsQBd2sCZhEAY5P+NiVaffCizd8N6u7S01kVi5hiUS",
-	"637aftwzD1O68E9X3EaCz9liy+jREzv4MgwiCVRDPKF6W3kTBoViN0/ABU0zo0EDGvWMrrOERxi3WahL",
-	"93wuZIRu02SWiOgM6lJ9JkQCFIWzJd7NEKFMymi01QL6xKudoIaMsNgCP8QNVH/o39kn5T52hSnM5xBp",
-	"do5BhTlb5BIVU0jiQtDMWZKgTOzKQZokYjVRkMwnjn8mZ7BWflQmSTqBC+NcmRdMgBszqQft3qiGlwN4",
-	"njhL1EZmuuovFTEkql/PNJ6rcJdJcc6MpTgpEGOBZRpS5SUq9wWVkq7xf1xAUgTXPgF09EQnEox55mjd",
-	"v4aP29gBrSW2qLBvL/s2o3dDmwvvLqLckR4cbyTkV1RHyx3thlMSLSlfoE5vEPqAvMiThCyMPzGj0Vmh",
-	"Vx3570TznXg5hofNrySla5IyrtHykEJTDfYHYY0Uw/IkSyiHAXEqnhiqGPTTyVas5QdJaWHMHAxKY3yI",
-	"xmS2JpQklC9yugCCW1SBgjjdDpZe1m2C8oRmLtrCrOuZGBkk5hYrVLex9ZhQ+9WK6aXINRpoC9AY5Szh",
-	"5IKD1yreqCj3JUfaCGfR0iLTuqyrJdVX4NEjfq5i+o2zNKH5FeEoZzZbbtTOgLyTTGswRm+yfuzsa2MQ",
-	"O29JkamPU6chOadJ7sYa7+oMMu2s0DqgD+9vseCWtGyzrxJzbUM0hmWadErwWbUNGRQ7Prpp8VsR3MMH",
-	"DVrb6s0tm5+ucbOMiYtOiYFrQH48B2l3EI8GjNcyncR0raaePTg53rgHHRXhzFP35Z9K8MFruvoVlKIL",
-	"qIll34HMC0tE5eElmbpPahqS6TnIGX5I2cLKYfxvibFk84m5ILFz1dIoK1y0IpgRds2sjGrzVDAO/us9",
-	"vfev0b1HH9zfyb0PH0fhw+PLf/iMtydoRbnFGMDjbZ3TlmqIU8Yn2/tvU3xg+gl+m31Ty8Vqvuh7xl08",
-	"uwq7uhfaszwicq1YDC52ZMMJO7ppn+AhWO3dMvmv9nE7ru3mU82Oj1BH8Oj+d+Fmp6G9JZ0HfFg/VSWh",
-	"T1g8Ra3lC8ah+mLKhS8hRrVG7h8fDzZ6FxtxRaYqg0hLwafN059w55PhlpviNc3qzHPgmwPfbOSbz0bN",
-	"PbRbJhZ8GvVuWv+WIbg7FCdrCY4GgnwipATvCgOrdLs7WUEdnKT04qkdXae/0i1vUtwrazOgfWWskgE5",
-	"Jc6OQPlMuIiBfD0VcjE0Zsb0m7D40lgmYGwwezY3g0SsCNO1wcN/N8OFrA/7emq+tck9pQXzMUghFXI9",
-	"Nq6YwVk1Q/DhshdluaZXG6ZegsVMF4+J7ZY9JtViQ1Jfi1mJgb7Ne/5tQBvv6ohJtVMnltTdf0ftXWtR",
-	"lMvVsW/wUZRLSuhENJWmOlfNGJ042xihc4/53vSLmHVf86eYTbxnVa153TjfvM/smVYrIGvDfac7BFZ3",
-	"FxA9h2ybT8b8AcbSaalr1MF+w/KbDueaJ2Atup8p4LrM7Cxzg7gwXlXDi/y0E7Pm8ViFrbC2nT4K+LVw",
-	"jd6URNsJz6NDNZnB0gn17YOTMdB4koAuslFbkYLSLbNZCMZGddmeeWYTEIq3E7U0jpmxZy01hWSFUQ+m",
-	"iPXuIHY5oIQWmTdEaSq1CokSLp3WhhCs295eRS1I0FrFOUhloLxmZLS5+H+KFUkpX1dLtAskQKMlca8s",
-	"U4lwzTWrvSe8WkIadvattRl+WuD6Gaw/7cz0R5umOlWRyGAyT4SQ09A6HJgxpGtcWtm8KV2T2O0O6rCp",
-	"FSXTbkh0dxnTkhltS6ST3oA/YJxShWQlmQaF6ncu5AKQjsB9I2HBlMEjweUq44FVEsVOgQPxCTumLo08",
-	"UsgncWq43LTuN2boTzjSa4SavS1N0B02+Xp70AcJxF7N4/OU3uTynJ2DshFaJvwZFYfkjB2SM25ZNdlk",
-	"jh3yN17YPLRdD184gTTTa2InQmlSZLRRTWiSeORnGKDHe63AwnXc7J4j4ubKXsM8V6BIRJPEqUoOEHdP",
-	"UoLuUcll35I/rz/66R7lPv3HLmbqGsNrFe+Wb7AxQ+CqGJGxEDpZ1oYGIC6iQ6HNfaWKqFxKoMm9KBF5",
-	"PM6VnBwNbtRSrzz8OsxWzGqRxCHhxh8lVJ1BPCb2vYQmxoSLIWIxDG4wGoDyp4F+B3GJgY1pDUWOoed8",
-	"E21VIzOlML7265+ekEf3H3z7jbN3pqk9vJgS+CunCQYTbf63x6yxP3hRjGnXfp0g5nPgsRFtjGe5DrqJ",
-	"UytbSFWkSaPRO+Z5kpgt5UpTHvUk6hq/tzA8XUK4l5TcKr2gVy6w58CL6QSucB86NFVknaqWEYn70zyj",
-	"ySUfF5G8sRsx5kLfm2OC+iaywV8LCMtVhMUm1TBXLb+HduqmQJevaWnOGGMxWkKMazsHiem1qvBlmCYr",
-	"WgXwx9Y7MOoZk2ghJsxqOvNVIpS1sxOgCkjOY5CFm6TR1Lbz2NIfGwsaEKf/bUKzPf62caNW+DwyrJdA",
-	"vPCpqN9LwFE9Lek5lBBidSHmRQy8xklCM7XtnMUSmbSL9M+4oswwdqr8yE8M1+KcWoizrUyodhpLHRnl",
-	"Cuov9lFFzUbfPR/VuByVQ3gG6zF+wBhhSuOy6jBmKXB0AosyPyGxWFIuQufhCEk00DQkuQIZ9kUYB6S0",
-	"qNADwQLCctiAnGpbt+dyWKc4d5H0CjSdeqlo4XLA21H1jiwQcrHVOPOqrQaaxW4x0GcW/FbIuVaIEyQT",
-	"8QSsItzOJHDPYGRi+6f2kOSFM+RmIZPI2ApcT1LBfTHaEbG6g4t2BgRThmTiLZ2O+iuzyJNvgTlRRaYN",
-	"LUpj6v6GyGcoiHvWx/N05uHOVmZY78q7ILb2J6xvsY+jfwfpCcxuShw9d09Vaqsel9+ko/DppoT44IsL",
-	"KYhy4yK+wbobd6pRlPE98/nLp506v1P0BuuFgfZ0zPgjxWny6MSIkHVVwFZ8f1RWs6BHAlRiMrKDdKl1",
-	"Zus3GJ+LnrrgCpzTV0/HZajMyiwnB1VVwmQT6V3KihS5BjLLNbEJH1id2S1mxMSjU1eJhRp5TL5HWKcD",
-	"8r2ImQv51Iugfnnz8sVjKwwJSGllo7M2XKWfqpmFA/KbtVsJWnTKIrSotbMJJ4jRAXmD4Yp6XpTgEYSF",
-	"KHf6W4sqcU0Ll7tWVIdb5sVKQhTACYuA24NclwJ+mhmL497xYGRMapm43VDj4XC1Wg0o/jwQcjF0z6rh",
-	"86dPfnzx5kd8pjLhgjfO1EJEWrzKoAyYBuPgaDCyT5jtoRkLxsHJYDQ4sXk0S6TKIc3Y8PxoWOwuBprA",
-	"Iy9eGkUGmERoD50N0+GWPY2DcfCcKf2kmKPZB+G9392phgxtdfpluHGga1xw+aFVgXw8Gu1U7VqGn7cI",
-	"GnSD0t26p5fcdUKwuaeIhVYlWtGNwvdGN2yIY3D6+3ZBvsHlwodFnSqOP9o8vlH0iA+dbH6oKo6+DIMH",
-	"24Hlqn/xgZOt4CqrDVF45mlK5dpRVYlQI77owhBUGV/Hk9NMqJ7WBoqmYETMq5dv3pI2pQ8/Vlk8l12C",
-	"7maMuSYBoPT3It5fdXV/atplU/sY7XvZIfyj/QFS0Lu/rq/QQcYlct67c7mZVlWcRJGpWisNqbNGi0Se",
-	"L5eo748ebX6i7HFgHjja4hVl0TM+8GCbhbTqNs2Dx8fbPFgvSv0MXGopuGamrJZCgWvL4JTnzLCMl4Ev",
-	"w+BK1rSsnYCvtPmpVtYKUVpkZCXkmQs4G8VtKwa1spn3xoGSFPX8UykBteQsAWNmFWA7qiYJNd44knZR",
-	"XegWQ7nAg7Yi5RV1fFNu/ICgFrzUYdf7fklVM/AWGC26TfK/v/mJssvA34Yo7T7UiLLlaWNfnj6V4iyg",
-	"5s7+DLp3W0e3LoULwdtT3XWgoGtT0Jslxgqjcs/91sdOlm6tD9cHtMIjTwxgancSkyFTkAuISQyQJWvC",
-	"uBZlDxBX4vO1cYjsOIIThsQ4P9+ePHr4zbgcTG2gUWm6ViHhVxZEeaRa/aDuhuwg31ngVhbQrfMeVa6l",
-	"FxerL9uw2ZUvD4ZN07CxBYWbZYDzQK7wIG7DeahxzcFPOPgJX7yf8Gn+wJBih5F7tiLQZjtfQwV7gwcW",
-	"0naNiJi3eowI6eKaeNLDqxPfkEjIEhqB7Tvlzt8xy0eJ1KZCYq6ljRumDI/nMZA3M8LYaGSmsXlZmThJ",
-	"JMwlqKUrhRwTqs5cJpVHYX8vxRnIequdmxFAnnYvtxy2qK+xv89eTQTZrLSwFuI9KPE7LHV+vHB9ATx1",
-	"XWQupOW7miyqVNQ20qjoDLApaM5pCmF54GZP0S0lKn80/ZltzXAXIunPYL1rFN2g9S5G0O+or4yB+vJM",
-	"sH5mWWMsZJXr+cxbsePwo2G2KwOHRfdVpUWm2oFDLBArtb6tjqiMWZQZTFv32SmVQU8Y8BkKlu1CgK4Z",
-	"7CH8t9/wX1O2X58EN4vWokf5ZvOS1shsXmtcXD/y1mUefeiI812ZtIGtFnVFO9SVUXyliDiHek2iz0R0",
-	"FSc765haf2urPnaxKmv1kLUKkSr1tFl04TKWgiyhnOPpNmYm2W4QVVvJTfqnVVtzw/5xVWOxgzl6t0zQ",
-	"g6d8Pen1KyaY+GXXLipwaLNTruUk70PgFfrtDCCzLjGLQzJjmEUdlvnpPLZKlgmOTaMeOwcczpnIC07p",
-	"09mFWGw2/bQNNDMm1zb2/bhgvNDo8Ejk5sVFN36flHyNGNyLnLyhqPWO8obD6iBz/jaS4LWNI9XMgPKO",
-	"kU8QDQmbQ7SOEhjGENH1zQTPnovScGGpEb+UR+jTrQpLmguNJZ4aONo9ifBbKD8YIG82gF6Uu3ltguO9",
-	"veYXMfNfWlB1BSQrliQkxsDfIR51d3X76QJaeQjXDYhXXC2B8Rgu9sXXLU1oJz/w44Ef7xI/voZZzpLY",
-	"aVgqoyVBOu+LYu3CmbVQ8nZ51R4l+JypqnnAXYkIV7W+O8aFK4weosN/v+hw7fS/h7sahy/hDVin77BI",
-	"uHlVRDvauywzfMrmjTm3p0hFLsPxaFS5nMabpGRaL3me2pmKe8k8lTuPfMzeald3o1kjnSYEt5xtVZMB",
-	"fTeLdXYFL0arXYgRVhuDSnqfcbwd4KsdDxwCeQfjwpPyUtIKFowvQJc5I0YQ8jpNf/JRdDV6+LF+u+Wn",
-	"p9APvElaJKLcuPAzIHbWuD8RvinKtjkHq7iqyN+3/eIlHM7G9nw25kd1vzbuS4u/YpM/h7o4kMi+ct/r",
-	"rQz3baFt9kjq1wFfkS7/zpPiPih72VWZeDRJ3ElD6JFvTBGWpjleB92bAX/Thpm/OdSXa5fd3Uz4g+Gz",
-	"p9T5jSLk082aYdVPqzfPB9NzbbMAHI3eV3UFu1nvgBQSBEdAbJMnKFmxGGTZKhrlyhjdOXza/mosEt+p",
-	"IaTiHH4uul3dhKxo9oc+yIhDIPUzs7zhNWywrgoGKliHrui61LlfhinhPeE4jeMDyx5Y9v8PyyJBenn2",
-	"BrT1PjLlN52PHJLmD8cif+ek+S/J4b4mq2+RhX/q2mmUD3+lqlTmxq1Zo/tbhBgP2fZfQrb9F0fI+0hg",
-	"LaNJnErpWkObtTpvslHZ/FVR8Pm4rsRSY1Jh79gkse1ChYKQ4JkWrDG8TbXtMFv0/e3J2W/R+y0m72+f",
-	"j+q77eBLTLu/u1WghwDWvlLwtxRo+1GXt5Oxvwf56MuS369k+tLS5Q+y4s6kzu+LpfOiN3XfyahtXn2D",
-	"1Gxf0EPJCF7Rm9y1XyYRTYDHVBLsw0y+/u3tk28OJvC1qQ2vFMsjvLzByA3v/eW1dnTGFMxt4/o99xWr",
-	"Ue2yvCSxj0DdNYp+Cr0aF/bRdaPfdTB+/6ERE8a4Im4MXgwH9ewCB12Dz6rbwq+Curq8LrhRTdG8nq+H",
-	"y+xFFYM73Ib3HV5j4b0Wr32D3sZE6fLOUO/ePmdK/44jbiPEhh3kt4ix2Z7mBnJsBu7yPO3dDnd5398u",
-	"ywOdOSmv7in2193NipvbETR9zZhtD3WqSFNEhVgHJhI8cJViBp6mKD+Dfs7OgYNSn1teNWfo9PZ//8FY",
-	"sPi8E99ddLhmi9hUqrg0J663x8dbEPDOoqpL/Hg4PDr+djAajAZH40ejR0doKjv4unkxgNE13VnTgDyR",
-	"gC1waGIZ114XlQhxBjGh2M/C9at3izZegifthrpT9YhyQpNErGpPWvroPvhUiQQbaWjgNkyCUQ80yzKj",
-	"JN0doW6aUox0ZzKmfEgSpnRY9uG3scba83js4ANfEBpp1SjACsvrMtfudszytgMmy/C6m7hmKl5+uPy/",
-	"AAAA//8=",
+	"7F3bchs3k34V1OxflWR3TFKS7cR07YXiHH7Hju2ynfjC8ZLgTJNENANMAIwo/i5V7dPsg+2TbKGBOWNE",
+	"0qJkR8srUSQGAzT68HWj0fgYRCLNBAeuVTD+GCyBxiDx43PGz8zfGFQkWaaZ4ME4mP6Rj0Yn0f/+9//g",
+	"B3hMJCT/+UfA4UL/EUzJagmc6CVIIEyRVEggX7/+6Qn57vi7774ZBGGgoiWk1HSs1xkE40BpyfgiuLy8",
+	"DIOMSpqCdiN4IriGC/007g7j7RIIi4mYm3eRyDY03TPza0b1MggDTlPzAvfrhMVBGEj4K2cS4mCsZQ71",
+	"4fxDwjwYB/82rCgytL+qYTUSM8onuVRCdgf1DqetBVkIInhIqCILdg6czNY4TENRYilcjDyjCyAzmAsJ",
+	"A/Iyo3/lUM7irxzkujYN+9b6kFN68Rz4Qi+D8dHo+H4YpIyXX4QdAofBM1i/wN589DTvKcZ1BuuQ5Jz9",
+	"lQNhnDCtCiKPyZGZ4tHxdySTjGs6S4BESyppZNYtJFwQldEICNUEmGEFAjwOCeUx4UITSmKhQ6JXwnxQ",
+	"REh8o+nbvJ2adw/IKVEJVUv7csNKoCKaQWy+sITTy8Ef3L/i+Oeqta4T7vi7zXR7zlKm/VRLhdJEipUy",
+	"VKFcrUD2rWCCvdTHEcOc5ok2yzcahcFcyJTqYBwwrk+Og9CMk6V5WvyeMu7+LQfJuIYFSBzlK8l4xDKa",
+	"bJaYrGj6mFCSSZizCzItvxxPDcXZggsJcY9UlY03yVWd1iffbqb1W528gUjwWHUn4X4gcylSwsWK5Fyz",
+	"pOBYw2dqQN5WGuErRaYpvZhocQZ8onUyUbaHKYlopgjTfWtVa9tYsfoSPbxfX6KTowcnD0ejzQt1aail",
+	"MsEVFGpunrAI+QvHzfEjzbKERdTMfJhJMUsg/Y8/lSHDxy211iv7lH1ln7xLwxVMEU3PgIeFNBpqLqki",
+	"cJGZVbXCCxArMq1TcRBchsFPQs5YHAO/7QmYQTJFBAerONyiPyZ6yZQbLiUp5XQBKXBtNctL2ZQA04UE",
+	"BfLc8PplGPwTaKKX6ytms9ssbH99k8ikiEApggNQOICnXIPkNLlNep4S1ESFfjCjYRFYYYpBU5aQpUhi",
+	"ZXW1NPqdxYVOXzK+IJAocMM/pwmLb5sbjAYChbYipYmRU4gfk+mcQRJPkdkVWS0pNlhJwRc42BdC/yRy",
+	"ftujtfDImMo8WhaMG9aYUkjkVjPEt0I8p3IBt03QmYjXBC4ilCODANB+4ZB+4zTXSyHZv+BWKfdCWGQi",
+	"JEq9NsspMuCq5EJD2gE5TdAoKHAWWREqgdCEnSG8qqHcd+/e3TvN9RK4NqPugUY4NIR2uYINKNaS55yy",
+	"xECj2160mGo6owpILEBZvIUUeEy0XBO6oIwTOtcgyfQ1aLm+d2r+mRKn0VvUqTXpN8ZakBW1lrRDlprV",
+	"Q7o4bXfblDnlhMVmiecMZENDGFZqaP/fuMqzTEgN8a8QM/pZpI7ZpfvlzcsXAwRF7mHT92lkKPjWIBrz",
+	"byZFBlIziyWs2m3xZBicwbqHsSGSoAfkqS7eqZZixS2jmBXtdMWd/9D5IWuiT8/vIqMLal++kURlU0RL",
+	"50y5xzwwBlZG7ReNEApY5aTXZgYdxNZmzTBAe/WbgZINiBdTDfc0Q1+ii1MrxPs+QAjsvA5D60aXTdLU",
+	"pvOh7FbM/oRIm6HUVve1NWjIdXHMzJRp8qq23HOaKOhDdsp4SorTMyARRUWIvlNEU0jsNylQ60spmsJj",
+	"MoULCzsmLJ5i8wbUQw1azNn05GCXXkI6CMIWH8ZMZQktnc2aD3D84OHVPkAYXNxbiHsOh/9QdXSaMKoM",
+	"jVznE+51ZX+wPhXqJTO7YlqEoSuzy1Auw6B42jJ17eEHR8e7zOPHsp9yGjV679r3ZRgsJHUxm6sk6WfT",
+	"6leaoRJgPG44nQFdGK0WBsCNr/I+WOYpNS518b3KM4MDXdjBQsIgDHJ+xsWqzr/VsHTDe7u2t9QkYuUa",
+	"lkSs+2n7cc88QunCP111Gwk+Z4sto0dPbOPLMIgkUA3xhOpt9U0YFIbdPAEXNM2MBQ1o1NO6LhIeZdwW",
+	"oS7f87mQEbpNk1kiojOoa/WZEAlQVM6WeTePCHVSRqOtJtCnXm0HNWKExRL4R9wg9Yf+lX1SrmNXmcJ8",
+	"DpFm5xhUmLNFLtEwhSQuFM2cJQnqxK4epEkiVhMFyXzi5GdyBmvlJ2WSpBO4MM6VecEEuIFJPWT3RjW8",
+	"EsDzxCFRG5npmr9UxJCofjvTeK6iXSbFOTNIcVIQxg6WaUiVl6ncF1RKusb/cQJJEVz7hKGjJzqRYOCZ",
+	"43X/HD5ugwNaU2xxYd9a9i1G74I2J96dRLkiPTTeyMivqI6WO+KGUxItKV+gTW8w+oC8yJOELIw/MaPR",
+	"WWFXHfvvxPOdeDmGh82vJKVrkjKuEXlIoakG+4OwIMWIPMkSymFAnIknhisG/XyylWj5h6S0MDAHg9IY",
+	"H6Ixma0JJQnli5wugOASVUNBmm43ll7RbQ7lCc1ctIVZ1zMxOkjMLVWoblPrMaH2qxXTS5FrBGgL0Bjl",
+	"LMfJBQcvKt5oKPelR9oEZ9HSEtO6rKsl1VfQ0aN+rhL6jb00R/MrjqPs2Sy5MTsD8k4yrcGA3mT92OFr",
+	"A4idt6TI1Cep05Cc0yR3bY13dQaZdii0PtCH97eYcEtbtsVXibm2IRojMk0+Jfis2oYNihUf3bT6rRju",
+	"4YMGr2315hbmp2tcLANx0Skx4xqQH89B2hXErQHjtUwnMV2rqWcNTo43rkHHRDh46r78Uwk+eE1Xv4JS",
+	"dAE1tezbkHlhmajcvCRT90lNQzI9BznDDylbWD2M/y0xlmw+MRckdq5aGmWFi1YEM8IuzMqoNk8F4+C/",
+	"3tN7/xrde/TB/Z3c+/BxFD48vvyHD7w9QRTlJmMGHm/rnLZMQ5wyPtnef5viA9NP8Nvsm1ouVvNF3zPu",
+	"4tlV2NW90O7lEZFrxWJwsSMbTtjRTfsED8Fa7xbkv9rH7bi2m3c1Oz5CncCj+9+Fm52G9pJ0HvBR/VSV",
+	"jD5h8RStli8Yh+aLKRe+hBjNGrl/fDzY6F1spBWZqgwiLQWfNnd/wp13hltuihea1YXnIDcHudkoN5+N",
+	"m3t4t0ws+DTu3TT/LUNwdyhO1lIcDQL5VEg5vCsAVul2d7KCOjRJ6cVT27rOf6Vb3uS4VxYzIL4yqGRA",
+	"TonDEaifCRcxkK+nQi6GBmZMvwmLLw0yAYPB7N7cDBKxIkzXGg//3TQXst7s66n51rwmpRnmJVh3RyhN",
+	"Ht4nz9j3NvGnRDcfgxRSIddj46YZela9Bx8ue8mZa3o1aPUyM2bBeOC3I8mYVIQISX2eZpZmZm259C8R",
+	"4r+roynVKp5YMXD/HbVXtMVtLo/HvsHHbS5hoRPtVJrqXDXjd+JsY/TOPeZ70y9i1n3Nn2I28e5jtfp1",
+	"7Xz9PrP7Xa1grQ0Fnu4QdN1defRswG3eNfMHH0uHpm5tB/sN2W/auGvujrX4fqaA6zLrs8wb4sJ4XA0P",
+	"89N205pbZxW1wtpy+jjg18JtelMybSd0j87WZAZLp/C3D1zGQONJArrIVG1FEUqXzWYoGPzqMkHzzCYn",
+	"FG8nammcNoN1LTeFZIUREaaI9fwgdvmhhBZZOURpKrUKiRIu1daGF6xL355FLYDQmsU5SGVGec2oaXPy",
+	"/xQrklK+rqZoJ0iARkviXlmmGeGca4i+J/RajjTsrFtrMfy8wPUzWH/afuqPNoV1qiKRwWSeCCGnoXVG",
+	"MJtI16S0wsMpXZPYrQ7at6lVJdNuuHR3HdPSGW2U0kl9wB8whqlCspJMG4PKYzIXcgHIR+C+kbBgytCR",
+	"4HSV8c4qjWK7wIb4hG1T10YeLeTTODVabpr3G9P0J2zpBahmbUt4usMiX28N+kYCsdfy+LyoN7k8Z+eg",
+	"bPSWCX+2xSFxY4fEjVs2TTbRY4fcjhc2R23XjRlOIM30mtiOUJsU2W5UE5okHv0ZBugNXyvocB0XvGf7",
+	"uDmz1zDPFSgS0SRxppIDxN1dlqC7jXLZN+XP66t+ure5T9+yS5m6xfCi4t1yETZmD1wVPzIIoZOBbXgA",
+	"4iJyFNq8WKqIyqUEmtyLEpHH41zJydHgRpF65f3Xx2zVrBZJHBJufFVC1RnEY2LfS2hiIFwMEYthcIOR",
+	"AtQ/DfK7EZcU2JjyUOQfevY+EasanSmF8cNf//SEPLr/4NtvHN6ZpnZjY0rgr5wmGGi0ueEeWGN/8JIY",
+	"U7L9NkHM58Bjo9oYz3IddJOqVvaQVZFCjaB3zPMkMUvKlaY86kniNX5vATxdsriXldwsvUOvXGDPZhjT",
+	"CVzhPnR4qshIVS0QievT3L/JJR8XUb6xazHmQt+bY/L6JrbBX4sRlrMIi0WqUa6afg/v1KFAV65pCWcM",
+	"WIyWEOPczkFi6q0qfBmmyYpWwf2x9Q6MecYEW4gJs5bOfJUIZXF2AlQByXkMsnCTNEJt2489FmRjQQPi",
+	"7L9NdrZb4zZu1AqtR0b0EogXPhP1ezlwNE9Leg7lCPHkIeZMDLzgJKGZ2rbPYopM2kn6e1xRZgQ7VX7i",
+	"J0ZqsU8txNlWEKqd4lInRjmD+ot9XFHD6LvnqhqXo3IIz2A9xg8YP0xpXJ5IjFkKHJ3A4gigkHiQUi5C",
+	"5+EISTTQNCS5Ahn2RR8HpERU6IHg4cKy2YCculCjy2+dYt9FQizQdOrlooXLD29H3Du6QMjFVu3Mq7Zq",
+	"aCa7RUMfLPit0HOtECdIJuIJWEO4HSRwz2BkYvun9pAAhj3kZiKTyGAFriep4L4Y7YhY28FFOzuCKcMy",
+	"8ZZOR/2VWeTJxcB8qSILhxbHZur+hshnqIh75sfzdOaRzlbWWO/Mu0NsrU9YX2KfRP8O0hOY3ZRUeu6e",
+	"qsxWPS6/yUbh000N8cEXF1IQ5cZFfINnctyOR3HE75nPXz7tnAE8RW+wfmjQ7pwZf6TYaR6dGBWyrg63",
+	"Fd8flSdd0CMBKjFR2Y10qXVmz3YwPhc9Z4ar4Zy+ejouQ2VWZzk9qKrjTTbJ3qWzSJFrILNcE5sMUuyQ",
+	"tCaJSUmn7pQWWuQx+R7HOh2Q70XMXMinfkDqlzcvXzy2ypCAlFY3OrThTgGqGiwckN8sbiWI6JQlaHEO",
+	"zyajIEUH5A2GK+o5U4JHEBaq3NlvLaqkNi1cXltxctwKL54yRAWcsAi43eR16eGnmUEc944HIwOpZeJW",
+	"Q42Hw9VqNaD480DIxdA9q4bPnz758cWbH/GZCsIFbxzUQkJausqgDJgG4+BoMLJPmOWhGQvGwclgNDix",
+	"OTZL5Mohzdjw/GhYrC4GmsCjL14aQwaYYGg3pI3Q4ZI9jYNx8Jwp/aToo1kj4b3f3amaDO3J9ctwY0NX",
+	"1ODyQ+t08vFotNNJ2DL8vEXQoBuU7p6JesldlQSbl4pUaJ1SKypV+N7omg2xDXZ/307I17ic+LA4w4rt",
+	"jza3bxyIxIdONj9UHZy+DIMH2w3LnQzGB062Gld5EhGVZ56mVK4dV5UENeqLLgxDlfF13DnNhOope6Bo",
+	"CkbFvHr55i1pc/rwY5Xhc9ll6G42mSsgAEp/L+L9nbzuT1u7bFofY30vO4x/tL+BFPzuP/NX2CDjEjnv",
+	"3bncTKsqTqLIVK2VhtSh0SLJ58tl6vujR5ufKOsfmAeOtnhFeSAaH3iwzURaZzrNg8fH2zxYP7D6GaTU",
+	"cnANpqyWQoEr2eCM58yIjFeAL8PgStG0op2A79jzU60sClFaZGQl5JkLOBvDbU8TamWz8o0DJSna+adS",
+	"AlrJWQIGZhXDdlxNEmq8cWTt4uShmwzlAjfainRYtPFNvfEDDrWQpY643vdrqhrAW2C06DbZ//7mJ8oK",
+	"BH8bprTrUGPKlqeNNXv6TIpDQM2V/Rl077KObl0LF4q35+TXgYOuzUFvlhgrjMo196OPnZBurUbXB0Th",
+	"kScGMLUriYmSKcgFxCQGyJI1YVyLsj6IO/7ztXGIbDuCHYbEOD/fnjx6+M24bExtoFFpulYh4VcelvJo",
+	"tfpG3Q3hIN9e4FYI6NZljypX7ouL1ZcNbHaVywOwaQIbe9hwsw5wHsgVHsRtOA81qTn4CQc/4Yv3Ez7N",
+	"HxhSrD5yz54WtNnO1zDB3uCBHWn7/IiYt+qPCOnimrjTw6sd35BIyBIaga1J5fbfMctHidSmQmKupY0b",
+	"pgy35zGQNzPK2FhkprGwWZk4SSTMJailOyY5JlSduUwqj8H+XoozkPUyPDejgDylYG45bFGfY38NvpoK",
+	"sllpYS3EezDid1jr/HjhagZ4znyRuZBW7mq6qDJR22ijomrApqA5pymE5Yab3UW3nKj80fRntmzDXYik",
+	"P4P1rlF0Q9a7GEG/o74yBurLPcH6nmVNsFBUruczbyWOw49G2K4MHBaVWZUWmWoHDvHwWGn17emICsyi",
+	"zmDaus/OqAx6woDPULFsFwJ0hWIP4b/9hv+auv36LLhZtRb1yzfDS1pjs3mtqHF9y1uXefShY853ZdIG",
+	"lmHUFe9Qd4ziK0XEOdTPK/ogojtxsrONqdW+tuZjF1RZOw9ZOyFSpZ42D124jKUgSyjnuLuNmUm2UkRV",
+	"cnKT/Wmdrblh/7g6Y7EDHL1bEPTgKV9Pe/2KCSZ+3bWLCRza7JRrOcn7UHiFfTsDyKxLzOKQzBhmUYdl",
+	"fjqPrZFlgmNBqcfOAYdzJvJCUvpsdqEWmwVBbXHNjMm1jX0/LgQvNDY8Erl5cVGp36clXyMF96Inbyhq",
+	"vaO+4bA66Jy/jSZ4beNINRhQ3j/yCaohYXOI1lECwxgiur6Z4NlzUQIXlhr1S3mEPt2qQNJcaDziqYEj",
+	"7kmEH6H8YAZ5swH04ribFxMc7+01v4iZ/0KDqmIgWbEkITEG/g7xqLtr208X0MpDuG5AvJJqCYzHcLEv",
+	"uW5ZQtv5QR4P8niX5PE1zHKWxM7CUhktCfJ5XxRrF8mshZK3y6v2GMHnTFXFA+5KRLg667tjXLii6CE6",
+	"/PeLDtd2/3ukq7H5Et4AOn2Hh4Sb10i0o73LMsOnLOyYc7uLVOQyHI9GlctpvElKpvUjz1PbU3Fnmefk",
+	"ziOfsLdK2d1o1kinCMEtZ1vVdEDfrWOdVcFL02qXZYTVwqCR3mccb4fx1bYHDoG8A7jwpLyUvIIHxheg",
+	"y5wRowh5nac/eSu6aj38WL/58tNT6AfeJC0SUW5c+BkQ22vcnwjfVGXb7INVUlXk79ta8hIOe2N73hvz",
+	"k7rfGvelxV+xyJ/DXBxYZF+57/VShvtGaJs9kvpVwVeky7/zpLgPylp2VSYeTRK30xB69BtThKVpjldF",
+	"92bA3zQw8xeH+nJx2d3NhD8Anz2lzm9UIZ8Oa4ZVPa3ePB9Mz7XFArA1el/V9exmvgNSaBBsAbFNnqBk",
+	"xWKQZRlp1CtjdOfwafurQSS+XUNIxTn8XFS7ugld0awPfdARh0DqZxZ5I2tYfF0VAlSIDl3RdWlzvwwo",
+	"4d3hOI3jg8geRPb/j8giQ3pl9gas9T4y5TftjxyS5g/bIn/npPkvyeG+pqhvkYV/6spplA9/papU5saN",
+	"WqP7W4QYD9n2X0K2/RfHyPtIYC2jSZxK6UpDm7k6b7Jxsvmr4sDn47oRSw2kwtqxSWLLhQoFIcE9LVhj",
+	"eJtqW2G2qPvbk7Pf4vdbTN7fPh/Vd9vBl5h2f3dPgR4CWPtKwd9Soe3HXN5Oxv4e9KMvS36/mulLS5c/",
+	"6Io7kzq/L5HOi9rUfTujtnj1DXKzfUEPJ+PwitrkrvwyiWgCPKaSYB1m8vVvb598c4DA1+Y2vFIsj/Dy",
+	"BqM3vHeb18rRGSiY28L1e64rVuPaZXlJYh+DumsU/Rx6NS3so+tGvetg/P5DIyaMcUVcGLwYDurZBW50",
+	"DTmrbhK/atTV5XXBjVqK5vV8PVJmL6oY3OEyvO/wGgvvtXjtG/Q2JkqXd4Z61/Y5U/p3bHEbITasIL9F",
+	"jM3WNDcjx2LgLs/T3u1wl9f97bLc0JmT8uqeYn3d3ay4uB1F01eM2dZQp4o0VVSI58BEghuuUszAUxTl",
+	"Z9DP2TlwUOpz66tmD53a/u8/GASLzzv13SWHK7aIRaWKS3Pienl8vAUB7yyqqsSPh8Oj428Ho8FocDR+",
+	"NHp0hFDZja+bFwMYXdOdOQ3IEwlYAocmVnDtdVGJEGcQE4r1LFy9ejdp4yV40m6o21WPKCc0ScSq9qTl",
+	"j+6DT5VIsJCGBm7DJBj1QFiWGSPp7gh13ZRqpNuTgfIhSZjSYVmH38Yaa8/jtoNv+ILQSKvGAaywvC5z",
+	"7W7HLG87YLIMr7uOa1Dx8sPl/wUAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -916,7 +916,7 @@ type OwnKey struct {
 
 // OwnMintRequest defines model for OwnMintRequest.
 type OwnMintRequest struct {
-	// Grants As GrantMap; absent inherits.
+	// Grants As GrantMap, at most 64 KiB; absent inherits.
 	Grants RequestedGrants `json:"grants,omitempty"`
 
 	// Name By default made from the id of the key.
@@ -1119,7 +1119,7 @@ type Relation struct {
 	ValidUntil *time.Time `json:"validUntil,omitempty"`
 }
 
-// RequestedGrants As GrantMap; absent inherits.
+// RequestedGrants As GrantMap, at most 64 KiB; absent inherits.
 type RequestedGrants = map[string][]string
 
 // ScopeNode defines model for ScopeNode.

@@ -196,7 +196,7 @@ type AccessTokenRequest struct {
 	ExternalIDAlias *string `json:"externalId,omitempty"`
 	ExternalID      *string `json:"external_id,omitempty"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -295,7 +295,7 @@ type CreatePrincipalRequest struct {
 	DisplayName string  `json:"display_name"`
 	ExternalID  *string `json:"external_id,omitempty"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -306,7 +306,7 @@ type CreatePrincipalRequest struct {
 // CreatePrincipalRequestKind defines model for CreatePrincipalRequest.Kind.
 type CreatePrincipalRequestKind string
 
-// GrantMap Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+// GrantMap Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 //
 // Example: {"memory:read":["org/acme/*"]}
 type GrantMap map[string][]string
@@ -333,7 +333,7 @@ type Job struct {
 type Key struct {
 	CreatedAt time.Time `json:"createdAt"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -365,7 +365,7 @@ type MigrationStatus struct {
 
 // MintKeyRequest Either `scope_floor`, with what the kind of principal may do there, or `grants`.
 type MintKeyRequest struct {
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -383,7 +383,7 @@ type MintKeyRequestPrincipal string
 
 // MintPrincipalKeyRequest defines model for MintPrincipalKeyRequest.
 type MintPrincipalKeyRequest struct {
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -426,7 +426,7 @@ type PatchContextRequest struct {
 type PatchPrincipalRequest struct {
 	DisplayName *string `json:"display_name,omitempty"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
@@ -445,7 +445,7 @@ type Principal struct {
 	// ExternalID How the principal is called outside, such as surreal-cloud:usr_1.
 	ExternalID *string `json:"external_id,omitempty"`
 
-	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`).
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
