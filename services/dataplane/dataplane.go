@@ -54,7 +54,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("opening the data plane: %w", err)
 	}
 	keymanager, err := authority.New(authority.Config{
-		URL: management.String(), ServiceSecret: []byte(cfg.ServiceSecret.Reveal()), Subject: replica(), Transport: cfg.Authority,
+		URL: management.String(), ServiceSecret: []byte(cfg.ServiceSecret.Reveal()), Subject: replica(), Transport: cfg.Authority, Wrap: web.Propagate,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the data plane: %w", err)

@@ -32,6 +32,8 @@ type Config struct {
 	Subject string
 	// Transport carries the requests. If nil, a transport of its own with bounded waits is used.
 	Transport http.RoundTripper
+	// Wrap, if not nil, wraps whatever transport is used: it may tell the other side which request a question belongs to.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // Client asks the key manager. It is safe for concurrent use.
@@ -71,6 +73,9 @@ func New(cfg Config) (*Client, error) {
 		patient := newTransport()
 		patient.ResponseHeaderTimeout = errandTimeout
 		c.patient.Transport = patient
+	}
+	if cfg.Wrap != nil {
+		c.http.Transport, c.patient.Transport = cfg.Wrap(c.http.Transport), cfg.Wrap(c.patient.Transport)
 	}
 	return c, nil
 }

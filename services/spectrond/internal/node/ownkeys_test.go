@@ -3,6 +3,7 @@ package node_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,7 +62,9 @@ func TestGrantManageOverTheRootManagesAllKeys(t *testing.T) {
 		b.call(http.StatusOK, nil, exact.Key, http.MethodPost, "/keys/a%20b/rotate", "")
 		b.call(http.StatusNoContent, nil, exact.Key, http.MethodDelete, "/keys/below", "")
 		b.call(http.StatusUnauthorized, nil, below.Key, http.MethodGet, "/me", "")
-		b.call(http.StatusUnprocessableEntity, nil, b.admin, http.MethodDelete, "/keys/a%2Fb", "")
+		b.flat("a%2Fb", "")
+		b.call(http.StatusNoContent, nil, b.admin, http.MethodDelete, "/keys/a%2Fb", "")
+		b.call(http.StatusUnprocessableEntity, nil, b.admin, http.MethodDelete, "/keys/%20a", "")
 		var page []ownKey
 		b.call(http.StatusOK, &page, b.admin, http.MethodGet, "/keys?limit=1&cursor=ZGVmYXVsdA", "")
 		if len(page) != 1 || page[0].Name != "exact" {
@@ -180,6 +183,18 @@ func TestLastUseIsShownToTheMinute(t *testing.T) {
 		used := after[0].LastUsedAt
 		if used == nil || !used.Equal(used.Truncate(time.Minute)) || time.Since(*used) > 2*time.Minute {
 			t.Errorf("last used at %v", used)
+		}
+	})
+}
+
+// One id names what happened on both planes: the key manager's audit log has the trace that the caller was told.
+func TestTheTraceGoesAlongWithAnErrand(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *both) {
+		const id = "0123456789abcdef0123456789abcdef"
+		b.call(http.StatusCreated, nil, b.admin, http.MethodPost, "/keys", "", "traceparent", "00-"+id+"-0123456789abcdef-01")
+		if len(b.traces) != 1 || !strings.HasPrefix(b.traces[0], "00-"+id+"-") {
+			b.t.Errorf("the errand's traces: %q", b.traces)
 		}
 	})
 }

@@ -30,6 +30,8 @@ type both struct {
 	admin string
 	// away makes the key manager unreachable.
 	away bool
+	// traces are those that the key manager was told of with errands.
+	traces []string
 }
 
 // link carries a request from the data plane to the key manager, unless that is away.
@@ -39,8 +41,11 @@ type link struct {
 }
 
 func (l link) RoundTrip(r *http.Request) (*http.Response, error) {
-	if l.b.away && strings.Contains(r.URL.Path, "/errands/") {
-		return nil, fmt.Errorf("dialling %s: refused", r.URL.Host)
+	if strings.Contains(r.URL.Path, "/errands/") {
+		if l.b.away {
+			return nil, fmt.Errorf("dialling %s: refused", r.URL.Host)
+		}
+		l.b.traces = append(l.b.traces, r.Header.Get("Traceparent"))
 	}
 	return l.next.RoundTrip(r)
 }
