@@ -109,32 +109,14 @@ func (s *Store) Entities(ctx context.Context, r entity.Reading, page entity.Page
 	if len(r.Region) == 0 {
 		return nil, nil
 	}
-	var f filter
-	f.and("e.context_id = ? AND e.valid_until IS NULL", r.Incarnation)
-	f.readable("e.set_id", r.Incarnation, r.Region)
-	if page.ID != "" {
-		f.and("e.entity_id = ?", page.ID)
-	}
-	if page.Type != "" {
-		f.and("e.type = ?", page.Type)
-	}
-	having, args := "", f.args()
-	for i, category := range ranked {
-		if page.Category == category {
-			having, args = " HAVING "+rank+" = ?", append(args, i)
-		}
-	}
+	statement, args := s.entitiesStatement(r, page)
 	var rows []struct {
 		ID, Type, Name       string
 		Ranked               int
 		Importance           float64
 		CreatedAt, UpdatedAt moment
 	}
-	err := s.read(ctx, &rows, f.with()+"SELECT min(e.entity_id) AS id, e.type, e.name, "+rank+` AS ranked,
-		max(e.importance) AS importance, min(e.created_at) AS created_at, max(e.updated_at) AS updated_at
-		FROM entities e WHERE `+f.conjunction()+" GROUP BY e.type, e.name"+having+
-		" ORDER BY e.type, e.name LIMIT ? OFFSET ?", append(args, page.Limit, page.Offset)...)
-	if err != nil {
+	if err := s.read(ctx, &rows, statement, args...); err != nil {
 		return nil, err
 	}
 	out := make([]entity.Entity, len(rows))
@@ -145,6 +127,33 @@ func (s *Store) Entities(ctx context.Context, r entity.Reading, page entity.Page
 		}
 	}
 	return out, nil
+}
+
+// entitiesStatement returns the one statement that lists entities.
+func (s *Store) entitiesStatement(r entity.Reading, page entity.Page) (text string, args []any) {
+	var f filter
+	f.and("e.context_id = ? AND e.valid_until IS NULL", r.Incarnation)
+	f.readable("e.set_id", r.Incarnation, r.Region)
+	by := ""
+	if page.ID != "" {
+		f.and("e.entity_id = ?", page.ID)
+		by = s.engine.by("entities_current")
+	}
+	if page.Type != "" {
+		f.and("e.type = ?", page.Type)
+	}
+	having := ""
+	args = f.args()
+	for i, category := range ranked {
+		if page.Category == category {
+			having, args = " HAVING "+rank+" = ?", append(args, i)
+		}
+	}
+	text = f.with() + "SELECT min(e.entity_id) AS id, e.type, e.name, " + rank + ` AS ranked,
+		max(e.importance) AS importance, min(e.created_at) AS created_at, max(e.updated_at) AS updated_at
+		FROM entities e` + by + " WHERE " + f.conjunction() + " GROUP BY e.type, e.name" + having +
+		" ORDER BY e.type, e.name LIMIT ? OFFSET ?"
+	return text, append(args, page.Limit, page.Offset)
 }
 
 // Attributes implements [entity.Store].
@@ -182,11 +191,25 @@ func (s *Store) Relations(ctx context.Context, r entity.Reading, want entity.Rel
 	if len(r.Region) == 0 {
 		return nil, nil
 	}
+	statement, args := s.relationsStatement(r, want)
+	var rows []relationRow
+	err := s.read(ctx, &rows, statement, args...)
+	out := make([]entity.Relation, len(rows))
+	for i, row := range rows {
+		out[i] = row.toRelation()
+	}
+	return out, err
+}
+
+// relationsStatement returns the one statement that lists relations.
+func (s *Store) relationsStatement(r entity.Reading, want entity.RelationFilter) (text string, args []any) {
 	var f filter
 	f.and("r.context_id = ? AND r.valid_until IS NULL", r.Incarnation)
 	f.readable("r.set_id", r.Incarnation, r.Region)
 	if want.EntityID != "" {
-		f.and("(r.subject_id = ? OR r.object_id = ?)", want.EntityID, want.EntityID)
+		f.and("r.id IN (SELECT id FROM relations"+s.engine.by("relations_by_subject")+` WHERE context_id = ? AND subject_id = ? UNION
+			SELECT id FROM relations`+s.engine.by("relations_by_object")+" WHERE context_id = ? AND object_id = ?)",
+			r.Incarnation, want.EntityID, r.Incarnation, want.EntityID)
 	}
 	if want.SubjectID != "" {
 		f.and("r.subject_id = ?", want.SubjectID)
@@ -200,12 +223,6 @@ func (s *Store) Relations(ctx context.Context, r entity.Reading, want entity.Rel
 	if want.Category != "" {
 		f.and("r.category = ?", want.Category)
 	}
-	var rows []relationRow
-	err := s.read(ctx, &rows, f.with()+"SELECT r.* FROM relations r WHERE "+f.conjunction()+
-		" ORDER BY r.created_at DESC, r.id DESC LIMIT ?", append(f.args(), want.Limit)...)
-	out := make([]entity.Relation, len(rows))
-	for i, row := range rows {
-		out[i] = row.toRelation()
-	}
-	return out, err
+	return f.with() + "SELECT r.* FROM relations r WHERE " + f.conjunction() + " ORDER BY r.created_at DESC, r.id DESC LIMIT ?",
+		append(f.args(), want.Limit)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
 	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 )
 
@@ -52,6 +53,15 @@ func TestSearchUsesItsIndexes(t *testing.T) {
 		from, f := s.forgettable(memory.Forgetting{Incarnation: "c1", Terms: search.Terms, Region: search.Region})
 		statement := f.with() + "SELECT c.id FROM " + from.from + " WHERE " + f.conjunction()
 		uses(t, "forgetting", explained(t, db, explain+statement, f.args(from.fromArgs...)), want)
+		if db.Engine == database.SQLite { // which knows nothing of how many rows a context has
+			r := entity.Reading{Incarnation: "c1", Region: search.Region}
+			statement, args := s.entitiesStatement(r, entity.Page{ID: "e", Limit: 1})
+			uses(t, "one entity", explained(t, db, explain+statement, args), []string{"entities_current (context_id=? AND entity_id=?"})
+			statement, args = s.relationsStatement(r, entity.RelationFilter{EntityID: "e", Limit: 1})
+			uses(t, "its relations", explained(t, db, explain+statement, args), []string{
+				"relations_by_subject (context_id=? AND subject_id=?)", "relations_by_object (context_id=? AND object_id=?)", "(context_id=? AND id=?)",
+			})
+		}
 	})
 }
 

@@ -79,6 +79,8 @@ func (postgres) snapshot(tx *gorm.DB) error {
 	return tx.Exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").Error
 }
 
+func (postgres) by(string) string { return "" }
+
 func (postgres) locking() string { return " FOR UPDATE" }
 
 func (postgres) tryLock(tx *gorm.DB, number int64) (locked bool, err error) {

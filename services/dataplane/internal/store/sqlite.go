@@ -72,6 +72,9 @@ func (sqlite) forgetWordsAt(tx *gorm.DB, sets string, args map[string]any) error
 // snapshot is nothing: a writing transaction is the only one there is.
 func (sqlite) snapshot(*gorm.DB) error { return nil }
 
+// by is a must: SQLite takes a context for a handful of rows, and would go through all of them.
+func (sqlite) by(index string) string { return " INDEXED BY " + index }
+
 // locking is nothing: a writing transaction is the only one there is.
 func (sqlite) locking() string { return "" }
 

@@ -43,6 +43,8 @@ type engine interface {
 	forgetWordsAt(tx *gorm.DB, sets string, args map[string]any) error
 	// snapshot, first in a transaction, makes all its statements see the same rows, or be run again where that cannot be.
 	snapshot(tx *gorm.DB) error
+	// by makes the planner take an index where it would not find out that this is the one: behind the table's name.
+	by(index string) string
 	// locking is what a SELECT in a transaction that writes ends with, so that nobody else changes its rows meanwhile.
 	locking() string
 	// tryLock takes the lock of that number until tx ends, or reports false when another transaction holds it.

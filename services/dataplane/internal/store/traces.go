@@ -61,8 +61,12 @@ func (s *Store) Traces(ctx context.Context, incarnation string, f trace.Filter) 
 	and(f.Key != "", "key_id = ?", f.Key)
 	and(!f.Since.IsZero(), "created_at >= ?", f.Since)
 	and(!f.Until.IsZero(), "created_at < ?", f.Until)
+	by := ""
+	if f.TraceID != "" {
+		by = s.engine.by("traces_by_trace")
+	}
 	var rows []traceRow
-	err := s.read(ctx, &rows, "SELECT * FROM traces WHERE "+strings.Join(where, " AND ")+" ORDER BY created_at DESC, id DESC LIMIT ?",
+	err := s.read(ctx, &rows, "SELECT * FROM traces"+by+" WHERE "+strings.Join(where, " AND ")+" ORDER BY created_at DESC, id DESC LIMIT ?",
 		append(args, f.Limit)...)
 	if err != nil {
 		return nil, err
