@@ -23,7 +23,7 @@ func TestBench(t *testing.T) { //nolint:paralleltest // it needs the machine for
 		e = quick
 	}
 	if mode == "quick" || mode == "full" || mode == "1" {
-		parts = "verify,candidates,traffic,introspection,rotation,start"
+		parts = "verify,candidates,traffic,introspection,rotation,memory,start"
 	}
 	var out table
 	out.row("measure", "goal", "result", "")
