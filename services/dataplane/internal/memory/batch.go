@@ -64,16 +64,9 @@ func (s *Service) RememberAll(ctx context.Context, who *caller.Caller, batch Bat
 	if err := checkBlocked(who, batch.Infer); err != nil {
 		return BatchReceipt{}, err
 	}
-	sets, err := s.registry.Destination(ctx, who, batch.SetsField, batch.Sets)
+	sets, home, at, err := s.settle(ctx, who, batch.SetsField, batch.Sets, batch.SessionID)
 	if err != nil {
 		return BatchReceipt{}, err
-	}
-	at := s.now().UTC().Truncate(time.Microsecond)
-	home := session.New(who, sets, at)
-	if batch.SessionID != "" {
-		if home, err = session.Pinned(ctx, s.store, who, batch.SessionID); err != nil {
-			return BatchReceipt{}, err
-		}
 	}
 	if batch.Infer == Preview {
 		return BatchReceipt{SessionID: batch.SessionID}, nil

@@ -90,16 +90,9 @@ func (s *Service) Prepare(ctx context.Context, who *caller.Caller, fact Fact) (W
 	if err := checkBlocked(who, fact.Infer); err != nil {
 		return Write{}, err
 	}
-	sets, err := s.registry.Destination(ctx, who, fact.SetsField, fact.Sets)
+	sets, home, at, err := s.settle(ctx, who, fact.SetsField, fact.Sets, fact.SessionID)
 	if err != nil {
 		return Write{}, err
-	}
-	at := s.now().UTC().Truncate(time.Microsecond) // as fine as Postgres keeps it
-	home := session.New(who, sets, at)
-	if fact.SessionID != "" {
-		if home, err = session.Pinned(ctx, s.store, who, fact.SessionID); err != nil {
-			return Write{}, err
-		}
 	}
 	return Write{
 		Incarnation: who.Incarnation,
@@ -114,6 +107,22 @@ func (s *Service) Prepare(ctx context.Context, who *caller.Caller, fact Fact) (W
 		},
 		Once: fact.Once,
 	}, nil
+}
+
+// settle returns where something that is written now goes: what it is tagged with, and the session of that id, or a new one where
+// there is none. Errors are those of the registry and of session.Pinned.
+func (s *Service) settle(
+	ctx context.Context, who *caller.Caller, field string, asked scope.Sets, sessionID string,
+) (sets scope.Sets, home session.Session, at time.Time, err error) {
+	if sets, err = s.registry.Destination(ctx, who, field, asked); err != nil {
+		return nil, session.Session{}, time.Time{}, err
+	}
+	at = s.now().UTC().Truncate(time.Microsecond) // as fine as Postgres keeps it
+	home = session.New(who, sets, at)
+	if sessionID != "" {
+		home, err = session.Pinned(ctx, s.store, who, sessionID)
+	}
+	return sets, home, at, err
 }
 
 // check refuses what nobody may store and fills in what was left out.
