@@ -121,7 +121,7 @@ func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf in
 		asOf: asOf,
 	}
 	if verdict.KeyGrants != nil {
-		fresh.caller.Effective = grant.Effective(a.principal.Grants, verdict.KeyGrants)
+		fresh.caller.Effective = a.principal.Effective(verdict.KeyGrants)
 	}
 	e.verdict, e.gone = fresh, a.gone
 	out := c.good.put(h, verdict.KeyID, e)
@@ -147,7 +147,7 @@ func (c *cache) actorLocked(verdict *introspection.Verdict) *actor {
 		if a != nil {
 			a.gone.Store(true)
 		}
-		a = &actor{principal: verdict.Principal, effective: grant.Effective(verdict.Principal.Grants, nil), tenant: t, gone: c.flagLocked()}
+		a = &actor{principal: verdict.Principal, effective: verdict.Principal.Effective(nil), tenant: t, gone: c.flagLocked()}
 		if reflect.DeepEqual(a.effective, a.principal.Grants) { // as nearly always: then one of the two suffices
 			a.effective = a.principal.Grants
 		}

@@ -2,12 +2,16 @@ package apikey
 
 import "regexp"
 
-// secretPattern matches the secret part of anything that looks like a key, well formed or not: a truncated key in a
+// The patterns match the secret part of anything that looks like a key or a token, well formed or not: a truncated one in a
 // log is as bad as a whole one.
-var secretPattern = regexp.MustCompile(`\bsp-([a-z2-7]{16})-[0-9A-Za-z]+`)
+var (
+	secretPattern = regexp.MustCompile(`\bsp-([a-z2-7]{16})-[0-9A-Za-z]+`)
+	tokenPattern  = regexp.MustCompile(`\b(spl_[0-9A-Za-z-]*_)(?:(sa_[0-9A-Za-z]*_)[0-9A-Za-z]+|(sa-bootstrap-env_)\S+)`)
+)
 
-// Redact returns text with the secret part of every key in it replaced by REDACTED. The id stays, so that a log line
-// still names the key.
+// Redact returns text with the secret part of every key and every token in it replaced by REDACTED. The rest stays, so that a
+// log line still names the key, and a token's account.
 func Redact(text string) string {
-	return secretPattern.ReplaceAllString(text, "sp-$1-"+redacted)
+	text = secretPattern.ReplaceAllString(text, "sp-$1-"+redacted)
+	return tokenPattern.ReplaceAllString(text, "${1}${2}${3}"+redacted)
 }

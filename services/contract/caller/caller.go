@@ -27,6 +27,23 @@ type Principal struct {
 	DisplayName string    `json:"display_name"`
 	Kind        Kind      `json:"kind"`
 	Grants      grant.Map `json:"grants"`
+	// ServiceAccount is not nil for a service account, whose keys are tokens.
+	ServiceAccount *ServiceAccount `json:"service_account,omitempty"`
+}
+
+// ServiceAccount is what a principal has that is one.
+type ServiceAccount struct {
+	// Actors are the identities (DIDs) that its tokens may claim, by exact match. Without any they may do nothing.
+	Actors []string `json:"actors"`
+}
+
+// Effective is what a key with the given grants may do: a key of a service account what it was minted for, any other what both it
+// and its principal may do now.
+func (p *Principal) Effective(key grant.Map) grant.Map {
+	if p.ServiceAccount != nil {
+		return grant.Snapshot(key)
+	}
+	return grant.Effective(p.Grants, key)
 }
 
 // Caller is the outcome of a successful verification. It may be shared between requests: nothing in it may be changed.
@@ -42,7 +59,7 @@ type Caller struct {
 	// OnBehalfOf is the principal that the caller acts for, nil when it acts for itself. Principal stays who really calls;
 	// Effective is what both may do. It is shared between callers and must not be changed.
 	OnBehalfOf *Principal
-	// KeyGrants attenuates the principal's grants; nil inherits them.
+	// KeyGrants attenuates the principal's grants; nil inherits them. Those of a service account's token are all it may do.
 	KeyGrants grant.Map
 	// Effective is what the caller may do.
 	Effective grant.Map

@@ -16,6 +16,10 @@ type Error struct {
 	Message string
 	// Field names the offending input (a JSON field, a query parameter, a header); empty when there is none.
 	Field string
+	// Code names the failure on surfaces that have a vocabulary of their own; empty elsewhere.
+	Code string
+	// RequiredScope names the scope that a caller lacks; empty where that is not the reason.
+	RequiredScope string
 	// RetryAfter, when positive, tells the caller how long to wait before trying again.
 	RetryAfter time.Duration
 	// Err is the private cause: it is logged, never answered.

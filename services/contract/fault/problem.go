@@ -24,7 +24,16 @@ type Problem struct {
 	Message string `json:"message"`
 	// Field names the offending input, where there is one.
 	Field string `json:"field,omitempty"`
+	// Object is "error" where there is a Code, for clients that tell answers apart by it.
+	Object string `json:"object,omitempty"`
+	// Code names the problem on surfaces that have a vocabulary of their own, such as AUTH_INVALID.
+	Code string `json:"code,omitempty"`
+	// RequiredScope names the scope that is missing, where one is.
+	RequiredScope string `json:"required_scope,omitempty"`
 }
+
+// object is what a Problem with a code is.
+const object = "error"
 
 // ProblemOf returns the public face of err for a request to the path instance. An error that is no [Error] becomes an
 // Internal problem whose detail holds nothing but traceID, if there is one, by which an operator finds the cause in the log.
@@ -40,20 +49,30 @@ func ProblemOf(err error, instance, traceID string) Problem {
 	if detail == "" {
 		detail = e.Kind.Title()
 	}
-	return Problem{
-		Type:     e.Kind.Type(),
-		Title:    e.Kind.Title(),
-		Status:   e.Kind.Status(),
-		Detail:   detail,
-		Instance: instance,
-		Message:  detail,
-		Field:    e.Field,
+	problem := Problem{
+		Type:          e.Kind.Type(),
+		Title:         e.Kind.Title(),
+		Status:        e.Kind.Status(),
+		Detail:        detail,
+		Instance:      instance,
+		Message:       detail,
+		Field:         e.Field,
+		RequiredScope: e.RequiredScope,
 	}
+	return problem.Coded(e.Code)
+}
+
+// Coded returns p with a code, unless it has one or code is empty.
+func (p Problem) Coded(code string) Problem {
+	if p.Code == "" && code != "" {
+		p.Object, p.Code = object, code
+	}
+	return p
 }
 
 // Err turns a received problem back into an error. status is the HTTP status of the answer, trusted over the body's.
 func (p Problem) Err(status int) *Error {
-	e := &Error{Kind: kindOfStatus(status), Message: p.Detail, Field: p.Field}
+	e := &Error{Kind: kindOfStatus(status), Message: p.Detail, Field: p.Field, Code: p.Code, RequiredScope: p.RequiredScope}
 	if e.Message == "" {
 		e.Message = p.Message
 	}

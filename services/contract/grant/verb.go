@@ -61,9 +61,12 @@ func (v Verb) Description() string {
 	return ""
 }
 
-// UnmarshalText reads a verb as [ParseVerb] does.
+// UnmarshalText reads a verb as [ParseVerb] does, or a scope as [ParseScope] does.
 func (v *Verb) UnmarshalText(text []byte) error {
 	parsed, err := ParseVerb(string(text))
+	if scope, scopeErr := ParseScope(string(text)); scopeErr == nil {
+		parsed, err = scope, nil
+	}
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (v Verdict) Caller() *caller.Caller {
 		KeyName:     v.KeyName,
 		Principal:   v.Principal,
 		KeyGrants:   v.KeyGrants,
-		Effective:   grant.Effective(v.Principal.Grants, v.KeyGrants),
+		Effective:   v.Principal.Effective(v.KeyGrants),
 		Blocked:     v.Blocked,
 	}
 }

@@ -47,7 +47,7 @@ func TestAnswersAreWrittenAndReadAsJSON(t *testing.T) {
 	t.Parallel()
 	// What is drawn below, and what the writer knows, is all there is.
 	for kind, fields := range map[reflect.Type]int{
-		reflect.TypeFor[introspection.Response](): 3, reflect.TypeFor[introspection.Verdict](): 9, reflect.TypeFor[caller.Principal](): 4,
+		reflect.TypeFor[introspection.Response](): 3, reflect.TypeFor[introspection.Verdict](): 9, reflect.TypeFor[caller.Principal](): 5,
 	} {
 		if kind.NumField() != fields {
 			t.Fatalf("%v has %d fields: teach them to the writer and to this test", kind, kind.NumField())
@@ -66,6 +66,9 @@ func TestAnswersAreWrittenAndReadAsJSON(t *testing.T) {
 			}
 			if rapid.Bool().Draw(t, "bound") {
 				v.Principal = &caller.Principal{ID: rapid.String().Draw(t, "p"), Kind: caller.Agent, Grants: grants.Draw(t, "principal")}
+				if rapid.Bool().Draw(t, "account") {
+					v.Principal.ServiceAccount = &caller.ServiceAccount{Actors: rapid.SliceOfN(rapid.String(), 0, 2).Draw(t, "actors")}
+				}
 			}
 			return v
 		}), 0, 5).Draw(t, "verdicts")

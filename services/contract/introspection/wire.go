@@ -90,6 +90,13 @@ func (w *writer) principal(p *caller.Principal) error {
 	if err := w.grants(`,"grants":`, p.Grants); err != nil {
 		return err
 	}
+	if p.ServiceAccount != nil {
+		encoded, err := json.Marshal(p.ServiceAccount)
+		if err != nil {
+			return err
+		}
+		w.out = append(append(w.out, `,"service_account":`...), encoded...)
+	}
 	w.out = append(w.out, '}')
 	return nil
 }
