@@ -21,8 +21,10 @@ const (
 	accountPrefix = "sa_"
 	// BootstrapAccount is the id of the account that a chosen token opens.
 	BootstrapAccount = "sa-bootstrap-env"
-	// MinChosen and MaxChosen bound a chosen secret, in characters.
-	MinChosen, MaxChosen = 16, 256
+	// MinChosen is the length of the shortest chosen secret in characters.
+	MinChosen = 16
+	// MaxChosen is the length of the longest.
+	MaxChosen = 256
 
 	// DefaultEnv is the tag of a token for which none was asked.
 	DefaultEnv = "prod"

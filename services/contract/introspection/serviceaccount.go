@@ -15,9 +15,9 @@ const (
 	EditAccountPath   = "/internal/v1/errands/service-accounts/edit"
 	RevokeAccountPath = "/internal/v1/errands/service-accounts/revoke"
 	ListTokensPath    = "/internal/v1/errands/tokens/list"
-	MintTokenPath     = "/internal/v1/errands/tokens/mint"
-	RotateTokensPath  = "/internal/v1/errands/tokens/rotate"
-	RevokeTokenPath   = "/internal/v1/errands/tokens/revoke"
+	MintTokenPath     = "/internal/v1/errands/tokens/mint"   //nolint:gosec // a path, no credential
+	RotateTokensPath  = "/internal/v1/errands/tokens/rotate" //nolint:gosec // a path, no credential
+	RevokeTokenPath   = "/internal/v1/errands/tokens/revoke" //nolint:gosec // a path, no credential
 )
 
 // Standing says how a context stands with its service accounts.
