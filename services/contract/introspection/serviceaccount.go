@@ -14,7 +14,7 @@ const (
 	CreateAccountPath = "/internal/v1/errands/service-accounts/create"
 	EditAccountPath   = "/internal/v1/errands/service-accounts/edit"
 	RevokeAccountPath = "/internal/v1/errands/service-accounts/revoke"
-	ListTokensPath    = "/internal/v1/errands/tokens/list"
+	ListTokensPath    = "/internal/v1/errands/tokens/list"   //nolint:gosec // a path, no credential
 	MintTokenPath     = "/internal/v1/errands/tokens/mint"   //nolint:gosec // a path, no credential
 	RotateTokensPath  = "/internal/v1/errands/tokens/rotate" //nolint:gosec // a path, no credential
 	RevokeTokenPath   = "/internal/v1/errands/tokens/revoke" //nolint:gosec // a path, no credential
