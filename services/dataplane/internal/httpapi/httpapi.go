@@ -15,6 +15,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
@@ -53,6 +54,8 @@ type Parts struct {
 	// not served.
 	Management   *url.URL
 	ToManagement http.RoundTripper
+	// Spl is the other face.
+	Spl spl.Parts
 	// Version is what health tells.
 	Version string
 	// Origins are the pages that may call from a browser.
@@ -82,6 +85,9 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 		return nil, err
 	}
 	parts.routes(engine, spec)
+	if err := spl.Mount(engine, parts.Spl); err != nil {
+		return nil, err
+	}
 	return engine, nil
 }
 
