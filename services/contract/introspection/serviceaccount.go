@@ -3,7 +3,8 @@ package introspection
 import "time"
 
 // Where the key manager is asked about service accounts. The first two are asked by a service for itself, by GET and by POST; the
-// others are errands, each by POST, for a caller that has the scope admin, or for whoever asks while authentication is off.
+// others are errands, each by POST, for a caller that has the scope admin, or, while authentication is off, for the local
+// operator: an [Identity] that has a Context and no KeyID.
 const (
 	StandingPath         = "/internal/v1/service-accounts/standing"
 	StandingContextParam = "context"
@@ -18,6 +19,14 @@ const (
 	MintTokenPath     = "/internal/v1/errands/tokens/mint"   //nolint:gosec // a path, no credential
 	RotateTokensPath  = "/internal/v1/errands/tokens/rotate" //nolint:gosec // a path, no credential
 	RevokeTokenPath   = "/internal/v1/errands/tokens/revoke" //nolint:gosec // a path, no credential
+)
+
+// The codes of refusals that are told to the caller as they are.
+const (
+	// CodeBootstrapClosed: the context has service accounts, so none is made without a credential.
+	CodeBootstrapClosed = "BOOTSTRAP_CLOSED"
+	// CodeScopeForbidden: the caller's token lacks a scope.
+	CodeScopeForbidden = "SCOPE_FORBIDDEN"
 )
 
 // Standing says how a context stands with its service accounts.
@@ -45,7 +54,8 @@ type Account struct {
 	Reason    string     `json:"reason,omitempty"`
 }
 
-// AccountDraft describes a service account to make. An empty EnvTag is [apikey.DefaultEnv].
+// AccountDraft describes a service account to make. Without Scopes (nil) it may read and write records. An empty EnvTag is
+// [apikey.DefaultEnv].
 type AccountDraft struct {
 	Name      string   `json:"name"`
 	Actors    []string `json:"actors"`
@@ -92,6 +102,8 @@ type Token struct {
 	CreatedAt time.Time `json:"created_at"`
 	// LastUsedAt is to the minute, and nil when the token was never used.
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	// ValidUntil is nil when the token has no end. It has one where the context caps the time to live of what is minted.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 	// RevokedAt is nil for a live token. One dies with its account, too.
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
@@ -128,6 +140,29 @@ type RotatedTokens struct {
 	IssuedToken
 	// Revoked are the ids of the tokens that were live before.
 	Revoked []string `json:"revoked"`
+	Changed
+}
+
+// EditedAccount is a service account after a change.
+type EditedAccount struct {
+	Account
+	Changed
+}
+
+// RevokedAccount is a service account after its revocation.
+type RevokedAccount struct {
+	Account
+	// Revoked are the ids of the tokens that died with it now.
+	Revoked []string `json:"revoked"`
+	// Already says that it had been revoked before, so that nothing has changed but that every verifier knows.
+	Already bool `json:"already,omitempty"`
+	Changed
+}
+
+// RevokedToken is a token after its revocation. Already is as in [RevokedAccount].
+type RevokedToken struct {
+	Token
+	Already bool `json:"already,omitempty"`
 	Changed
 }
 

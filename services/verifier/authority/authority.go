@@ -256,7 +256,7 @@ func (c *Client) request(ctx context.Context, method, path, token string, in any
 }
 
 // refusal turns an answer that is not 2xx into an error. What the key manager refuses as wrong in the question is our
-// own fault, and told to nobody; only a bootstrap's refusals are meant for the operator.
+// own fault, and told to nobody; only the refusals of what begins without a credential are meant for whoever began it.
 func refusal(r *http.Request, status int, body []byte) error {
 	err := problemOf(status, body).Err(status)
 	switch {
@@ -265,6 +265,8 @@ func refusal(r *http.Request, status int, body []byte) error {
 	case status == http.StatusUnauthorized:
 		return refusedToken(r)
 	case strings.HasSuffix(r.URL.Path, introspection.BootstrapPath),
+		strings.HasSuffix(r.URL.Path, introspection.FirstAccountPath),
+		strings.HasSuffix(r.URL.Path, introspection.StandingPath),
 		strings.HasSuffix(r.URL.Path, introspection.Path) && status == http.StatusRequestEntityTooLarge:
 		return err
 	default:

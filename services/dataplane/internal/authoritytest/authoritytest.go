@@ -1,4 +1,4 @@
-// Package authoritytest is a small key manager for tests of the data plane: it knows the keys that a test gave it, speaks the
+// Package authoritytest is a small key manager for tests of the data plane: it knows the keys and tokens that a test gave it, speaks the
 // wire of contract/introspection, and answers the management API with what it was asked.
 package authoritytest
 
@@ -29,15 +29,21 @@ type Authority struct {
 	verdicts map[apikey.Digest]introspection.Verdict
 	// principals are by incarnation and id.
 	principals map[[2]string]*caller.Principal
-	purges     []introspection.Purge
-	done       []string
-	jobs       []introspection.Job
-	jobsDone   []string
+	// accounts are the verdicts on what every token of one shares, by its id.
+	accounts map[string]introspection.Verdict
+	purges   []introspection.Purge
+	done     []string
+	jobs     []introspection.Job
+	jobsDone []string
 }
 
 // New returns an Authority that knows nobody.
 func New() *Authority {
-	return &Authority{verdicts: make(map[apikey.Digest]introspection.Verdict), principals: make(map[[2]string]*caller.Principal)}
+	return &Authority{
+		verdicts:   make(map[apikey.Digest]introspection.Verdict),
+		principals: make(map[[2]string]*caller.Principal),
+		accounts:   make(map[string]introspection.Verdict),
+	}
 }
 
 // Key mints a key for a principal with the given grants and returns its text. The principal's id is its name.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
@@ -82,6 +83,9 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 		return nil, err
 	}
 	parts.routes(engine, spec)
+	if err := spl.Mount(engine, spl.Parts{Version: parts.Version}); err != nil {
+		return nil, err
+	}
 	return engine, nil
 }
 

@@ -8,28 +8,32 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 )
 
 // beside are the routes that are not the document's: MCP, and what is passed on to the key manager.
 var beside = []string{"/mcp", "/api/v1/contexts", "/api/v1/contexts/*rest", "/api/v1/verbs", "/api/v1/migrations"}
 
-func TestRoutesAreThoseOfTheDocument(t *testing.T) {
+func TestRoutesAreThoseOfTheDocuments(t *testing.T) {
 	t.Parallel()
-	spec, err := GetSpec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := spec.Validate(t.Context()); err != nil {
-		t.Errorf("the document is not valid: %v", err)
-	}
 	var want []string
-	for path, item := range spec.Paths.Map() {
-		for method := range item.Operations() {
-			want = append(want, method+" "+strings.NewReplacer("{", ":", "}", "").Replace(path))
+	for name, read := range map[string]func() (*openapi3.T, error){"openapi.yaml": GetSpec, "spl.yaml": spl.GetSpec} {
+		spec, err := read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := spec.Validate(t.Context()); err != nil {
+			t.Errorf("%s is not valid: %v", name, err)
+		}
+		for path, item := range spec.Paths.Map() {
+			for method := range item.Operations() {
+				want = append(want, method+" "+strings.NewReplacer("{", ":", "}", "").Replace(path))
+			}
 		}
 	}
 	engine, err := newEngine(Parts{MCP: http.NotFoundHandler(), Management: &url.URL{}})

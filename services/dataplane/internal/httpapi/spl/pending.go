@@ -1,0 +1,184 @@
+package spl
+
+import (
+	"context"
+
+	"github.com/spectron-hq/spectron/services/contract/fault"
+)
+
+// pending answers what is not served yet.
+type pending struct{}
+
+var errPending = fault.New(fault.NotSupported, "not served yet")
+
+func (pending) GetManifest(context.Context, GetManifestRequestObject) (GetManifestResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) BootstrapServiceAccount(context.Context, BootstrapServiceAccountRequestObject) (BootstrapServiceAccountResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetCapabilities(context.Context, GetCapabilitiesRequestObject) (GetCapabilitiesResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetEngineConfig(context.Context, GetEngineConfigRequestObject) (GetEngineConfigResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) SwitchPermissions(context.Context, SwitchPermissionsRequestObject) (SwitchPermissionsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListRules(context.Context, ListRulesRequestObject) (ListRulesResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) SetRule(context.Context, SetRuleRequestObject) (SetRuleResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListDiscovered(context.Context, ListDiscoveredRequestObject) (ListDiscoveredResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) FederationPair(context.Context, FederationPairRequestObject) (FederationPairResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListPeers(context.Context, ListPeersRequestObject) (ListPeersResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetDaemonHealth(context.Context, GetDaemonHealthRequestObject) (GetDaemonHealthResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetIdentity(context.Context, GetIdentityRequestObject) (GetIdentityResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListRecords(context.Context, ListRecordsRequestObject) (ListRecordsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) AppendRecord(context.Context, AppendRecordRequestObject) (AppendRecordResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) QueryRecords(context.Context, QueryRecordsRequestObject) (QueryRecordsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetRecord(context.Context, GetRecordRequestObject) (GetRecordResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListServiceAccounts(context.Context, ListServiceAccountsRequestObject) (ListServiceAccountsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) CreateServiceAccount(context.Context, CreateServiceAccountRequestObject) (CreateServiceAccountResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) RevokeServiceAccount(context.Context, RevokeServiceAccountRequestObject) (RevokeServiceAccountResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetServiceAccount(context.Context, GetServiceAccountRequestObject) (GetServiceAccountResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) EditServiceAccount(context.Context, EditServiceAccountRequestObject) (EditServiceAccountResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListAccountTokens(context.Context, ListAccountTokensRequestObject) (ListAccountTokensResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) MintToken(context.Context, MintTokenRequestObject) (MintTokenResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) RotateTokens(context.Context, RotateTokensRequestObject) (RotateTokensResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) RevokeToken(context.Context, RevokeTokenRequestObject) (RevokeTokenResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListChanges(context.Context, ListChangesRequestObject) (ListChangesResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetSyncHealth(context.Context, GetSyncHealthRequestObject) (GetSyncHealthResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListPairs(context.Context, ListPairsRequestObject) (ListPairsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) CreatePair(context.Context, CreatePairRequestObject) (CreatePairResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) DeletePair(context.Context, DeletePairRequestObject) (DeletePairResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetPair(context.Context, GetPairRequestObject) (GetPairResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetPairStats(context.Context, GetPairStatsRequestObject) (GetPairStatsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ActOnPair(context.Context, ActOnPairRequestObject) (ActOnPairResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) PushRecords(context.Context, PushRecordsRequestObject) (PushRecordsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListThreads(context.Context, ListThreadsRequestObject) (ListThreadsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) CreateThread(context.Context, CreateThreadRequestObject) (CreateThreadResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) DeleteThread(context.Context, DeleteThreadRequestObject) (DeleteThreadResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetThread(context.Context, GetThreadRequestObject) (GetThreadResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListParticipants(context.Context, ListParticipantsRequestObject) (ListParticipantsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ProjectThread(context.Context, ProjectThreadRequestObject) (ProjectThreadResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListThreadRecords(context.Context, ListThreadRecordsRequestObject) (ListThreadRecordsResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) GetThreadState(context.Context, GetThreadStateRequestObject) (GetThreadStateResponseObject, error) {
+	return nil, errPending
+}
+
+func (pending) ListTokens(context.Context, ListTokensRequestObject) (ListTokensResponseObject, error) {
+	return nil, errPending
+}
