@@ -75,4 +75,3 @@ func flush(path string) error {
 	}
 	return errors.Join(file.Sync(), file.Close())
 }
-
