@@ -1,6 +1,8 @@
 package apikey_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +26,10 @@ func TestMintedTokensParse(t *testing.T) {
 		parsed, err := apikey.ParseToken(token.Reveal())
 		if err != nil || parsed != token || parsed.Env() != env || parsed.Account() != account {
 			t.Fatalf("env %q, account %q, %v", parsed.Env(), parsed.Account(), err)
+		}
+		sum, head, ok := apikey.PeekToken(token.Reveal())
+		if !ok || hex.EncodeToString(sum[:]) != token.ID() || head != "spl_"+env+"_"+account+"_" {
+			t.Fatal("peeked at another id")
 		}
 		if id := token.ID(); !apikey.ValidTokenID(id) || strings.Contains(token.Reveal(), id) {
 			t.Fatalf("id %q", id)
@@ -115,10 +121,18 @@ func TestATokenShowsNothing(t *testing.T) {
 func FuzzParseToken(f *testing.F) {
 	f.Add("spl_prod_sa_aaaaaaaaaaaaaaaa_00000000000000000000000000000xxxxxx")
 	f.Add("spl_prod_sa-bootstrap-env_correct-horse_battery")
+	f.Add("spl_xxsa_sa-bootstrap-env_" + strings.Repeat("x", 35))
 	f.Fuzz(func(t *testing.T, text string) {
+		sum, head, known := apikey.PeekToken(text)
 		token, err := apikey.ParseToken(text)
 		if err != nil {
 			return
+		}
+		if id := token.ID(); known != (id != "") || known && (hex.EncodeToString(sum[:]) != id || !strings.HasPrefix(text, head)) {
+			t.Error("peeked at another id")
+		}
+		if token.Digest() != sha256.Sum256([]byte(text)) || apikey.DigestOf(text) != token.Digest() {
+			t.Error("another digest")
 		}
 		if token.Reveal() != text || apikey.CheckEnv(token.Env()) != nil || !apikey.ValidAccountID(token.Account()) {
 			t.Error("parsed into something else")

@@ -783,7 +783,7 @@ type Identity struct {
 	IsAuthenticated bool       `json:"is_authenticated"`
 	KeyFingerprint  *string    `json:"key_fingerprint"`
 
-	// KeyPath Where the server's key is, for those on its machine; null elsewhere.
+	// KeyPath Where the server's key is, for callers with the scope admin.
 	KeyPath          *string `json:"key_path"`
 	Method           *string `json:"method"`
 	Scopes           []Scope `json:"scopes"`
@@ -823,6 +823,9 @@ type MintedToken struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // MintedTokenStatus defines model for MintedToken.Status.
@@ -881,7 +884,7 @@ type NewRule struct {
 // NewRuleAction Of a permission rule.
 type NewRuleAction string
 
-// NewServiceAccount defines model for NewServiceAccount.
+// NewServiceAccount `name` or `display_name` is required.
 type NewServiceAccount struct {
 	// Actors The identities that its tokens may claim. Without any, they may do nothing.
 	Actors *[]string `json:"actors,omitempty"`
@@ -892,7 +895,7 @@ type NewServiceAccount struct {
 	// DisplayName Another name of `name` that the bootstrap takes.
 	DisplayName *string `json:"display_name,omitempty"`
 	EnvTag      *string `json:"env_tag,omitempty"`
-	Name        string  `json:"name"`
+	Name        *string `json:"name,omitempty"`
 	Namespace   *string `json:"namespace,omitempty"`
 
 	// Scopes records:read and records:write unless given.
@@ -1144,6 +1147,9 @@ type RotatedTokens struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // RotatedTokensStatus defines model for RotatedTokens.Status.
@@ -1285,6 +1291,9 @@ type Token struct {
 	ServiceAccountName string      `json:"service_account_name"`
 	Status             TokenStatus `json:"status"`
 	TokenID            string      `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // TokenStatus defines model for Token.Status.
@@ -1340,6 +1349,9 @@ type Unavailable = Problem
 
 // Unprocessable defines model for Unprocessable.
 type Unprocessable = Problem
+
+// UnsupportedMedia defines model for UnsupportedMedia.
+type UnsupportedMedia = Problem
 
 // GetCapabilitiesParams defines parameters for GetCapabilities.
 type GetCapabilitiesParams struct {

@@ -790,7 +790,7 @@ type Identity struct {
 	IsAuthenticated bool       `json:"is_authenticated"`
 	KeyFingerprint  *string    `json:"key_fingerprint"`
 
-	// KeyPath Where the server's key is, for those on its machine; null elsewhere.
+	// KeyPath Where the server's key is, for callers with the scope admin.
 	KeyPath          *string `json:"key_path"`
 	Method           *string `json:"method"`
 	Scopes           []Scope `json:"scopes"`
@@ -830,6 +830,9 @@ type MintedToken struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // MintedTokenStatus defines model for MintedToken.Status.
@@ -888,7 +891,7 @@ type NewRule struct {
 // NewRuleAction Of a permission rule.
 type NewRuleAction string
 
-// NewServiceAccount defines model for NewServiceAccount.
+// NewServiceAccount `name` or `display_name` is required.
 type NewServiceAccount struct {
 	// Actors The identities that its tokens may claim. Without any, they may do nothing.
 	Actors *[]string `json:"actors,omitempty"`
@@ -899,7 +902,7 @@ type NewServiceAccount struct {
 	// DisplayName Another name of `name` that the bootstrap takes.
 	DisplayName *string `json:"display_name,omitempty"`
 	EnvTag      *string `json:"env_tag,omitempty"`
-	Name        string  `json:"name"`
+	Name        *string `json:"name,omitempty"`
 	Namespace   *string `json:"namespace,omitempty"`
 
 	// Scopes records:read and records:write unless given.
@@ -1151,6 +1154,9 @@ type RotatedTokens struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // RotatedTokensStatus defines model for RotatedTokens.Status.
@@ -1292,6 +1298,9 @@ type Token struct {
 	ServiceAccountName string      `json:"service_account_name"`
 	Status             TokenStatus `json:"status"`
 	TokenID            string      `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // TokenStatus defines model for Token.Status.
@@ -1347,6 +1356,9 @@ type Unavailable = Problem
 
 // Unprocessable defines model for Unprocessable.
 type Unprocessable = Problem
+
+// UnsupportedMedia defines model for UnsupportedMedia.
+type UnsupportedMedia = Problem
 
 // GetCapabilitiesParams defines parameters for GetCapabilities.
 type GetCapabilitiesParams struct {
@@ -3961,6 +3973,8 @@ type UnavailableApplicationProblemPlusJSONResponse Problem
 
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
+type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+
 type GetManifestRequestObject struct {
 }
 
@@ -4052,6 +4066,38 @@ func (response BootstrapServiceAccount409ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type BootstrapServiceAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BootstrapServiceAccount413ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BootstrapServiceAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response BootstrapServiceAccount415ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BootstrapServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4086,6 +4132,22 @@ func (response GetCapabilities200JSONResponse) VisitGetCapabilitiesResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCapabilities400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetCapabilities400ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4156,6 +4218,22 @@ func (response GetEngineConfig200JSONResponse) VisitGetEngineConfigResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEngineConfig400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetEngineConfig400ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4295,6 +4373,38 @@ func (response SwitchPermissions409ApplicationProblemPlusJSONResponse) VisitSwit
 	return err
 }
 
+type SwitchPermissions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SwitchPermissions413ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SwitchPermissions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response SwitchPermissions415ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SwitchPermissions503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4330,6 +4440,22 @@ func (response ListRules200JSONResponse) VisitListRulesResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules400ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4378,6 +4504,22 @@ func (response ListRules404ApplicationProblemPlusJSONResponse) VisitListRulesRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules422ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4502,6 +4644,54 @@ func (response SetRule409ApplicationProblemPlusJSONResponse) VisitSetRuleRespons
 	return err
 }
 
+type SetRule413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetRule413ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetRule415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response SetRule415ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetRule422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response SetRule422ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetRule503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4536,6 +4726,22 @@ func (response ListDiscovered200JSONResponse) VisitListDiscoveredResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDiscovered400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDiscovered400ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4659,6 +4865,38 @@ func (response FederationPair403ApplicationProblemPlusJSONResponse) VisitFederat
 	return err
 }
 
+type FederationPair413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response FederationPair413ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FederationPair415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response FederationPair415ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type FederationPair422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
@@ -4725,6 +4963,22 @@ func (response ListPeers200JSONResponse) VisitListPeersResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPeers400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPeers400ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4799,6 +5053,22 @@ func (response GetDaemonHealth200JSONResponse) VisitGetDaemonHealthResponse(w ht
 	return err
 }
 
+type GetDaemonHealth400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetDaemonHealth400ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDaemonHealth401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -4865,6 +5135,22 @@ func (response GetIdentity200JSONResponse) VisitGetIdentityResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentity400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentity400ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5106,6 +5392,22 @@ func (response AppendRecord413ApplicationProblemPlusJSONResponse) VisitAppendRec
 	return err
 }
 
+type AppendRecord415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response AppendRecord415ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AppendRecord503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5193,6 +5495,38 @@ func (response QueryRecords403ApplicationProblemPlusJSONResponse) VisitQueryReco
 	return err
 }
 
+type QueryRecords413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response QueryRecords413ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryRecords415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response QueryRecords415ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type QueryRecords503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5228,6 +5562,22 @@ func (response GetRecord200JSONResponse) VisitGetRecordResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecord400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecord400ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5280,6 +5630,22 @@ func (response GetRecord404ApplicationProblemPlusJSONResponse) VisitGetRecordRes
 	return err
 }
 
+type GetRecord422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecord422ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRecord503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5314,6 +5680,22 @@ func (response ListServiceAccounts200JSONResponse) VisitListServiceAccountsRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListServiceAccounts400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListServiceAccounts400ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5437,6 +5819,38 @@ func (response CreateServiceAccount403ApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
+type CreateServiceAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateServiceAccount413ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateServiceAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateServiceAccount415ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5540,6 +5954,22 @@ func (response RevokeServiceAccount404ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
+type RevokeServiceAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeServiceAccount422ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5575,6 +6005,22 @@ func (response GetServiceAccount200JSONResponse) VisitGetServiceAccountResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetServiceAccount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetServiceAccount400ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5623,6 +6069,22 @@ func (response GetServiceAccount404ApplicationProblemPlusJSONResponse) VisitGetS
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetServiceAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetServiceAccount422ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5747,6 +6209,54 @@ func (response EditServiceAccount409ApplicationProblemPlusJSONResponse) VisitEdi
 	return err
 }
 
+type EditServiceAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response EditServiceAccount413ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditServiceAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response EditServiceAccount415ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditServiceAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response EditServiceAccount422ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EditServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5782,6 +6292,22 @@ func (response ListAccountTokens200JSONResponse) VisitListAccountTokensResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountTokens400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountTokens400ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5830,6 +6356,22 @@ func (response ListAccountTokens404ApplicationProblemPlusJSONResponse) VisitList
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountTokens422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountTokens422ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5954,6 +6496,54 @@ func (response MintToken409ApplicationProblemPlusJSONResponse) VisitMintTokenRes
 	return err
 }
 
+type MintToken413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response MintToken413ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintToken415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response MintToken415ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintToken422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response MintToken422ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type MintToken503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6074,6 +6664,54 @@ func (response RotateTokens409ApplicationProblemPlusJSONResponse) VisitRotateTok
 	return err
 }
 
+type RotateTokens413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RotateTokens413ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokens415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RotateTokens415ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokens422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateTokens422ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RotateTokens503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6174,6 +6812,22 @@ func (response RevokeToken404ApplicationProblemPlusJSONResponse) VisitRevokeToke
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeToken422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeToken422ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6345,6 +6999,22 @@ func (response GetSyncHealth200JSONResponse) VisitGetSyncHealthResponse(w http.R
 	return err
 }
 
+type GetSyncHealth400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetSyncHealth400ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSyncHealth401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -6411,6 +7081,22 @@ func (response ListPairs200JSONResponse) VisitListPairsResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPairs400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPairs400ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6550,6 +7236,38 @@ func (response CreatePair409ApplicationProblemPlusJSONResponse) VisitCreatePairR
 	return err
 }
 
+type CreatePair413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePair413ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePair415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePair415ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePair501ApplicationProblemPlusJSONResponse struct {
 	NotSupportedApplicationProblemPlusJSONResponse
 }
@@ -6605,6 +7323,22 @@ func (response DeletePair200JSONResponse) VisitDeletePairResponse(w http.Respons
 	return err
 }
 
+type DeletePair400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePair400ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeletePair401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -6653,6 +7387,22 @@ func (response DeletePair404ApplicationProblemPlusJSONResponse) VisitDeletePairR
 	return err
 }
 
+type DeletePair422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePair422ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeletePair503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6688,6 +7438,22 @@ func (response GetPair200JSONResponse) VisitGetPairResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPair400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPair400ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6740,6 +7506,22 @@ func (response GetPair404ApplicationProblemPlusJSONResponse) VisitGetPairRespons
 	return err
 }
 
+type GetPair422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPair422ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPair503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6775,6 +7557,22 @@ func (response GetPairStats200JSONResponse) VisitGetPairStatsResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPairStats400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPairStats400ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6827,6 +7625,22 @@ func (response GetPairStats404ApplicationProblemPlusJSONResponse) VisitGetPairSt
 	return err
 }
 
+type GetPairStats422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPairStats422ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPairStats503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6863,6 +7677,22 @@ func (response ActOnPair200JSONResponse) VisitActOnPairResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnPair400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnPair400ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6911,6 +7741,22 @@ func (response ActOnPair404ApplicationProblemPlusJSONResponse) VisitActOnPairRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnPair422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnPair422ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7030,6 +7876,22 @@ func (response PushRecords413ApplicationProblemPlusJSONResponse) VisitPushRecord
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushRecords415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response PushRecords415ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7239,6 +8101,38 @@ func (response CreateThread409ApplicationProblemPlusJSONResponse) VisitCreateThr
 	return err
 }
 
+type CreateThread413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateThread413ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateThread415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateThread415ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7274,6 +8168,22 @@ func (response DeleteThread200JSONResponse) VisitDeleteThreadResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteThread400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteThread400ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7326,6 +8236,22 @@ func (response DeleteThread404ApplicationProblemPlusJSONResponse) VisitDeleteThr
 	return err
 }
 
+type DeleteThread422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteThread422ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7361,6 +8287,22 @@ func (response GetThread200JSONResponse) VisitGetThreadResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetThread400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetThread400ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7413,6 +8355,22 @@ func (response GetThread404ApplicationProblemPlusJSONResponse) VisitGetThreadRes
 	return err
 }
 
+type GetThread422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetThread422ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7448,6 +8406,22 @@ func (response ListParticipants200JSONResponse) VisitListParticipantsResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParticipants400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListParticipants400ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7496,6 +8470,22 @@ func (response ListParticipants404ApplicationProblemPlusJSONResponse) VisitListP
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParticipants422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListParticipants422ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7603,6 +8593,22 @@ func (response ProjectThread404ApplicationProblemPlusJSONResponse) VisitProjectT
 	return err
 }
 
+type ProjectThread422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProjectThread422ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ProjectThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7706,6 +8712,22 @@ func (response ListThreadRecords404ApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
+type ListThreadRecords422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListThreadRecords422ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListThreadRecords503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7741,6 +8763,22 @@ func (response GetThreadState200JSONResponse) VisitGetThreadStateResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetThreadState400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetThreadState400ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7793,6 +8831,22 @@ func (response GetThreadState404ApplicationProblemPlusJSONResponse) VisitGetThre
 	return err
 }
 
+type GetThreadState422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetThreadState422ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetThreadState503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7827,6 +8881,22 @@ func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListTokens400ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9457,137 +10527,140 @@ func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D1rc9s4kn8FxZuqSepo2c5rZ5xPTqxMvJvYXtvZbNXYJcFkS8SaAjgAZEWXc9X9mvth90uu8OBLBCTK",
-	"ekzizXyYWBKJR3ej3934GkRslDEKVIrg4GuQYY5HIIHrT4dRxMZUHh+pD4QGB0GGZRKEAcUjCA4CEgdh",
-	"wOGPMeEQBweSjyEMRJTACKs3RvjLB6BDmQQHr16EwYjQ/ON+GMhppoYQkhM6DO7vw+Awkoyr92IQESeZ",
-	"JExNeZkAIjFQSeQUPTk6PnqKZIIlkgkgNTcIiaIUk5FAkqGIjQANOBt1gtAsOQEcAy8X/c+diymNOMsg",
-	"3TFTetb8cv/Z4kWfYcK3BJ9zwEJBZBZAn5NpiAaMa4jgcUxksfc/xsCn5Xq4GWHefl3TRozHa9jj/rNf",
-	"WmxynMLfCI2b2+TjFESIMuAjIgRhdMd+M2BpnP+dAE5lshMlEN0KxDiKISL64YylJCIgCtjUt3Gr5lwj",
-	"si4TDngdUHv28lWL2dgtUO9kUv3aWyui7tVQImNUgOYUb3B8bs6i+hQxKoHqP3GWpSTCCoe7GWc3KYz+",
-	"81+WjMvJf+IwCA6C/9gtudGu+VXsnpm3zKRN1lByLGSPwA2LpwhzQBPO6LAT3IfBW0YHKYm2urhjiWIG",
-	"AlEm0ZChCZEJmljGxQERoVf2jvEbEsdAt7m0i7enZ93eu9PzN8dHR92TEB0dH/Xefjg8/tg76p4cd49C",
-	"dNY9/3h8cXF8elJ8dXL4sXtxdvi22zvv/rX79rJ7pCB+3r3onv+je9S7fH/ePTzSmzph8h0bm0O8RVrQ",
-	"UEWUITGOEiQTYrF/wuTFOMsYl7DlJRGBBPA74GZhEgmQaJxpbq3YtD667APmQ9j2udGnhCiZyVCqFqBX",
-	"84nisUwYJ/+1XVCdMKS5FHpy+Onyfe+8+/dPx+fdo6ehIjFGwYh8lgHVcFSotY8en/zj8MPx0dN8+XeY",
-	"pPgm3To8zfIjTBWabwDdAScDAjGibNJBl3yK8BATapeZcRaBENte6GdIU0V8I4jRzVhqksRRBJlUK+lo",
-	"WWKHMfqfXhLQ8Sg4+D04PrnsnhwFYXB0GoTB305OPwdh8KF7eH4ShMFv3csgDM4+qf+/PfzwIQiDj4dn",
-	"wXVDdoTBW5zhG5ISSYzwyJQyxvNPA8ByzM3fRMJI/9EYw36BOcdT9VmJOpHhCJxPi4hlMyPOg+CFetw1",
-	"yx1wQQwumkK4lK2/Fw9WF1YsIyz3WIKH3fwLIqnBk2Bq+EEdMNGYC6MgN/ZHYufXXKtui3ZrFDwNJjJs",
-	"6l3d+NnLl/u/IqbYmNTKeIgIRTdYwKsXIbqZor4gQwq8r3SrJuz1b269PibxwS1MzelOsED64dgxzgx8",
-	"rTKjF+6H4Qdi9JE6HBMseiPGq5Ryw1gKmGpCgi+yNwfUZtL2tGSx2SCmmQ3lw9YXEJaLde6SA5YQXwC/",
-	"IxFYa00zkTQ9HQQHvy8g8/p79+EspOYfKruOBmJvGJNCcpz1OIhxKkM0MbJZogkWVkWzj7gpxqyrh83C",
-	"eiT2WYWI0QiQgs/Sk2h+7R5XQMRBhkgkbEL1FP4Rep6jN8Gcqj8d1hqWaELSVDPfCeO3odFXsECYIrtn",
-	"rS6yseLOknHhPhAz9HB9HwZHGEaMvtdWUJPylWyvMvSCAMOADQZOXp1hwqscmFAJQ+AzJ0GJFCzNz69e",
-	"lIutPD2DVM+YQmI5FtU1slvnuqS2r9pO3ppv2/nDCgPXQAsrBzSf2rGnHF6uw3qEJb7UX5abu3h7+OHw",
-	"PAiDd6fnHz99OFSy9fji8vz4zafL41MlVs+777rn3ZO3XSVPT8/P3h9ffAzC4B+nx0dOuBxBClbNrePe",
-	"Q6dNgMd2hOuwLayImwd36ZBQUKaXEStNWuyVw7lYcclg8rWBHrIXmTGd9Fq4B0QPqNJqPINrh4FeSBwT",
-	"dTZxelZbYJOK6gf5PZugEaZTa88pg5MNEOAoQbeEVmVYDpIZ+NmvwxlQuPeQL9gF6PeYxiLBty6dIcFp",
-	"CladqK//HQeRIExjxDGNjcNsnt/hlQPasaGqpZxmhZoxO1njuTFPZ5/be/HLIrKMtW5QbtzMNxduh1RM",
-	"jIoyB3q+zTe+v4Vpb0DoEHjGiZHHc2RnTtoDiIFrtb+XAXAncVvAzd9/QVYGELOraQeaY+twdZzbFl5a",
-	"j3/2tf5ODYYl4z8LK7IV+asXjdGjbFI2GGjCpMryI8K87lQLCyy4pLgyvH8WSAnxfGlqCDpOrYVofGCO",
-	"IUWW4mnPuM8c2IMvGeEgeljW5E+MJexIMoI2kxDRq2zcx6UctLRwZPWOdgA6dA8Fb1kFjtK+icj9x0wA",
-	"UiiQAo1wlBAKr5GaD0EqQGOrFQBHIBMWt1rsuiwzt864YPqZk4NtNKCG//wc2T1VwOs6Ww2sVow+xxJr",
-	"pOQ6hx8xJQNwWTFRxYjujSqPzTVGqpb3fVhlOiPvTKvwOTGlkY8OI20ZCS05lUa12OrzcTQ9y/UieeuG",
-	"mBPqSujHl7mF0M6aMo83jahVDY2ZXZjhrp3a/wlMzjBxCDIlUXqtODczzNYoNTMqgStAFJqxH6YI6Fc9",
-	"8PmcyxD10M+iQS3aQjpA2Dre2EBzLQVH7WkvKftghCkeQgcdS6T9sTiF2IgXuANugN9+pz6lpLLVX7z2",
-	"Sq8Bplk168Ui/BfgrqynOryLnk9gcl64ghrifBHTODSDFOSzJJJvWDz1oFehA5P4NWIZ/mMM2iWpBFG/",
-	"cDz0HWp0GEQpi26bYx7l4ZYBTlNNBoQqAtGw0QMrfULvo4MU2VP4IvV3Y5qCEGhI7kCTQsOkHBFKRkpR",
-	"23OZlzGWuCetbTcPlIUNWPjsZmJGA7OGEBGJRmOhPclaacpd4EarUrhECRZOjehf43gIce9m6kLWQoFc",
-	"8/nMBgUd7gGepw4U8tsfKX31wqUs4C/H5tXKz4VcN8hrQuoNDAkV5qzLpLfAeFl4quw0YaEDqHPhO0rj",
-	"FJwHibii86cDhCtBa6TMOLXaXO/HacomSssAOnUq/XPOj9LKDEWMU0ACT4XzuFTs4BgGeJzKGexXFE74",
-	"knEQovVWDtDb7gfjG47GXBGDkTNPnoaIg2BjHkFoKTZEYiokjKxuP3nydAZtL/Z+feUhyaVD1GGQccK4",
-	"tWGKfe/VD/fzZ2YF5nDv7+n/Ksd9p/jK5f8asTuojT7AqXCAdYbY9H48xNX05TrMLzFXihMQhlcogail",
-	"o9Lmp0awd9Dn3LNIp6Einqn+MWZ5XE0nSDjOchteX57lqkVfHGZN6xD3fJs4VEsAjhSAlETvmwf7G1zS",
-	"rK23YEHqj37JiQsXM5L41uSWLGSZQO96Eg9rdKOQHM+8vMaTsBxPL02ymQQc4wE90NJU+43sFxNOZFOG",
-	"+uTBHAztOxCkOHxVR1zbSbssJIvLUVrfukx6esevXlhnGUrgC44hIiOcopgM1VGbBcBS8igMJJEptPCL",
-	"3Xu2k4OovptVqI0XCWeLs8QaS3IbIpGJWM3znDSWkWBREkBTYqVYyB5w7onX6Z+zcZrOn3WhXtT02Cmr",
-	"s5epbfoCJ77gUN0cm2tRzTVCnN78WoBBaSV3oOMSY6HdEQNMUvX09SIjZV5Iq6UHModBuNBqyZdexXZY",
-	"pZZrD4m5Q7xKIW/tU9KU6nApNTGekprDYKEDVq3Ct/ALiaVYKsivMJcnRrSIed1SNqEtn51D3D2hF7o0",
-	"iesT13J69XDbbXEYaEpu83QLujTLzKFVDp8vqgJ2Nya5JBHJMJUtKdHjTW9im3Ahe4Wl2wIymtMt88Iy",
-	"AVyPq7SMilbXW1uLC2xbPGoA/EGY8fFfvTMBQFeSJnPC6m7e7vSEqkfbgHduIHRl2JchSj8WbEpak92x",
-	"2BNcA4lJ6jkZkLpxQ6iQmHrSVUYgBB5Cy3CcUSiunVqRgUFP68kLgupN9BZqnielbRHm9a/5MGEZhLcA",
-	"qwCh3HJYIksD3IMi9ac1/GdS8iyNl+CxI+t0iDFxwikldNkkvmLUuQxzWX9lY9pllM9l+KmHY0j4Ihfj",
-	"lcx6n+yL+RIexkazEqt+hW8Jja7wk1lwOClpLBKXWeX1ErYxYStGYtUdU2x92bQ8tUiIy9TH+ePfe7Z5",
-	"rhPcXFQaQVYP6ro0M09CycRGaTmgGxgwXo0KVYbRbjhXipnxBVknEGU601vNKWpm+cLTWAHp7PhMWHe0",
-	"XioWt6D967Xx15oUWQC01NTy7ftIsMBu21SodtmyZSxliUyWMgd2sXHfBIBzi2sM6Hhdzv7ASwtuuLag",
-	"iCLni/eHO89evkJsoP1uEaaMkgin6K8Xpyfoyfm7t+iXv/zy8mn+gNZGkYA7oEjrCy1CJQ9wATTwMz8y",
-	"0ubIAblb0j+yNBM3lo9dX+iOfVgiyFFeRWcVbH7KXINhXp6zhkL7JUsx8fBQhX9d+KgzgdXe8uRgw7Kw",
-	"qHOsxgZWSxBfjy2zIPPbgObvuryz6fOrQme+v1Rp06l0pee/U6cG3UzN8TGVazoimbA0PkAY3eF0DLo+",
-	"5+tV8BP8cRX891XwEwXz71Dm/9ovUpn/a78g1PwLX4iQ4io4QP/3P/9730F6YhPntwlJA4SLCBKmMeor",
-	"0uxcjff2nkcZlon+C/od1P8J07hvnvmJ8b72yqNUj0/ZAJm9is4VdaE9JSMia0Db31sYLqrEivadnpXB",
-	"QIBcNgS1KOAsGJfzclct5e2HO/vXrvebmmTBQ5aNojpI847drpSBzO0IK2cgnzOJ80Qe0T6Tp5r+08zn",
-	"UZ/wELstJRwp9SQFxR/dyl+KM+H7bYKJhLg3eqBLpjJ1MU91UBeIONyRPNrbymVUINetc1r5a8OOpY6Y",
-	"kruqNttWJDb0ITN9Zd1hDSHuvKhFEfv2CtBcT0o9dt7Ml7Nl7d6oXhuFQ+3kekGwu8FdfK4/b2WNzTBh",
-	"FMmkV0u6NygVeCqQYE6dyoTFPSASIK221VIY2rp8m4pZupqK/Vb3UozvZAbjFNahlCgMbNWFeZH7mepa",
-	"pwnElj5YE4Yt61OKz41UOO0GUsjMR7Cf8hdwPCJuf0GL7ARy59GbyqB/e30YZ6R3C470l8N0okhQqeyt",
-	"MpIfEnd0ZpbHJD4QUxodmFSWA6OFkNjoIK5hyJKHvoy6On4quK+joMX8uJJbel3Z2LKQuB4XB7YiobNY",
-	"rpHK+Tdu7yKj2pJUSSdhGfAsRYVdzMJwYp24uzGZm36ztRSZDU30wFQSB4Wskt/hUiAvpjTyVTB6ApWm",
-	"7Yu/gLF3M+0VsfH2BV+NpZnBJJM4XaJ+MQxiGHIct1FpC3FQ6LbVORvbcdGxL7HlITxwXhDMyt31JlVY",
-	"Q8QdeFmm3tQXZ5nrFMmjKqXjcQHPMLBeg1phkebgpd+BN8Is/iI/YA2WObfOsg0uGx6avPbXp7oWzm9U",
-	"JvAJXWKNjONrOVf40qF1H2E3ju1DybvgZo0UXV2Bapw21hi7YTEBbZr97eT0c4h0y44QnX261K6So9MK",
-	"0ACpvRrnjtM59vCQUXmoilwfW0etScRJWO6ktodwskoinJudjcWKylPGYUC+uKnSFKnkRf1EClv747Gg",
-	"FmmAqyl52Je048v8rAR8dI8526MgwTGyX43IzJFaYxHfwv4QXlW6KY0b6uH1co0dXMVY1vLEuQXqqPJz",
-	"rrikyYJ2qtWCufyfK4E0NKKxsoQvFHQN9m4Ac5dP99DQYYhElvaM5QL0zpguPYF7dWPGfjSEar7q5L0D",
-	"tRQysxRrSqTMTNMhQgesObvVr3PyEZr5yAQIt+4i493Ne6RNdbung5w3hbaOR4TImKtjY9OGlVKvDjpM",
-	"U1MKZsqIdd2Mbq70RYZXtG99sP08V7daj6z7zyjExAibtO/OFb2i3TvgU8TZWKc4x8DR7t2+rlRyJICj",
-	"/qFtn2XsbfRGw+jB8O4bkGh3C6Go3+hd2UeThETJFS0q+Crl0uiwKMAmAqVMEbw6sIQimSj48Bj4Qemv",
-	"Q09e7O2jWgOuENWabIWGdSkaVQ8/R41OcorFXdF+PUmm/zQ0YTuzMFOCZQaY7Txnn5ypMhGIDAxN6DYL",
-	"1Lzb6FH3NMxpStcwX9FKc0D1g1q8jh2gz3Mqz59gFOs2KkhIzCWYUkO0s0OoPmuwk7IIpwkT8mkl2KjI",
-	"07SBELckyyDW5JNXW6jnTCfSIphhS9NNkUNf92LLYYQmagu2+n3CiZRAXxtVZkJszY89RmoUmk4tTIkI",
-	"FaiI6aaky91SRqGD+tqp0y9aEl7Rm2mGRWVOAztvC5rZKhF9NjhXv6g921ZlyKQhCROS/fXFy788NdDr",
-	"G451gHRiVT9E/YjFYGM1Nu+n30HmtGHdj0FvoQK3/j93LjmOYOc47nfQJ6oTAWx0V63hipIhZVwRfl5d",
-	"WBzYXWUmqm9wKljl65J36CdMZCglEVABeQckxTgzHCWw86yzZ7PuDLcTB7u7k8mkg/XPHcaHu/Zdsfvh",
-	"+G335KKr3ynNkeAig0hyxbZ0GX6WooHpDVa0qAn2OvvmHcX/cEaCg+B5Z6/zXFt/MtEcfrczgTTd0SDQ",
-	"K9c8Qf0yNNEmw9UIo8dxcBD8BrKoJJ/p3Plsb29OB7rlOs8Vc3h65OVF152a4AoOfr8OAzEejTCfKhAp",
-	"bmelQNlAMcIUxayDTnTRrmJmQvGyiIPmfDg1EX48FDo/Uh/g4FrNo/Bc8OldK4p3cMWHyYQDZm/yV2ac",
-	"nkYDACHf2CDBWkDXLP26rysbSpm7b+Buf20LcPcS8yAyZxE5U9XiQ7c2fGHIyTVTsfTdSrdY/crzxa+U",
-	"fVL1G78ufqPo+XofBi/bTFFtHjmPPj9qSV/NMqnpNaESySkUbV51F5O2dFt0kiooN5pplug737XWDmGt",
-	"kbcn3Fk+smv6YN9fb5A31FtPuMmquldLTfut8Fb2LH0QPT2MPAqCmF16bnfn7M50V4lwmipFRItD3TfK",
-	"HBo/04qK1lk+pNdabH2DSK+tz4f0qjb/HWHdqCoCpCR0qDlhkkc3jMpa9AXrIG3xokrQrYr2vJtZHe27",
-	"lS5gfiF1MSEySs4qj65CBQ8Ta7MFh94I+YzxnD/psGpbSL4/kUgRFtbCpGzycKm3FSLfkqgseeGYU+E2",
-	"4RjVzZwHgw5ST6lTIxMYIWN52cIrZdn9+rQUoVM0YeM0RrcAmU39VGxUX/GgLSM1TOEiUEfLjKtdBWo+",
-	"+9UVlQ1eUz+WOvptU8Pmn8yvt4TG916+/IEIea6b9W2QaItsBg/B2vsQtPlEhgkIifKUCaO2dLZKhC8W",
-	"v1E0jV+dCBVgRNEYQ5gMQt2UsSUnXpaJFrdW3IdLMFwPSwdNPZuzM0wGy3Z5bDmnm1S/L5a6JDVvmwdf",
-	"QIX6DfFTPDK5uiY7SwHbyf7mML+YiIgpnWd3FFMxl/sd2Uch/haV0qIk1EOPRg3/3gwQu2qUAOaxcX2b",
-	"cB6LcIooSNNqejLTAlJnRwMV+QVCo5wsmg3UKrRR/ljSR8WVluW9H5wM7l3xoK68377COo84yl66W+aQ",
-	"s81ovfeJkBi+dQb57Fmbaap3YOgzsN+KrZZXuax+cA5RkoMd3YCcAND8IJm4iMkeYNR010KThBkxZZzl",
-	"Gbe8FN1M9dUFVqdFRYvd1zbS4hlAvWNYtcAj6KATe7UJEVdUSOPL9h3Hmqa66ECCvdHNy7LP9BPfIbfW",
-	"W/tOebWNqBtbRUdRdDsKc3/dQ/lwUqTO+bxGtUsCvkGU19bnvFlL2IveviO855VpxX1QHXSYOwHNfRAx",
-	"m+cMJJWO3D7EFl27v0GkFmtzIPQN+65Q+TlhdVTavAWGsLhdFq+VtC+/N6HInHoQWsOvztsgi8SsVvcO",
-	"uoq/3OPiVS/V9A5bG3RhhbNvIJ3H11M8tjbeUj1f548t2Woj10/Hb8w4z24gITq7gQhkMj5DZTb3Kymg",
-	"/Tz0YCPopuCq6AzqWrEg1N5N5bnpsiV6TPVkdZz1lVFulDFVypV9DorcvUiMSaXzZiykCUeYc3KH029c",
-	"KV+R51kWZLwJhnOE+gM1+SHmoj7144TQmE3U3/owiNda+zWltwhLlAIWhfOhWspU5ZI5V9SuOKcVeZhl",
-	"QPMWD9+WDVlpEbHdGH51Vm9Rn7IhjWnxyCIXL/ZbTFFct7kGN5uCoijSuUxLcaE7xVIwtz0qYMcmC0tR",
-	"+DTPsVLMGWKEU3ILs0eh4Ygrz0JdZdj9oyj/d54Q3R1gRdVhQyek2r5g257otuz+34OfT3Rqt0mi0zzc",
-	"5tOxgf3phmmy1W1+bNKL5uRap2jNxWco9yuZEz/7DeQD2XpxVflSYZgNk9p8MnvMYbhTWuxyWUKZydKb",
-	"bx7Vc9ZWDru2q2GYvTtztrBxXt6cDcyyNAYhtx+OXUt0FWz6y0zum62rUCJQ3y2dY16nH3sy3R4um9yC",
-	"z6Qy/kjb9JFfWM/bRMTUScw0RnrM0s+kcOJZ8m1DrB4GVYg0c31mkyhNW5wGUS4r4HRl2IallqmMmndL",
-	"e1Fik/fl0wmNI93c5XHF7ldWsxQwazf7qrNnmGcFliZFdMhY3EGHy1oO83mrT8dy8McNUdRSzOmxK0QP",
-	"YDnLy0f96rJ6cIZllDRJpRsTuRVZ6ui/sWXbcMnihx8pS2tLWXprb/czeUqmCFZZo/b6c3NIdDPHKCnu",
-	"NNJt2lCKJfAwr1KrclYszZ2KK0r13bKbjdcEsSRzmbea2bwBkrena2V35PW1f6bVsW1mW+47LwTespHy",
-	"MCbstGg+EktbmzNjLD1Zjrsha6XWWXEOqdavRP3BWleydYiuta+0oDDBa8NRHU0djEBbD9Pc5azoCvPn",
-	"HR/TB7TCnLd9gtZondVamnrOEIXJj3O02XNk7r8zxp3ROQDzlNhkwTwKnwscYor5JcdUmLaj6zpfX/MW",
-	"JC2cD7kE+a58DsdWxZY/fA0tfQ2a0nRt6bpdCRtk4Zo2l+P2+fGY0mjX3g4+V0e3NsY3mEVVp/jFCT1/",
-	"bi7P4v7lC7J5PLMOAGL3pAFV86WVW5OLL1JGhxlLU9PFVhI6ZmPhbG/nQR8ZARvL3ki4p36+t2DDzxf3",
-	"a/fOjfkQTDMoczurB3Oua1o3W6uvT4qNkYe1gb7s0Pghg3kLa82hfNzhhkZfQp0yBnGe0oeLfL75GWao",
-	"n5N7H00wkUXVjrHmQ5TgdIAwGhE6loCwRCMm5GvUL49G33ISgfT9XPpahL9enJ6EplWWxoZuIRiiMZUk",
-	"RUB0CYQgMSCgsVihIEFz6sXp6ZX+r99gHnNldW6SJvz7TU7X3WWrLQuWrj7QOC5uN/SXm+gnNlk2kt8N",
-	"6ysbUQv4zspG8koRy0Jq5SK2UimvXVwafZuJwdsCvw0Z3Obi3u3G28s53TT1+NpBbL8q7w0MCRVIMk3g",
-	"Rb6xoXPbm9FSeiXpUkG/zLp0mzcrsLOFAf4j/X1B8ZuqjdKzzLGUh4zCY3brd2lsujgrbFOdqzLM690z",
-	"AP5z3o3MNAGcYJGzSSErKYvLcEaforJpXLfkNY82VK73uHFJpqD8cMdDyRt2RX6j+zx6Mde+b36NGyZL",
-	"sw1vs6QxleIxU6dmLZYJJQWHWZeU2f1qfMT3/tz+w0iePqx9QoWUtE8iw9rOKovszKVadY2q6pgorhbG",
-	"Y2G61Iix7mZ9S2rXFFc9L98G0c7jpa5sjkdJumcKbbkEDZHBntApaIxrQq7F/x5Gy5WiVjf9msuT11LV",
-	"aroDlyRc7ZFdthrx+dZ8nrX1Gyz6WuwtJzRV7qh20H6hIA0UbSn0/ygMg1UamKzWi8T65WTFWVhE64fk",
-	"DigitkZHmMqz8oe8ZAl9zl+wPbPdh+EA7ZtrQoyHUQCiAFqtHjJmupJgOea6Y9QVpUVTEksf6MmLZ8+e",
-	"ruAItI6MuR6iS/tMgzssLo42wz8oSOK+k/uRVTxXLi3yJeHkVy3cTBGJH7dzPm8WqHe8qFApp9xNOcwu",
-	"y8tyNpOjYq+Z2myaVzmLn7h+9E11VqTkpfUwyuS0g5QZrN295pZsv2erdumnm2LrzLelP6tCkH+WRyvR",
-	"SHnMOvl7EleQX1RnFX0n8tqQ18pEMRfNUGZSYNwpHktQhd+9tXnUL8EnHq2Ty+5yY3LHwPhBDq4qp1CP",
-	"SRKRDC+qxj2rPriN1W7Ua1DsZZ66ZGoPtLakdMPH7fli2uNlLyVChBZ8qz0NO+mLs/zKRCdpnZnfC6a0",
-	"cbryZSkZrd6dp2QvMhKVTKXKV3JMXP6xjRKwgZoiVZ/zq3jiRzrlTG/QPOzIOMqAZSkgydDqlN6m45uh",
-	"14d6yNZH7T+6g/17dAf7M4qzeLOl2GoHq7gTd75Ge2Fvn/2uNZPqVjyEqcHx6KNw0k1JKGIjxa+V8ZTG",
-	"EDdO5xPdnS5EJH66PNUtLggtio3+lATGx1lBupYLm4qmC6ZqZ6Wa0Jlb4sqLd3+/Vii0b3x1hV2qVxsS",
-	"3ZzTSkrbH7ZZFrDw+txONYxr19gc5ng0GksFnRBZctrBccxBCJMiI2EEOnpfDJbrK82x9E7yw3cDKaND",
-	"JFlntjjC9ep5fjGLIijQNzBV3rN3Tzhes5PZVDCjnNVTH6sFBUXo4f76/v8DAAD//w==",
+	"7H3rcts41uCroLhdNUktLdvpJF+3+5cTK9OeSWx/tjOZqrZLgskjCWMKYAOQFW3WVfs0+2D7JFvAAW8i",
+	"KFGy5Fza/aNjSSQuB+d+w5cgEuNUcOBaBQdfgpRKOgYN0n46jCIx4fr4yHxgPDgIUqpHQRhwOobgIGBx",
+	"EAYS/pwwCXFwoOUEwkBFIxhT88aYfn4PfKhHwcHrl2EwZjz7uB8GepaaIZSWjA+D+/swOIy0kOa9GFQk",
+	"WaqZMFNejoCwGLhmekaeHR0fPSd6RDXRIyBmblCaRAllY0W0IJEYAxlIMe4EIS55BDQGWSz63zsXMx5J",
+	"kUKyg1M2rPnV/ovliz6jTD4SfM6BKgOReQB9Gs1CMhDSQoROYqbzvf85ATkr1iNxhEX79U0bCRlvYI/7",
+	"L35psclJAv9kPK5vU04SUCFJQY6ZUkzwHffNQCRx9vcIaKJHO9EIoltFhCQxRMw+nIqERQxUDpvqNm7N",
+	"nBs8rMuRBLoJqL149brFbOIWeONk2vza2+hB3ZuhVCq4Assp3tD4HGnRfIoE18DtnzRNExZRc4a7qRQ3",
+	"CYz/538cGheT/yRhEBwE/2O34Ea7+KvaPcO3cNI6ayg4FnEkcCPiGaESyFQKPuwE92HwVvBBwqJHXdyx",
+	"JrEARbjQZCjIlOkRmTrGJYEwZVf2TsgbFsfAH3NpF29Pz7q9d6fnb46PjronITk6Puq9fX94/KF31D05",
+	"7h6F5Kx7/uH44uL49CT/6uTwQ/fi7PBtt3fe/Uf37WX3yED8vHvRPf9X96h3+ft59/DIbupE6HdigkT8",
+	"iLhgoUq4IGoSjYgeMXf6J0JfTNJUSA2PvCSmiAJ5BxIXpokCTSap5daGTVvSFe+pHMJj042lEmZkpiCJ",
+	"WYBdzUdOJ3okJPtfjwuqE0EslyLPDj9e/t477/73x+Pz7tHz0KCY4IAiX6TALRzN0bpHj0/+dfj++Oh5",
+	"tvw7yhJ6kzw6PHH5EeXmmG+A3IFkAwYx4WLaIZdyRuiQMu6WmUoRgVKPvdBPkCQG+cYQk5uJtihJowhS",
+	"bVbi1qYyWvkAMaNfBS/HE2WB+I+L05OOlXDubdRK7UqAT8bBwR/B8cll9+QoCIOj0yAM/nly+ikIg/fd",
+	"w/OTIAz+3r0MwuDso/n/28P374Mw+HB4FlzXJFoYvKUpvWEJ0wxFWmpURJl9GgDVE4l/Mw1j+0dtDPcF",
+	"lZLOzGcjgFVKI/A+rSKRzo24CHAX5nHfLHcgFcMjqKsGhcT/I3+wvLB8GWGxxwI84uY/EGkLnhHlyKWq",
+	"gIkmUqHaXtsfi71fS6tQLtstqp0WTGxY1wa78YtXr/Z/JcIwV21NhJAwTm6ogtcvQ3IzI33Fhhxk32h8",
+	"ddjb3/zWRszig1uYIc8ZUUXsw7FnnDn4OhXLLrwZhu8ZaklVOI6o6o2FLGPKjRAJUG4RCT7r3gJQ46Tt",
+	"ccmdZg2Z5jaUDVtdQFgs1rtLCVRDfAHyjkXgbEjLO5LkdBAc/LEEzavv3YfzkFpMVG4dtYO9EUIrLWna",
+	"k6AmiQ7JFDUGTaZUOcXRPeLHGFxXj+LCeixuslWJ4BEQA5+VJ7FSxD+ugkiCDokaiSm3UzSP0GsgvSmV",
+	"3PzpsSGpJlOWJFYkTIW8DVGLoopQTtyerRIrJkZmaCGVnyDm8OH6PgyOKIwF/93aZnXMNxpHmaHnCBgG",
+	"YjDw8uqUMlnmwIxrGIKcowQj6KjGn1+/LBZbenruUBvGVJrqiSqvUdx616Wt1dd28tZ8280flhi4BVpY",
+	"ItBsas+eMnj5iPWIanppvyw2d/H28P3heRAG707PP3x8f2hk6/HF5fnxm4+Xx6dGrJ5333XPuydvu0ae",
+	"np6f/X588SEIg3+dHh954XIECTjlu3r2DXhaB3jsRrgO28KK+Xlwlw8ZB2MQolip42KvGM7HigsGk60N",
+	"7JC9CMf04mvutFA94EbXahjcujHsQuKYGdqkyVllgXUsqhLy72JKxpTPnJVpzGAxIECjEbllvCzDMpDM",
+	"wc99Hc6Bwr+HbME+QP9OeaxG9NanM4xokoBTJ6rrfydBjQjlMZGUx+jGW+QNee2BdoxYtZIrL1cz5ier",
+	"PTeRyfxzey9/WYaWsdUNio3jfAvhdsjVFFWUBdBr2nzt+1uY9QaMD0GmkqE8XiA7M9QeQAzSavu9FEB6",
+	"kdsBbvH+c7RCQMyvph1ojp0b2EO3LXzHDV7j3+x3ZjCqhfybciLboL95EW0dYymLwcAiJjf2KFP4ulct",
+	"zE/BJ8XlHZhZjBDPlmaG4JPE2a3omfMMqdKEznro1POcHnxOmQTVo7oif2KqYUezMbSZhKleaeNNXMqD",
+	"S0tHNu9Yt6RH9zDw1mXgGO2bKfRqRwYvpEIHmn3K2CuExmNjTbfY0xj0SMStFrkpi8yvKy6Zfo5iqItN",
+	"VM49ox+3pxJYfTRVO82SsedZYgWFfPT3gXI2AJ/1EpWM59649NhCI6Rscd+HZWYzbpzpIfxNzXjUhH+R",
+	"tYiUlZhGk1pu7TVxMjvL9TI564eYF+pG2MeXmWXQzorCx+vG00MNjLld4HDXXq3/BKZnlHkEmJEkvVYc",
+	"WyCTRWVmThXwhatCHHs9BcC+2gCfT5nsMA/9TdWwxXKnA0KdG1AMCNPI4y3bKjD7YEw5HUKHHGtivcM0",
+	"gRjFCtyBROC332mTMlLa6i+NdkqvBqZ59erlsvPPwV1aT3l4Hz6fwPQ8dwHVxPgypnGIg+Tos+Ih34h4",
+	"1nC85jgoi38jIqV/TsA6SI0A6ucOh75HfQ6DKBHRbX3Moyz4M6BJYtGAcYMgFjZ2YKNH2H10iEF7Dp+1",
+	"/W7CE1CKDNkdWFSomZJjxtnYKGh7PrMyppr2tLPpFoEyt/1yX91cBGuAawgJ07lL1ipLmUMetSlzlmRE",
+	"lVcT+s8kHkLcu5n5DmupQK74euZDlB63gMwSGXL53Ry3ff3SpyzQz8f4aunnXK7j4dUh9QaGjOcqSm+J",
+	"0bKUqtw0Ya4DGLpoIqVJAl5CYr5cgdMBoaUQOjHmm1ltpu/TJBFTo2UAn3mV/QX0A4lC9DCDEkVnyksu",
+	"Jfs3hgGdJHru9EuKJnxOJSjVeisH5G33PfqEo4k0yIBy5tnzkEhQYiIjCB3GhkTNlIax0+mnz57PHdvL",
+	"vV9fN6DkygHzMEglE9LZLvm+96rE/fMLXAES9/6e/a9E7jv5Vz6/11jcQWX0AU2UB6xzyGb304BcdR9u",
+	"9Qwsa+wTwyTLamrf8NJsDgNVj7GmFsp+Bgo5jBGjVqYqMqYzVAc65FPmh+Sz0KDczP4Yiyw2aJM8PByg",
+	"jYQoOEDZ/s9ZgKUQiHtNmzg0SwBJDByMHtDHB/tbXNK8ZbhkQXhCOf/OHdJE01vMj1nKaIHf9TQdVrDN",
+	"HHI89/IG6Wc1SVAYcnNJROgvPbAy2HqZ3BdTyXRd8jZJkQUntO85ICMXyprlUvr00eJlLnt8LtTqNvWo",
+	"Z3f3+qVzo5ERfKYxRGxMExKzoSGr+c2uJLHCQDOdQAuPWdN2MnBUd/MQzJJ5gtzyrLbakvymSoSxrEU+",
+	"ldoyRlQVh12XaQlVugdSNkTy7M/pJEkWz7pUc6r78oxd2kvNNptCKk1ho6rBttDmWmimeP38ldCD0Vvu",
+	"wEYsJso6LAaUJebp62VmzKJgV0vfZAaDcKldky29fNphGVuuG1DMH/w1Kntrr5PFVI/TqX7iCau4FJa6",
+	"Zs0qmhZ+oalWK4X/zcllKRMtomG3XEx5y2cXIHdP2YWujOKW4lpObx5uuy0JA4vJbZ5ugZe4zAxaxfDZ",
+	"okpg95+k1CxiKeW6JSY2+Nnrp82k0r3cFm4BGcvpVnlhldBugzO1iJeW11tZiw9sj0hqAHKtk2niv3Zn",
+	"CoA/SJosCLj7ebvXV2oebQPehSHSB8O+CF42n4LLUauzOxE3hN1AU5Y0UAYk/rNhXGnKGxJZxqAUHULL",
+	"QB0qFNderQhh0LM68ZJwe/14czWvIdlt2cnbX7NhwiI87wBWAkKx5bA4LAvwhiMyfzrXwFyynsPxAjxu",
+	"ZJsoMWFeOCWMr5rel4+6kGGu6tGsTbuK8rkKP23gGBo+6+Xnyub9U+7FbAnrsdG0ONVmhW8FjS73pDlw",
+	"eDFpokY+s6rRj9jGXC0ZhGWHTb71VRP2zCIhLpIiF49/37DNc5v65sPSCNJquNenmTWkmkxd/FYCuYGB",
+	"kOW4UWkY66jzJZ+h38c5fLiwGcBmTlUxwZdSYwmk8+ML5RzWdqlU3YL1wFfG32i6ZA7QQlPLtt+Egvnp",
+	"tk2SapdHW0RbVshxKbJjlxv3dQB4t7jBkE+jU7o5NNOCG24sbGLQ+eL3w50Xr14TMbA+tohywVlEE5vR",
+	"Tp6dv3tLfvmvX149zx6w2ihRcAecWH2hRTBlDRdA7XwWx07akBywuxX9IyszcbR83PpCf3TEIUF25OXj",
+	"LIOtGTM3YJgXdFZTaD+nCWUNPNScvy3UtDnCZm9Z2jCyLKqqHKu2gYeljm/GllmSE46g+W9bjlr3+ZWh",
+	"s9g3arTpRPsS998ZqiE3MyQfrLSzMcuRSOIDQskdTSZg64m+XAU/wZ9Xwf++Cn7igP8Odfav+yLR2b/u",
+	"C8bxX/jMlFZXwQH5f//n/953iJ0YMwG0FTRiQGgeY6I8Jn2Dmp2ryd7ez1FK9cj+Bf0O6f9EedzHZ34S",
+	"sm898CSx43MxILhX1bnivmNP2JjpCtD295YGlErRpH2vZ2UwUKBXDVItC0krIfWirFaHefvhzv617/26",
+	"JpnzkFXjrB7UvBO3D8pNlm6EB+cmnwtNs1Qf1T7Xp5wgVM/4MZ/okPotJRoZ9SQBwx/9yl9CU9X025Qy",
+	"DXFvvKZLpjR1Pk95UB+IJNyxLB7cymWUH65f53Ty14UYCx0xYXdlbbatSKzpQzh9ad1h5UD8mVPLYvrt",
+	"FaCFnpRqdL2eUefK8BsjeG0UDrOT6yXh8Bp3aXL9NdbcuBwUwYke9Srp+Hikis4UUcKrU2HgvAFECrTT",
+	"tloKQ9dHwCVrFq6mfL/lveTje5nBJIFNKCXmBB7VhXmR+ZmqWicGXQsfLIZci8qV/HMtWc66gcxhZiO4",
+	"T9kLNhXYi2X1/IU6Sd016E1FgL+9PkxT1rsFT4LMYTI1KGhU9lY5y+vEHb055zGLD9SMRweY7HKAWgiL",
+	"UQfxDcNWJPoi6ur5Kee+nlIX/PFBbulN5WvrXOI2uDioEwmd5XKNlegf3d55zrVDqQJPwiLgWYgKt5il",
+	"4cQqcndjphviNY2OrK2kw2xpojXTRjwY8pBcDp8CeTHjUVNtY0OgEtvUNJc29m5mvTw23r4UrLY0HEwL",
+	"TZMVKhvDIIahpHEblTYXB7luW56zth0fHjcltqzDAxcFwZzc3WxShTNE/IGXVSpRm+IsC50iWVSlcDwu",
+	"4RkI6w2oFe7QPLz0O/BG4OIvMgKrscyFFZhtzrLmocmqgptU19z5TYpkPWWLrwk6vlZzha8cWm9C7BrZ",
+	"roveOTerJfHa2lR02jhj7EbEDKxp9s+T008hsc08QnL28dK6So5OS0ADYvaKzh2vc2z9kFFBVHmuj6uw",
+	"tijiRSx/Uts6nKyUCOdnZxP1QOUplTBgn/1YiWUsWbk/08pVBzVYUMs0wIcpebQpaacpy7MU8LE98Vz3",
+	"ghGNiftqzOZIaoNlfks7RzSq0nVpXFMPr1dt+XBHExb3JlxjdsJ8jzJFgJf8zUBsr5/PmkQ0VWQkpiQR",
+	"fIjuVKYs3CC22daZOrzOofqqyJxBTDPD2FOe6AVkQSo5SpfLHDO1ZKFgtIcUTYyBfmEOHZHqBqj0uZoP",
+	"kTxCotKkhwYV8Du0qHqK9qo2lvuI9INfdbIWjFY44iz5mkZap9gcifGBqM/u1P4Mq5XliXoETDovFjqd",
+	"s1ZzM9s16yBjmaErQFIhQSt6gqZ2WKpR65DDJMEaNqx7tgU/DjHCK953ruF+lkJcLqC2DXPMwcSEYuZ5",
+	"54pf8e4dyBmRYmKzrGOQZPdu35ZYeXLQSf/QdSFDNwB5Y2G0Nrz7CBLrBWKc9GstQPtkOmLR6IrnpYel",
+	"+m5ymFeMM0USYejQ8BHGiR4Z+MgY5EHhRiTPXu7tk0ofs5BUepWFyFFtHfOzl3s/k1pDPsN5r3i/mrvT",
+	"fx4iieLCsHYMB5hv4OeenCuPUYQNECdsXwiO79Za/T0PM5ziZqFXvNRj0fxgFm9DGuTTglL5Z5TEtu8L",
+	"UZpKwzVsedTODuOW1mAnERFNRkLp56UYqEFP7FuhblmaQmzRJyv4MM9hQ9c8xuJq6bHOwlae5DAybI0T",
+	"V64/lUxr4L+hhjVlrljJkZEZhSczB1OmQgMqhu2fbJ1eIjh0SN/6mvp5Z8crfjNLqSrNibBr7JkzX6hi",
+	"aUNK84vZs2upRjA7SmGk+NeXr/7rOUKvjxzrgNh8r35I+pGIwYWQXDpSv0OQ2qhtIGG3UIJb/987l5JG",
+	"sHMc9zvkI7f5CS7obNZwxdmQC2kQPyuLzAl211iv5huaKFH6uuAd9gkMWCUsAq4ga9lkGGdKoxHsvOjs",
+	"uWRA5HbqYHd3Op12qP25I+Rw172rdt8fv+2eXHTtO4WVFFykEGlp2JbtCJAmZIDNzPKeOsFeZx/fMfyP",
+	"piw4CH7u7HV+tkapHlkOv9uZQpLsWBDYlVueYH4ZYhAMuRoT/DgODoK/g85L4OcaoL7Y21vQKW+1Dnn5",
+	"HA0t8rJq8U5FcAUHf1yHgZqMx1TODIgMt3NSoOhDGVFOYtEhJ7ba2DAzZXhZJMFyPppg4gEdKpu2aQk4",
+	"uDbzmHPO+fSuE8U7tORaFcoDszfZK3O+WNQAQOk3LnaxEdDVa9buq8qGUUfua2e3v7EF+JufNRxkxiIy",
+	"pmrFh+3C+BLRyTdTvvTdUtNd+8rPy18p2s3aN35d/kbeOte8sN9iiryhqX3h1fIXah0n78PgVZvNlLt9",
+	"LqKED1anKKfZVDQoo/2yBPK+vLbBS1sKyZts5TQSzfWRbOIkle4XYaXzekO8t3hkFxuX319vkQtVu3P4",
+	"Ebi81/Xxdr/VURd9addC9vUwKseh+d1mvoqMF3t61dguXEjRzRw1yhuRNeFJpWHZN4gnlfU14UnZ1Pix",
+	"EQVVLwVaMz60nH2UBZFQBc8bs3WIdSyQUmyzjClZO7kqpuyW2rA1C92LKdPR6Kz06EMQZz0xPV/X2ZiI",
+	"MOcMyJ70WOktJPlXxGtClbOYuZh+40j+w4n+glFPJFd+41dw2018MOgQ85ShTz2CMUGb1VXSGZv41+eF",
+	"SjAjUzFJYnILkLpcXsPj7R0j1qY0w+TOFUPEOK51spj53FdXXNcYYZUB2HQGl+u3mAd8uWU8vm8UGu+Z",
+	"0ue2L+MWySNPT2kgDXchhzU82XAESpMsBwbVsG+eQl4ufyO/6MC88OJFm3WVO78/HNvNCai86YrC3FPb",
+	"6LOlcFlVLuT3s9yHK8iQBikFFk23Zwpi7tPjio1iTj9NfF9SYlUa+HbFylchzwsoUScSJ6djzELHvEOD",
+	"DF45sEAKxExFwqiZu+OYq4Vi4Mg9CvG3aDrkxc4N9ILG0l/AsnQbJSOgMsaAC8a2RUQTwkFjR/bpXKdU",
+	"WyoAXGW3f40zTKr3GyyhU/FjgVIlB26aNULx8ux3+YO2DcXjmxWL8KloOf3ITH++Z3PjZUAshm+d53/z",
+	"HHm/lUwqbnx6OIkeklF2wOQG9BSAZySLcT9M2hEc296R6UigjMdgUCodoyc3M3uXiLM8SN7z+jcXSWwY",
+	"wLyDckTRMXTIibsBiakrrjTGapoIv2JPLCN9cBc/NsqTM/vEdyhK7Nb+OoLE5b6gEWoDi7ZxDN6Mua6Q",
+	"GOVJrk2+yspFH98gllTW572zT7krJH9sVMnKTvPL6TrkMPNW4zUwsVjktWalRvxNuJA36/8G8SBfmwcH",
+	"3ogf/fQ/jUT19F3CkCBU3a6KCqU00GZnVJ5JuRYmhF+8t9nmiZqt7k31FYP6x6UPvRS4cdjKoEs7HjQN",
+	"ZPN6e4aTV8ZbqUv04rG1eNjIVYL6u0Df6w2MmE0rYopgBnhIqCL9Ukp4PwurudQVLMDMewn7VqwYd7fY",
+	"NdzU2/J4sJq6PM7myqq3ystK7Qua3E6Zd5qhVWkT1hykmSRUSnZHkx+b5zkWhD4Y5Byh/cAxMQsvGjU/",
+	"ThmPxdT8bYlB/WbVcizFJ1STBKjKXTbl0sYyl8y4onWweg3pwzQFnrV8+bbM6FLLmMdNninP2ljka8xo",
+	"tHmeQmxfJ8R2YcCv8gRMvL1A2fbSHPCaW3NKMeZNGtKYZVmRhqtDTGjCbmGehmp+z4KIqrrG7p95HxEv",
+	"adk2Iw/UObZEWuU+KI8dmGgrJ54cVJshk0zkTG01CibYWjHjcm3FwP10IyyB2M5kLk3NChur9rQWNHM0",
+	"8oUtiBD/HfSakgdfOz5aLf63ZaRejNBPgeYNIPMpz8G5KkbOpQovNhWribMPzmBoV981f+PwfNH3ouRd",
+	"l+MgkhiU/i4yGzaScgAuzW0uk9aVqRlFQBEtRIYs+W19nrzZ9SW0X/xjCvZTunkTxobVfHPCsL5rrs/c",
+	"kw6wCR0AU8/pPKG0IYsG7pkLdrwRuY7+2M+shv6rinlb0rtl2Y0lrR5sPRHli/Ssh9I1VLVZ1WPbletJ",
+	"qm9ARTVHULni3fAGZO6lE8Ds9qEQcYccrmrfLeb9Tfqph39vCQ9XYp5PaLchZXINjri6omBfXdVYSamO",
+	"RnWc7MZMP4pS4enr9MiughWr154SGv8yCY1v3b23mMWIXRaIkK642RGxbWIcjfJ7+7BnREI1yDArgy6L",
+	"GKrxtuEHKkW7RRe3RvPSofRl1mJt+8Zl1pa1lU2ZNXD4zizK70PqFADOWlo8stm6njTy2rgfmEPi7Rm2",
+	"DnGd6NmS/VppXbyAJqq3kj/JmB9ZxhicUPlV6u5OZciEjaerE2oem5Eeu1LkbeG+HnljI/CSlHpsCt+g",
+	"lV/pad5A4xymT3T+16ZzvIwX3RGoHAKVCXNp1VlaUCawGbb10ZJyhX3RN0X/X7JmZC2cbJkE/q58a8fO",
+	"VtNPPrWt+tQsftr2D5t2mW1RMFmMXk2GZUQ149FuhObhQhPMmZDfYDLo/N32y/ISv25K4vJrWZYkJTbM",
+	"OgCI/ZMG3MyX2I6L2J4y/yIRfJiKJMHm/JrxiZgob9fehuNjYxAT3Rsr/9Q/7y3Z8M/Lr6FpnNuIT2wm",
+	"iRfMN5yc76b57XbgsZTiMnbCykCfd3i8zmCNjSyQKH/8AplKu2Wb+QpxlplM87TkxYmypJ+he59MKdN5",
+	"/SU6a0IyosmAUDJmfKKBUE3GQunfSL8gjb7jJIrYa0ftbU//uDg9CbHVpj0N2xk5JLZ1KwFmS8wUi4EA",
+	"j9UDCr4sp15ey1Nqa/8NVnCUVudHaSb/UpU8ts9+uavQytVdFi3ye56bKwDtE9us5MtuyW+q5DML+PEZ",
+	"VVa85xhVpYLP1Ztm5fErn/h2Mm5cQfiWnBV29EfOrinm9KPhUwb6+mk1j1/F/QaGjCuihSWlvAwEKcr1",
+	"qnY0VUppN+dc5LT7zbUH8Nql6TxH9vuctrZVGGtnWeAvGAr+5B7YhHugy2O81cOgFbfJdsOsS0wKIP+W",
+	"tYHF7stTqjLOr3QpH3wVZt+k4W0bqb579vm95NJYYG5dCzDHub5rqOB2u0pTvbA1rpnpwj60/TVuGf9x",
+	"G43tIydcqycy2EhNu1GTka2Ocp65KQG9+wWDDPfNRWeHkT5drydSCWeteyql1uQuysbx2tiq2lv2UWXe",
+	"uJROFHbTUxN7Mcoti24bnHDfBnUskg4/dl7Z16CRM4MfmfIREkQTZdN7hbQUU4mkr0c0pX4QfkI5m6jR",
+	"hhpC4I0WBa2U73UpGpU1+XObvLmbN1/Nlh87hxPBrCaJ15GS65YDg5Hm+J9qqr/DEPqhcyLrkmc7T5gZ",
+	"sjvghLmiU4VF28UPWbUv+ZS94C6I8VPRAdnHq/rQHa6AcABrygyFwBZlVE+k7W15xXneocwhFnn28sWL",
+	"5w/wWjt/2ELf5KV7psZWljckweHXiuiVr6v9YbuMlC4ObcrTy+4Vu5kRFv8VaiDdjpcVxGaYuy2/62Vx",
+	"YeV20sTcVa/bzQQtZmlGrifp9JXLGLPGOTBO9axDTrm7ZRM+W4JodJBWrvj300aVzbd0i5ZQ/2s5Rkf2",
+	"+J/sk03EMllcwrK8SjlvX5XVIP5m7EK8KJILTFzzp1itgH7NXtLt49gPwfq+F1+pA+fWZDYe5lp+0jLv",
+	"M49pFrGULuuYcVZ+8DFWu1WfUL6XRaom1pBZTdPo1U+0saGmoCOaX5NKGM85cXti8SKyFNnd8l4cPsPf",
+	"cza7dQRuyntE08uf+eiuVlWl3MfSV3rCfG7WrVIKQs3QRJMPNX/iiT420gM+SxcQkqQg0gSIFuTh9NGm",
+	"gS5i+bpe083RyFOz1b9Gs9Xvp6BX1vu6PowcVVb+t9geuLCPfefqVnkrDehswfGErZuKUGs/ypJIjI04",
+	"MTZuEkNcYx7PbC/ikLD4+erovbwtQl5p+lXyvJ/6KGzy6tm8bRNWUT6ox8HcrdpfghugEmRw8Me1OXX3",
+	"xhdfcLF86Tyz3dud7HcXCNQLri6qHYHwVgKUmnienXJWhFtjfZjj8XiiDXRC4jBwh8axBKUwh07DGGzW",
+	"TT5YpoHVx7I7yej1BhLBh0SLznzZme/V8+w+RoODYO+SLb3nrnTzvOYmc0mpqG5W073LpVp5nOz++v7/",
+	"BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
