@@ -97,6 +97,13 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"the longest leases are noted":             longestLeases,
 		"what a rotation read may change":          rotateAgain,
 		"old uses go, the last one stays":          pruneUses,
+		"service accounts":                         accounts,
+		"a token without its account":              tokenWithoutAccount,
+		"there is one first account":               firstAccountRace,
+		"a first account races another one":        firstAgainstCreation,
+		"a mint races the end of its account":      mintAgainstRevocation,
+		"rotations of tokens race":                 rotationRace,
+		"a prepared deployment is bootstrapped":    prepared,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
