@@ -89,8 +89,10 @@ func (s *server) spreadTokens(t *testing.T) []string {
 	for path, bodies := range map[string][]any{
 		introspection.GetAccountPath: {introspection.AccountErrand{ID: text}},
 		introspection.CreateAccountPath: {
-			introspection.AccountDraft{Name: text}, introspection.AccountDraft{Name: "x", Actors: list},
-			introspection.AccountDraft{Name: "x", Scopes: list}, introspection.AccountDraft{Name: "x", EnvTag: text},
+			introspection.AccountDraft{Name: text},
+			introspection.AccountDraft{Name: "x", Actors: list},
+			introspection.AccountDraft{Name: "x", Scopes: list},
+			introspection.AccountDraft{Name: "x", EnvTag: text},
 		},
 		introspection.EditAccountPath:   {introspection.AccountEdit{ID: created.ID, Name: &text}, introspection.AccountEdit{ID: created.ID, Actors: &list}},
 		introspection.RevokeAccountPath: {introspection.AccountErrand{ID: created.ID, Reason: text}, introspection.AccountErrand{ID: text}},

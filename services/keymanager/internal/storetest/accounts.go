@@ -24,6 +24,17 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
 
+// accountTests are those of service accounts.
+var accountTests = map[string]func(*testing.T, Subject){
+	"service accounts":                      accounts,
+	"a token without its account":           tokenWithoutAccount,
+	"there is one first account":            firstAccountRace,
+	"a first account races another one":     firstAgainstCreation,
+	"a mint races the end of its account":   mintAgainstRevocation,
+	"rotations of tokens race":              rotationRace,
+	"a prepared deployment is bootstrapped": prepared,
+}
+
 // account makes a service account in the context "acme", with a token.
 func account(t *testing.T, s Store) serviceaccount.Made {
 	t.Helper()
