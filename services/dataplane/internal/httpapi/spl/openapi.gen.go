@@ -809,6 +809,18 @@ type Manifest struct {
 	} `json:"federation_manifest,omitempty"`
 }
 
+// Message defines model for Message.
+type Message struct {
+	Act   Act        `json:"act"`
+	Actor string     `json:"actor"`
+	At    *time.Time `json:"at,omitempty"`
+	Clock int64      `json:"clock"`
+	ID    string     `json:"id"`
+
+	// Text The body's text, message, content or title, or all of it as JSON; 16 KiB at most.
+	Text string `json:"text"`
+}
+
 // MintedToken defines model for MintedToken.
 type MintedToken struct {
 	CreatedAt  time.Time  `json:"created_at"`
@@ -855,10 +867,11 @@ type NewRecord struct {
 	Act   Act    `json:"act"`
 	Actor string `json:"actor"`
 
-	// Body What is said; opaque but for `namespace`.
-	Body *map[string]interface{} `json:"body,omitempty"`
+	// Body What is said; opaque but for `namespace`. At most 256 KiB in its canonical form, and 64 levels deep. A number that a double does not hold exactly is refused: write it as
+	// a text.
+	Body json.RawMessage `json:"body,omitempty"`
 
-	// Clock Does not fall within a thread for one actor. The next one unless given.
+	// Clock Does not fall within a thread for one actor (409 CLOCK_REGRESSION). The next one unless given.
 	Clock    *int64    `json:"clock,omitempty"`
 	DataType *DataType `json:"data_type,omitempty"`
 
@@ -868,7 +881,7 @@ type NewRecord struct {
 	Namespace *string   `json:"namespace,omitempty"`
 	Parents   *[]string `json:"parents,omitempty"`
 
-	// Thread Begins with th_.
+	// Thread Begins with th_, and is printable; at most 256 bytes.
 	Thread string `json:"thread"`
 }
 
@@ -969,14 +982,17 @@ type PairStats struct {
 // PairStatsObject defines model for PairStats.Object.
 type PairStatsObject string
 
+// Participant defines model for Participant.
+type Participant struct {
+	Actor      string `json:"actor"`
+	FirstClock int64  `json:"first_clock"`
+	LastClock  int64  `json:"last_clock"`
+	Records    int64  `json:"records"`
+}
+
 // ParticipantList defines model for ParticipantList.
 type ParticipantList struct {
-	Data []struct {
-		Actor      string `json:"actor"`
-		FirstClock int64  `json:"first_clock"`
-		LastClock  int64  `json:"last_clock"`
-		Records    int64  `json:"records"`
-	} `json:"data"`
+	Data   []Participant         `json:"data"`
 	Object ParticipantListObject `json:"object"`
 }
 
@@ -1019,16 +1035,9 @@ type ProblemObject string
 type Projection struct {
 	Format   ProjectionFormat `json:"format"`
 	Lines    *[]string        `json:"lines,omitempty"`
-	Messages *[]struct {
-		Act   Act        `json:"act"`
-		Actor string     `json:"actor"`
-		At    *time.Time `json:"at,omitempty"`
-		Clock int64      `json:"clock"`
-		ID    string     `json:"id"`
-		Text  string     `json:"text"`
-	} `json:"messages,omitempty"`
-	Object ProjectionObject `json:"object"`
-	Thread string           `json:"thread"`
+	Messages *[]Message       `json:"messages,omitempty"`
+	Object   ProjectionObject `json:"object"`
+	Thread   string           `json:"thread"`
 }
 
 // ProjectionFormat defines model for Projection.Format.
@@ -1067,11 +1076,13 @@ type PushedRecord struct {
 
 // Record defines model for Record.
 type Record struct {
-	Act      Act                    `json:"act"`
-	Actor    string                 `json:"actor"`
-	Body     map[string]interface{} `json:"body"`
-	Clock    int64                  `json:"clock"`
-	DataType DataType               `json:"data_type"`
+	Act   Act    `json:"act"`
+	Actor string `json:"actor"`
+
+	// Body In its canonical form.
+	Body     json.RawMessage `json:"body"`
+	Clock    int64           `json:"clock"`
+	DataType DataType        `json:"data_type"`
 
 	// ID The SHA-256 of the canonical JSON (RFC 8785) of the first seven fields.
 	ID         string       `json:"id"`
@@ -1090,10 +1101,12 @@ type RecordList struct {
 	Data []Record `json:"data"`
 
 	// Explain How the query was read, where that was asked for.
-	Explain    *map[string]interface{} `json:"explain,omitempty"`
-	HasMore    bool                    `json:"has_more"`
-	NextCursor *string                 `json:"next_cursor,omitempty"`
-	Object     RecordListObject        `json:"object"`
+	Explain *map[string]interface{} `json:"explain,omitempty"`
+	HasMore bool                    `json:"has_more"`
+
+	// NextCursor To go on behind these, with `since`; not of a query, which goes on by its offset. Large records make a page short.
+	NextCursor *string          `json:"next_cursor,omitempty"`
+	Object     RecordListObject `json:"object"`
 }
 
 // RecordListObject defines model for RecordList.Object.
@@ -1103,11 +1116,14 @@ type RecordListObject string
 type RecordQuery struct {
 	Explain *bool `json:"explain,omitempty"`
 
-	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are those of a record, and `body.<path>`. `$and` and `$or` take lists
-	// of filters.
-	Filter *map[string]interface{}     `json:"filter,omitempty"`
-	Limit  *int32                      `json:"limit,omitempty"`
-	Offset *int32                      `json:"offset,omitempty"`
+	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are id, thread, actor, act, clock, data_type and
+	// `body.<path>`, whose names lead from object to object. Values are texts, numbers, true, false and null; those of different kinds are neither equal nor in an order, and texts are
+	// ordered by their bytes. `$ne` holds of what is absent, too. `$and` and `$or` take lists of filters. At most 200 conditions.
+	Filter json.RawMessage `json:"filter,omitempty"`
+	Limit  *int32          `json:"limit,omitempty"`
+	Offset *int32          `json:"offset,omitempty"`
+
+	// Sort One field of those of a filter: what is neither a number nor a text, then numbers, then texts. By arrival unless given.
 	Sort   *map[string]RecordQuerySort `json:"sort,omitempty"`
 	Thread *string                     `json:"thread,omitempty"`
 }
@@ -1273,8 +1289,8 @@ type ThreadState struct {
 	Records   int64             `json:"records"`
 
 	// State Of each field of the bodies of KNOW, LEARN, PUT and DO records the last value.
-	State  map[string]interface{} `json:"state"`
-	Thread string                 `json:"thread"`
+	State  map[string]json.RawMessage `json:"state"`
+	Thread string                     `json:"thread"`
 }
 
 // ThreadStateObject defines model for ThreadState.Object.
@@ -1808,7 +1824,8 @@ type ServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(c *gin.Context, params CreateThreadParams)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(c *gin.Context, id ThreadID, params DeleteThreadParams)
 	// GetThread One thread. Scope records:read.
@@ -1817,7 +1834,7 @@ type ServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(c *gin.Context, id ThreadID, params ListParticipantsParams)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(c *gin.Context, id ThreadID, params ProjectThreadParams)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -9063,7 +9080,8 @@ type StrictServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(ctx context.Context, request CreateThreadRequestObject) (CreateThreadResponseObject, error)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(ctx context.Context, request DeleteThreadRequestObject) (DeleteThreadResponseObject, error)
 	// GetThread One thread. Scope records:read.
@@ -9072,7 +9090,7 @@ type StrictServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(ctx context.Context, request ListParticipantsRequestObject) (ListParticipantsResponseObject, error)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(ctx context.Context, request ProjectThreadRequestObject) (ProjectThreadResponseObject, error)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -10527,140 +10545,149 @@ func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rcts41uCroLhdNUktLdvpJF+3+5cTK9OeSWx/tjOZqrZLgskjCWMKYAOQFW3WVfs0+2D7JFvAAW8i",
-	"KFGy5Fza/aNjSSQuB+d+w5cgEuNUcOBaBQdfgpRKOgYN0n46jCIx4fr4yHxgPDgIUqpHQRhwOobgIGBx",
-	"EAYS/pwwCXFwoOUEwkBFIxhT88aYfn4PfKhHwcHrl2EwZjz7uB8GepaaIZSWjA+D+/swOIy0kOa9GFQk",
-	"WaqZMFNejoCwGLhmekaeHR0fPSd6RDXRIyBmblCaRAllY0W0IJEYAxlIMe4EIS55BDQGWSz63zsXMx5J",
-	"kUKyg1M2rPnV/ovliz6jTD4SfM6BKgOReQB9Gs1CMhDSQoROYqbzvf85ATkr1iNxhEX79U0bCRlvYI/7",
-	"L35psclJAv9kPK5vU04SUCFJQY6ZUkzwHffNQCRx9vcIaKJHO9EIoltFhCQxRMw+nIqERQxUDpvqNm7N",
-	"nBs8rMuRBLoJqL149brFbOIWeONk2vza2+hB3ZuhVCq4Assp3tD4HGnRfIoE18DtnzRNExZRc4a7qRQ3",
-	"CYz/538cGheT/yRhEBwE/2O34Ea7+KvaPcO3cNI6ayg4FnEkcCPiGaESyFQKPuwE92HwVvBBwqJHXdyx",
-	"JrEARbjQZCjIlOkRmTrGJYEwZVf2TsgbFsfAH3NpF29Pz7q9d6fnb46PjronITk6Puq9fX94/KF31D05",
-	"7h6F5Kx7/uH44uL49CT/6uTwQ/fi7PBtt3fe/Uf37WX3yED8vHvRPf9X96h3+ft59/DIbupE6HdigkT8",
-	"iLhgoUq4IGoSjYgeMXf6J0JfTNJUSA2PvCSmiAJ5BxIXpokCTSap5daGTVvSFe+pHMJj042lEmZkpiCJ",
-	"WYBdzUdOJ3okJPtfjwuqE0EslyLPDj9e/t477/73x+Pz7tHz0KCY4IAiX6TALRzN0bpHj0/+dfj++Oh5",
-	"tvw7yhJ6kzw6PHH5EeXmmG+A3IFkAwYx4WLaIZdyRuiQMu6WmUoRgVKPvdBPkCQG+cYQk5uJtihJowhS",
-	"bVbi1qYyWvkAMaNfBS/HE2WB+I+L05OOlXDubdRK7UqAT8bBwR/B8cll9+QoCIOj0yAM/nly+ikIg/fd",
-	"w/OTIAz+3r0MwuDso/n/28P374Mw+HB4FlzXJFoYvKUpvWEJ0wxFWmpURJl9GgDVE4l/Mw1j+0dtDPcF",
-	"lZLOzGcjgFVKI/A+rSKRzo24CHAX5nHfLHcgFcMjqKsGhcT/I3+wvLB8GWGxxwI84uY/EGkLnhHlyKWq",
-	"gIkmUqHaXtsfi71fS6tQLtstqp0WTGxY1wa78YtXr/Z/JcIwV21NhJAwTm6ogtcvQ3IzI33Fhhxk32h8",
-	"ddjb3/zWRszig1uYIc8ZUUXsw7FnnDn4OhXLLrwZhu8ZaklVOI6o6o2FLGPKjRAJUG4RCT7r3gJQ46Tt",
-	"ccmdZg2Z5jaUDVtdQFgs1rtLCVRDfAHyjkXgbEjLO5LkdBAc/LEEzavv3YfzkFpMVG4dtYO9EUIrLWna",
-	"k6AmiQ7JFDUGTaZUOcXRPeLHGFxXj+LCeixuslWJ4BEQA5+VJ7FSxD+ugkiCDokaiSm3UzSP0GsgvSmV",
-	"3PzpsSGpJlOWJFYkTIW8DVGLoopQTtyerRIrJkZmaCGVnyDm8OH6PgyOKIwF/93aZnXMNxpHmaHnCBgG",
-	"YjDw8uqUMlnmwIxrGIKcowQj6KjGn1+/LBZbenruUBvGVJrqiSqvUdx616Wt1dd28tZ8280flhi4BVpY",
-	"ItBsas+eMnj5iPWIanppvyw2d/H28P3heRAG707PP3x8f2hk6/HF5fnxm4+Xx6dGrJ5333XPuydvu0ae",
-	"np6f/X588SEIg3+dHh954XIECTjlu3r2DXhaB3jsRrgO28KK+Xlwlw8ZB2MQolip42KvGM7HigsGk60N",
-	"7JC9CMf04mvutFA94EbXahjcujHsQuKYGdqkyVllgXUsqhLy72JKxpTPnJVpzGAxIECjEbllvCzDMpDM",
-	"wc99Hc6Bwr+HbME+QP9OeaxG9NanM4xokoBTJ6rrfydBjQjlMZGUx+jGW+QNee2BdoxYtZIrL1cz5ier",
-	"PTeRyfxzey9/WYaWsdUNio3jfAvhdsjVFFWUBdBr2nzt+1uY9QaMD0GmkqE8XiA7M9QeQAzSavu9FEB6",
-	"kdsBbvH+c7RCQMyvph1ojp0b2EO3LXzHDV7j3+x3ZjCqhfybciLboL95EW0dYymLwcAiJjf2KFP4ulct",
-	"zE/BJ8XlHZhZjBDPlmaG4JPE2a3omfMMqdKEznro1POcHnxOmQTVo7oif2KqYUezMbSZhKleaeNNXMqD",
-	"S0tHNu9Yt6RH9zDw1mXgGO2bKfRqRwYvpEIHmn3K2CuExmNjTbfY0xj0SMStFrkpi8yvKy6Zfo5iqItN",
-	"VM49ox+3pxJYfTRVO82SsedZYgWFfPT3gXI2AJ/1EpWM59649NhCI6Rscd+HZWYzbpzpIfxNzXjUhH+R",
-	"tYiUlZhGk1pu7TVxMjvL9TI564eYF+pG2MeXmWXQzorCx+vG00MNjLld4HDXXq3/BKZnlHkEmJEkvVYc",
-	"WyCTRWVmThXwhatCHHs9BcC+2gCfT5nsMA/9TdWwxXKnA0KdG1AMCNPI4y3bKjD7YEw5HUKHHGtivcM0",
-	"gRjFCtyBROC332mTMlLa6i+NdkqvBqZ59erlsvPPwV1aT3l4Hz6fwPQ8dwHVxPgypnGIg+Tos+Ih34h4",
-	"1nC85jgoi38jIqV/TsA6SI0A6ucOh75HfQ6DKBHRbX3Moyz4M6BJYtGAcYMgFjZ2YKNH2H10iEF7Dp+1",
-	"/W7CE1CKDNkdWFSomZJjxtnYKGh7PrMyppr2tLPpFoEyt/1yX91cBGuAawgJ07lL1ipLmUMetSlzlmRE",
-	"lVcT+s8kHkLcu5n5DmupQK74euZDlB63gMwSGXL53Ry3ff3SpyzQz8f4aunnXK7j4dUh9QaGjOcqSm+J",
-	"0bKUqtw0Ya4DGLpoIqVJAl5CYr5cgdMBoaUQOjHmm1ltpu/TJBFTo2UAn3mV/QX0A4lC9DCDEkVnyksu",
-	"Jfs3hgGdJHru9EuKJnxOJSjVeisH5G33PfqEo4k0yIBy5tnzkEhQYiIjCB3GhkTNlIax0+mnz57PHdvL",
-	"vV9fN6DkygHzMEglE9LZLvm+96rE/fMLXAES9/6e/a9E7jv5Vz6/11jcQWX0AU2UB6xzyGb304BcdR9u",
-	"9Qwsa+wTwyTLamrf8NJsDgNVj7GmFsp+Bgo5jBGjVqYqMqYzVAc65FPmh+Sz0KDczP4Yiyw2aJM8PByg",
-	"jYQoOEDZ/s9ZgKUQiHtNmzg0SwBJDByMHtDHB/tbXNK8ZbhkQXhCOf/OHdJE01vMj1nKaIHf9TQdVrDN",
-	"HHI89/IG6Wc1SVAYcnNJROgvPbAy2HqZ3BdTyXRd8jZJkQUntO85ICMXyprlUvr00eJlLnt8LtTqNvWo",
-	"Z3f3+qVzo5ERfKYxRGxMExKzoSGr+c2uJLHCQDOdQAuPWdN2MnBUd/MQzJJ5gtzyrLbakvymSoSxrEU+",
-	"ldoyRlQVh12XaQlVugdSNkTy7M/pJEkWz7pUc6r78oxd2kvNNptCKk1ho6rBttDmWmimeP38ldCD0Vvu",
-	"wEYsJso6LAaUJebp62VmzKJgV0vfZAaDcKldky29fNphGVuuG1DMH/w1Kntrr5PFVI/TqX7iCau4FJa6",
-	"Zs0qmhZ+oalWK4X/zcllKRMtomG3XEx5y2cXIHdP2YWujOKW4lpObx5uuy0JA4vJbZ5ugZe4zAxaxfDZ",
-	"okpg95+k1CxiKeW6JSY2+Nnrp82k0r3cFm4BGcvpVnlhldBugzO1iJeW11tZiw9sj0hqAHKtk2niv3Zn",
-	"CoA/SJosCLj7ebvXV2oebQPehSHSB8O+CF42n4LLUauzOxE3hN1AU5Y0UAYk/rNhXGnKGxJZxqAUHULL",
-	"QB0qFNderQhh0LM68ZJwe/14czWvIdlt2cnbX7NhwiI87wBWAkKx5bA4LAvwhiMyfzrXwFyynsPxAjxu",
-	"ZJsoMWFeOCWMr5rel4+6kGGu6tGsTbuK8rkKP23gGBo+6+Xnyub9U+7FbAnrsdG0ONVmhW8FjS73pDlw",
-	"eDFpokY+s6rRj9jGXC0ZhGWHTb71VRP2zCIhLpIiF49/37DNc5v65sPSCNJquNenmTWkmkxd/FYCuYGB",
-	"kOW4UWkY66jzJZ+h38c5fLiwGcBmTlUxwZdSYwmk8+ML5RzWdqlU3YL1wFfG32i6ZA7QQlPLtt+Egvnp",
-	"tk2SapdHW0RbVshxKbJjlxv3dQB4t7jBkE+jU7o5NNOCG24sbGLQ+eL3w50Xr14TMbA+tohywVlEE5vR",
-	"Tp6dv3tLfvmvX149zx6w2ihRcAecWH2hRTBlDRdA7XwWx07akBywuxX9IyszcbR83PpCf3TEIUF25OXj",
-	"LIOtGTM3YJgXdFZTaD+nCWUNPNScvy3UtDnCZm9Z2jCyLKqqHKu2gYeljm/GllmSE46g+W9bjlr3+ZWh",
-	"s9g3arTpRPsS998ZqiE3MyQfrLSzMcuRSOIDQskdTSZg64m+XAU/wZ9Xwf++Cn7igP8Odfav+yLR2b/u",
-	"C8bxX/jMlFZXwQH5f//n/953iJ0YMwG0FTRiQGgeY6I8Jn2Dmp2ryd7ez1FK9cj+Bf0O6f9EedzHZ34S",
-	"sm898CSx43MxILhX1bnivmNP2JjpCtD295YGlErRpH2vZ2UwUKBXDVItC0krIfWirFaHefvhzv617/26",
-	"JpnzkFXjrB7UvBO3D8pNlm6EB+cmnwtNs1Qf1T7Xp5wgVM/4MZ/okPotJRoZ9SQBwx/9yl9CU9X025Qy",
-	"DXFvvKZLpjR1Pk95UB+IJNyxLB7cymWUH65f53Ty14UYCx0xYXdlbbatSKzpQzh9ad1h5UD8mVPLYvrt",
-	"FaCFnpRqdL2eUefK8BsjeG0UDrOT6yXh8Bp3aXL9NdbcuBwUwYke9Srp+Hikis4UUcKrU2HgvAFECrTT",
-	"tloKQ9dHwCVrFq6mfL/lveTje5nBJIFNKCXmBB7VhXmR+ZmqWicGXQsfLIZci8qV/HMtWc66gcxhZiO4",
-	"T9kLNhXYi2X1/IU6Sd016E1FgL+9PkxT1rsFT4LMYTI1KGhU9lY5y+vEHb055zGLD9SMRweY7HKAWgiL",
-	"UQfxDcNWJPoi6ur5Kee+nlIX/PFBbulN5WvrXOI2uDioEwmd5XKNlegf3d55zrVDqQJPwiLgWYgKt5il",
-	"4cQqcndjphviNY2OrK2kw2xpojXTRjwY8pBcDp8CeTHjUVNtY0OgEtvUNJc29m5mvTw23r4UrLY0HEwL",
-	"TZMVKhvDIIahpHEblTYXB7luW56zth0fHjcltqzDAxcFwZzc3WxShTNE/IGXVSpRm+IsC50iWVSlcDwu",
-	"4RkI6w2oFe7QPLz0O/BG4OIvMgKrscyFFZhtzrLmocmqgptU19z5TYpkPWWLrwk6vlZzha8cWm9C7BrZ",
-	"roveOTerJfHa2lR02jhj7EbEDKxp9s+T008hsc08QnL28dK6So5OS0ADYvaKzh2vc2z9kFFBVHmuj6uw",
-	"tijiRSx/Uts6nKyUCOdnZxP1QOUplTBgn/1YiWUsWbk/08pVBzVYUMs0wIcpebQpaacpy7MU8LE98Vz3",
-	"ghGNiftqzOZIaoNlfks7RzSq0nVpXFMPr1dt+XBHExb3JlxjdsJ8jzJFgJf8zUBsr5/PmkQ0VWQkpiQR",
-	"fIjuVKYs3CC22daZOrzOofqqyJxBTDPD2FOe6AVkQSo5SpfLHDO1ZKFgtIcUTYyBfmEOHZHqBqj0uZoP",
-	"kTxCotKkhwYV8Du0qHqK9qo2lvuI9INfdbIWjFY44iz5mkZap9gcifGBqM/u1P4Mq5XliXoETDovFjqd",
-	"s1ZzM9s16yBjmaErQFIhQSt6gqZ2WKpR65DDJMEaNqx7tgU/DjHCK953ruF+lkJcLqC2DXPMwcSEYuZ5",
-	"54pf8e4dyBmRYmKzrGOQZPdu35ZYeXLQSf/QdSFDNwB5Y2G0Nrz7CBLrBWKc9GstQPtkOmLR6IrnpYel",
-	"+m5ymFeMM0USYejQ8BHGiR4Z+MgY5EHhRiTPXu7tk0ofs5BUepWFyFFtHfOzl3s/k1pDPsN5r3i/mrvT",
-	"fx4iieLCsHYMB5hv4OeenCuPUYQNECdsXwiO79Za/T0PM5ziZqFXvNRj0fxgFm9DGuTTglL5Z5TEtu8L",
-	"UZpKwzVsedTODuOW1mAnERFNRkLp56UYqEFP7FuhblmaQmzRJyv4MM9hQ9c8xuJq6bHOwlae5DAybI0T",
-	"V64/lUxr4L+hhjVlrljJkZEZhSczB1OmQgMqhu2fbJ1eIjh0SN/6mvp5Z8crfjNLqSrNibBr7JkzX6hi",
-	"aUNK84vZs2upRjA7SmGk+NeXr/7rOUKvjxzrgNh8r35I+pGIwYWQXDpSv0OQ2qhtIGG3UIJb/987l5JG",
-	"sHMc9zvkI7f5CS7obNZwxdmQC2kQPyuLzAl211iv5huaKFH6uuAd9gkMWCUsAq4ga9lkGGdKoxHsvOjs",
-	"uWRA5HbqYHd3Op12qP25I+Rw172rdt8fv+2eXHTtO4WVFFykEGlp2JbtCJAmZIDNzPKeOsFeZx/fMfyP",
-	"piw4CH7u7HV+tkapHlkOv9uZQpLsWBDYlVueYH4ZYhAMuRoT/DgODoK/g85L4OcaoL7Y21vQKW+1Dnn5",
-	"HA0t8rJq8U5FcAUHf1yHgZqMx1TODIgMt3NSoOhDGVFOYtEhJ7ba2DAzZXhZJMFyPppg4gEdKpu2aQk4",
-	"uDbzmHPO+fSuE8U7tORaFcoDszfZK3O+WNQAQOk3LnaxEdDVa9buq8qGUUfua2e3v7EF+JufNRxkxiIy",
-	"pmrFh+3C+BLRyTdTvvTdUtNd+8rPy18p2s3aN35d/kbeOte8sN9iiryhqX3h1fIXah0n78PgVZvNlLt9",
-	"LqKED1anKKfZVDQoo/2yBPK+vLbBS1sKyZts5TQSzfWRbOIkle4XYaXzekO8t3hkFxuX319vkQtVu3P4",
-	"Ebi81/Xxdr/VURd9addC9vUwKseh+d1mvoqMF3t61dguXEjRzRw1yhuRNeFJpWHZN4gnlfU14UnZ1Pix",
-	"EQVVLwVaMz60nH2UBZFQBc8bs3WIdSyQUmyzjClZO7kqpuyW2rA1C92LKdPR6Kz06EMQZz0xPV/X2ZiI",
-	"MOcMyJ70WOktJPlXxGtClbOYuZh+40j+w4n+glFPJFd+41dw2018MOgQ85ShTz2CMUGb1VXSGZv41+eF",
-	"SjAjUzFJYnILkLpcXsPj7R0j1qY0w+TOFUPEOK51spj53FdXXNcYYZUB2HQGl+u3mAd8uWU8vm8UGu+Z",
-	"0ue2L+MWySNPT2kgDXchhzU82XAESpMsBwbVsG+eQl4ufyO/6MC88OJFm3WVO78/HNvNCai86YrC3FPb",
-	"6LOlcFlVLuT3s9yHK8iQBikFFk23Zwpi7tPjio1iTj9NfF9SYlUa+HbFylchzwsoUScSJ6djzELHvEOD",
-	"DF45sEAKxExFwqiZu+OYq4Vi4Mg9CvG3aDrkxc4N9ILG0l/AsnQbJSOgMsaAC8a2RUQTwkFjR/bpXKdU",
-	"WyoAXGW3f40zTKr3GyyhU/FjgVIlB26aNULx8ux3+YO2DcXjmxWL8KloOf3ITH++Z3PjZUAshm+d53/z",
-	"HHm/lUwqbnx6OIkeklF2wOQG9BSAZySLcT9M2hEc296R6UigjMdgUCodoyc3M3uXiLM8SN7z+jcXSWwY",
-	"wLyDckTRMXTIibsBiakrrjTGapoIv2JPLCN9cBc/NsqTM/vEdyhK7Nb+OoLE5b6gEWoDi7ZxDN6Mua6Q",
-	"GOVJrk2+yspFH98gllTW572zT7krJH9sVMnKTvPL6TrkMPNW4zUwsVjktWalRvxNuJA36/8G8SBfmwcH",
-	"3ogf/fQ/jUT19F3CkCBU3a6KCqU00GZnVJ5JuRYmhF+8t9nmiZqt7k31FYP6x6UPvRS4cdjKoEs7HjQN",
-	"ZPN6e4aTV8ZbqUv04rG1eNjIVYL6u0Df6w2MmE0rYopgBnhIqCL9Ukp4PwurudQVLMDMewn7VqwYd7fY",
-	"NdzU2/J4sJq6PM7myqq3ystK7Qua3E6Zd5qhVWkT1hykmSRUSnZHkx+b5zkWhD4Y5Byh/cAxMQsvGjU/",
-	"ThmPxdT8bYlB/WbVcizFJ1STBKjKXTbl0sYyl8y4onWweg3pwzQFnrV8+bbM6FLLmMdNninP2ljka8xo",
-	"tHmeQmxfJ8R2YcCv8gRMvL1A2fbSHPCaW3NKMeZNGtKYZVmRhqtDTGjCbmGehmp+z4KIqrrG7p95HxEv",
-	"adk2Iw/UObZEWuU+KI8dmGgrJ54cVJshk0zkTG01CibYWjHjcm3FwP10IyyB2M5kLk3NChur9rQWNHM0",
-	"8oUtiBD/HfSakgdfOz5aLf63ZaRejNBPgeYNIPMpz8G5KkbOpQovNhWribMPzmBoV981f+PwfNH3ouRd",
-	"l+MgkhiU/i4yGzaScgAuzW0uk9aVqRlFQBEtRIYs+W19nrzZ9SW0X/xjCvZTunkTxobVfHPCsL5rrs/c",
-	"kw6wCR0AU8/pPKG0IYsG7pkLdrwRuY7+2M+shv6rinlb0rtl2Y0lrR5sPRHli/Ssh9I1VLVZ1WPbletJ",
-	"qm9ARTVHULni3fAGZO6lE8Ds9qEQcYccrmrfLeb9Tfqph39vCQ9XYp5PaLchZXINjri6omBfXdVYSamO",
-	"RnWc7MZMP4pS4enr9MiughWr154SGv8yCY1v3b23mMWIXRaIkK642RGxbWIcjfJ7+7BnREI1yDArgy6L",
-	"GKrxtuEHKkW7RRe3RvPSofRl1mJt+8Zl1pa1lU2ZNXD4zizK70PqFADOWlo8stm6njTy2rgfmEPi7Rm2",
-	"DnGd6NmS/VppXbyAJqq3kj/JmB9ZxhicUPlV6u5OZciEjaerE2oem5Eeu1LkbeG+HnljI/CSlHpsCt+g",
-	"lV/pad5A4xymT3T+16ZzvIwX3RGoHAKVCXNp1VlaUCawGbb10ZJyhX3RN0X/X7JmZC2cbJkE/q58a8fO",
-	"VtNPPrWt+tQsftr2D5t2mW1RMFmMXk2GZUQ149FuhObhQhPMmZDfYDLo/N32y/ISv25K4vJrWZYkJTbM",
-	"OgCI/ZMG3MyX2I6L2J4y/yIRfJiKJMHm/JrxiZgob9fehuNjYxAT3Rsr/9Q/7y3Z8M/Lr6FpnNuIT2wm",
-	"iRfMN5yc76b57XbgsZTiMnbCykCfd3i8zmCNjSyQKH/8AplKu2Wb+QpxlplM87TkxYmypJ+he59MKdN5",
-	"/SU6a0IyosmAUDJmfKKBUE3GQunfSL8gjb7jJIrYa0ftbU//uDg9CbHVpj0N2xk5JLZ1KwFmS8wUi4EA",
-	"j9UDCr4sp15ey1Nqa/8NVnCUVudHaSb/UpU8ts9+uavQytVdFi3ye56bKwDtE9us5MtuyW+q5DML+PEZ",
-	"VVa85xhVpYLP1Ztm5fErn/h2Mm5cQfiWnBV29EfOrinm9KPhUwb6+mk1j1/F/QaGjCuihSWlvAwEKcr1",
-	"qnY0VUppN+dc5LT7zbUH8Nql6TxH9vuctrZVGGtnWeAvGAr+5B7YhHugy2O81cOgFbfJdsOsS0wKIP+W",
-	"tYHF7stTqjLOr3QpH3wVZt+k4W0bqb579vm95NJYYG5dCzDHub5rqOB2u0pTvbA1rpnpwj60/TVuGf9x",
-	"G43tIydcqycy2EhNu1GTka2Ocp65KQG9+wWDDPfNRWeHkT5drydSCWeteyql1uQuysbx2tiq2lv2UWXe",
-	"uJROFHbTUxN7Mcoti24bnHDfBnUskg4/dl7Z16CRM4MfmfIREkQTZdN7hbQUU4mkr0c0pX4QfkI5m6jR",
-	"hhpC4I0WBa2U73UpGpU1+XObvLmbN1/Nlh87hxPBrCaJ15GS65YDg5Hm+J9qqr/DEPqhcyLrkmc7T5gZ",
-	"sjvghLmiU4VF28UPWbUv+ZS94C6I8VPRAdnHq/rQHa6AcABrygyFwBZlVE+k7W15xXneocwhFnn28sWL",
-	"5w/wWjt/2ELf5KV7psZWljckweHXiuiVr6v9YbuMlC4ObcrTy+4Vu5kRFv8VaiDdjpcVxGaYuy2/62Vx",
-	"YeV20sTcVa/bzQQtZmlGrifp9JXLGLPGOTBO9axDTrm7ZRM+W4JodJBWrvj300aVzbd0i5ZQ/2s5Rkf2",
-	"+J/sk03EMllcwrK8SjlvX5XVIP5m7EK8KJILTFzzp1itgH7NXtLt49gPwfq+F1+pA+fWZDYe5lp+0jLv",
-	"M49pFrGULuuYcVZ+8DFWu1WfUL6XRaom1pBZTdPo1U+0saGmoCOaX5NKGM85cXti8SKyFNnd8l4cPsPf",
-	"cza7dQRuyntE08uf+eiuVlWl3MfSV3rCfG7WrVIKQs3QRJMPNX/iiT420gM+SxcQkqQg0gSIFuTh9NGm",
-	"gS5i+bpe083RyFOz1b9Gs9Xvp6BX1vu6PowcVVb+t9geuLCPfefqVnkrDehswfGErZuKUGs/ypJIjI04",
-	"MTZuEkNcYx7PbC/ikLD4+erovbwtQl5p+lXyvJ/6KGzy6tm8bRNWUT6ox8HcrdpfghugEmRw8Me1OXX3",
-	"xhdfcLF86Tyz3dud7HcXCNQLri6qHYHwVgKUmnienXJWhFtjfZjj8XiiDXRC4jBwh8axBKUwh07DGGzW",
-	"TT5YpoHVx7I7yej1BhLBh0SLznzZme/V8+w+RoODYO+SLb3nrnTzvOYmc0mpqG5W073LpVp5nOz++v7/",
-	"BwAA//8=",
+	"7H37Uhu5+uCrqHqn6iS1jYFMkjMhf5HgzHAmAX7AnPyqBsoW3bKtQ1vqkWSMN0vVPs0+2D7Jlr5PfXOr",
+	"7TbY5DLMHxNsd+vy6bvf9CWI5DiVggmjg70vQUoVHTPDFHzajyI5EebwwH7gItgLUmpGQRgIOmbBXsDj",
+	"IAwU+2vCFYuDPaMmLAx0NGJjat8Y09uPTAzNKNh7/TIMxlxkH3fDwMxSO4Q2iothcHcXBvuRkcq+FzMd",
+	"KZ4aLu2U5yNGeMyE4WZGnh0cHjwnZkQNMSNG7NxMGxIllI81MZJEcszIQMlxJwhxySNGY6aKRf/31tlM",
+	"REqmLNnCKRvW/Gr3xfJFn1CuHgk+p4xqC5F5AH0ezUIykAogQicxN/ne/5owNSvWo3CERfv1TRtJFa9h",
+	"j7svfmmxyUnCfucirm9TTRKmQ5IyNeZacym23DcDmcTZ3yNGEzPaikYsutZEKhKziMPDqUx4xJnOYVPd",
+	"xrWdc42HdT5SjK4Dai9evW4xm7xmonEyY3/trfWg7uxQOpVCM+AU72h8irRoP0VSGCbgT5qmCY+oPcPt",
+	"VMmrhI3/538cGheT/6TYINgL/sd2wY228Ve9fYJv4aR11lBwLOJI4ErGM0IVI1MlxbAT3IXBeykGCY8e",
+	"dXGHhsSSaSKkIUNJptyMyNQxLsUI17CyD1Jd8Thm4jGXdvb++KTb+3B8+u7w4KB7FJKDw4Pe+4/7h596",
+	"B92jw+5BSE66p58Oz84Oj4/yr472P3XPTvbfd3un3X913593DyzET7tn3dN/dw9657+ddvcPYFNH0nyQ",
+	"EyTiR8QFgCoRkuhJNCJmxN3pH0lzNklTqQx75CVxTTRTN0zhwgzRzJBJCtzasmkgXfmRqiF7bLoBKuFW",
+	"ZkqS2AXAav4QdGJGUvH/9bigOpIEuBR5tv/H+W+90+5//XF42j14HloUk4KhyJcpEwBHe7Tu0cOjf+9/",
+	"PDx4ni3/hvKEXiWPDk9cfkSFPeYrRm6Y4gPOYiLktEPO1YzQIeXCLTNVMmJaP/ZCP7Mkscg3ZjG5mhhA",
+	"SRpFLDV2JW5tOqOVTyzm9Kvg5XiiAYj/Ojs+6oCEc2+jVgorYWIyDvb+DA6PzrtHB0EYHBwHYfD70fHn",
+	"IAw+dvdPj4Iw+LV7HoTByR/2/+/3P34MwuDT/klwWZNoYfCepvSKJ9xwFGmpVRFV9mnAqJko/JsbNoY/",
+	"amO4L6hSdGY/WwGsUxox79M6kunciIsAd2Yf981yw5TmeAR11aCQ+H/mD5YXli8jLPZYgEde/YdFBsAz",
+	"ogK5VBUw0URpVNtr++Ox92sFCuWy3aLaCWDiw7o22I1fvHq1+4ZIy1wNmAgh4YJcUc1evwzJ1Yz0NR8K",
+	"pvpW46vDHn7zWxsxj/eu2Qx5zohqAg/HnnHm4OtULFh4Mww/ctSSqnAcUd0bS1XGlCspE0YFIBK7Nb0F",
+	"oMZJ2+OSO80aMs1tKBu2uoCwWKx3l4pRw+Izpm54xJwNCbwjSY4Hwd6fS9C8+t5dOA+pxUTl1lE72Csp",
+	"jTaKpj3F9CQxIZmixmDIlGqnOLpH/BiD6+pRXFiPx022KpEiYsTCZ+VJQIr4x9UsUsyERI/kVMAUzSP0",
+	"GkhvSpWwf3psSGrIlCcJiISpVNchalFUEyqI2zMosXJiZYaRSvsJYg4fLu/C4ICysRS/gW1Wx3yrcZQZ",
+	"eo6AYSAHAy+vTilXZQ7MhWFDpuYowQo6avDn1y+LxZaenjvUhjG1oWaiy2uU1951GbD62k7emm+7+cMS",
+	"AweghSUCzab27CmDl49YD6ih5/Blsbmz9/sf90+DMPhwfPrpj4/7VrYenp2fHr774/zw2IrV0+6H7mn3",
+	"6H3XytPj05PfDs8+BWHw7+PDAy9cDljCnPJdPfsGPK0DPHYjXIZtYcX9PLgrhlwwaxCiWKnjYq8YzseK",
+	"CwaTrY3BkL0Ix/Tia+600D0mrK7VMDi4MWAhccwtbdLkpLLAOhZVCfk3OSVjKmbOyrRmsBwQRqMRueai",
+	"LMMykMzBz30dzoHCv4dswT5A/0ZFrEf02qczjGiSMKdOVNf/QTE9IlTERFERoxtvkTfktQfaMWLVSq68",
+	"XM2Yn6z23EQl88/tvPxlGVrGoBsUG8f5FsJtX+gpqigLoNe0+dr312zWG3AxZCpVHOXxAtmZofaAxUyB",
+	"tt9LGVNe5HaAW7z/HK0QEPOraQeaQ+cG9tBtC99xg9f4LXxnB6NGqn9oJ7It+tsX0daxlrIcDAAxhbVH",
+	"ucbXvWphfgo+Ka5umJ3FCvFsaXYIMUmc3YqeOc+QOk3orIdOPc/psduUK6Z71FTkT0wN2zJ8zNpMwnWv",
+	"tPEmLuXBpaUj23fALenRPSy8TRk4VvvmGr3akcULpdGBBk9Ze4XQeGyt6RZ7GjMzknGrRa7LIvPrikum",
+	"n6MY6mITlXPP6MftqQRWH03VTrNk7HmWWEEhH/19ooIPmM96iUrGc29cemyhEVK2uO/CMrMZN870EP6m",
+	"ZyJqwr8ILCINEtNqUsutvSZOBrNcLpOzfoh5oc60pj7Tm0ZLQbyPQ+TssQaSBcyi9myUyOi6pW7bcEqG",
+	"3Ro/Y7yS8ewfmtgHQjLGLYfEeZ7Atc9NwsAfSJPEKjXcWOvkX2fHR2/J7mvyO39HqCFjqU1LSz2jMAqC",
+	"CZaWbdJ7DnZ78XlmobWzZvHxuhH7UENvbj843KXX+jpi0xPKPYqElei9VpJTorBDpXJOJfOFDUMc+36K",
+	"GLzaAJ/PmQy3D/1D16gWpMQeoc4dC1iCshbER8Fh9sZU0CHrkENDwEtPExajeGc3TCHw2++0SSksbfWX",
+	"RnuxVwPTvJr7ctn55+Aurac8vA+fj9j0NHfFPZizrHjIltwbjtceB+XxWyJT+teEgaPaKgL93PHT75B9",
+	"pHTy4hVSPhdw0hEVUvCIopc7hAN9/ZIk7IYlmsSMpR2yT8RkfAVuQ2oIJbGcXCWsCNaNZBITdksjk0CE",
+	"RLHBRLN4j0wVNwzZzoWgwKo6F6JmUYXB7dZQbrkv/6Ol6JzSacbFS79u6WuebskU7bytVFoGo1A7KLPb",
+	"KowOsnUOLB+0aM2FRXg4awCU1U/hXMizlztvyPuPx+9/7512fz3tQkDveYdY6hbs1sCjE5EwrcmQ3zDA",
+	"+Bp3H9NbPrb2wJudnX/uvnnz4tXLf77cefNmF04Zf9rxCYGYGtozzruwCJlyL0QuOeZiqQNcXmihnwUH",
+	"QG3PQkOo11tsJiOqvTr5fybxkMW9q5kPXZeqhhWv43yw3OOgUllKTa5JNmcQvH7pU1vp7SG+Wvo51zDx",
+	"uOuQeseGXOTKcg8pgGsCyond4NtMSALpXM0MpkQ8hPm4tVQFahPHmSR+TYb7UluOB4SWMj6ImiQgfjLz",
+	"lCaJnFqlmImZ1zZdwGZYohGH7KBE05n2OEfsVLm7JmYDOknMHIqU7CJ2myqmdeut7JH33Y8YwogmymIM",
+	"iuNnz0OimJYTFbHQoXVI9EwbNnYm6PTZ87lje7nz5nUD3q6c3xEGqeJSOVM73/dOlTn8/KLMHHZ34L8S",
+	"T9jKv/K5acfyhlVGH9BEe8A6h2ywnwbkqoccqmcAEqRvVch+2arqI5fHOSxUPb4FvVBF4kwjG7IyCFQP",
+	"TcZ0hlpTh3zO3OZiFlqUm8GPscxC2ZCT5GETbQRpwSbK7qqcTwCFsLjXtIl9uwSmiIWDVZf6+GB/g0ua",
+	"d2QsWRCeUM7k8/gJMfS6xrv83JiJm56hwwq22UOO515eI/2sJi4Kv8Nczhu69/dAtINT1H2Bqsi85G4S",
+	"NQtOaNdzQFZ4lBXwpfTpo8XzXED5PP7VbZpRL9PU0OtLRuyWxiziY5qQmA8tWc1vdiWJFQZgPrZw8DZt",
+	"JwNHdTcPwSyV53MuT8KsLclv0UUYeu2tYtWPqC4Ouy7TEqpNjynV4D+An9NJkiyedal6VXc965mIeqnd",
+	"ZlMEsCnKWbVrF5qmC605b1iqEimzessNgwCbNRGs8kx5Yp++XGbtLYrNtnSlZzAIl5p/2dLLpx2WseWy",
+	"AcX8uQpWr2/tJAVM9fhI6yee8IoHbGkkwa6iaeFnhhq9UraKPbksw6eFg+tayKlo+ewC5O5pWOjKKA4U",
+	"13J6+3DbbTljt9XTLfASl5lBqxg+W1QJ7P6TVIZHPKXCLIj51I+SK216q7grgY2t8sIqaQYNjv0idl9e",
+	"b2UtS2CyFuosIPy4RMpYW+7SLgAAYNOMiQfJoQWZJX6p4A0K2Ed9m54H78JcgAfDvojSN5+CS8asM0oZ",
+	"N8SXmaE8aSA7lvjPhgttqGjI2BoX8Y0WagGqIpdefQph0ANtekleSf14cwWxIatz2cnDr9kwYZGH4gBW",
+	"AkKx5bA4LAB4wxHZP51TYS4r1eF4AR43MmQETbgXTgkXq+ax5qO2ZSuZt7MVS0mLHTarTSvoRbk/yoHH",
+	"C9WJHvmMk0aXXRujr2RWld0e+dZXzdK0i2RxkQm7ePy7hm2eQr6jT35GLK3G+H36TUN+0dQF7RUjV2wg",
+	"VTlIVRoG3F2+jEP0nji3iZCQ9m3n1BVDdilmlkA6P77UzjcMS6X6moF7vDL+WnNkc4AW+k62/SYUzE+3",
+	"bWZcu+TpIrSzQmJTkRK93ESuA8C7xTXGl1q6dg99caDOijGaFWPdawtzWJo4+21/68Wr10QOwN1VbORf",
+	"Z8dH5Nnph/fkl3/+8up59gDojkSzGyYICOAWwY97WOO1Q14c62hDt4zfrOiqWFkSoBHi1hf6AxUOk7Ij",
+	"Lx9nGWzN6L0GLbwg1pqGeJsmlDcwYnv+UOIL2eV2b1nCOfI9qqtsr7aBlYoO5nBVkqEkUpArNuIitmvR",
+	"LMTAU19zEbH+WwhTygGhuEq7OB6NyFAyDW/OMDo/GGhmOgTK4DIPJxnTa0YoSemQET2SynjRej32yZKC",
+	"Bjyd/4Ja6roHsHxAiz2lVkNOjK/q5IMlXAsPoGAsE4Uw50gm8R6h5IYmE0x++XIR/MT+ugj+90Xwk2D4",
+	"79Bk/7ovEpP9677gAv9lt1wbfRHskf/3f/7vXYfAxJg+wePQBZFDjB7DPyEBsghJThWEivhC9C3RdC4m",
+	"Ozs/Ryk1I/iL9e0RW7kL7m+SQERayTFBYBIj3V8d8m+7I5zZsFujQxeV1yEBpkQAiBjtmiTJW2JgYDkg",
+	"MR8MmCVpyGjGIQTjEDVgf01oQoRUhAtCBZEqZgqDoDCLffhCwLcMAG5GjCsXBiX9nwTrA8wtVuIxcE3o",
+	"lWbChMRIaZ+hIu7DiP2fpOpDGIJYrIN38IR1KUFhZ4dEUmA2t95kvkDCx9xU8HB3Z2nErhSu2/W6roA4",
+	"V40CLksM0FKZRVnujph3w63dy3BpzvuxYI5wQCY6NKHuLPbyc8yQhGYJIBZPqEs5MyMmSihoPwHGdMi7",
+	"GaFK8Rua+GIQ5YXv+kz+XGatGmL38KEbef2gKgrlRnhwFcWpNDRLhtPts+HKKXT1nDj7iQ6p39SlkdWp",
+	"E2blsd9iSWiqm36bUm5Y3Bvf02FXmjqfpzyoD0SK3fAsFaCVQzE/XL+h5PQ9F10uDJuE35RNsLYqWE2J",
+	"x+lL6w4rB+LPLVyWztGotS/Ks1iWWFHP/XUNQxqDt20UXLuTyyWZEDW+1+QYbqwOdDlKUhAz6lUKh/BI",
+	"NZ1poqVX2cGciQYQaWacdt9S83EdT1xaeeErzPdb3ks+vpcZTBK2DiXYnsCj+qDPMkdh1crBeHvhocdo",
+	"e1Fjl3+upZOCH88eZjaC+5S9AEULXiyrp67USeqmQU8vcjva21805b1r5jGg95OpRUGrc7WqrrhPyNlb",
+	"HRPzeE/PRLSHeU57qFvyGDVL3zB8RaIvAu6en3Lu6ynKwx8fFFdYV2WJySVug1+OOpHQWS7XeIn+MW6R",
+	"V4c4lCrwJCxi3YWocItZGkmuInc35k3RvEbv60YyoTY00T0zhjwY8pA0Hp8CeTYTUVMVdkOMGhtqNRdh",
+	"965mvTwton3Ram1pOJiRhiYr1GBbS2CoaNxGpc3FQa7bluesbceHx005TffhgYuimE7urjefxhki/sjZ",
+	"KjXzTYGyhU64LCxWeMuX8AyE9RrUCndoHl76sJYbj+J6wsWfZQRWY5kLa8XbnGXNI5j1L2hSXfOIDSny",
+	"NDW0iSDoaF0tfrNy4kUTYtfI9r7onXOzWv42VNGXHA1QtMYZmGa/Hx1/Dgm0HQrJyR/n4CA6OC4BjRG7",
+	"V/TkLQtIjGn6J67/0hObuH9AtKC+PB/MNY0AXPJioD/x8T4sr5Qs6ed7E/1ALStVbMBv/eiLFWFZBxNu",
+	"tCu0azC1lqmKD9MGaVNiV1MmcCmcCW0+XUOWEY2J+2rM52hvjZXLS5vhNOrcdbFd0yMvV+1ic0MTHvcm",
+	"wmAeynzbRU2YKAVCGBaR3hoS0VSTkZySRIph7hUcg08KMvIzvfk+h+oryHSWM80saE/FtReQBankKF2u",
+	"3M70l4USFA4pmlhL/sweOiLVFaPKF4DYR/IIiU6THlpeTNyg6dXTtFc1xtxHpB/8qpN1lQUpirPkaxoZ",
+	"k2K/Ny4Gsj67sw8yrNborwfPPJoY6MHPumfOoBHgXsZbs7CFhnLhAR9O0CYPS+WeHbKfFw1DKweoHHOI",
+	"EV6IvvNu9zMXb7knBPQAswcTE4rVCZ0LcSG6N0zNiJITyMSPmSLbN7tQreipUyD9fddYEf0F5B3A6N7w",
+	"7iNIwF3EBenXuhr3Mdh2IfIq3lLLCrKfN8HgmiTS0qHlI1wQM7LwUTFTe4W/kTx7ubNLKq0ZQ1Jpvxgi",
+	"R4XWDM9e7vxMaj1GLee9EP1qllb/eYgkigsryhZ/rvUkdU/OlVBpwgeIE9DqRuC7te6lz8MMpyA/4EKU",
+	"2sZChZzRUIHeIZ8XdP94RkkMrayINlRZrgHhzq0tLoDW2FYiI5qMpDbPS8F5i57Yikdf8zRlMaBPVhRk",
+	"n8Me1YQ6lHbtQbAWB6qTchhZtiaI60AyVdwYJt6iKjblrqDNkZEdRSQzB1OuQwsqjh3toEQ0kYJ1SB+c",
+	"Uv28/vVCXM1SqktzIuwa24DNFzMBbShlf7F7dl0iCebBaUxhePPy1T+fu2Axcqw9Apl9/ZD0IxkzF2Fz",
+	"iWf9DkFqo9ATB7ZQglv/v7fOFY3Y1mHc75A/BGTfuGwIjPjxoZDKIn5WYZwT7LY1cyHKl2hZ+rrgHfAE",
+	"Bu4SHjGhWdaFzjLOlEYjtvWis+PSPpHb6b3t7el02qHwc0eq4bZ7V29/PHzfPTrrwjuFORWcpSwyyrIt",
+	"aHKSJmSA/RnzNmHBTmcX37H8j6Y82At+7ux0fgbr1YyAw293pixJtgAEsHLgCfaXIcbxkKtxKQ7jYC/4",
+	"lZm8q8dcT+cXOzsLmn+u1vQzn6Oh62fWAKNTEVzB3p+XYaAn4zFVMwsiy+2cFCha60ZUkFh2yBEU7ltm",
+	"pi0vixQDzkcTzIihQw0JukDAwaWdx55zzqe3nSjeoiUfrNQemL3LXplz2qIGwLR554IcawFdva7xrqps",
+	"uPDv3Nntrm0B/n6ODQeZsYiMqYL4gMayLxGdfDPlS98u9RGHV35e/krRQRveeLP8jbwbuH1ht8UUeY9m",
+	"eOHV8hdqTXTvwuBVm82UGxgvooRPoFOU878qGhRk2iQsbzUOPavaUkjeNzCnkWiuNW4TJ6k09Akrl0k0",
+	"BIaLR7bxLoa7yw1yoWrDIT8Cl/d6f7zdbXXURavteyH7/TAqx6H53WZOjYwXe9pvQWNBpOhmjhrlvRWb",
+	"8KTSg/EbxJPK+prwpGxq/NiIgqqXZsZwMQTOPsqiTaiC570mOwQcC6QUBC1jStYhs4op26XOks1C92zK",
+	"TTQ6KT36EMS5n5ier/1tzFiYcwZkT3qs9BaS/CviNaHaWcxCTr9xJP/hRH/BqCdKaL/xKwVckDAYdIh9",
+	"ytKnGbExQZvVVVtCG6DnhUowI1M5SWJyzVjqkswtj8dMTWtT2mFy54olYhwXnCx2PvfVhTA1RlhlAJD3",
+	"4HIeF/OAL9dcxHeNQuMj1+YUWs1ukDzyPJYG0nB3DIHhyYcjpg3JkmVQDfvmKeTl8jfyu1vsCy9etFlX",
+	"+TKLh2P7R0ilzRrzaEzlhN7FLYXLqnIhv3LqLlxBhjRIKQZoujlTEJOkHldsFHP6aeL7khKr0sC3K1a+",
+	"CnmesRJ1InEKOsbaBExQtMjglQMLpEDMdSStmrk9joVeKAYO3KMs/hZNh7ysvYFe0Fj6G1iWbqNkxKiK",
+	"MeCCQXAZ0YQIZvCSielc82eopGBCZxcajjNMqrfuLKFT8WOBUiUHbpo1y/Hy7A/5g9Cq5PHNikX4VHTR",
+	"f2SmP9+GvvF+Mx6zb53nf/McebeVTCousXs4ie6TUXbA5IqZKWMiI1mM+2F2jxTYGpFMRxJlPAaDUuUY",
+	"PbmawfVIzvIgeRv/ty6S2DCAfQfliKZj1iFH7lI3ri+ENhiraSL8ij2xjPSZu8u2UZ6cwBPfoSiBrf19",
+	"BInLfUEjFAKL0FwIL/u9r5AY5dmwTb7Kyt1F3yCWVNbnvYZUu1txf2xUyeqh8/s2O2Q/81bjzVaxXOS1",
+	"5qW7RZpwIb9/5BvEg3xtHhx4J3/00/88ktXTdwlDklB9vSoqlPJFm51ReSblvTAh/OK9oDtP1Gx1FbSv",
+	"atQ/Ln3oPeeNw1YGXdrPo2kgSADuWU5eGa/eiXxBVfHisY182MhVgvo162CQ9T7gmmCqeEioJv1S7ng/",
+	"C6u51BWs1Mz7TftWDN0TggWXj7c8HiwIL4+zvsrwjfKyUl+NJrdT5p3maFVCwpqDNFdZvfaPzfMcC0If",
+	"TNa5wX4QWf8GCA0QSqZcxHJq/wZi0G9BLcfyeEINSRjVucumXANZ5pIZVwQHq9eQ3k9TJrKGRt+WGV1q",
+	"iPS4yTPlWRurga0ZjTbPU4jt64TYziz4dZ6AiTdkaGhBLhje3G1PKca8SUsasywr0nJ1FhOa8Gs2T0M1",
+	"v2dBRFVdY/uvvLuMl7Sg+cwDdY4NkVa5O85jBybayoknB9V6yCQTOdjkBxNsQcy4XFtommN/upJAINB3",
+	"z6WpgbABtae1oJmjkS98QYT4V2buKXnwtcOD1eJ/G0bqxQj9FGheAzIfixycq2LkXKrwYlOxmjj74AyG",
+	"dvVd85eoz1eHL0redTkOMomZNt9FZsNaUg6YS3Oby6R1ZWpWEdDYAuysegGpJ2/2/hLaL/4xBfsp3bwJ",
+	"Y8NqvjnhWN811wDxSQdYhw6Aqed0nlDakEUD98wFO17yXkd/bHxWQ/9VxTyU9G5YdmNJqwdbj2T5Tkrw",
+	"ULp2wZBVPYb2XU9SfQ0qqj0CXS5Xs7wBmXvpBDC7fShl3CH7q9p3i3l/k37q4d8bwsOVmOcT2q1JmbwH",
+	"R1xdUYBXVzVWUmqiUR0nuzE3j6JUeBpAPbKrYMXqtaeExr9NQuN7d4U0ZjFilwW4ZRyKmx0RQ3ftaJTf",
+	"7Yg9IxJqmAqzMuiyiKEGL+5+oFK0XbR7azQvHUqfZ73YNm9cZv1bW9mUWQOH78yi/D6kTgHgrKXFI5ut",
+	"95NGXhv3E3dIvDnD1iGuEz0bsl8rPY4X0ET1gv8nGfMjyxiLE9ZmLnpQYbYKihZPVyfUPNYjPbaVzPvH",
+	"fT3yxo7hJSn12BS+Riu/0vy8gcYFmz7R+d+bzvHCZnRHoHLIqEq4S6vO0oIygc2xrY9RVGhsoL4u+v+S",
+	"NSNr4WTLJPB35Vs7dLaaefKpbdSnBvgJ7R/W7TLboGACjF5NhmVENRPRdoTm4UITzJmQ32AyaJVOlucl",
+	"ft2UxOU3yyxJSmyYdcBY7J80EHa+BDouYnvK/ItEimEqkwS7+BsuJnKive19G46Pj5mcmN5Y+6f+eWfJ",
+	"hn9efpNO49xWfGIzSZ3S5pODvuTz+9loBx6gFJexE1YGut0S8X0Ga2xkgUT54xfIVPoyQ+Yri7PMZJqn",
+	"JS9OlCX9DN37ZEq5yesv0VkTkhFNBoSSMRcTwwjFy63ekn5BGn3HSTSBC2YvhBzAnYUhttqE04AWyiGB",
+	"1q3E3cakecwIE7F+QMEXcOrltTyl/vffYAVHaXV+lObqb1XJAw35y12FVq7uArTIb/RurgCEJzZZyUf5",
+	"4ko+u4Afn1FlxXuOUVUq+Fy9aVYev/KJbybjxhWEb8hZAaM/cnZNMacfDZ8y0O+fVvP4Vdzv2JALTYwE",
+	"UsrLQJCiXK9qR1OllHZ7zkVOu99cewCvXZrOcwDf57S1qcJYmGWBv2AoxZN7YB3ugS7cwurQSkCy3TDr",
+	"EpMypv6RtYHF7stTqjPOr00pH3wVZt+k4W0aqb579vm95NIAMDeuBdjjvL9rqOB229pQs7A1rp3pDB7a",
+	"/Bo3jP+4jcb2kRNh9BMZrKWm3arJyFZHOc9cl4De/oJBhrvmorP9yBzfrydSCWfBPZVSMLmLsnG8X7aq",
+	"9pZ9VJk3LqUTjd309AQuRrnm0XWDE+7boI5F0uHHziv7GjRyYvEjUz5CgmiiIb1XKqCYSiT9fkRT6gfh",
+	"J5STiR6tqSEE3mhR0Er5XpeiUVmTP7fJm7t+89Vu+bFzOBHMepJ4HSm5bjmwGGmP/6mm+jsMoe87J7Ip",
+	"ebbzhBm4eJ9wV3SqsWi7+CGr9iWfsxfcBTF+Ktoju3inH7rDNSOCMTBlhlJiizJqJgp6W14IkXcoc4hF",
+	"nr188eL5A7zWzh+20Dd57p6psZXlDUlw+HtF9Mr32v6wXUZKN4w25ell94pdzQiP/w41kG7HywpiM8zd",
+	"lN/1vLiwcjNpYu5O2M1mghazNCPXk3T6ymWMWeMcNk7NrEOOhbtlk90CQTQ6SB0J1Ft8FLRRZfMt3aIl",
+	"1P9ajtERHP+TfbKOWCaPS1iWVylnig346TE1UIGmUlQlvrWWIl4dKSSkssE1DuT8t9Pu/kHvoPuxe949",
+	"eN6QieVcrZWgGhnRGwbzuBrUrBWZoTMNdznwvN5lDr0rqkyZ+Te5uzaPxT8Ec/1evLEOnBvTCvAw7+WJ",
+	"LXNX+5jhEU/psp4cJ+UHH2O1G/U65XtZpMxilRroslZzf6KNNbUdHdH8IlbCRc7r2xOLF5GVzK659+Lw",
+	"Cf6es9mNI3BTZiUad/7cSnd5qy5lV5a+MhPuc+RulFIQapYmmry0+RNP9LGWLvNZQoJUJGUyTRgxkqDG",
+	"bRWhhML9yHKisVjC+W8eQjptuvciAdzXZbs+8nnq9Pr36PT6/VQTq3pT2YeRo85qDxebCmfw2HeuiZW3",
+	"0oDOAI4nbF1XeNz4UZZEcmwljTWnk5jFNebxDBohh4THz1dH7+U9GfIy16+SZP7UxGGd997mPaPQT/Og",
+	"BgtzV3p/Ca4YVUwFe39e2lN3b3zxRTbLN95zaB3vZL+7vaBe7XVWbUeEVyKg1MTz7JRTMtwa68McjscT",
+	"Y6ETEoeBWzSOFdMaE/gMGzNI+ckHyzSw+liwk4xer1gixZAY2ZmvefO9eppdBmlxkMFFtqX33H1yntfK",
+	"njaXnDiXa16uE8uDdHeXd/8/AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

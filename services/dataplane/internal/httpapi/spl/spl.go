@@ -14,6 +14,8 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/identity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -52,6 +54,8 @@ type Parts struct {
 	Context  string
 	Verifier Verifier
 	Accounts Accounts
+	Records  *record.Service
+	Threads  *thread.Service
 	// Rules are asked about every request behind the claim; nil allows everything.
 	Rules Rules
 
