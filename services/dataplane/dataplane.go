@@ -21,7 +21,6 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
@@ -44,7 +43,7 @@ type Service struct {
 	keymanager *authority.Client
 	handler    http.Handler
 	traces     *trace.Log
-	stop       context.CancelFunc // ends the purger
+	stop       context.CancelFunc // ends the purger, and the look-out for other replicas' records
 	purger     sync.WaitGroup
 }
 
@@ -109,14 +108,11 @@ func assemble(
 		MCP:          cfg.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
 		Origins:      origins,
 		ToManagement: cfg.transport(),
-		Spl:          cfg.Spl.parts(),
+		Spl:          cfg.splFace(rows, now),
 		Version:      cfg.Version,
 		Log:          cfg.log(),
 	}
 	parts.Spl.Verifier, parts.Spl.Accounts = verify, keymanager
-	parts.Spl.Audit = func(context.Context, string, any) error { return nil }
-	parts.Spl.Count = func(context.Context, string) (spl.Counts, error) { return spl.Counts{}, nil }
-	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
 	if !cfg.HideManagement {
 		parts.Management = management
 	}
@@ -138,6 +134,7 @@ func assemble(
 	})
 	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
 	service.purger.Go(func() { purger.Run(running, cfg.log(), jobs.Sweep) })
+	service.purger.Go(func() { parts.Spl.Records.Watch(running, cfg.log()) })
 	return service, nil
 }
 
