@@ -26,10 +26,12 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
@@ -43,7 +45,7 @@ type Service struct {
 	keymanager *authority.Client
 	handler    http.Handler
 	traces     *trace.Log
-	stop       context.CancelFunc // ends the purger, and the look-out for other replicas' records
+	stop       context.CancelFunc // ends the purger
 	purger     sync.WaitGroup
 }
 
@@ -108,11 +110,14 @@ func assemble(
 		MCP:          cfg.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
 		Origins:      origins,
 		ToManagement: cfg.transport(),
-		Spl:          cfg.splFace(rows, now),
+		Spl:          cfg.Spl.parts(),
 		Version:      cfg.Version,
 		Log:          cfg.log(),
 	}
 	parts.Spl.Verifier, parts.Spl.Accounts = verify, keymanager
+	records := record.New(rows, now, cfg.Spl.contextID())
+	parts.Spl.Records, parts.Spl.Threads = records, thread.New(rows, records, now)
+	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
 	if !cfg.HideManagement {
 		parts.Management = management
 	}
@@ -133,8 +138,8 @@ func assemble(
 		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
 	})
 	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
+	service.purger.Go(func() { records.Watch(running, cfg.log()) })
 	service.purger.Go(func() { purger.Run(running, cfg.log(), jobs.Sweep) })
-	service.purger.Go(func() { parts.Spl.Records.Watch(running, cfg.log()) })
 	return service, nil
 }
 

@@ -12,9 +12,6 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/identity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 )
 
 const (
@@ -63,23 +60,6 @@ func (s Spl) parts() spl.Parts {
 		DisplayName:       s.DisplayName,
 		BootstrapClosed:   s.Bootstrap == bootstrapClosed,
 	}
-}
-
-// splFace is what the spl face is made of, but for who verifies its tokens and does what is asked of accounts.
-func (c Config) splFace(rows *store.Store, now func() time.Time) spl.Parts {
-	parts, records := c.Spl.parts(), record.New(rows, now, c.Spl.contextID())
-	threads := thread.New(rows, records, now)
-	parts.Records, parts.Threads = records, threads
-	parts.Audit = func(ctx context.Context, space string, body any) error {
-		_, err := records.AppendSystem(ctx, space, record.AuditTokens, record.Learn, body)
-		return err
-	}
-	parts.Count = func(ctx context.Context, space string) (spl.Counts, error) {
-		counts, err := threads.Count(ctx, space)
-		return spl.Counts{Records: counts.Records, Threads: counts.Threads}, err
-	}
-	parts.Version, parts.Log = c.Version, c.log()
-	return parts
 }
 
 // The waits between questions whether the bootstrap is open, while there is no answer.
