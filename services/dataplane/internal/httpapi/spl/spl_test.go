@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
@@ -18,6 +20,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -61,21 +64,32 @@ func (r rules) Allow(_ context.Context, asked spl.Asked) error {
 	return nil
 }
 
+// full is a store of records that takes none.
+type full struct {
+	record.Store
+	refused []string
+}
+
+func (f *full) AppendRecord(_ context.Context, space string, a record.Addition) (record.Record, bool, error) {
+	f.refused = append(f.refused, fmt.Sprintf("%s %s %s %s", space, a.Thread, a.Act, a.Body))
+	return record.Record{}, false, errors.New("the disk is full")
+}
+
 // face is the face with a store behind it that is made of nothing.
 type face struct {
 	http.Handler
 	verifiers verifiers
+	full      *full
 	log       *bytes.Buffer
 }
 
 func newFace(t *testing.T, change ...func(*spl.Parts)) *face {
 	t.Helper()
-	f := &face{verifiers: verifiers{}, log: &bytes.Buffer{}}
+	f := &face{verifiers: verifiers{}, full: &full{}, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	parts := spl.Parts{
 		Context: "default", Verifier: f.verifiers, Accounts: accounts{}, Log: log,
-		Audit: func(context.Context, string, any) error { return nil },
-		Count: func(context.Context, string) (spl.Counts, error) { return spl.Counts{}, nil },
+		Records: record.New(f.full, time.Now, "default"),
 	}
 	for _, each := range change {
 		each(&parts)
@@ -264,20 +278,14 @@ func TestWhatIsNotThere(t *testing.T) {
 
 func TestAnAuditThatFailsLosesNoToken(t *testing.T) {
 	t.Parallel()
-	var audited []string
-	f := newFace(t, func(p *spl.Parts) {
-		p.Audit = func(_ context.Context, space string, body any) error {
-			text, err := json.Marshal(body)
-			audited = append(audited, space+" "+string(text))
-			return errors.Join(err, errors.New("the disk is full"))
-		}
-	})
+	f := newFace(t)
 	token := f.token(t, "default", []string{"did:a"}, grant.Admin)
 	a := f.send(t, http.MethodPost, "/v1/service-accounts/sa_x/tokens", `{"reason":"new phone"}`, auth, "Bearer "+token)
 	if a.status != http.StatusCreated || !strings.Contains(a.body, `"token":"the secret"`) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if len(audited) != 1 || !strings.HasPrefix(audited[0], "default-1 ") || strings.Contains(audited[0], "the secret") ||
+	audited := f.full.refused
+	if len(audited) != 1 || !strings.HasPrefix(audited[0], "default-1 th_audit_tokens LEARN ") || strings.Contains(audited[0], "the secret") ||
 		!strings.Contains(audited[0], `"kind":"core.token_lifecycle_event.v1"`) || !strings.Contains(audited[0], `"reason":"new phone"`) ||
 		!strings.Contains(audited[0], `"actor":"did:a"`) {
 		t.Errorf("audited %q", audited)
