@@ -117,7 +117,7 @@ func assemble(
 	parts.Spl.Verifier, parts.Spl.Accounts = verify, keymanager
 	records := record.New(rows, now, cfg.Spl.contextID())
 	parts.Spl.Records, parts.Spl.Threads = records, thread.New(rows, records, now)
-	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
+	parts.Spl.Version, parts.Spl.Log, parts.Spl.Origins = cfg.Version, cfg.log(), origins
 	if !cfg.HideManagement {
 		parts.Management = management
 	}

@@ -60,6 +60,8 @@ type Parts struct {
 	// AuthenticationOff lets every request pass as the local operator, whose identity is Actor unless a request claims another.
 	AuthenticationOff  bool
 	Actor, DisplayName string
+	// Origins are the pages that may call where nobody is asked for a token.
+	Origins web.Origins
 	// BootstrapClosed refuses the first account, too.
 	BootstrapClosed bool
 	// Version is what the manifest tells.

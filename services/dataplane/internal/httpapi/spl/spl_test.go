@@ -128,7 +128,11 @@ type answer struct {
 func (f *face) send(t *testing.T, method, path, body string, headers ...string) answer {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	r.Host = "127.0.0.1:9100"
 	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
 		r.Header.Add(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
@@ -206,6 +210,38 @@ func TestBearer(t *testing.T) {
 	}
 	if len(bodies) != 1 {
 		t.Errorf("AUTH_INVALID has %d bodies", len(bodies))
+	}
+}
+
+// A page of somebody else's, in a browser on this machine, gets nothing where no token is asked for.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	origins, err := web.ParseOrigins([]string{"http://localhost:*", "https://app.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := newFace(t, func(p *spl.Parts) { p.AuthenticationOff, p.Origins = true, origins })
+	on := newFace(t, func(p *spl.Parts) { p.Origins, p.BootstrapClosed = origins, true })
+	for name, test := range map[string]struct {
+		headers []string
+		off, on string // codes; nothing where the request is let in
+	}{
+		"no browser":          {nil, "", "BOOTSTRAP_CLOSED"},
+		"a page of ours":      {[]string{"Origin", "http://localhost:3000"}, "", "BOOTSTRAP_CLOSED"},
+		"a page that may":     {[]string{"Origin", "https://app.example.com"}, "", "BOOTSTRAP_CLOSED"},
+		"another page":        {[]string{"Origin", "https://evil.example"}, "ORIGIN_REJECTED", "ORIGIN_REJECTED"},
+		"a page of nowhere":   {[]string{"Origin", "null"}, "ORIGIN_REJECTED", "ORIGIN_REJECTED"},
+		"a name made for us":  {[]string{"Host", "evil.example:9100", "Origin", "http://evil.example:9100"}, "ORIGIN_REJECTED", "ORIGIN_REJECTED"},
+		"the same, no origin": {[]string{"Host", "evil.example:9100"}, "ORIGIN_REJECTED", "BOOTSTRAP_CLOSED"},
+		"localhost":           {[]string{"Host", "localhost"}, "", "BOOTSTRAP_CLOSED"},
+		"another loopback":    {[]string{"Host", "[::1]:9100"}, "", "BOOTSTRAP_CLOSED"},
+	} {
+		if a := off.send(t, http.MethodGet, "/v1/capabilities", "", test.headers...); a.Code != test.off {
+			t.Errorf("%s: authentication off: %d %s, want %s", name, a.status, a.Code, test.off)
+		}
+		if a := on.send(t, http.MethodPost, "/v1/bootstrap/service-account", `{"name":"x"}`, test.headers...); a.Code != test.on {
+			t.Errorf("%s: bootstrap: %d %s, want %s", name, a.status, a.Code, test.on)
+		}
 	}
 }
 
