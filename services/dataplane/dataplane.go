@@ -21,16 +21,17 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
@@ -114,9 +115,9 @@ func assemble(
 		Log:          cfg.log(),
 	}
 	parts.Spl.Verifier, parts.Spl.Accounts = verify, keymanager
-	parts.Spl.Audit = func(context.Context, string, any) error { return nil }
-	parts.Spl.Count = func(context.Context, string) (spl.Counts, error) { return spl.Counts{}, nil }
-	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
+	records := record.New(rows, now, cfg.Spl.contextID())
+	parts.Spl.Records, parts.Spl.Threads = records, thread.New(rows, records, now)
+	parts.Spl.Version, parts.Spl.Log, parts.Spl.Origins = cfg.Version, cfg.log(), origins
 	if !cfg.HideManagement {
 		parts.Management = management
 	}
@@ -137,6 +138,7 @@ func assemble(
 		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
 	})
 	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
+	service.purger.Go(func() { records.Watch(running, cfg.log()) })
 	service.purger.Go(func() { purger.Run(running, cfg.log(), jobs.Sweep) })
 	return service, nil
 }

@@ -809,6 +809,18 @@ type Manifest struct {
 	} `json:"federation_manifest,omitempty"`
 }
 
+// Message defines model for Message.
+type Message struct {
+	Act   Act        `json:"act"`
+	Actor string     `json:"actor"`
+	At    *time.Time `json:"at,omitempty"`
+	Clock int64      `json:"clock"`
+	ID    string     `json:"id"`
+
+	// Text The body's text, message, content or title, or all of it as JSON; 16 KiB at most.
+	Text string `json:"text"`
+}
+
 // MintedToken defines model for MintedToken.
 type MintedToken struct {
 	CreatedAt  time.Time  `json:"created_at"`
@@ -855,10 +867,11 @@ type NewRecord struct {
 	Act   Act    `json:"act"`
 	Actor string `json:"actor"`
 
-	// Body What is said; opaque but for `namespace`.
-	Body *map[string]interface{} `json:"body,omitempty"`
+	// Body What is said; opaque but for `namespace`. At most 256 KiB in its canonical form, and 64 levels deep. A number that a double does not hold exactly is refused: write it as
+	// a text.
+	Body json.RawMessage `json:"body,omitempty"`
 
-	// Clock Does not fall within a thread for one actor. The next one unless given.
+	// Clock Does not fall within a thread for one actor (409 CLOCK_REGRESSION). The next one unless given.
 	Clock    *int64    `json:"clock,omitempty"`
 	DataType *DataType `json:"data_type,omitempty"`
 
@@ -868,7 +881,7 @@ type NewRecord struct {
 	Namespace *string   `json:"namespace,omitempty"`
 	Parents   *[]string `json:"parents,omitempty"`
 
-	// Thread Begins with th_.
+	// Thread Begins with th_, and is printable; at most 256 bytes.
 	Thread string `json:"thread"`
 }
 
@@ -969,14 +982,17 @@ type PairStats struct {
 // PairStatsObject defines model for PairStats.Object.
 type PairStatsObject string
 
+// Participant defines model for Participant.
+type Participant struct {
+	Actor      string `json:"actor"`
+	FirstClock int64  `json:"first_clock"`
+	LastClock  int64  `json:"last_clock"`
+	Records    int64  `json:"records"`
+}
+
 // ParticipantList defines model for ParticipantList.
 type ParticipantList struct {
-	Data []struct {
-		Actor      string `json:"actor"`
-		FirstClock int64  `json:"first_clock"`
-		LastClock  int64  `json:"last_clock"`
-		Records    int64  `json:"records"`
-	} `json:"data"`
+	Data   []Participant         `json:"data"`
 	Object ParticipantListObject `json:"object"`
 }
 
@@ -1019,16 +1035,9 @@ type ProblemObject string
 type Projection struct {
 	Format   ProjectionFormat `json:"format"`
 	Lines    *[]string        `json:"lines,omitempty"`
-	Messages *[]struct {
-		Act   Act        `json:"act"`
-		Actor string     `json:"actor"`
-		At    *time.Time `json:"at,omitempty"`
-		Clock int64      `json:"clock"`
-		ID    string     `json:"id"`
-		Text  string     `json:"text"`
-	} `json:"messages,omitempty"`
-	Object ProjectionObject `json:"object"`
-	Thread string           `json:"thread"`
+	Messages *[]Message       `json:"messages,omitempty"`
+	Object   ProjectionObject `json:"object"`
+	Thread   string           `json:"thread"`
 }
 
 // ProjectionFormat defines model for Projection.Format.
@@ -1067,11 +1076,13 @@ type PushedRecord struct {
 
 // Record defines model for Record.
 type Record struct {
-	Act      Act                    `json:"act"`
-	Actor    string                 `json:"actor"`
-	Body     map[string]interface{} `json:"body"`
-	Clock    int64                  `json:"clock"`
-	DataType DataType               `json:"data_type"`
+	Act   Act    `json:"act"`
+	Actor string `json:"actor"`
+
+	// Body In its canonical form.
+	Body     json.RawMessage `json:"body"`
+	Clock    int64           `json:"clock"`
+	DataType DataType        `json:"data_type"`
 
 	// ID The SHA-256 of the canonical JSON (RFC 8785) of the first seven fields.
 	ID         string       `json:"id"`
@@ -1090,10 +1101,12 @@ type RecordList struct {
 	Data []Record `json:"data"`
 
 	// Explain How the query was read, where that was asked for.
-	Explain    *map[string]interface{} `json:"explain,omitempty"`
-	HasMore    bool                    `json:"has_more"`
-	NextCursor *string                 `json:"next_cursor,omitempty"`
-	Object     RecordListObject        `json:"object"`
+	Explain *map[string]interface{} `json:"explain,omitempty"`
+	HasMore bool                    `json:"has_more"`
+
+	// NextCursor To go on behind these, with `since`; not of a query, which goes on by its offset. Large records make a page short.
+	NextCursor *string          `json:"next_cursor,omitempty"`
+	Object     RecordListObject `json:"object"`
 }
 
 // RecordListObject defines model for RecordList.Object.
@@ -1103,11 +1116,14 @@ type RecordListObject string
 type RecordQuery struct {
 	Explain *bool `json:"explain,omitempty"`
 
-	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are those of a record, and `body.<path>`. `$and` and `$or` take lists
-	// of filters.
-	Filter *map[string]interface{}     `json:"filter,omitempty"`
-	Limit  *int32                      `json:"limit,omitempty"`
-	Offset *int32                      `json:"offset,omitempty"`
+	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are id, thread, actor, act, clock, data_type and
+	// `body.<path>`, whose names lead from object to object. Values are texts, numbers, true, false and null; those of different kinds are neither equal nor in an order, and texts are
+	// ordered by their bytes. `$ne` holds of what is absent, too. `$and` and `$or` take lists of filters. At most 200 conditions.
+	Filter json.RawMessage `json:"filter,omitempty"`
+	Limit  *int32          `json:"limit,omitempty"`
+	Offset *int32          `json:"offset,omitempty"`
+
+	// Sort One field of those of a filter: what is neither a number nor a text, then numbers, then texts. By arrival unless given.
 	Sort   *map[string]RecordQuerySort `json:"sort,omitempty"`
 	Thread *string                     `json:"thread,omitempty"`
 }
@@ -1273,8 +1289,8 @@ type ThreadState struct {
 	Records   int64             `json:"records"`
 
 	// State Of each field of the bodies of KNOW, LEARN, PUT and DO records the last value.
-	State  map[string]interface{} `json:"state"`
-	Thread string                 `json:"thread"`
+	State  map[string]json.RawMessage `json:"state"`
+	Thread string                     `json:"thread"`
 }
 
 // ThreadStateObject defines model for ThreadState.Object.
@@ -1808,7 +1824,8 @@ type ServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(c *gin.Context, params CreateThreadParams)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(c *gin.Context, id ThreadID, params DeleteThreadParams)
 	// GetThread One thread. Scope records:read.
@@ -1817,7 +1834,7 @@ type ServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(c *gin.Context, id ThreadID, params ListParticipantsParams)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(c *gin.Context, id ThreadID, params ProjectThreadParams)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -9063,7 +9080,8 @@ type StrictServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(ctx context.Context, request CreateThreadRequestObject) (CreateThreadResponseObject, error)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(ctx context.Context, request DeleteThreadRequestObject) (DeleteThreadResponseObject, error)
 	// GetThread One thread. Scope records:read.
@@ -9072,7 +9090,7 @@ type StrictServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(ctx context.Context, request ListParticipantsRequestObject) (ListParticipantsResponseObject, error)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(ctx context.Context, request ProjectThreadRequestObject) (ProjectThreadResponseObject, error)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -10527,140 +10545,150 @@ func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rcts41uCroLhdNUktLdvpJF+3+5cTK9OeSWx/tjOZqrZLgskjCWMKYAOQFW3WVfs0+2D7JFvAAW8i",
-	"KFGy5Fza/aNjSSQuB+d+w5cgEuNUcOBaBQdfgpRKOgYN0n46jCIx4fr4yHxgPDgIUqpHQRhwOobgIGBx",
-	"EAYS/pwwCXFwoOUEwkBFIxhT88aYfn4PfKhHwcHrl2EwZjz7uB8GepaaIZSWjA+D+/swOIy0kOa9GFQk",
-	"WaqZMFNejoCwGLhmekaeHR0fPSd6RDXRIyBmblCaRAllY0W0IJEYAxlIMe4EIS55BDQGWSz63zsXMx5J",
-	"kUKyg1M2rPnV/ovliz6jTD4SfM6BKgOReQB9Gs1CMhDSQoROYqbzvf85ATkr1iNxhEX79U0bCRlvYI/7",
-	"L35psclJAv9kPK5vU04SUCFJQY6ZUkzwHffNQCRx9vcIaKJHO9EIoltFhCQxRMw+nIqERQxUDpvqNm7N",
-	"nBs8rMuRBLoJqL149brFbOIWeONk2vza2+hB3ZuhVCq4Assp3tD4HGnRfIoE18DtnzRNExZRc4a7qRQ3",
-	"CYz/538cGheT/yRhEBwE/2O34Ea7+KvaPcO3cNI6ayg4FnEkcCPiGaESyFQKPuwE92HwVvBBwqJHXdyx",
-	"JrEARbjQZCjIlOkRmTrGJYEwZVf2TsgbFsfAH3NpF29Pz7q9d6fnb46PjronITk6Puq9fX94/KF31D05",
-	"7h6F5Kx7/uH44uL49CT/6uTwQ/fi7PBtt3fe/Uf37WX3yED8vHvRPf9X96h3+ft59/DIbupE6HdigkT8",
-	"iLhgoUq4IGoSjYgeMXf6J0JfTNJUSA2PvCSmiAJ5BxIXpokCTSap5daGTVvSFe+pHMJj042lEmZkpiCJ",
-	"WYBdzUdOJ3okJPtfjwuqE0EslyLPDj9e/t477/73x+Pz7tHz0KCY4IAiX6TALRzN0bpHj0/+dfj++Oh5",
-	"tvw7yhJ6kzw6PHH5EeXmmG+A3IFkAwYx4WLaIZdyRuiQMu6WmUoRgVKPvdBPkCQG+cYQk5uJtihJowhS",
-	"bVbi1qYyWvkAMaNfBS/HE2WB+I+L05OOlXDubdRK7UqAT8bBwR/B8cll9+QoCIOj0yAM/nly+ikIg/fd",
-	"w/OTIAz+3r0MwuDso/n/28P374Mw+HB4FlzXJFoYvKUpvWEJ0wxFWmpURJl9GgDVE4l/Mw1j+0dtDPcF",
-	"lZLOzGcjgFVKI/A+rSKRzo24CHAX5nHfLHcgFcMjqKsGhcT/I3+wvLB8GWGxxwI84uY/EGkLnhHlyKWq",
-	"gIkmUqHaXtsfi71fS6tQLtstqp0WTGxY1wa78YtXr/Z/JcIwV21NhJAwTm6ogtcvQ3IzI33Fhhxk32h8",
-	"ddjb3/zWRszig1uYIc8ZUUXsw7FnnDn4OhXLLrwZhu8ZaklVOI6o6o2FLGPKjRAJUG4RCT7r3gJQ46Tt",
-	"ccmdZg2Z5jaUDVtdQFgs1rtLCVRDfAHyjkXgbEjLO5LkdBAc/LEEzavv3YfzkFpMVG4dtYO9EUIrLWna",
-	"k6AmiQ7JFDUGTaZUOcXRPeLHGFxXj+LCeixuslWJ4BEQA5+VJ7FSxD+ugkiCDokaiSm3UzSP0GsgvSmV",
-	"3PzpsSGpJlOWJFYkTIW8DVGLoopQTtyerRIrJkZmaCGVnyDm8OH6PgyOKIwF/93aZnXMNxpHmaHnCBgG",
-	"YjDw8uqUMlnmwIxrGIKcowQj6KjGn1+/LBZbenruUBvGVJrqiSqvUdx616Wt1dd28tZ8280flhi4BVpY",
-	"ItBsas+eMnj5iPWIanppvyw2d/H28P3heRAG707PP3x8f2hk6/HF5fnxm4+Xx6dGrJ5333XPuydvu0ae",
-	"np6f/X588SEIg3+dHh954XIECTjlu3r2DXhaB3jsRrgO28KK+Xlwlw8ZB2MQolip42KvGM7HigsGk60N",
-	"7JC9CMf04mvutFA94EbXahjcujHsQuKYGdqkyVllgXUsqhLy72JKxpTPnJVpzGAxIECjEbllvCzDMpDM",
-	"wc99Hc6Bwr+HbME+QP9OeaxG9NanM4xokoBTJ6rrfydBjQjlMZGUx+jGW+QNee2BdoxYtZIrL1cz5ier",
-	"PTeRyfxzey9/WYaWsdUNio3jfAvhdsjVFFWUBdBr2nzt+1uY9QaMD0GmkqE8XiA7M9QeQAzSavu9FEB6",
-	"kdsBbvH+c7RCQMyvph1ojp0b2EO3LXzHDV7j3+x3ZjCqhfybciLboL95EW0dYymLwcAiJjf2KFP4ulct",
-	"zE/BJ8XlHZhZjBDPlmaG4JPE2a3omfMMqdKEznro1POcHnxOmQTVo7oif2KqYUezMbSZhKleaeNNXMqD",
-	"S0tHNu9Yt6RH9zDw1mXgGO2bKfRqRwYvpEIHmn3K2CuExmNjTbfY0xj0SMStFrkpi8yvKy6Zfo5iqItN",
-	"VM49ox+3pxJYfTRVO82SsedZYgWFfPT3gXI2AJ/1EpWM59649NhCI6Rscd+HZWYzbpzpIfxNzXjUhH+R",
-	"tYiUlZhGk1pu7TVxMjvL9TI564eYF+pG2MeXmWXQzorCx+vG00MNjLld4HDXXq3/BKZnlHkEmJEkvVYc",
-	"WyCTRWVmThXwhatCHHs9BcC+2gCfT5nsMA/9TdWwxXKnA0KdG1AMCNPI4y3bKjD7YEw5HUKHHGtivcM0",
-	"gRjFCtyBROC332mTMlLa6i+NdkqvBqZ59erlsvPPwV1aT3l4Hz6fwPQ8dwHVxPgypnGIg+Tos+Ih34h4",
-	"1nC85jgoi38jIqV/TsA6SI0A6ucOh75HfQ6DKBHRbX3Moyz4M6BJYtGAcYMgFjZ2YKNH2H10iEF7Dp+1",
-	"/W7CE1CKDNkdWFSomZJjxtnYKGh7PrMyppr2tLPpFoEyt/1yX91cBGuAawgJ07lL1ipLmUMetSlzlmRE",
-	"lVcT+s8kHkLcu5n5DmupQK74euZDlB63gMwSGXL53Ry3ff3SpyzQz8f4aunnXK7j4dUh9QaGjOcqSm+J",
-	"0bKUqtw0Ya4DGLpoIqVJAl5CYr5cgdMBoaUQOjHmm1ltpu/TJBFTo2UAn3mV/QX0A4lC9DCDEkVnyksu",
-	"Jfs3hgGdJHru9EuKJnxOJSjVeisH5G33PfqEo4k0yIBy5tnzkEhQYiIjCB3GhkTNlIax0+mnz57PHdvL",
-	"vV9fN6DkygHzMEglE9LZLvm+96rE/fMLXAES9/6e/a9E7jv5Vz6/11jcQWX0AU2UB6xzyGb304BcdR9u",
-	"9Qwsa+wTwyTLamrf8NJsDgNVj7GmFsp+Bgo5jBGjVqYqMqYzVAc65FPmh+Sz0KDczP4Yiyw2aJM8PByg",
-	"jYQoOEDZ/s9ZgKUQiHtNmzg0SwBJDByMHtDHB/tbXNK8ZbhkQXhCOf/OHdJE01vMj1nKaIHf9TQdVrDN",
-	"HHI89/IG6Wc1SVAYcnNJROgvPbAy2HqZ3BdTyXRd8jZJkQUntO85ICMXyprlUvr00eJlLnt8LtTqNvWo",
-	"Z3f3+qVzo5ERfKYxRGxMExKzoSGr+c2uJLHCQDOdQAuPWdN2MnBUd/MQzJJ5gtzyrLbakvymSoSxrEU+",
-	"ldoyRlQVh12XaQlVugdSNkTy7M/pJEkWz7pUc6r78oxd2kvNNptCKk1ho6rBttDmWmimeP38ldCD0Vvu",
-	"wEYsJso6LAaUJebp62VmzKJgV0vfZAaDcKldky29fNphGVuuG1DMH/w1Kntrr5PFVI/TqX7iCau4FJa6",
-	"Zs0qmhZ+oalWK4X/zcllKRMtomG3XEx5y2cXIHdP2YWujOKW4lpObx5uuy0JA4vJbZ5ugZe4zAxaxfDZ",
-	"okpg95+k1CxiKeW6JSY2+Nnrp82k0r3cFm4BGcvpVnlhldBugzO1iJeW11tZiw9sj0hqAHKtk2niv3Zn",
-	"CoA/SJosCLj7ebvXV2oebQPehSHSB8O+CF42n4LLUauzOxE3hN1AU5Y0UAYk/rNhXGnKGxJZxqAUHULL",
-	"QB0qFNderQhh0LM68ZJwe/14czWvIdlt2cnbX7NhwiI87wBWAkKx5bA4LAvwhiMyfzrXwFyynsPxAjxu",
-	"ZJsoMWFeOCWMr5rel4+6kGGu6tGsTbuK8rkKP23gGBo+6+Xnyub9U+7FbAnrsdG0ONVmhW8FjS73pDlw",
-	"eDFpokY+s6rRj9jGXC0ZhGWHTb71VRP2zCIhLpIiF49/37DNc5v65sPSCNJquNenmTWkmkxd/FYCuYGB",
-	"kOW4UWkY66jzJZ+h38c5fLiwGcBmTlUxwZdSYwmk8+ML5RzWdqlU3YL1wFfG32i6ZA7QQlPLtt+Egvnp",
-	"tk2SapdHW0RbVshxKbJjlxv3dQB4t7jBkE+jU7o5NNOCG24sbGLQ+eL3w50Xr14TMbA+tohywVlEE5vR",
-	"Tp6dv3tLfvmvX149zx6w2ihRcAecWH2hRTBlDRdA7XwWx07akBywuxX9IyszcbR83PpCf3TEIUF25OXj",
-	"LIOtGTM3YJgXdFZTaD+nCWUNPNScvy3UtDnCZm9Z2jCyLKqqHKu2gYeljm/GllmSE46g+W9bjlr3+ZWh",
-	"s9g3arTpRPsS998ZqiE3MyQfrLSzMcuRSOIDQskdTSZg64m+XAU/wZ9Xwf++Cn7igP8Odfav+yLR2b/u",
-	"C8bxX/jMlFZXwQH5f//n/953iJ0YMwG0FTRiQGgeY6I8Jn2Dmp2ryd7ez1FK9cj+Bf0O6f9EedzHZ34S",
-	"sm898CSx43MxILhX1bnivmNP2JjpCtD295YGlErRpH2vZ2UwUKBXDVItC0krIfWirFaHefvhzv617/26",
-	"JpnzkFXjrB7UvBO3D8pNlm6EB+cmnwtNs1Qf1T7Xp5wgVM/4MZ/okPotJRoZ9SQBwx/9yl9CU9X025Qy",
-	"DXFvvKZLpjR1Pk95UB+IJNyxLB7cymWUH65f53Ty14UYCx0xYXdlbbatSKzpQzh9ad1h5UD8mVPLYvrt",
-	"FaCFnpRqdL2eUefK8BsjeG0UDrOT6yXh8Bp3aXL9NdbcuBwUwYke9Srp+Hikis4UUcKrU2HgvAFECrTT",
-	"tloKQ9dHwCVrFq6mfL/lveTje5nBJIFNKCXmBB7VhXmR+ZmqWicGXQsfLIZci8qV/HMtWc66gcxhZiO4",
-	"T9kLNhXYi2X1/IU6Sd016E1FgL+9PkxT1rsFT4LMYTI1KGhU9lY5y+vEHb055zGLD9SMRweY7HKAWgiL",
-	"UQfxDcNWJPoi6ur5Kee+nlIX/PFBbulN5WvrXOI2uDioEwmd5XKNlegf3d55zrVDqQJPwiLgWYgKt5il",
-	"4cQqcndjphviNY2OrK2kw2xpojXTRjwY8pBcDp8CeTHjUVNtY0OgEtvUNJc29m5mvTw23r4UrLY0HEwL",
-	"TZMVKhvDIIahpHEblTYXB7luW56zth0fHjcltqzDAxcFwZzc3WxShTNE/IGXVSpRm+IsC50iWVSlcDwu",
-	"4RkI6w2oFe7QPLz0O/BG4OIvMgKrscyFFZhtzrLmocmqgptU19z5TYpkPWWLrwk6vlZzha8cWm9C7BrZ",
-	"roveOTerJfHa2lR02jhj7EbEDKxp9s+T008hsc08QnL28dK6So5OS0ADYvaKzh2vc2z9kFFBVHmuj6uw",
-	"tijiRSx/Uts6nKyUCOdnZxP1QOUplTBgn/1YiWUsWbk/08pVBzVYUMs0wIcpebQpaacpy7MU8LE98Vz3",
-	"ghGNiftqzOZIaoNlfks7RzSq0nVpXFMPr1dt+XBHExb3JlxjdsJ8jzJFgJf8zUBsr5/PmkQ0VWQkpiQR",
-	"fIjuVKYs3CC22daZOrzOofqqyJxBTDPD2FOe6AVkQSo5SpfLHDO1ZKFgtIcUTYyBfmEOHZHqBqj0uZoP",
-	"kTxCotKkhwYV8Du0qHqK9qo2lvuI9INfdbIWjFY44iz5mkZap9gcifGBqM/u1P4Mq5XliXoETDovFjqd",
-	"s1ZzM9s16yBjmaErQFIhQSt6gqZ2WKpR65DDJMEaNqx7tgU/DjHCK953ruF+lkJcLqC2DXPMwcSEYuZ5",
-	"54pf8e4dyBmRYmKzrGOQZPdu35ZYeXLQSf/QdSFDNwB5Y2G0Nrz7CBLrBWKc9GstQPtkOmLR6IrnpYel",
-	"+m5ymFeMM0USYejQ8BHGiR4Z+MgY5EHhRiTPXu7tk0ofs5BUepWFyFFtHfOzl3s/k1pDPsN5r3i/mrvT",
-	"fx4iieLCsHYMB5hv4OeenCuPUYQNECdsXwiO79Za/T0PM5ziZqFXvNRj0fxgFm9DGuTTglL5Z5TEtu8L",
-	"UZpKwzVsedTODuOW1mAnERFNRkLp56UYqEFP7FuhblmaQmzRJyv4MM9hQ9c8xuJq6bHOwlae5DAybI0T",
-	"V64/lUxr4L+hhjVlrljJkZEZhSczB1OmQgMqhu2fbJ1eIjh0SN/6mvp5Z8crfjNLqSrNibBr7JkzX6hi",
-	"aUNK84vZs2upRjA7SmGk+NeXr/7rOUKvjxzrgNh8r35I+pGIwYWQXDpSv0OQ2qhtIGG3UIJb/987l5JG",
-	"sHMc9zvkI7f5CS7obNZwxdmQC2kQPyuLzAl211iv5huaKFH6uuAd9gkMWCUsAq4ga9lkGGdKoxHsvOjs",
-	"uWRA5HbqYHd3Op12qP25I+Rw172rdt8fv+2eXHTtO4WVFFykEGlp2JbtCJAmZIDNzPKeOsFeZx/fMfyP",
-	"piw4CH7u7HV+tkapHlkOv9uZQpLsWBDYlVueYH4ZYhAMuRoT/DgODoK/g85L4OcaoL7Y21vQKW+1Dnn5",
-	"HA0t8rJq8U5FcAUHf1yHgZqMx1TODIgMt3NSoOhDGVFOYtEhJ7ba2DAzZXhZJMFyPppg4gEdKpu2aQk4",
-	"uDbzmHPO+fSuE8U7tORaFcoDszfZK3O+WNQAQOk3LnaxEdDVa9buq8qGUUfua2e3v7EF+JufNRxkxiIy",
-	"pmrFh+3C+BLRyTdTvvTdUtNd+8rPy18p2s3aN35d/kbeOte8sN9iiryhqX3h1fIXah0n78PgVZvNlLt9",
-	"LqKED1anKKfZVDQoo/2yBPK+vLbBS1sKyZts5TQSzfWRbOIkle4XYaXzekO8t3hkFxuX319vkQtVu3P4",
-	"Ebi81/Xxdr/VURd9addC9vUwKseh+d1mvoqMF3t61dguXEjRzRw1yhuRNeFJpWHZN4gnlfU14UnZ1Pix",
-	"EQVVLwVaMz60nH2UBZFQBc8bs3WIdSyQUmyzjClZO7kqpuyW2rA1C92LKdPR6Kz06EMQZz0xPV/X2ZiI",
-	"MOcMyJ70WOktJPlXxGtClbOYuZh+40j+w4n+glFPJFd+41dw2018MOgQ85ShTz2CMUGb1VXSGZv41+eF",
-	"SjAjUzFJYnILkLpcXsPj7R0j1qY0w+TOFUPEOK51spj53FdXXNcYYZUB2HQGl+u3mAd8uWU8vm8UGu+Z",
-	"0ue2L+MWySNPT2kgDXchhzU82XAESpMsBwbVsG+eQl4ufyO/6MC88OJFm3WVO78/HNvNCai86YrC3FPb",
-	"6LOlcFlVLuT3s9yHK8iQBikFFk23Zwpi7tPjio1iTj9NfF9SYlUa+HbFylchzwsoUScSJ6djzELHvEOD",
-	"DF45sEAKxExFwqiZu+OYq4Vi4Mg9CvG3aDrkxc4N9ILG0l/AsnQbJSOgMsaAC8a2RUQTwkFjR/bpXKdU",
-	"WyoAXGW3f40zTKr3GyyhU/FjgVIlB26aNULx8ux3+YO2DcXjmxWL8KloOf3ITH++Z3PjZUAshm+d53/z",
-	"HHm/lUwqbnx6OIkeklF2wOQG9BSAZySLcT9M2hEc296R6UigjMdgUCodoyc3M3uXiLM8SN7z+jcXSWwY",
-	"wLyDckTRMXTIibsBiakrrjTGapoIv2JPLCN9cBc/NsqTM/vEdyhK7Nb+OoLE5b6gEWoDi7ZxDN6Mua6Q",
-	"GOVJrk2+yspFH98gllTW572zT7krJH9sVMnKTvPL6TrkMPNW4zUwsVjktWalRvxNuJA36/8G8SBfmwcH",
-	"3ogf/fQ/jUT19F3CkCBU3a6KCqU00GZnVJ5JuRYmhF+8t9nmiZqt7k31FYP6x6UPvRS4cdjKoEs7HjQN",
-	"ZPN6e4aTV8ZbqUv04rG1eNjIVYL6u0Df6w2MmE0rYopgBnhIqCL9Ukp4PwurudQVLMDMewn7VqwYd7fY",
-	"NdzU2/J4sJq6PM7myqq3ystK7Qua3E6Zd5qhVWkT1hykmSRUSnZHkx+b5zkWhD4Y5Byh/cAxMQsvGjU/",
-	"ThmPxdT8bYlB/WbVcizFJ1STBKjKXTbl0sYyl8y4onWweg3pwzQFnrV8+bbM6FLLmMdNninP2ljka8xo",
-	"tHmeQmxfJ8R2YcCv8gRMvL1A2fbSHPCaW3NKMeZNGtKYZVmRhqtDTGjCbmGehmp+z4KIqrrG7p95HxEv",
-	"adk2Iw/UObZEWuU+KI8dmGgrJ54cVJshk0zkTG01CibYWjHjcm3FwP10IyyB2M5kLk3NChur9rQWNHM0",
-	"8oUtiBD/HfSakgdfOz5aLf63ZaRejNBPgeYNIPMpz8G5KkbOpQovNhWribMPzmBoV981f+PwfNH3ouRd",
-	"l+MgkhiU/i4yGzaScgAuzW0uk9aVqRlFQBEtRIYs+W19nrzZ9SW0X/xjCvZTunkTxobVfHPCsL5rrs/c",
-	"kw6wCR0AU8/pPKG0IYsG7pkLdrwRuY7+2M+shv6rinlb0rtl2Y0lrR5sPRHli/Ssh9I1VLVZ1WPbletJ",
-	"qm9ARTVHULni3fAGZO6lE8Ds9qEQcYccrmrfLeb9Tfqph39vCQ9XYp5PaLchZXINjri6omBfXdVYSamO",
-	"RnWc7MZMP4pS4enr9MiughWr154SGv8yCY1v3b23mMWIXRaIkK642RGxbWIcjfJ7+7BnREI1yDArgy6L",
-	"GKrxtuEHKkW7RRe3RvPSofRl1mJt+8Zl1pa1lU2ZNXD4zizK70PqFADOWlo8stm6njTy2rgfmEPi7Rm2",
-	"DnGd6NmS/VppXbyAJqq3kj/JmB9ZxhicUPlV6u5OZciEjaerE2oem5Eeu1LkbeG+HnljI/CSlHpsCt+g",
-	"lV/pad5A4xymT3T+16ZzvIwX3RGoHAKVCXNp1VlaUCawGbb10ZJyhX3RN0X/X7JmZC2cbJkE/q58a8fO",
-	"VtNPPrWt+tQsftr2D5t2mW1RMFmMXk2GZUQ149FuhObhQhPMmZDfYDLo/N32y/ISv25K4vJrWZYkJTbM",
-	"OgCI/ZMG3MyX2I6L2J4y/yIRfJiKJMHm/JrxiZgob9fehuNjYxAT3Rsr/9Q/7y3Z8M/Lr6FpnNuIT2wm",
-	"iRfMN5yc76b57XbgsZTiMnbCykCfd3i8zmCNjSyQKH/8AplKu2Wb+QpxlplM87TkxYmypJ+he59MKdN5",
-	"/SU6a0IyosmAUDJmfKKBUE3GQunfSL8gjb7jJIrYa0ftbU//uDg9CbHVpj0N2xk5JLZ1KwFmS8wUi4EA",
-	"j9UDCr4sp15ey1Nqa/8NVnCUVudHaSb/UpU8ts9+uavQytVdFi3ye56bKwDtE9us5MtuyW+q5DML+PEZ",
-	"VVa85xhVpYLP1Ztm5fErn/h2Mm5cQfiWnBV29EfOrinm9KPhUwb6+mk1j1/F/QaGjCuihSWlvAwEKcr1",
-	"qnY0VUppN+dc5LT7zbUH8Nql6TxH9vuctrZVGGtnWeAvGAr+5B7YhHugy2O81cOgFbfJdsOsS0wKIP+W",
-	"tYHF7stTqjLOr3QpH3wVZt+k4W0bqb579vm95NJYYG5dCzDHub5rqOB2u0pTvbA1rpnpwj60/TVuGf9x",
-	"G43tIydcqycy2EhNu1GTka2Ocp65KQG9+wWDDPfNRWeHkT5drydSCWeteyql1uQuysbx2tiq2lv2UWXe",
-	"uJROFHbTUxN7Mcoti24bnHDfBnUskg4/dl7Z16CRM4MfmfIREkQTZdN7hbQUU4mkr0c0pX4QfkI5m6jR",
-	"hhpC4I0WBa2U73UpGpU1+XObvLmbN1/Nlh87hxPBrCaJ15GS65YDg5Hm+J9qqr/DEPqhcyLrkmc7T5gZ",
-	"sjvghLmiU4VF28UPWbUv+ZS94C6I8VPRAdnHq/rQHa6AcABrygyFwBZlVE+k7W15xXneocwhFnn28sWL",
-	"5w/wWjt/2ELf5KV7psZWljckweHXiuiVr6v9YbuMlC4ObcrTy+4Vu5kRFv8VaiDdjpcVxGaYuy2/62Vx",
-	"YeV20sTcVa/bzQQtZmlGrifp9JXLGLPGOTBO9axDTrm7ZRM+W4JodJBWrvj300aVzbd0i5ZQ/2s5Rkf2",
-	"+J/sk03EMllcwrK8SjlvX5XVIP5m7EK8KJILTFzzp1itgH7NXtLt49gPwfq+F1+pA+fWZDYe5lp+0jLv",
-	"M49pFrGULuuYcVZ+8DFWu1WfUL6XRaom1pBZTdPo1U+0saGmoCOaX5NKGM85cXti8SKyFNnd8l4cPsPf",
-	"cza7dQRuyntE08uf+eiuVlWl3MfSV3rCfG7WrVIKQs3QRJMPNX/iiT420gM+SxcQkqQg0gSIFuTh9NGm",
-	"gS5i+bpe083RyFOz1b9Gs9Xvp6BX1vu6PowcVVb+t9geuLCPfefqVnkrDehswfGErZuKUGs/ypJIjI04",
-	"MTZuEkNcYx7PbC/ikLD4+erovbwtQl5p+lXyvJ/6KGzy6tm8bRNWUT6ox8HcrdpfghugEmRw8Me1OXX3",
-	"xhdfcLF86Tyz3dud7HcXCNQLri6qHYHwVgKUmnienXJWhFtjfZjj8XiiDXRC4jBwh8axBKUwh07DGGzW",
-	"TT5YpoHVx7I7yej1BhLBh0SLznzZme/V8+w+RoODYO+SLb3nrnTzvOYmc0mpqG5W073LpVp5nOz++v7/",
-	"BwAA//8=",
+	"7H37Uhu5+uCrqHqn6iS1jYFMkjMhf5HgzHAmAX7AnPyqBsoW3bKtQ1vqkWSMN0vVPs0+2D7Jlr5PfXOr",
+	"7TbY5DLMHxNsd+vy6bvf9CWI5DiVggmjg70vQUoVHTPDFHzajyI5EebwwH7gItgLUmpGQRgIOmbBXsDj",
+	"IAwU+2vCFYuDPaMmLAx0NGJjat8Y09uPTAzNKNh7/TIMxlxkH3fDwMxSO4Q2iothcHcXBvuRkcq+FzMd",
+	"KZ4aLu2U5yNGeMyE4WZGnh0cHjwnZkQNMSNG7NxMGxIllI81MZJEcszIQMlxJwhxySNGY6aKRf/31tlM",
+	"REqmLNnCKRvW/Gr3xfJFn1CuHgk+p4xqC5F5AH0ezUIykAogQicxN/ne/5owNSvWo3CERfv1TRtJFa9h",
+	"j7svfmmxyUnCfucirm9TTRKmQ5IyNeZacym23DcDmcTZ3yNGEzPaikYsutZEKhKziMPDqUx4xJnOYVPd",
+	"xrWdc42HdT5SjK4Dai9evW4xm7xmonEyY3/trfWg7uxQOpVCM+AU72h8irRoP0VSGCbgT5qmCY+oPcPt",
+	"VMmrhI3/538cGheT/6TYINgL/sd2wY228Ve9fYJv4aR11lBwLOJI4ErGM0IVI1MlxbAT3IXBeykGCY8e",
+	"dXGHhsSSaSKkIUNJptyMyNQxLsUI17CyD1Jd8Thm4jGXdvb++KTb+3B8+u7w4KB7FJKDw4Pe+4/7h596",
+	"B92jw+5BSE66p58Oz84Oj4/yr472P3XPTvbfd3un3X9135/b745PD389PMq/sEdw2j3rnv67e9A7/+20",
+	"u38AuzyS5oOcIFU/InIAmImQRE+iETEj7tDhSJqzSZpKZdgjL4lropm6YQoXZohmhkxSYN+WbwMty49U",
+	"DdljExKQDbdCVJLELgBW84egEzOSiv+vxwXVkSTAtsiz/T/Of+uddv/rj8PT7sHz0KKYFAx1AJkyAXC0",
+	"R+sePTz69/7Hw4Pn2fJvKE/oVfLo8MTlR1TYY75i5IYpPuAsJkJOO+RczQgdUi7cMlMlI6b1Yy/0M0sS",
+	"i3xjFpOriQGUpFHEUmNX4tamM1r5xGJOvwpejicagPivs+OjDog89zaqqbASJibjYO/P4PDovHt0EITB",
+	"wXEQBr8fHX8OwuBjd//0KAiDX7vnQRic/GH//37/48cgDD7tnwSXNREXBu9pSq94wg1HGZdanVFlnwaM",
+	"monCv7lhY/ijNob7gipFZ/azlcg6pRHzPq0jmc6NuAhwZ/Zx3yw3TGmOR1DXFQoV4M/8wfLC8mWExR4L",
+	"8Mir/7DIAHhGVCCXqgImmiiNenxtfzz2fq1Aw1y2W9RDAUx8WFcPu/GLV6923xBpmasBmyEkXJArqtnr",
+	"lyG5mpG+5kPBVN+qgHXYw29+8yPm8d41myHPGVFN4OHYM84cfJ3OBQtvhuFHjmpTFY4jqntjqcqYciVl",
+	"wqgARGK3prcA1Dhpe1xyp1lDprkNZcNWFxAWi/XuUjFqWHzG1A2PmDMqgXckyfEg2PtzCZpX37sL5yG1",
+	"mKjcOmoHeyWl0UbRtKeYniQmJFPUGAyZUu00SfeIH2NwXT2KC+vxuMl4JVJEjFj4rDwJSBH/uJpFipmQ",
+	"6JGcCpiieYReA+lNqRL2T49RSQ2Z8iQBkTCV6jpELYpqQgVxewatVk6szDBSaT9BzOHD5V0YHFA2luI3",
+	"MNbqmG81jjJDzxEwDORg4OXVKeWqzIG5MGzI1BwlWEFHDf78+mWx2NLTc4faMKY21Ex0eY3y2rsuA2Zg",
+	"28lb8203f1hi4AC0sESg2dSePWXw8hHrATX0HL4sNnf2fv/j/mkQBh+OTz/98XHfytbDs/PTw3d/nB8e",
+	"W7F62v3QPe0eve9aeXp8evLb4dmnIAz+fXx44IXLAUuYU76rZ9+Ap3WAx26Ey7AtrLifB3fFkAtmLUQU",
+	"K3Vc7BXD+VhxwWCytTEYshfhmF58zb0YuseE1bUaBge/BiwkjrmlTZqcVBZYx6IqIf8mp2RMxcyZndYu",
+	"lgPCaDQi11yUZVgGkjn4ua/DOVD495At2Afo36iI9Yhe+3SGEU0S5tSJ6vo/KKZHhIqYKCpi9Ostco+8",
+	"9kA7RqxaybeXqxnzk9Wem6hk/rmdl78sQ8sYdINi4zjfQrjtCz1FFWUB9Jo2X/v+ms16Ay6GTKWKozxe",
+	"IDsz1B6wmCnQ9nspY8qL3A5wi/efoxUCYn417UBz6PzCHrpt4UxucCO/he/sYNRI9Q/tRLZFf/si2jrW",
+	"UpaDASCmsPYo1/i6Vy3MT8EnxdUNs7NYIZ4tzQ4hJomzW9FV5xlSpwmd9dDL5zk9dptyxXSPmor8ialh",
+	"W4aPWZtJuO6VNt7EpTy4tHRk+w74KT26h4W3KQPHat9co5s7snihNHrU4ClrrxAaj6013WJPY2ZGMm61",
+	"yHVZZH5dccn0cxRDXbCicu4Z/bg9lcDqo6naaZaMPc8SKyjko79PVPAB81kvUcl47o1Ljy00QsoW911Y",
+	"Zjbjxpkewt/0TERN+BeBRaRBYlpNarm118TJYJbLZXLWDzEv1JnW1Gd602gpiPdxiJw91kCygFnUno0S",
+	"GV231G0bTsmwW+NnjFcynv1DE/tASMa45ZA4zxP4+rlJGPgDaZJYpYYba5386+z46C3ZfU1+5+8INWQs",
+	"tWlpqWcURkEwwdKyTXrPwW4vPs8stHbWLD5eN2IfaujN7QeHu/RaX0dsekK5R5GwEr3XSnJKFHaoVM6p",
+	"ZL44Yohj308Rg1cb4PM5k+H2oX/oGtWClNgj1LljAUtQ1oL4KDjM3pgKOmQdcmgIeOlpwmIU7+yGKQR+",
+	"+502KYWlrf7SaC/2amCaV3NfLjv/HNyl9ZSH9+HzEZue5q64B3OWFQ/ZknvD8drjoDx+S2RK/5owcFRb",
+	"RaCfO376HbKPlE5evELK5wJOOqJCCh5R9HKHcKCvX5KE3bBEk5ixtEP2iZiMr8BtSA2hJJaTq4QV0buR",
+	"TGLCbmlkEoiQKDaYaBbvkanihiHbuRAUWFXnQtQsqjC43RrKLfflf7QUnVM6zbh46dctfc3TLZminbeV",
+	"SstgFGoHZXZbhdFBts6B5YMWrbmwCA9nDYCy+imcC3n2cucNef/x+P3vvdPur6ddiPA97xBL3YLdGnh0",
+	"IhKmNRnyGwYYX+PuY3rLx9YeeLOz88/dN29evHr5z5c7b97swinjTzs+IRBTQ3vGeRcWIVPuhcglx1xw",
+	"dYDLCy30s+AAqO1ZaAj1eovNZES1Vyf/zyQesrh3NfOh61LVsOJ1nI+eexxUKsuxyTXJ5pSC1y99aiu9",
+	"PcRXSz/nGiYedx1S79iQi1xZ7iEFcE1AObEbfJsJSSCdq5nBHImHMB+3lqpAbeI4k8SvyXBfrsvxgNBS",
+	"CghRkwTET2ae0iSRU6sUMzHz2qYL2AxLNOKQHZRoOtMe54idKnfXxGxAJ4mZQ5GSXcRuU8W0br2VPfK+",
+	"+xFDGNFEWYxBcfzseUgU03KiIhY6tA6JnmnDxs4EnT57PndsL3fevG7A25UTPsIgVVwqZ2rn+96pMoef",
+	"X5SZw+4O/FfiCVv5Vz437VjesMroA5poD1jnkA3204Bc9ZBD9QxAgvStCtkvW1V95PI4h4Wqx7egF6pI",
+	"nGlkQ1YGgeqhyZjOUGvqkM+Z21zMQotyM/gxllkoG5KUPGyijSAt2ETZXZXzCaAQFveaNrFvl8AUsXCw",
+	"6lIfH+xvcEnzjowlC8ITypl8Hj8hhl7XeJefGzNx0zN0WME2e8jx3MtrpJ/VxEXhd5hLgkP3/h6IdnCK",
+	"ui9QFZmX3E2iZsEJ7XoOyAqPsgK+lD59tHieCyifx7+6TTPqZZoaen3JiN3SmEV8TBMS86Elq/nNriSx",
+	"wgDMxxYO3qbtZOCo7uYhmKXyBM/lWZm1JfktughDr71VrPoR1cVh12VaQrXpMaUa/AfwczpJksWzLlWv",
+	"6q5nPRNRL7XbbIoANkU5q3btQtN0oTXnDUtVImVWb7lhEGCzJoJVnilP7NOXy6y9RbHZlq70DAbhUvMv",
+	"W3r5tMMytlw2oJg/V8Hq9a2dpICpHh9p/cQTXvGALY0k2FU0LfzMUKNXylaxJ5dl+LRwcF0LORUtn12A",
+	"3D0NC10ZxYHiWk5vH267LWfstnq6BV7iMjNoFcNniyqB3X+SyvCIp1SYBTGf+lFypU1vFXclsLFVXlgl",
+	"zaDBsV/E7svrraxlCUzWQp0FhB+XSBlry13aBQAAbJox8SA5tCCzxC8VvEEB+6hv0/PgXZgL8GDYF1H6",
+	"5lNwyZh1RinjhvgyM5QnDWTHEv/ZcKENFQ0ZW+MivtFCLUBV5NKrTyEMeqBNL8krqR9vriA2ZHUuO3n4",
+	"NRsmLPJQHMBKQCi2HBaHBQBvOCL7p3MqzGWlOhwvwONGhoygCffCKeFi1TzWfNS2bCXzdrZiKWmxw2a1",
+	"aQW9KPdHOfB4oTrRI59x0uiya2P0lcyqstsj3/qqWZp2kSwuMmEXj3/XsM1TyHf0yc+IpdUYv0+/acgv",
+	"mrqgvWLkig2kKgepSsOAu8uXcYjeE+c2ERLSvu2cumLILsXMEkjnx5fa+YZhqVRfM3CPV8Zfa45sDtBC",
+	"38m234SC+em2zYxrlzxdhHZWSGwqUqKXm8h1AHi3uMb4UkvX7qEvDtRZMUazYqx7bWEOSxNnv+1vvXj1",
+	"msgBuLuKjfzr7PiIPDv98J788s9fXj3PHgDdkWh2wwQBAdwi+HEPa7x2yItjHW3olvGbFV0VK0sCNELc",
+	"+kJ/oMJhUnbk5eMsg60ZvdeghRfEWtMQb9OE8gZGbM8fan4hu9zuLUs4R75HdZXt1TawUtHBHK5KMpRE",
+	"CnLFRlzEdi2ahRh46msuItZ/C2FKOSAUV2kXx6MRGUqm4c0ZRucHA81Mh0AZXObhJGN6zQglKR0yokdS",
+	"GS9ar8c+WVLQgKfzX1BcXfcAlg9osafUasiJ8VWdfLCEa+EBFIx1oxDmHMkk3iOU3NBkgskvXy6Cn9hf",
+	"F8H/vgh+Egz/HZrsX/dFYrJ/3Rdc4L/slmujL4I98v/+z/+96xCYGNMneBy6IHKI0WP4JyRAFiHJqYJQ",
+	"EV+IviWazsVkZ+fnKKVmBH+xvj1iK3fB/U0SiEgrOSYITGKk+6tD/m13hDMbdmt06KLyOiTAlAgAEaNd",
+	"kyR5SwwMLAck5oMBsyQNGc04hGAcogbsrwlNiJCKcEGoIFLFTGEQFGaxD18I+JYBwM2IceXCoKT/k2B9",
+	"gLnFSjwGrgm90kyYkBgp7TNUxH0Ysf+TVH0IQxCLdfAOnrAuJSjs7JBICszm1pvMF0j4mJsKHu7uLI3Y",
+	"lcJ1u17XFRDnqlHAZYkBWiqzKMvdEfNuuLV7GS7NeT8WzBEOyESHJtSdxV5+jhmS0CwBxOIJdSlnZsRE",
+	"CQXtJ8CYDnk3I1QpfkMTXwyivPBdn8mfy6xVQ+wePnQjrx9URaHcCA+uojiVhmbJcLp9Nlw5ha6eE2c/",
+	"0SH1m7o0sjp1wqw89lssCU11029Tyg2Le+N7OuxKU+fzlAf1gUixG56lArRyKOaH6zeUnL7nosuFYZPw",
+	"m7IJ1lYFqynxOH1p3WHlQPy5hcvSORq19kV5FssSK+q5v66DSGPwto2Ca3dyuSQTosb3mhzDjdWBLkdJ",
+	"CmJGvUrhEB6ppjNNtPQqO5gz0QAizYzT7ltqPq4FiksrL3yF+X7Le8nH9zKDScLWoQTbE3hUH/RZ5iis",
+	"WjkYby889BhtL2rs8s+1dFLw49nDzEZwn7IXoGjBi2X11JU6Sd006OlFbkd7+4umvHfNPAb0fjK1KGh1",
+	"rlbVFfcJOXurY2Ie7+mZiPYwz2kPdUseo2bpG4avSPRFwN3zU859PUV5+OOD4grrqiwxucRt8MtRJxI6",
+	"y+UaL9E/xi3y6hCHUgWehEWsuxAVbjFLI8lV5O7GvCma1+h93Ugm1IYmumfGkAdDHpLG41Mgz2YiaqrC",
+	"bohRY4et5iLs3tWsl6dFtC9arS0NBzPS0GSFGmxrCQwVjduotLk4yHXb8py17fjwuCmn6T48cFEU08nd",
+	"9ebTOEPEHzlbpWa+KVC20AmXhcUKb/kSnoGwXoNa4Q7Nw0sf1nLjUVxPuPizjMBqLHNhrXibs6x5BLP+",
+	"BU2qax6xIUWepoY2EQQdravFb1ZOvGhC7BrZ3he9c25Wy9+GKvqSowGK1jgD0+z3o+PPIYG2QyE5+eMc",
+	"HEQHxyWgMWL3ip68ZQGJMU3/xPVfemIT9w+IFtSX54O5phGAS14M9Cc+3ofllZIl/Xxvoh+oZaWKDfit",
+	"H32xIizrYMKNdoV2DabWMlXxYdogbUrsasoELoUzoe+na8gyojFxX435HO2tsXJ5aTOcRp27LrZreuTl",
+	"ql1sbmjC495EGMxDme/DqAkTpUAIwyLSW0MimmoyklOSSDHMvYJj8ElBRn6mN9/nUH0Fmc5yppkF7am4",
+	"9gKyIJUcpcuV25n+slCCwiFFE2vJn9lDR6S6YlT5AhD7SB4h0WnSQ8uLiRs0vXqa9qrGmPuI9INfdbI2",
+	"syBFcZZ8TSNjUuz3xsVA1md39kGG1Rr99eCZRxMDPfhZO80ZNALcy3hrFrbQUC484MMJ2uRhqdyzQ/bz",
+	"omFo5QCVYw4xwgvRd97tfubiLfeEgB5g9mBiQrE6oXMhLkT3hqkZUXICmfgxU2T7ZheqFT11CqS/7xor",
+	"or+AvAMY3RvefQQJuIu4IP1am+M+BtsuRF7FW2pZQfbzJhhck0RaOrR8hAtiRhY+KmZqr/A3kmcvd3ZJ",
+	"pTVjSCrtF0PkqNCa4dnLnZ9Jremo5bwXol/N0uo/D5FEcWFF2eLPtSal7sm5EipN+ABxAlrdCHy31s70",
+	"eZjhFOQHXIhSH1mokDMaKtA75POC7h/PKImhlRXRhirLNSDcubXFBdAa20pkRJOR1OZ5KThv0RNb8ehr",
+	"nqYsfosLkSKZZeegiZEXgtqzSK9odE1oHCuLiPY1Cp1gWIybkAOIisK5U3Kl5FQzhYPlwQ84xTGNRlww",
+	"t/OK/KigttVbWYyQm+vw+rxDjpymZ2E2ZMAnc9wOCYZUgB6yKic7PnbhJtTRqOt3gsVFUG6VH7rl04K4",
+	"lipTxY1h4i3OOOWuQs/xBTuK3SUiCdehPXuOLfqg5jWRgnVIH7xs/byg90JczVKqS3MiHBv7ms1XZwGx",
+	"K2V/safh2l4STOzTmJPx5uWrfz530W9kwXsEUhX7IelHMmYuZOgy6fodguwDjxa2UIJb/7+3zhWN2NZh",
+	"3O+QPwSkE7n0Dgxh8qGQylJyVjKdc6Bta7dD2DLRsvR1wQzhCYxEJjxiQrOsrZ6VBCmNRmzrRWfH5bEi",
+	"+9Z729vT6bRD4eeOVMNt967e/nj4vnt01oV3CvswOEtZZJTlw9C1JU3IABtO5n3Pgp3OLr5jGTpNebAX",
+	"/NzZ6fwM5rgZgcja7kxZkmwBCGDlwOTsL0MMTCIucykO42Av+JWZvE3JXNfqFzs7C7qZrtbFNJ+joY1p",
+	"1tGjU5HEwd6fl2GgJ+MxVTMLIsu+nVgregVHVJBYdsgRdCKw3Flb5hwpBqycJpjiQ4caMo6BIwWXdh57",
+	"zjlxbjvdYouWnMpSe2D2LntlzguNKg3T5p2L2qwFdPVCzbuq9uTi2XNnt7u2BfgbVDYcZMYiMikB8hA6",
+	"5b5EdPLNlC99u9QpHV75efkrRY9weOPN8jfyfuf2hd0WU+RNp+GFV8tfqHUFvguDV202U+7IvIgSPoGS",
+	"VE5oq6iEkDqUsLyZOjThaksheSPEnEaiuV6/TZyk0qEorFyX0RDpLh7Zxtsm7i43yIWqHZT8CFze6/3x",
+	"drfVURe9w++F7PfDqByH5nebeWkyXuzpJwadEpGimzlqlDeLbMKTSlPJbxBPKutrwpOy7fRjIwqqXpoZ",
+	"w8UQOPsoC5+hTZE3z+wQ8JSQUlS3jClZy88qpmyXWmU2C92zKTfR6KT06EMQ535ier6YuTEFY867kT3p",
+	"cTu0kORfEa8J1c4FIOT0G0fyH070F4x6ooT2W/NSwI0Pg0GH2KcsfZoRGxM0wl35KPQ1el6oBDMylZMk",
+	"JteMpS5r3vJ4TD21NqUdJvcWWSLGccFrZOdzX10IU2OEVQYAiRwuiXMxD/hyzUV81yg0PnJtTqF37gbJ",
+	"I0/MaSANd4sSGJ58OGLakCz7B9Wwb55CXi5/I7+Mxr7w4kWbdZVv53g4tn+E3OCs05DG3FRoxtxSuKwq",
+	"F/JLte7CFWRIg5RigKabMwUx6+txxUYxp58mvi8psSoNfLti5auQ5xkrUScSp6BjLLbAjEuLDF45sEAK",
+	"xFxH0qqZ2+NY6IVi4MA9yuJv0XTI6/Qb6AWNpb+BZek2SkaMqhgjSBjVlxFNiGAGb82YznWzRu+60NmV",
+	"jeMMk+q9SEvoVPxYoFTJgZtm3X+8PPtD/iD0Xnl8s2IRPhXXAjwy05/vq994YRuP2bfO8795jrzbSiYV",
+	"t/I9nET3ySg7YHLFzJQxkZEsBjIxXUkK7PVIpiOJMh6DQalyjJ5czeC+J2d5kPxegrcuNNowgH0H5Yim",
+	"Y9YhR+6WOq4vhDYYq2ki/Io9sYz0mbutt1GenMAT36Eoga39fQSJC8aiEQqBReiWhNcZ31dIjPL03iZf",
+	"ZeUypm8QSyrr8160qt29vz82qmQF3vkFoh2yn3mr8aquWC7yWvPSZSlNuJBfqPIN4kG+Ng8OvJM/+ul/",
+	"Hsnq6bsMKEmovl4VFUoJsM3OqDw19F6YEH7xXkGeZ562uuzaVwbrH5c+9Cb3xmErgy5tUNI0EGQ09ywn",
+	"r4xXb62+oEx68dhGPmzkKkH9mrVkyJo5cE0w9z0kVJN+KRm+n4XVXOoKlp7mDbR9K4Z2EMGC69VbHg9W",
+	"uJfHWV+p+0Z5WalRSJPbKfNOc7QqIQPPQZqrrAD9x+Z5jgWhDyZrRWE/iKwhBYQGCCVTLmI5tX8DMei3",
+	"oJZjvT+hhiSM6txlUy7qLHPJjCuCg9VrSO+nKRNZh6Zvy4wudXh63OSZ8qyN5c3WjEab5ynE9nVCbGcW",
+	"/DpPwMQrPzT0VBcMryK3pxRj3qQljVmWFYm5poQm/JrN01DN71kQUVXX2P4rb5fjJS3opvNAnWNDpFVu",
+	"9/PYgYm2cuLJQbUeMslEDnYtwgRbEDMu1xa6ANmfriQQCDQSdGlqIGxA7WktaOZo5AtfECH+lZl7Sh58",
+	"7fBgtfjfhpF6MUI/BZrXgMzHIgfnqhg5lyq82FSsJs4+OIOhXcHa/K3w8+Xui5J3XY6DTGKmzXeR2bCW",
+	"lAPm0tzmMmld3Z1VBDT2NDur3qjqyZu9v4T2i39MwX5KN2/C2LCab044FqzNdXR80gHWoQNg6jmdJ5Q2",
+	"ZNHAPXPBjrfW19EfO7nV0H9VMQ81yhuW3Vij68HWI1m+ZBM8lK7/MWRVj6Ef2ZNUX4OKao9Al8vVLG9A",
+	"5l46AcxuH0oZd8j+qvbdYt7fpJ96+PeG8HAl5vmEdmtSJu/BEVdXFODVVY2VlJpoVMfJbszNoygVno5W",
+	"j+wqWLF67Smh8W+T0Pje3YmNWYzYNgKuTYfiZkfE0C48GuWXVWITjIQapsKsDLosYqjBm8gfqBRtF/3r",
+	"Gs1Lh9LnWXO5zRuXWUPaVjZl1pHiO7Movw+pUwA469HxyGbr/aSR18b9xB0Sb86wdYjrRM+G7NdK0+YF",
+	"NBHipfnIJ55kzA8tYyxOWJu5aKqF2SooWjxtqlDzWI/02FYyb4j39cgbW6CXpNRjU/garfxKN/cGGhds",
+	"+kTnf286xxuo0R2ByiGjKuEurTpLC8oENse2PkZRobEj/Lro/0vWXa2Fky2TwN+Vb+3Q2Wrmyae2UZ8a",
+	"4Ce0f1i3y2yDggkwejUZlhHVTETbEZqHC00wZ0J+g8mgVTpZnpf4dVMSl1+VsyQpsWHWAWOxf9JA2PkS",
+	"aCGJ/TbzLxIphqlMEryWwHAxkRPt7VfccHx8zOTE9MbaP/XPO0s2/PPyq4Ea57biE7tj6pQ2nxw0Wp/f",
+	"z0Y78ACluIydsDLQ7ZaI7zNYYyMLJMofv0Cm0mgaMl9ZnGUm0zwteXGiLOln6N4nU8pNXn+JzpqQjGgy",
+	"IJSMuZgYRije1vWW9AvS6DtOogncmHsh5AAuYQyxdyicBvSEDgn0onW9EKGAkDAR6wcUfAGnXl7LU2ro",
+	"/w1WcJRW50dprv5WlTxww0C5q9DK1V2AFvkV5c0VgPDEJiv5KF9cyWcX8OMzqqx4zzGqSgWfqzfNyuNX",
+	"PvHNZNy4gvANOStg9EfOrinm9KPhUwb6/dNqHr+K+x0bcqGJkUBKeRkIUpRrvu1oqpTSbs+5yGn3m2sP",
+	"4LVL03kO4PuctjZVGAuzLPAXDKV4cg+swz3QhWtlHVoJSLYbZl1iUsbUP7I2sNh9eUp1xvm1KeWDr8Ls",
+	"mzS8TSPVd88+v5dcGgDmxrUAe5z3dw0V3G5bG2oWtsa1M53BQ5tf44bxH7fR2D5yIox+IoO11LRbNRnZ",
+	"6ijnmesS0NtfMMhw11x0th+Z4/v1RCrhLLinUgomd1E2jhfmVtXeso8q88aldKKxm56ewE0v1zy6bnDC",
+	"fRvUsUg6/Nh5ZV+DRk4sfmTKR0gQTTSk90oFFFOJpN+PaEr9IPyEcjLRozU1hMAbLQpaKV9UUzQqa/Ln",
+	"Nnlz12++2i0/dg4ngllPEq8jJdctBxYj7fE/1VR/hyH0fedENiXPdp4wM+Q3TBDuik41Fm0XP2TVvuRz",
+	"9oK7IMZPRXtkFy8pRHe4ZkQwBqbMUEpsUUbNREFvywsh8g5lDrHIs5cvXjx/gNfa+cMW+ibP3TM1trK8",
+	"IQkOf6+IXvmi3h+2y0jpytSmPL3sorSrGeHx36EG0u14WUFshrmb8rueFzdwbiZNzF1yu9lM0GKWZuR6",
+	"kk5fuYwxa5zDxqmZdcixcNe+sVsgiEYHqSOBeouPgjaqbL6lW7SE+l/LMTqC43+yT9YRy+RxCcvyKuVM",
+	"sQE/PaYGKtBUiqrEt9ZSxLswhYRUNrjGgZz/dtrdP+gddD928cJBbyaWc7VWgmpkRG8YzONqULNWZIbO",
+	"NNzlwPN6lzn0rqgyZebf5O7aPBb/EMz1e/HGOnBuTCvAw7yXJ7bMXe1jhkc8pct6cpyUH3yM1W7U65Tv",
+	"ZZEyi1VqoMtazf2JNtbUdnRE84tY8YrZVYnFi8hKZvf2e3H4BH/P2ezGEbgpsxKNO39upbu8VZeyK0tf",
+	"mQn3OXI3SikINUsTTV7a/Ikn+lhLl/ksIUEqkjKZJowYSVDjtopQQuHCZznRWCzh/DcPIZ023XuRAO7r",
+	"sl0f+Tx1ev17dHr9fqqJVb2p7MPIUWe1h4tNhTN47DvXxMpbaUBnAMcTtq4rPG78KEsiObaSxprTSczi",
+	"GvN4Bo2QQ8Lj56uj9/KeDHmZ61dJMn9q4rDOe2/znlHop3lQg4W5K72/BFeMKqaCvT8v7am7N774Ipvl",
+	"G+85tI53st/dXlCv9jqrtiPCKxFQauJ5dsopGW6N9WEOx+OJsdAJicPALRrHimmNCXyGjRmk/OSDZRpY",
+	"fSzYSUavVyyRYkiM7MzXvPlePc0ug7Q4yOAi29J77j45z2tlT5tLTpzLNS/XieVBurvLu/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
