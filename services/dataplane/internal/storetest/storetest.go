@@ -10,6 +10,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/federation"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
@@ -30,6 +31,7 @@ type Store interface {
 	trace.Store
 	lifecycle.Store
 	entity.Store
+	federation.Store
 }
 
 // Fixture is a store over an empty database, and a way to do what no method does yet.
@@ -92,6 +94,9 @@ func Run(t *testing.T, f Fixture) {
 		"forget an entity":                testForgetEntity,
 		"purge a context":                 testPurge,
 		"reindex a context":               testReindex,
+		"pairs":                           testPairs,
+		"pairs are bounded":               testPairsAreBounded,
+		"pairs are claimed":               testClaims,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

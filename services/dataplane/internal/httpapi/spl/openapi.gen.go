@@ -980,14 +980,17 @@ type ParticipantList struct {
 // ParticipantListObject defines model for ParticipantList.Object.
 type ParticipantListObject string
 
+// Peer defines model for Peer.
+type Peer struct {
+	Did        string     `json:"did"`
+	LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
+	Pairs      *int       `json:"pairs,omitempty"`
+	URL        string     `json:"url"`
+}
+
 // PeerList defines model for PeerList.
 type PeerList struct {
-	Data []struct {
-		Did        string     `json:"did"`
-		LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
-		Pairs      *int       `json:"pairs,omitempty"`
-		URL        string     `json:"url"`
-	} `json:"data"`
+	Data    []Peer         `json:"data"`
 	Enabled bool           `json:"enabled"`
 	Object  PeerListObject `json:"object"`
 }
@@ -1712,8 +1715,8 @@ type ServerInterface interface {
 	// ListDiscovered The daemons heard of on the local network, where the server listens for them. Scope federation:manage.
 	// (GET /v1/discovery/mdns)
 	ListDiscovered(c *gin.Context, params ListDiscoveredParams)
-	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-	// stored. Scope federation:manage.
+	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+	// signs the same with its own did. Nothing is stored. Scope federation:manage.
 	// (POST /v1/federation/pair)
 	FederationPair(c *gin.Context, params FederationPairParams)
 	// ListPeers The daemons that threads are pulled from. Scope federation:manage.
@@ -8967,8 +8970,8 @@ type StrictServerInterface interface {
 	// ListDiscovered The daemons heard of on the local network, where the server listens for them. Scope federation:manage.
 	// (GET /v1/discovery/mdns)
 	ListDiscovered(ctx context.Context, request ListDiscoveredRequestObject) (ListDiscoveredResponseObject, error)
-	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-	// stored. Scope federation:manage.
+	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+	// signs the same with its own did. Nothing is stored. Scope federation:manage.
 	// (POST /v1/federation/pair)
 	FederationPair(ctx context.Context, request FederationPairRequestObject) (FederationPairResponseObject, error)
 	// ListPeers The daemons that threads are pulled from. Scope federation:manage.
@@ -10565,92 +10568,92 @@ var swaggerSpec = []string{
 	"yLfSWEaCRXnYTZmWYiH7wLknoqd/ziZpunjWpZpT06en7NJ+prbpC634wkd1g22hzbXQTHH6+2shCKW3",
 	"3IKOXEyEdlgMMUnV01fLzJhFQa+WPsocBuFSuyZfevW0wyq2XHlQzB0EVip7a6+TxlSH06l54impuRSW",
 	"umjVKnwLP5dYipXSANTJ5akTLaJiN5RNactnFyB3X+iFrozimuJaTq8ebrstDkONyW2eboGXZpk5tMrh",
-	"80VVwO4+SS5JRDJMZUtM9Pjbm6dNuJD9whZuARnN6VZ5YZUQr8eZWsZNq+utrcUFtgckNQC+1sn4+K/e",
-	"mQCg95ImCwLvbt7u9JWqR9uAd2Go9N6wL4OY/lOwuWpNdsdiT/gNJCaphzIgdZ8NoUJi6kloGYMQeAQt",
-	"A3ZGobhyakUGBn2tEy8JuzePt1DzPElvy05e/5oPE5ZheguwChDKLYflYWmAe45I/WldA3NJexbHS/DY",
-	"kXXCxIQ44ZQSumqaXzHqQoa5qkezMe0qyucq/NTDMSR8lsvPlcz7p+yL+RLWY6NZeap+hW8Fja7wpFlw",
-	"ODFpIhKXWeX1I7YxVysGYdVhU2x91cQ9tUiIy+TIxePfebZ5plPgXFgaQVYP+7o0M0/KydTGcTmgaxgy",
-	"Xo0bVYbRjjpXEprx+1iHD2U6E1jNKWom+FJqrIB0fnwmrMNaLxWLG9Ae+Nr4G02bLABaamr59n0oWJxu",
-	"22Spdvm0ZbRlhVyXMkt2uXHfBIBzixsM+Xid0v7QTAtuuLGwiULn89+6O89evkJsqH1sEaaMkginOrMd",
-	"PTl79xb9/NefXz7NH9DaKBJwCxRpfaFFMGUNF0DjfBbHTtqQHJDbFf0jKzNxY/nY9YXu6IhFgvzIq8dZ",
-	"BZsfMzdgmJd01lBoP2cpJh4eqs5fF2zqXGG1tzx92LAsLOocq7GB+6WQb8aWWZIbbkDzD12W2vT5VaGz",
-	"2DeqtOlUuhL43ymqQdczQz6m4k7HLBOWxgcIo1ucTkDXFX25DH6CPy6D/74MfqJg/h3J/F/7RSrzf+0X",
-	"hJp/4TMRUlwGB+j//ud/7zpIT2wyAWzK0hDhIsaEaYwGCjU7l5O9vedRhmWi/4JBBw1+wjQemGd+Ynyg",
-	"PfAo1eNTNkRmr6JzSV3HnpIxkTWg7e8tDShVokn7Ts/KcChArhqkWhaSFozLRdmtFvP2w539K9f7TU2y",
-	"4CGrxlkdqHnLbu6Vo8ztCPfOUT5jEuepPqJ9rk81QaiZ8aM+4RF2W0o4UupJCoo/upW/FGfC99sUEwlx",
-	"f7ymS6YydTFPdVAXiDjckjwe3MplVByuW+e08teGGEsdMSW3VW22rUhs6ENm+sq6w9qBuDOnlsX02ytA",
-	"Cz0p9eh6M6POluN7I3htFA61k6sl4fAGd/G5/ry1NzYHhVEkk34tLd8cqcAzgQRz6lQmcO4BkQBpta2W",
-	"wtD2E7DJmqWrqdhvdS/F+E5mMElhE0qJOoEHdWGe536mutZpgq6lD9aEXMsKluJzI1lOu4HUYeYj2E/5",
-	"CzgeE7e/oJm/0CSpW4/eVAb42+vDOCP9G3AkyHTTqUJBpbK3ylleJ+7ozD2PSXwgZjQ6MMkuB0YLIbHR",
-	"QVzDkBWJvoy6On4quK+j5MX8eC+39KbytWUhcT0uDmxFQme5XCMV+jdu7yLn2qJUiSdhGfAsRYVdzNJw",
-	"Yh25ezGRnniN15G1lXSYLU20ZtqIA0Puk8vhUiDPZzTy1Th6ApWmXY2/xLF/PesXsfH2JWGNpZnBJJM4",
-	"XaHCMQxiGHEct1FpC3FQ6LbVORvbceGxL7FlHR64KAhm5e5mkyqsIeIOvKxSkeqLsyx0iuRRldLxuIRn",
-	"GFhvQK2wh+bgpd+BN8Is/jwnsAbLXFiJ2eYsGx6avDrYp7oWzm9UJusJXYSNjONrNVf4yqF1H2I3yHZd",
-	"9C64WSOJV9eoGqeNNcauWUxAm2Z/Pz75FCLd1CNEpx8vtKvk8KQCNEBqr8a543SOrR8yKomqyPWxldYa",
-	"RZyI5U5qW4eTVRLh3OxsIu6pPGUchuSzGytNGUte9k+ksNVBHgtqmQZ4PyUP+5J2fFmelYCP7o1nuxgk",
-	"OEb2qzGZI6kNlvkt7SDhVaWb0rihHl6t1vrBVa5lLU+cW6COOkDnikucLHCnWk+Yy/+FEkhDI5ooS/hc",
-	"Qdec3jVg7vLpdg0ehkhkad9YLkBvjenSF7hfN2bsR4Oo5qtO3vNQSyEzS7GmRMrMdCMidMias1v9Okcf",
-	"oZmPTIBw6y4y3t28t9tMt6k6yHlTaCt9RIiMuToxNm1YKQbroG6ammIxU2isK2t016XPMrykA+uDHeS5",
-	"utWKZd2hRh1MjLBJ8e5c0kvauwU+Q5xNdDpzDBzt3u7rWiZHsjcadG3bL2NvozcaRmvDe2BAot0thKJB",
-	"o+fmAE0TEiWXtKjxqxRUo25Rok0ESplCeEWwhCKZKPjwGPhB6a9DT17s7aNa47AQ1ZqDhYZ1KRxVDz9H",
-	"jQ54isVd0kE9SWbwNDRhO7MwU6RlBpjvmGefnKtDEYgMDU7oRgzUvNvorfc0zHFKVzlf0kpTQ/WDWryO",
-	"HaBPC2rTn2AU60YrSEjMJZhiRLSzQ6imNdhJWYTThAn5tBJsVOhpGkWIG5JlEGv0ySsr1HOmg2oRzLDF",
-	"66agQZd4FDBCU7UFWx8/5URKoK+NKjMltirIkpEahaYzC1MiQgUqYvot6YK4lFHooIF26gyKVoqX9HqW",
-	"YVGZ08DO26RmviJE0wbn6he1Z9vDDJk0JGFCsr+8ePnXpwZ6A8OxDpBOrBqEaBCxGGysxub9DDrIUBvW",
-	"HRv0FipwG/xr54LjCHaO4kEHfaQ6EcBGd9UaLikZUcYV4uf1hwXB7iozUX2DU8EqX5e8Qz9hIkMpiYAK",
-	"yHskKcaZ4SiBnWedPZt1Z7idONjdnU6nHax/7jA+2rXvit33R297x+c9/U5pjgTnGUSSK7alC/WzFA1N",
-	"97CiiU2w19k37yj+hzMSHATPO3ud59r6k4nm8LudKaTpjgaBXrnmCeqXkYk2Ga5GGD2Kg4PgV5BFrflc",
-	"x9Fne3sLWtOt1pKumMPTky4vy+7UBFdw8PtVGIjJeIz5TIFIcTsrBcrGjxGmKGYddKzLehUzE4qXRRw0",
-	"58OpifDjkdD5kZqAgys1jzrngk/vWlG8gys+TCYcMHuTvzLn9DQaAAj5xgYJNgK6ZnHYXV3ZUMrcXePs",
-	"9je2AHe3Mc9B5iwiZ6pafOi2hy8MOrlmKpa+W+lyq195vvyVsr+rfuOX5W8UvWrVC/stpig6iOoXXi5/",
-	"odHi8S4MXrbZTLW95iJK+KB1imo+S02DCpXwT6FohKs7qrSlkKKrVUEj0VzjRh8nqbWZCGutzj2B1fKR",
-	"XdMp/O5qi1yo3gbDjcDVva6Pt/utjrpsBLsWsq+HUQUOze82dwrkvNg0h4lwmiotSctq3fbKULSfo0ZF",
-	"5y8fntQ6hH2DeFJbnw9PqqbGj40oRvUSICWhI83ZkzxaY1TwohNaB2kLHlWCiFVMyfu31TFlt9L3zC90",
-	"z6dERslp5dH7IM56Ynq+gNIb8Z9zBuRPOqz0FpL8K+I1wsJazJRNv3Ek/+FEf8moJ5wKt/HLqG7fPRx2",
-	"kHpK0adMYIyMzWpL1pRN/MvTUiWYoSmbpDG6Achs0qzi8fpSD21TqmEK54oiYjOudrKo+exXl1Q2GGGd",
-	"Aei8AZtUt5gHfLkhNL7zCo33RMgz3Qhxi+RR5IF4SMPegKENTzJKQEiUJ5sYNeybp5AXy98obhZQLzx7",
-	"1mZd1Vbr98d2dQKi6G4iTJKn7qzZUrisKheKC1HuwhVkiEdKgUbT7ZmCJsnoYcVGOaebJr4vKbEqDXy7",
-	"YuWrkOc5VKjTECfFY5PubRL8FDI45cACKRATETGlZu6OYyoWioFD+yjE36LpUFQVe+jFGEt/AsvSbhQl",
-	"gHlsAi4miMwinCIK0rRAn861JtU5+UBFft3WOMekZmO/CjqVP5YoVXHgZnnHESfPflc8qPs9PLxZsQif",
-	"yh7PD8z055ske2/fITF86zz/m+fI+61kUnnF0v1JtIuS/IDRNcgpAM1J1sT9THYMo6a/HJomzMh4EwzK",
-	"uGX06HqmL++wlgcqmky/tpFEzwDqHSNHBB5DBx3bK4eIuKRCmliNj/Br9sQy0gd706JXnpzqJ75DUaK3",
-	"9ucRJDbJxBihOrCoO7SYqyjXFRJJkU3q81XWbtb4BrGktj7nJXnC3tn4Y6NKXt9Z3AbXQd3cW23uXYnZ",
-	"Iq81qXS+9+FC0R3/G8SDYm0OHHjDfvTT/5Sw+unbhCGGsLhZFRUq+ZZ+Z1SRsrgWJoRfnNfHFhmRrS4q",
-	"dVVdusfF972F1ztsbdClrQV8A+kE2r7i5LXxVmrHvHhsye43cp2gfmXG93oNCdFpRUQgk2odIizQoJJ7",
-	"PcjDajZ1xVQ6Fk17XSsWhNpr4zxX47Y8HlO2XB1nc/XLW+VllT4BPrdT7p0mxqrUCWsW0oQjzDm5xemP",
-	"zfMsCzI+GMM5Qv2BmsQsc7On+nFKaMym6m9NDOK1VstNzTvCEqWAReGyqdYQVrlkzhW1g9VpSHezDGje",
-	"W+XbMqMrvVkeNnmmOqu3mlaZ0cbmeQyxfZ0Q27kCvygSMM01AUL3caZg7pVVpxSbvElFGrM8K1JxdYgR",
-	"TskNzNNQw+9ZElFd19j9o2jY4SQt3c/jnjrHlkir2nDkoQMTbeXEo4NqM2SSi5ypLvswCbZazNhcWza0",
-	"P10zTSC6BZhNU9PCRqs9rQXNHI18IQsixL+CXFPymNeODleL/20ZqRcj9GOgeQPIfEILcK6KkXOpwotN",
-	"xXri7L0zGNoVUs1f8TtfXb0oedfmOLA0BiG/i8yGjaQcgE1zm8uktfVgShHQd/nnyKLLJjx5s+tLaLf4",
-	"NynYj+nmPowN6/nmiJj6rrmGbo86wCZ0AJN6jucJpQ1ZeLhnIdjNFcRN9DeNwxrov6qY17WzW5bdpnbU",
-	"ga3HrHpjnfZQ2s6lOqt6rNtfPUr1Daio6ghqd6or3mCYe+UETHb7iLG4g7qr2neLeb9PP3Xw7y3h4UrM",
-	"8xHtNqRMrsERV1cU9KurGisZllHSxMleTOSDKBWOBkoP7CpYsXrtMaHxT5PQ+NZeMGuyGE2XBcS4LW62",
-	"RKy7BUdJcUGe7gOKUiyBh3kZdFXEYGmu9b2nUrRbtkvzmpcWpS/yXmbbNy7z/qetbMq8gcN3ZlF+H1Kn",
-	"BHDe0uKBzdb1pJHTxv1ALBJvz7C1iGtFz5bs11qP4AU0Ub/++1HG/MgyRuGEKO4st5cXQy5sHO2TjOax",
-	"Gemxy1nRf+3rkbfpuF2RUg9N4Ru08mvNwz00TmH6SOd/bjo3t94ad4RRDgHzlNi06jwtKBfYxLT1kRxT",
-	"YRqQb4r+v+TNyFo42XIJ/F351o6srSYffWpb9alp/NTtHzbtMtuiYNIYvZoMy4lqRqPdyJiHC00wa0J+",
-	"g8mg85fIL8tL/LopicvvP1mSlOiZdQgQuycNqJov1R0XTR/I4ouU0VHG0tR0wZeETthEONvjeo6PjIFN",
-	"ZH8s3FM/31uy4efL73vxzq3Ep2kmaW5y95yc60r37Xbg0ZRiM3bC2kCfd2i8zmDeRhaGKH/8AplaX2Od",
-	"+QpxnpmMi7TkxYmyaJCj+wBNMZFF/aVx1oQowekQYTQmdCIBYYnGTMjXaFCSxsByEoH0/Z76WqW/nZ8c",
-	"h6bVpj4N3YI4RBMqSYqA6BIzQWJAQGNxj4IvzamX1/JU+sd/gxUcldW5UZrwP1Ulj25oX+0qtHJ1l0aL",
-	"4kJlfwWgfmKblXz5dfS+Sj61gB+fUeXFe5ZR1Sr4bL1pXh6/8olvJ+PGFoRvyVmhR3/g7JpyTjcaPmag",
-	"r59W8/BV3G9gRKhAkmlSKspADEXZXtWWpiop7eqcy5x2t7l2D167NJ3nUH9f0Na2CmP1LAv8BSNGH90D",
-	"m3AP9Ghsrs9QaEV1st0o7xKTAfC/5G1gTfflKRY55xeykg++CrP3aXjbRqrvnn1+L7k0Gphb1wLUca7v",
-	"Giq53a6QWC5sjatmOtcPbX+NW8Z/sw1v+8gJleKRDDZS067UZMNWk4JnbkpA734xQYY7f9FZN5In6/VE",
-	"quCsdk9lWJvcZdm4uZ+1rvZWfVS5Ny7DE2G66YmJvhjlhkQ3Hifct0Edi6TDj51X9jVo5FThR658hMig",
-	"idDpvYxriqlF0tcjmko/CDehnE5EsqGGEOZGi5JWqve6lI3KfP5cnzd38+ar2vJD53AaMItJ6nSkFLrl",
-	"UGGkOv7HmurvMITetU5kWfFsFwkzI3ILFBFbdCpM0Xb5Q17tiz7lL9gLYtxUdID2zZ14xh0uAFEAbcqM",
-	"GDMtyrCccN3b8pLSokOZRSz05MWzZ0/v4bW2/rCFvskL+0yDrSxvSGKGXyuiV70X9oftMlK5odOXp5ff",
-	"K3Y9QyT+M9RA2h0vK4jNMXdbfteL8mbI7aSJ2TtVt5sJWs7iR65H6fSVyxjzxjkwzuSsg06ovc4SPmuC",
-	"8DpIa3fpu2mjzuZbukUrqP+1HKOJPv5H+2QTsUwSV7CsqFIu2lflNYivlV1oLoqkzCSuuVOsVkA/v5d0",
-	"+zj2Q7C+78VXasG5NZltDnMtP2mV96nHJIlIhpd1zDitPvgQq92qT6jYyyJV09SQaU1T6dWPtLGhpqAJ",
-	"Lq5JRYQWnLg9sTgRmbP8EncnDp+a3ws2u3UE9uU9GtPLnflor1YVldzHyldyQlxu1q1SioGaogmfD7V4",
-	"4pE+NtIDPk8XYBxlwLIUkGTo/vTRpoGuwfJ1vaabo5HHZqt/jmar309BL2/2db0fOYq8/G+xPXCuH/vO",
-	"1a3qVjzorMHxiK2bilBLN8qiiI2VOFE2bhpD3GAeT3Qv4hCR+Onq6L28LUJRafpV8rwf+yhs8urZom2T",
-	"qaK8V4+DuVu1vwTXgDnw4OD3K3Xq9o0vruBi9dJ5oru3W9lvLxBoFlyd1zsCmVsJjNQ059mpZkXYNTaH",
-	"ORqPJ1JBJ0QWA3dwHHMQwuTQSRiDzropBss1sOZYeic5vV5DyugISdaZLztzvXqW38eocBD0XbKV9+yV",
-	"bo7X7GQ2KdWom/V072qpVhEnu7u6+/8AAAD//w==",
+	"80VVwO4+SS5JRDJMZUtM9Pjbm6dNuJD9whZuARnN6VZ5YZUQr8eZWsZNq+utrcUFtgckNXCFfnzMVS9b",
+	"ANB7iYoFUXU343Y6QtWjvh1tgusBOLnewrDqvc+pDHj6T8zmtTVZI4s9oTqQmKQeKoLUfdSECompJ/ll",
+	"DELgEbQM7hnl48qpQRkY9LX+vCRE38SWQiX0JMgtQyT9az5MWIb0LcAqQCi3HJaHpQHuOSL1p3UjzCX4",
+	"WZIpwWNH1skVE+KEU0roqimBxagLmeuq3s/GtKsoqqvwXg8DkvBZLj9XMu/Lsi/mS1iP5WblqfqVwxW0",
+	"v8LrZsHhxKSJSFwmmNfn2Ma0rRiPVedOsfVVk/zUIiEuEykXj3/n2eaZTpdzYWkEWT1E7NLiPOkpUxvz",
+	"5YCuYch4NcZUGUY79VwJa8ZHZJ1DlOmsYTWnqJnrS6mxAtL58Zmwzm29VCxuQHvra+NvNMWyAGip1eXb",
+	"96FgcbptE6va5d6WkZkV8mLKjNrljoAmAJxb3GB4yOvA9odxWnDDjYVYFDqf/9bdefbyFWJD7Y+LMGWU",
+	"RDjVWfDoydm7t+jnv/788mn+gNZckYBboEjrCy0CL2u4CxrnszjO0obkgNyu6EtZmYkbK8muL3RHUiwS",
+	"5EdePc4q2PyYuQF1tqSzhkL7OUsx8fBQdf66uFPnFau95anGhmVhUedYjQ3cL918M3bPkjxyA5p/6BLW",
+	"pn+wCp3FflSlTafSlez/TlENup4Z8jHVeTq+mbA0PkAY3eJ0AroG6ctl8BP8cRn892XwEwXz70jm/9ov",
+	"Upn/a78g1PwLn4mQ4jI4QP/3P/9710F6YpM1YNObhggX8ShMYzRQqNm5nOztPY8yLBP9Fww6aPATpvHA",
+	"PPMT4wPtrUepHp+yITJ7FZ1L6jr2lIyJrAFtf29p8KkSedp3emGGQwFy1YDWsvC1YFwuyoS1mLcf7uxf",
+	"ud5vapIFD1k1JutAzVt2c698Zm5HuHc+8xmTOE8LEu3zgqrJRM3sIPUJj7DbUsKRUk9SUPzRrfylOBO+",
+	"36aYSIj74zXdN5Wpi3mqg7pAxOGW5LHjVu6l4nDdOqeVvzYcWeqIKbmtarNtRWJDHzLTV9Yd1g7EnWW1",
+	"LP7fXgFa6EmpR+Kb2Xe2dN8b7WujcKidXC0JnTe4i89N6K3TsfkqjCKZ9Gsp/OZIBZ4JJJhTpzJBdg+I",
+	"BEirbbUUhrb3gE3sLF1NxX6reynGdzKDSQqbUErUCTyou/M89zPVtU4ToC39tSY8W1a7FJ8biXXaDaQO",
+	"Mx/BfspfwPGYuP0FzVyHJkndevSmMhmgvT6MM9K/AUcyTTedKhRUKnur/OZ1YpTOPPWYxAdiRqMDkxhz",
+	"YLQQEhsdxDUMWZHoywit46eC+zrKY8yP9/Jybyq3WxYS1+PiwFYkdJbLNVKhf+NFL/KzLUqVeBKWwdFS",
+	"VNjFLA091pG7FxPpie14HVlbSZ3Z0kRrppg4MOQ+eR8uBfJ8RiNfPaQnqGla2/jLIfvXs34RR29fPtZY",
+	"mhlMMonTFaohwyCGEcdxG5W2EAeFbluds7EdFx77kmDW4YGLYmpW7m42AcMaIu7AyyrVq744y0KnSB5V",
+	"KR2PS3iGgfUG1Ap7aA5e+h14I8ziz3MCa7DMhVWbbc6y4aHJK4l9qmvh/EZlYp/QBdvIOL5Wc4WvHIb3",
+	"IXaDbNdF74KbNRJ+dT2rcdpYY+yaxQS0afb345NPIdINQEJ0+vFCu0oOTypAA6T2apw7TufY+iGjkqiK",
+	"vCBbla1RxIlY7gS4dThZJWnOzc4m4p7KU8ZhSD67sdKUvOQtAogUtpLIY0Et0wDvp+RhX4KPLyO0EvDR",
+	"ffRsx4MEx8h+NSZzJLXBksCl3Sa8qnRTGjfUw6vV2kS4Srus5YlzC9RRM+hccYmTBe5Uaw9z+b9QAmlo",
+	"RBNlCZ8r6JrTuwbMXT7drsHDEIks7RvLBeitMV36Avfrxoz9aBDVfNXJ+yNqKWRmKdaUSJmZzkWEDllz",
+	"dqtf5+gjNPORCRBu3UXGu5v3gZvpllYHOW8KbVWQCJExVyfGpg0rhWMd1E1TU1hmipJ1FY7u0PRZhpd0",
+	"YH2wgzyvt1rdrLvZqIOJETbp4J1Lekl7t8BniLOJTn2OgaPd231d9+RIDEeDrm0RZuxt9EbDaG14DwxI",
+	"tLuFUDRo9OccoGlCouSSFvWAleJr1C3KuYlAKVMIrwiWUCQTBR8eAz8o/XXoyYu9fVRrMhaiWiOx0LAu",
+	"haPq4eeo0S1PsbhLOqgnyQyehiZsZxZmCrrMAPPd9eyTczUrApGhwQndtIGadxt9+J6GOU7piuhLWmmA",
+	"qH5Qi9exA/RpQR37E4xi3ZQFCYm5BFO4iHZ2CNW0Bjspi3CaMCGfVoKNCj1NUwlxQ7IMYo0+eRWGes50",
+	"Wy2CGbbQ3RQ/6HKQAkZoqrZga+mnnEgJ9LVRZabEVhBZMlKj0HRmYUpEqEBFTG8mXTyXMgodNNBOnUHR",
+	"dvGSXs8yLCpzGth5G9rMV49o2uBc/aL2bPudIZOGJExI9pcXL//61EBvYDjWAdKJVYMQDSIWg43V2Lyf",
+	"QQcZasO6u4PeQgVug3/tXHAcwc5RPOigj1QnAtjorlrDJSUjyrhC/LxWsSDYXWUmqm9wKljl65J36CdM",
+	"ZCglEVABeT8lxTgzHCWw86yzZ5P4DLcTB7u70+m0g/XPHcZHu/Zdsfv+6G3v+Lyn3ynNkeA8g0hyxbZ0",
+	"UX+WoqHpNFY0vAn2OvvmHcX/cEaCg+B5Z6/zXFt/MtEcfrczhTTd0SDQK9c8Qf0yMtEmw9UIo0dxcBD8",
+	"CrKoS5/rTvpsb29BG7vV2tcVc3j61+Ul3J2a4AoOfr8KAzEZjzGfKRApbmelQNkkMsIUxayDjnUJsGJm",
+	"QvGyiIPmfDg1EX48EjrdUhNwcKXmUedc8OldK4p3cMWHyYQDZm/yV+acnkYDACHf2CDBRkDXLCS7qysb",
+	"Spm7a5zd/sYW4O5M5jnInEXkTFWLD90i8YVBJ9dMxdJ3Kx1x9SvPl79S9oLVb/yy/I2ir616Yb/FFEW3",
+	"Uf3Cy+UvNNpB3oXByzabqbbiXEQJH7ROUc1nqWlQoRL+KRRNc3X3lbYUUnTAKmgkmmvy6OMktZYUYa0t",
+	"uiewWj6ya7qK311tkQvVW2a4Ebi61/Xxdr/VUZdNY9dC9vUwqsCh+d3mToGcF5tGMhFOU6UlaVmtW2QZ",
+	"ivZz1KjoEubDk1o3sW8QT2rr8+FJ1dT4sRHFqF4CpCR0pDl7kkdrjApedE3rIG3Bo0oQsYopea+3Oqbs",
+	"Vnqk+YXu+ZTIKDmtPHofxFlPTM8XW3oj/nPOgPxJh5XeQpJ/RbxGWFiLmbLpN47kP5zoLxn1hFPhNn4Z",
+	"1a2+h8MOUk8p+pQJjJGxWW15m7KJf3laqgQzNGWTNEY3AJlNmlU8Xl8Aom1KNUzhXFFEbMbVThY1n/3q",
+	"ksoGI6wzAJ03YJPqFvOALzeExndeofGeCHmmmyZukTyKPBAPadjbMrThSUYJCInyZBOjhn3zFPJi+RvF",
+	"LQTqhWfP2qyr2pb9/tiuTkAUnVCESfLUXThbCpdV5UJxecpduIIM8Ugp0Gi6PVPQJBk9rNgo53TTxPcl",
+	"JValgW9XrHwV8jyHCnUa4qR4bNK9TYKfQganHFggBWIiIqbUzN1xTMVCMXBoH4X4WzQdinpdD70YY+lP",
+	"YFnajaIEMI9NwMUEkVmEU0RBmnbp07k2pjonH6jIr+Ya55jUbAJYQafyxxKlKg7cLO9O4uTZ74oHdW+I",
+	"hzcrFuFT2Q/6gZn+fENl7009JIZvned/8xx5v5VMKq9juj+JdlGSHzC6BjkFoDnJmrifyY5h1PSiQ9OE",
+	"GRlvgkEZt4weXc/0RR/KQhgU4YbK4DaSKQWK83Cm/a7oXW0jmq9t7NE95SVV0xjRI/AYjEMq7xMak7iD",
+	"ju0VRworpQn3+HhHzSRZxj3AXuzoFUmn+onvUBrprf15ZJHNUzF2rI5N6oYw5ubLdeVMUiSk+tydtYs8",
+	"vkEsqa3PeSefsFdE/tiokpeIFpfPdVA3d3iba15itsjxTSqN9n24UDTj/wbxoFibAwfesB/99D8lrH76",
+	"NueIISxuVkWFSsqm359VZD2uhQnhF+dttUVSZat7UV2Fm+5x8X0v/fUOWxt0aXcC30A6B7evOHltvJW6",
+	"Py8eW7L7jVwnqF+Zcd9eQ0J0ZhIRyGRrhwgLNKikbw/yyJzNfjHFkkWPYNeKBaH2ljrPTbwtj8dUPlfH",
+	"2VwJ9FZ5WaXVgM9zlTu4iTFMdc6bhTThCHNObnH6Y/M8y4KMG8dwjlB/oCa3y1wkqn6cEhqzqfpbE4N4",
+	"rfV0UzaPsEQpYFF4fapliFUumXNF7aN12uLdLAOat2f5tizxSnuXh82/qc7qLcgtbZ7HKN3XidKdK/CL",
+	"IofT3EqgLVWdbDnCRMfkYpN6qUhjlidWKq4OMcIpuYF5Gmq4Tksiqusau38UPT+cpKVbgtxT59gSaVV7",
+	"ljx0bKOtnHj0cW2GTHKRM9WVIyZHV4sZm67Lhvana6YJRHcRs5luWthotae1oJmjkS9kQZD5V5BrSh7z",
+	"2tHhaiHELSP1YoR+jFVvAJlPaAHOVTFyLtt4salYz729dxJEu1qs+RuF5wu0F+X/2jQJlsYg5HeRHLGR",
+	"rAWwmXJzybi2pEwpAgJJxnJk0ZUXntTb9SW0W/ybLO7HjHUfxob1lHVETInYXE+4Rx1gEzqAyV7H84TS",
+	"hiw83LMQ7ObG4yb6m95jDfRfVczr8tsty25TfurA1mNWvSBPeyht81OdmD3WHbQepfoGVFR1BLUr3BVv",
+	"MMy9cgImQX7EWNxB3VXtu8W836efOvj3lvBwJeb5iHYbUibX4IirKwr61VWNlQzLKGniZC8m8kGUCkcP",
+	"pgd2FaxYAPeYE/mnyYl8a++zNYmQplEDYtzWR1si1g2Ho6S4j0+3EkUplsDDvJK6KmKwNLcI31Mp2i07",
+	"rnnNS4vSF3k7tO0bl3kL1VY2Zd4D4juzKL8PqVMCOO+K8cBm63rSyGnjfiAWibdn2FrEtaJnS/Zrrc3w",
+	"Apqo3zb+KGN+ZBmjcEIUV6Tbu5IhFzaODkxG89iM9NjlrGjh9vXI2zTtrkiph6bwDVr5tf7jHhqnMH2k",
+	"8z83nZtLdo07wiiHgHlKbGZ2nhaUC2xiOgNJjqkwPcw3Rf9f8n5mLZxsuQT+rnxrR9ZWk48+ta361DR+",
+	"6g4Sm3aZbVEwaYxeTYblRDWj0W5kzMOFJpg1Ib/BZND5O+uX5SV+3ZTE5VeoLElK9Mw6BIjdkwZUzZfq",
+	"po2mlWTxRcroKGNpahrpS0InbCKcHXY9x0fGwCayPxbuqZ/vLdnw8+VXxnjnVuLT9KM0F8d7Ts51g/x2",
+	"m/hoSrEZO2FtoM87NF5nMG8vDEOUP36BTK01ss58hTjPTMZFWvLiRFk0yNF9gKaYyKKE0zhrQpTgdIgw",
+	"GhM6kYCwRGMm5Gs0KEljYDmJQPqKUH0z09/OT45D061Tn4buYhyiCZUkRUB0lZogMSCgsbhHwZfm1Mtr",
+	"eSot6L/BCo7K6twoTfifqpJH98SvNiZaubpLo0VxxbO/AlA/sc1Kvvz2e18ln1rAj8+o8uI9y6hqFXy2",
+	"ZDWvsF/5xLeTcWNryrfkrNCjP3B2TTmnGw0fM9DXT6t5+ELwNzAiVCDJNCkVZSCGomy7a0tTlZR2dc5l",
+	"TrvbXLsHr12aznOovy9oa1uFsXqWBf6CEaOP7oFNuAd6NDY3cCi0ojrZbpQ3mskA+F/yTrKmgfMUi5zz",
+	"C1nJB1+F2fs0vG0j1XfPPr+XXBoNzK1rAeo413cNldxuV0gsF3bXVTOd64e2v8Yt47/ZhrcD5YRK8UgG",
+	"G6lpV2qyYatJwTM3JaB3v5ggw52/6KwbyZP12ipVcFa7pzKsTe6ybNxc8VpXe6s+qtwbl+GJMA35xETf",
+	"rXJDohuPE+7boI5F0uHHziv7GjRyqvAjVz5CZNBE6PRexjXF1CLp6xFNpR+Em1BOJyLZUEMIcylGSSvV",
+	"q2HKXmc+f67Pm7t581Vt+aFzOA2YxSR1OlIK3XKoMFId/2NN9XcYQu9aJ7KseLaLhJkRuQWKiC06FaZo",
+	"u/whr/ZFn/IX7B0zbio6QPvmWj3jDheAKIA2ZUaMxbozGpYTrttjXlI636AMPXnx7NnTe3itrT9soW/y",
+	"wj7TYCvLG5KY4deK6FWvlv1hu4xULvn05enlV5NdzxCJ/ww1kHbHywpic8zdlt/1orxccjtpYvZa1u1m",
+	"gpaz+JHrUTp95TLGvHEOjDM566ATam/EhM+aILwO0tp1/G7aqLP5lm7RCup/Lcdooo//0T7ZRCyTxBUs",
+	"K6qUi/ZVeQ3ia2UXmrsmKTOJa+4UqxXQz+8l3T6O/RCs73vxlVpwbk1mm8Ncy09a5X3qMUkikuFlHTNO",
+	"qw8+xGq36hMq9rJI1TQ1ZFrTVHr1I21sqClogoubVhGhBSduTyxOROYsvwfeicOn5veCzW4dgX15j8b0",
+	"cmc+2ttZRSX3sfKVnBCXm3WrlGKgpmjC50Mtnnikj420kc/TBRhHGbAsBSQZuj99tGmga7B8Xa/p5mjk",
+	"sdnqn6PZ6vdT0MubfV3vR44iL/9bbA+c68e+c3WruhUPOmtwPGLrpiLU0o2yKGJjJU6UjZvGEDeYxxPd",
+	"izhEJH66Onovb4tQVJp+lTzvxz4Km7y9tmjbZKoo79XjYO5i7i/BNWAOPDj4/Uqdun3jiyu4WL23nuju",
+	"7Vb22wsEmgVX5/WOQOZWAiM1zXl2qlkRdo3NYY7G44lU0AmRxcAdHMcchDA5dBLGoLNuisFyDaw5lt5J",
+	"Tq/XkDI6QpJ15svOXK+e5Vc6KhwEfR1t5T17K5zjNTuZTUo16mY93btaqlXEye6u7v4/AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
