@@ -27,6 +27,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
@@ -117,6 +118,13 @@ func assemble(
 	parts.Spl.Audit = func(context.Context, string, any) error { return nil }
 	parts.Spl.Count = func(context.Context, string) (spl.Counts, error) { return spl.Counts{}, nil }
 	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
+	records := record.New(rows, now, cfg.Spl.contextID())
+	background, err := cfg.federates(&parts.Spl, rows, records, now)
+	if err != nil {
+		verify.Close()
+		traces.Close()
+		return nil, err
+	}
 	if !cfg.HideManagement {
 		parts.Management = management
 	}
@@ -138,6 +146,9 @@ func assemble(
 	})
 	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
 	service.purger.Go(func() { purger.Run(running, cfg.log(), jobs.Sweep) })
+	for _, run := range background {
+		service.purger.Go(func() { run(running) })
+	}
 	return service, nil
 }
 

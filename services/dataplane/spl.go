@@ -31,6 +31,8 @@ type Spl struct {
 	AuthenticationOff bool
 	// Identity is who this server is to others; nil where it is nobody, and then it signs nothing.
 	Identity *identity.Identity
+	// Discovery is how it is found on the local network; without an Identity it is not.
+	Discovery Discovery
 	// Actor and DisplayName are the operator's, where authentication is off.
 	Actor, DisplayName string
 }

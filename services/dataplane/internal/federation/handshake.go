@@ -21,4 +21,6 @@ func (s *Service) Shake(did, challenge, sig string) (sigOfOurs string, err error
 }
 
 // HandshakeText is what a server signs to prove that it is did.
-func HandshakeText(did, challenge string) string { return "syncropel handshake " + did + " " + challenge }
+func HandshakeText(did, challenge string) string {
+	return "syncropel handshake " + did + " " + challenge
+}

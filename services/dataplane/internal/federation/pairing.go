@@ -118,7 +118,9 @@ func inClear(address string) bool {
 }
 
 // Pairs returns all pairs of a space, the oldest first.
-func (s *Service) Pairs(ctx context.Context, space string) ([]Pair, error) { return s.Store.Pairs(ctx, space) }
+func (s *Service) Pairs(ctx context.Context, space string) ([]Pair, error) {
+	return s.Store.Pairs(ctx, space)
+}
 
 // Get returns one pair.
 func (s *Service) Get(ctx context.Context, space, id string) (Pair, error) {
@@ -178,4 +180,3 @@ func (s *Service) Peers(ctx context.Context, space string) ([]Peer, error) {
 	}
 	return peers, nil
 }
-

@@ -27,8 +27,6 @@ const (
 	maxSmall = 64 << 10
 	// answerTime is what a peer has for an answer beyond the time that it is asked to wait.
 	answerTime = 15 * time.Second
-	// codeStrayed is what a peer says of a cursor that is none of its own.
-	codeStrayed = "CURSOR_STRAYED"
 )
 
 // failure is why a peer's answer is no good. It holds no secret: it is told to people.
@@ -42,7 +40,9 @@ type failure struct {
 
 func (f *failure) Error() string { return f.reason }
 
-func failed(format string, args ...any) *failure { return &failure{reason: fmt.Sprintf(format, args...)} }
+func failed(format string, args ...any) *failure {
+	return &failure{reason: fmt.Sprintf(format, args...)}
+}
 
 // network is how peers are reached.
 func network() http.RoundTripper {
@@ -170,7 +170,7 @@ func refusal(response *http.Response, body io.Reader) error {
 		return failed("the peer refuses the token: %s", text)
 	case http.StatusBadRequest:
 		f := failed("the peer refuses the question: %s", text)
-		f.strayed = problem.Code == codeStrayed
+		f.strayed = problem.Code == record.CodeCursor
 		return f
 	default:
 		return failed("the peer refuses: %s", text)

@@ -51,6 +51,8 @@ type engine interface {
 	tryLock(tx *gorm.DB, number int64) (bool, error)
 	// clock reads the database's clock, in UTC and to the microsecond.
 	clock(tx *gorm.DB) (time.Time, error)
+	// bodies reads the bodies of records.
+	bodies() bodies
 }
 
 // match is a full-text search in SQL: each fragment with its parameters.

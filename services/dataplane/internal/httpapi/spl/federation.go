@@ -2,6 +2,7 @@ package spl
 
 import (
 	"context"
+	"slices"
 )
 
 // FederationPair says who this server is to another one that has said so.
@@ -37,4 +38,23 @@ func (s server) peerList(ctx context.Context) (PeerList, error) {
 		list.Data[i] = Peer{Did: peer.DID, URL: peer.URL, Pairs: &peer.Pairs, LastSeenAt: moment(peer.LastSeenAt)}
 	}
 	return list, nil
+}
+
+// ListDiscovered lists the servers that were heard of on the local network and, whether anybody listens or not, those that threads
+// are pulled from.
+func (s server) ListDiscovered(ctx context.Context, _ ListDiscoveredRequestObject) (ListDiscoveredResponseObject, error) {
+	list, err := s.peerList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list.Enabled = s.Neighbours != nil
+	if list.Enabled {
+		for _, each := range s.Neighbours() {
+			known := slices.ContainsFunc(list.Data, func(p Peer) bool { return p.Did == each.DID && p.URL == each.URL })
+			if !known {
+				list.Data = append(list.Data, Peer{Did: each.DID, URL: each.URL, LastSeenAt: moment(each.SeenAt)})
+			}
+		}
+	}
+	return ListDiscovered200JSONResponse(list), nil
 }

@@ -27,18 +27,6 @@ func (pending) SetRule(context.Context, SetRuleRequestObject) (SetRuleResponseOb
 	return nil, errPending
 }
 
-func (pending) ListDiscovered(context.Context, ListDiscoveredRequestObject) (ListDiscoveredResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) FederationPair(context.Context, FederationPairRequestObject) (FederationPairResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListPeers(context.Context, ListPeersRequestObject) (ListPeersResponseObject, error) {
-	return nil, errPending
-}
-
 func (pending) ListRecords(context.Context, ListRecordsRequestObject) (ListRecordsResponseObject, error) {
 	return nil, errPending
 }
@@ -52,42 +40,6 @@ func (pending) QueryRecords(context.Context, QueryRecordsRequestObject) (QueryRe
 }
 
 func (pending) GetRecord(context.Context, GetRecordRequestObject) (GetRecordResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListChanges(context.Context, ListChangesRequestObject) (ListChangesResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) GetSyncHealth(context.Context, GetSyncHealthRequestObject) (GetSyncHealthResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListPairs(context.Context, ListPairsRequestObject) (ListPairsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) CreatePair(context.Context, CreatePairRequestObject) (CreatePairResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) DeletePair(context.Context, DeletePairRequestObject) (DeletePairResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) GetPair(context.Context, GetPairRequestObject) (GetPairResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) GetPairStats(context.Context, GetPairStatsRequestObject) (GetPairStatsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ActOnPair(context.Context, ActOnPairRequestObject) (ActOnPairResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) PushRecords(context.Context, PushRecordsRequestObject) (PushRecordsResponseObject, error) {
 	return nil, errPending
 }
 

@@ -14,6 +14,8 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/identity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/discovery"
+	peers "github.com/spectron-hq/spectron/services/dataplane/internal/federation"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -59,6 +61,11 @@ type Parts struct {
 	Audit func(ctx context.Context, space string, body any) error
 	// Count tells how much there is in a space.
 	Count func(ctx context.Context, space string) (Counts, error)
+
+	// Federation shares records with other servers.
+	Federation *peers.Service
+	// Neighbours tells of the servers that were heard of on the local network; nil where nobody listens.
+	Neighbours func() []discovery.Neighbour
 
 	// Identity is who this server is to others; nil where it is nobody.
 	Identity *identity.Identity
