@@ -114,7 +114,7 @@ func (f *Founder) EnrolChosen(ctx context.Context, contextID string, token apike
 			ContextID: contextID, ID: apikey.BootstrapAccount, Name: apikey.BootstrapAccount, Scopes: []grant.Verb{grant.Admin},
 			Actors: actors, CreatedAt: at,
 		}
-		minted, err := account.mint(f.ring, token, secret.NewTokenID(), at, policy)
+		minted, err := account.mint(f.ring, token, at, policy)
 		return Made{account, &minted}, err
 	})
 	if errors.Is(err, errHasAccounts) {

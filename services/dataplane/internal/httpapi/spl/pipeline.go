@@ -242,8 +242,7 @@ func refuse(c *gin.Context, err error) {
 
 // elsewhere asks who calls before it lets anybody know that there is nothing under a path of this face.
 func (s server) elsewhere(c *gin.Context) {
-	if path := c.Request.URL.EscapedPath(); path == "/v1" || strings.HasPrefix(path, "/v1/") {
-		web.Codes(code)(c)
+	if within(c.Request.URL.EscapedPath()) {
 		s.authenticate(c)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/identity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/discovery"
@@ -79,11 +80,17 @@ type Parts struct {
 	Log     *slog.Logger
 }
 
+// DocumentPath is where the API document of the face is served, to everybody.
+const DocumentPath = "/v1/openapi.json"
+
 // Mount adds the routes of the face to engine.
 func Mount(engine *gin.Engine, parts Parts) error {
 	spec, err := GetSpec()
 	if err != nil {
 		return fmt.Errorf("loading the API document of the spl face: %w", err)
+	}
+	if err := web.Document(engine, DocumentPath, spec); err != nil {
+		return err
 	}
 	server{Parts: parts}.mount(engine, spec)
 	return nil

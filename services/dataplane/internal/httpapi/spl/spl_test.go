@@ -80,7 +80,7 @@ func newFace(t *testing.T, change ...func(*spl.Parts)) *face {
 	for _, each := range change {
 		each(&parts)
 	}
-	engine := web.NewEngine(web.Options{Name: "test", Log: log})
+	engine := web.NewEngine(web.Options{Name: "test", Log: log, Codes: spl.Codes})
 	if err := spl.Mount(engine, parts); err != nil {
 		t.Fatal(err)
 	}
