@@ -2,7 +2,6 @@ package federation
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -119,10 +118,10 @@ func (s *Service) Follow(ctx context.Context, space string, asked Asked, stop <-
 	asked.Limit = min(asked.Limit, streamed)
 	for {
 		feed, err := s.Await(ctx, space, asked, heartbeat, stop)
-		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 		if err := tell(feed.Changes); err != nil {

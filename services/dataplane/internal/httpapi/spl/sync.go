@@ -77,10 +77,10 @@ func (s server) ListChanges(ctx context.Context, request ListChangesRequestObjec
 			return nil, err
 		}
 		return changeStream{ctx, s, found.space, asked}, nil
-	default:
-		feed, err := s.Federation.Changes(ctx, found.space, asked)
-		return changeList(feed), err
+	case ListChangesParamsFeedNormal:
 	}
+	feed, err := s.Federation.Changes(ctx, found.space, asked)
+	return changeList(feed), err
 }
 
 func (s server) awaitChanges(ctx context.Context, space string, asked peers.Asked, timeout *int32) (ListChangesResponseObject, error) {
@@ -176,10 +176,10 @@ func (s changeStream) VisitListChangesResponse(w http.ResponseWriter) error {
 		}
 		return flush()
 	})
-	if fault.KindOf(err) != fault.Internal {
-		return nil // what ended it is the caller's own affair, or will be told by its next request
+	if fault.KindOf(err) == fault.Internal {
+		return err
 	}
-	return err
+	return nil // what ended it is the caller's own affair, and told by its next request
 }
 
 // PushRecords answers records by their ids, and stores those that are brought.
