@@ -21,13 +21,11 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
@@ -95,6 +93,12 @@ func assemble(
 		traces.Close()
 		return nil, err
 	}
+	face, background, err := cfg.face(rows, keymanager, verify, origins)
+	if err != nil {
+		verify.Close()
+		traces.Close()
+		return nil, err
+	}
 	parts := httpapi.Parts{
 		Verifier:     verify,
 		Keys:         keymanager,
@@ -110,20 +114,9 @@ func assemble(
 		MCP:          cfg.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
 		Origins:      origins,
 		ToManagement: cfg.transport(),
-		Spl:          cfg.Spl.parts(),
+		Spl:          face,
 		Version:      cfg.Version,
 		Log:          cfg.log(),
-	}
-	parts.Spl.Verifier, parts.Spl.Accounts = verify, keymanager
-	parts.Spl.Audit = func(context.Context, string, any) error { return nil }
-	parts.Spl.Count = func(context.Context, string) (spl.Counts, error) { return spl.Counts{}, nil }
-	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
-	records := record.New(rows, now, cfg.Spl.contextID())
-	background, err := cfg.federates(&parts.Spl, rows, records, now)
-	if err != nil {
-		verify.Close()
-		traces.Close()
-		return nil, err
 	}
 	if !cfg.HideManagement {
 		parts.Management = management

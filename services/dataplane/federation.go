@@ -3,7 +3,6 @@ package dataplane
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -25,12 +24,13 @@ type Discovery struct {
 
 // federates gives parts what they share records by, and returns what does so in the background.
 func (c Config) federates(
-	parts *spl.Parts, rows *store.Store, records *record.Service, now func() time.Time,
+	parts *spl.Parts, rows *store.Store, records *record.Service,
 ) (background []func(context.Context), err error) {
 	sealer, err := sealerOf(c.Spl.SealSecret)
 	if err != nil {
 		return nil, fmt.Errorf("SPECTRON_SPL_SEAL_SECRET: %w", err)
 	}
+	now := c.clock()
 	shared := federation.New(federation.Config{
 		Store: rows, Records: records, Namespace: c.Spl.contextID(), Identity: c.Spl.Identity, Sealer: sealer,
 		// Not the name of the process: two of a host that was started anew may have the same.

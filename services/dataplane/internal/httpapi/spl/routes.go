@@ -111,7 +111,7 @@ func (s server) mount(engine *gin.Engine, spec *openapi3.T) {
 	}
 	validate := web.Validate(spec)
 	engine.GET(manifestPath, api.GetManifest)
-	engine.POST("/v1/bootstrap/service-account", validate, api.BootstrapServiceAccount)
+	engine.POST("/v1/bootstrap/service-account", s.refuseOtherPages, validate, api.BootstrapServiceAccount)
 	for _, r := range routes(api) {
 		handlers := append(s.stages(r), invalidAs(r), validate, r.serve)
 		engine.Handle(r.method, r.path, handlers...)

@@ -17,6 +17,8 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/identity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/discovery"
 	peers "github.com/spectron-hq/spectron/services/dataplane/internal/federation"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -43,12 +45,6 @@ type Accounts interface {
 	RevokeToken(ctx context.Context, who introspection.Identity, errand introspection.TokenErrand) (introspection.RevokedToken, error)
 }
 
-// Counts is how much there is.
-type Counts struct {
-	Records, Threads int64
-	Pairs            int
-}
-
 // Parts is what the face is made of.
 type Parts struct {
 	// Context is the context that the face is of, which its users call the namespace.
@@ -58,10 +54,8 @@ type Parts struct {
 	// Rules are asked about every request behind the claim; nil allows everything.
 	Rules Rules
 
-	// Audit leaves a record of what was done to service accounts and tokens on the thread that is for that.
-	Audit func(ctx context.Context, space string, body any) error
-	// Count tells how much there is in a space.
-	Count func(ctx context.Context, space string) (Counts, error)
+	Records *record.Service
+	Threads *thread.Service
 
 	// Federation shares records with other servers.
 	Federation *peers.Service
@@ -73,6 +67,8 @@ type Parts struct {
 	// AuthenticationOff lets every request pass as the local operator, whose identity is Actor unless a request claims another.
 	AuthenticationOff  bool
 	Actor, DisplayName string
+	// Origins are the pages that may call where nobody is asked for a token.
+	Origins web.Origins
 	// BootstrapClosed refuses the first account, too.
 	BootstrapClosed bool
 	// Version is what the manifest tells.
