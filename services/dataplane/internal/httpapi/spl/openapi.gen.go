@@ -809,6 +809,18 @@ type Manifest struct {
 	} `json:"federation_manifest,omitempty"`
 }
 
+// Message defines model for Message.
+type Message struct {
+	Act   Act        `json:"act"`
+	Actor string     `json:"actor"`
+	At    *time.Time `json:"at,omitempty"`
+	Clock int64      `json:"clock"`
+	ID    string     `json:"id"`
+
+	// Text The body's text, message, content or title, or all of it as JSON; 16 KiB at most.
+	Text string `json:"text"`
+}
+
 // MintedToken defines model for MintedToken.
 type MintedToken struct {
 	CreatedAt  time.Time  `json:"created_at"`
@@ -855,10 +867,11 @@ type NewRecord struct {
 	Act   Act    `json:"act"`
 	Actor string `json:"actor"`
 
-	// Body What is said; opaque but for `namespace`.
-	Body *map[string]interface{} `json:"body,omitempty"`
+	// Body What is said; opaque but for `namespace`. At most 256 KiB in its canonical form, and 64 levels deep. A number that a double does not hold exactly is refused: write it as
+	// a text.
+	Body json.RawMessage `json:"body,omitempty"`
 
-	// Clock Does not fall within a thread for one actor. The next one unless given.
+	// Clock Does not fall within a thread for one actor (409 CLOCK_REGRESSION). The next one unless given.
 	Clock    *int64    `json:"clock,omitempty"`
 	DataType *DataType `json:"data_type,omitempty"`
 
@@ -868,7 +881,7 @@ type NewRecord struct {
 	Namespace *string   `json:"namespace,omitempty"`
 	Parents   *[]string `json:"parents,omitempty"`
 
-	// Thread Begins with th_.
+	// Thread Begins with th_, and is printable; at most 256 bytes.
 	Thread string `json:"thread"`
 }
 
@@ -969,14 +982,17 @@ type PairStats struct {
 // PairStatsObject defines model for PairStats.Object.
 type PairStatsObject string
 
+// Participant defines model for Participant.
+type Participant struct {
+	Actor      string `json:"actor"`
+	FirstClock int64  `json:"first_clock"`
+	LastClock  int64  `json:"last_clock"`
+	Records    int64  `json:"records"`
+}
+
 // ParticipantList defines model for ParticipantList.
 type ParticipantList struct {
-	Data []struct {
-		Actor      string `json:"actor"`
-		FirstClock int64  `json:"first_clock"`
-		LastClock  int64  `json:"last_clock"`
-		Records    int64  `json:"records"`
-	} `json:"data"`
+	Data   []Participant         `json:"data"`
 	Object ParticipantListObject `json:"object"`
 }
 
@@ -1022,16 +1038,9 @@ type ProblemObject string
 type Projection struct {
 	Format   ProjectionFormat `json:"format"`
 	Lines    *[]string        `json:"lines,omitempty"`
-	Messages *[]struct {
-		Act   Act        `json:"act"`
-		Actor string     `json:"actor"`
-		At    *time.Time `json:"at,omitempty"`
-		Clock int64      `json:"clock"`
-		ID    string     `json:"id"`
-		Text  string     `json:"text"`
-	} `json:"messages,omitempty"`
-	Object ProjectionObject `json:"object"`
-	Thread string           `json:"thread"`
+	Messages *[]Message       `json:"messages,omitempty"`
+	Object   ProjectionObject `json:"object"`
+	Thread   string           `json:"thread"`
 }
 
 // ProjectionFormat defines model for Projection.Format.
@@ -1070,11 +1079,13 @@ type PushedRecord struct {
 
 // Record defines model for Record.
 type Record struct {
-	Act      Act                    `json:"act"`
-	Actor    string                 `json:"actor"`
-	Body     map[string]interface{} `json:"body"`
-	Clock    int64                  `json:"clock"`
-	DataType DataType               `json:"data_type"`
+	Act   Act    `json:"act"`
+	Actor string `json:"actor"`
+
+	// Body In its canonical form.
+	Body     json.RawMessage `json:"body"`
+	Clock    int64           `json:"clock"`
+	DataType DataType        `json:"data_type"`
 
 	// ID The SHA-256 of the canonical JSON (RFC 8785) of the first seven fields.
 	ID         string       `json:"id"`
@@ -1093,10 +1104,12 @@ type RecordList struct {
 	Data []Record `json:"data"`
 
 	// Explain How the query was read, where that was asked for.
-	Explain    *map[string]interface{} `json:"explain,omitempty"`
-	HasMore    bool                    `json:"has_more"`
-	NextCursor *string                 `json:"next_cursor,omitempty"`
-	Object     RecordListObject        `json:"object"`
+	Explain *map[string]interface{} `json:"explain,omitempty"`
+	HasMore bool                    `json:"has_more"`
+
+	// NextCursor To go on behind these, with `since`; not of a query, which goes on by its offset. Large records make a page short.
+	NextCursor *string          `json:"next_cursor,omitempty"`
+	Object     RecordListObject `json:"object"`
 }
 
 // RecordListObject defines model for RecordList.Object.
@@ -1106,11 +1119,14 @@ type RecordListObject string
 type RecordQuery struct {
 	Explain *bool `json:"explain,omitempty"`
 
-	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are those of a record, and `body.<path>`. `$and` and `$or` take lists
-	// of filters.
-	Filter *map[string]interface{}     `json:"filter,omitempty"`
-	Limit  *int32                      `json:"limit,omitempty"`
-	Offset *int32                      `json:"offset,omitempty"`
+	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are id, thread, actor, act, clock, data_type and
+	// `body.<path>`, whose names lead from object to object. Values are texts, numbers, true, false and null; those of different kinds are neither equal nor in an order, and texts are
+	// ordered by their bytes. `$ne` holds of what is absent, too. `$and` and `$or` take lists of filters. At most 200 conditions.
+	Filter json.RawMessage `json:"filter,omitempty"`
+	Limit  *int32          `json:"limit,omitempty"`
+	Offset *int32          `json:"offset,omitempty"`
+
+	// Sort One field of those of a filter: what is neither a number nor a text, then numbers, then texts. By arrival unless given.
 	Sort   *map[string]RecordQuerySort `json:"sort,omitempty"`
 	Thread *string                     `json:"thread,omitempty"`
 }
@@ -1276,8 +1292,8 @@ type ThreadState struct {
 	Records   int64             `json:"records"`
 
 	// State Of each field of the bodies of KNOW, LEARN, PUT and DO records the last value.
-	State  map[string]interface{} `json:"state"`
-	Thread string                 `json:"thread"`
+	State  map[string]json.RawMessage `json:"state"`
+	Thread string                     `json:"thread"`
 }
 
 // ThreadStateObject defines model for ThreadState.Object.
@@ -1811,7 +1827,8 @@ type ServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(c *gin.Context, params CreateThreadParams)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(c *gin.Context, id ThreadID, params DeleteThreadParams)
 	// GetThread One thread. Scope records:read.
@@ -1820,7 +1837,7 @@ type ServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(c *gin.Context, id ThreadID, params ListParticipantsParams)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(c *gin.Context, id ThreadID, params ProjectThreadParams)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -9066,7 +9083,8 @@ type StrictServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(ctx context.Context, request CreateThreadRequestObject) (CreateThreadResponseObject, error)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(ctx context.Context, request DeleteThreadRequestObject) (DeleteThreadResponseObject, error)
 	// GetThread One thread. Scope records:read.
@@ -9075,7 +9093,7 @@ type StrictServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(ctx context.Context, request ListParticipantsRequestObject) (ListParticipantsResponseObject, error)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(ctx context.Context, request ProjectThreadRequestObject) (ProjectThreadResponseObject, error)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -10530,142 +10548,151 @@ func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D3pcts4mq+C4nbVJLW0bOeabueXEyvdnklsj+1MpqrtkmDyk4QxBbAByIo266p9mn2wfZIt4AMvEZQo",
-	"W3KOdv/oWBKJ48N3X/gSRGKcCg5cq2DvS5BSScegQdpP+1EkJlwfHpgPjAd7QUr1KAgDTscQ7AUsDsJA",
-	"wh8TJiEO9rScQBioaARjat4Y08/vgQ/1KNh79SIMxoxnH3fDQM9SM4TSkvFhcHsbBvuRFtK8F4OKJEs1",
-	"E2bK8xEQFgPXTM/Ik4PDg6dEj6gmegTEzA1KkyihbKyIFiQSYyADKcadIMQlj4DGIItF/2vrbMYjKVJI",
-	"tnDKhjW/3H22fNEnlMkHgs8pUGUgMg+gT6NZSAZCWojQScx0vvc/JiBnxXokjrBov75pIyHjNexx99nP",
-	"LTY5SeDvjMf1bcpJAiokKcgxU4oJvuW+GYgkzv4eAU30aCsaQXStiJAkhojZh1ORsIiBymFT3ca1mXON",
-	"h3U+kkDXAbVnL1+1mE1cA2+cTJtfe2s9qFszlEoFV2A5xRsanyItmk+R4Bq4/ZOmacIias5wO5XiKoHx",
-	"f/7boXEx+U8SBsFe8B/bBTfaxl/V9gm+hZPWWUPBsYgjgSsRzwiVQKZS8GEnuA2Dt4IPEhY96OIONYkF",
-	"KMKFJkNBpkyPyNQxLgmEKbuyd0JesTgG/pBLO3t7fNLtvTs+fXN4cNA9CsnB4UHv7fv9ww+9g+7RYfcg",
-	"JCfd0w+HZ2eHx0f5V0f7H7pnJ/tvu73T7t+6b8/Nd8enh78eHuVfmCM47Z51T//ZPeid/3ba3T+wuzwS",
-	"+p2YIFU/IHJYMBMuiJpEI6JHzKHDkdBnkzQVUsMDL4kpokDegMSFaaJAk0lq2bfh25aWxXsqh/DQhGTJ",
-	"hhkhKkhiFmBX85HTiR4Jyf7rYUF1JIhlW+TJ/sfz33qn3X98PDztHjwNDYoJDqgDiBS4haM5Wvfo4dE/",
-	"998fHjzNln9DWUKvkgeHJy4/otwc8xWQG5BswCAmXEw75FzOCB1Sxt0yUykiUOqhF/oJksQg3xhicjXR",
-	"FiVpFEGqzUrc2lRGKx8gZvSr4OV4oiwQ/3Z2fNSxIs+9jWqqXQnwyTjY+z04PDrvHh0EYXBwHITB34+O",
-	"PwVh8L67f3oUhMGv3fMgDE4+mv+/3X//PgiDD/snwWVNxIXBW5rSK5YwzVDGpUZnlNmnAVA9kfg30zC2",
-	"f9TGcF9QKenMfDYSWaU0Au/TKhLp3IiLAHdmHvfNcgNSMTyCuq5QqAC/5w+WF5YvIyz2WIBHXP0bIm3B",
-	"M6IcuVQVMNFEKtTja/tjsfdraTXMZbtFPdSCiQ3r6mE3fvby5e4vRBjmqq3NEBLGyRVV8OpFSK5mpK/Y",
-	"kIPsGxWwDnv7m9/8iFm8dw0z5Dkjqoh9OPaMMwdfp3PZhTfD8D1DtakKxxFVvbGQZUy5EiIByi0iwWfd",
-	"WwBqnLQ9LrnTrCHT3IayYasLCIvFencpgWqIz0DesAicUWl5R5IcD4K935egefW923AeUouJyq2jdrBX",
-	"QmilJU17EtQk0SGZosagyZQqp0m6R/wYg+vqUVxYj8VNxisRPAJi4LPyJFaK+MdVEEnQIVEjMeV2iuYR",
-	"eg2kN6WSmz89RiXVZMqSxIqEqZDXIWpRVBHKiduz1WrFxMgMLaTyE8QcPlzehsEBhbHgv1ljrY75RuMo",
-	"M/QcAcNADAZeXp1SJsscmHENQ5BzlGAEHdX486sXxWJLT88dasOYSlM9UeU1imvvurQ1A9tO3ppvu/nD",
-	"EgO3QAtLBJpN7dlTBi8fsR5QTc/tl8Xmzt7uv98/DcLg3fHph4/v941sPTw7Pz188/H88NiI1dPuu+5p",
-	"9+ht18jT49OT3w7PPgRh8M/jwwMvXA4gAad8V8++AU/rAI/dCJdhW1gxPw/u8iHjYCxEFCt1XOwVw/lY",
-	"ccFgsrWBHbIX4ZhefM29GKoH3OhaDYNbv4ZdSBwzQ5s0OakssI5FVUL+TUzJmPKZMzuNXSwGBGg0IteM",
-	"l2VYBpI5+LmvwzlQ+PeQLdgH6N8oj9WIXvt0hhFNEnDqRHX97ySoEaE8JpLyGP16i9wjrzzQjhGrVvLt",
-	"5WrG/GS15yYymX9u58XPy9AytrpBsXGcbyHc9rmaooqyAHpNm699fw2z3oDxIchUMpTHC2RnhtoDiEFa",
-	"bb+XAkgvcjvALd5/jlYIiPnVtAPNofMLe+i2hTO5wY382n5nBqNayL8oJ7IN+psX0dYxlrIYDCxicmOP",
-	"MoWve9XC/BR8UlzegJnFCPFsaWYIPkmc3YquOs+QKk3orIdePs/pweeUSVA9qivyJ6YatjQbQ5tJmOqV",
-	"Nt7EpTy4tHRk8471U3p0DwNvXQaO0b6ZQjd3ZPBCKvSo2aeMvUJoPDbWdIs9jUGPRNxqkeuyyPy64pLp",
-	"5yiGumBF5dwz+nF7KoHVR1O10ywZe54lVlDIR38fKGcD8FkvUcl47o1Ljy00QsoW921YZjbjxpnuw9/U",
-	"jEdN+BdZi0hZiWk0qeXWXhMns7NcLpOzfoh5oW6EfXyeWQbtrCh8vG483dfAmNsFDnfp1fqPYHpCmUeA",
-	"GUnSa8WxBTJZVGbmVAFf/CrEse+mANhXG+DzKZMd5qG/qBq2WO60R6hzA4oBYRp5vGVbBWbvjSmnQ+iQ",
-	"Q02sd5gmEKNYgRuQCPz2O21SRkpb/bnRTunVwDSvXr1Ydv45uEvrKQ/vw+cjmJ7mLqCaGF/GNPZxkBx9",
-	"VjzkKxHPGo7XHAdl8WsiUvrHBKyD1Aigfu5w6HvU5zCIEhFd18c8yKJBA5okFg0YNwhiYWMHNnqE3UeH",
-	"GLTn8Fnb7yY8AaXIkN2ARYWaKTlmnI2NgrbjMytjqmlPO5tuEShz2y/31c2FtAa4hpAwnbtkrbKUOeRR",
-	"mzJnSUZUeTWhf0/iIcS9q5nvsJYK5IqvZz5m6XELyCyzIZffzYHcVy98ygL9fIivln7O5ToeXh1Sb2DI",
-	"eK6i9JYYLUupyk0T5jqAoYsmUpok4CUk5kseOB4QWoqpE2O+mdVm+j5NEjE1WgbwmVfZX0A/kChEDzMo",
-	"UXSmvORSsn9jGNBJoudOv6RowudUglKtt7JH3nbfo084mkiDDChnnjwNiQQlJjKC0GFsSNRMaRg7nX76",
-	"5Oncsb3Y+eVVA0quHEEPg1QyIZ3tku97p0rcz5/hCpC4d3fsfyVy38q/8vm9xuIGKqMPaKI8YJ1DNruf",
-	"BuSq+3CrZ2BZY58YJllWU/uGl2ZzGKh6jDW1UPYzUMhhjBi1MlWRMZ2hOtAhnzI/JJ+FBuVm9sdYZLFB",
-	"m/Xh4QBtJETBAcr2f84CLIVA3GvaxL5ZAkhi4GD0gD4+2N/gkuYtwyULwhPK+XfukCaaXmPCzFJGC/ym",
-	"p+mwgm3mkOO5l9dIP6tJgsKQm8sqQn/pnpXB1svkvphKpuuSt0mKLDihXc8BGblQ1iyX0qePFs9z2eNz",
-	"oVa3qUc9u7tXL5wbjYzgM40hYmOakJgNDVnNb3YliRUGmukEWnjMmraTgaO6m/tglswz5panudWW5DdV",
-	"IoxlLfKp1JYxoqo47LpMS6jSPZCyIZJnf04nSbJ41qWaU92XZ+zSXmq22RRSaQobVQ22hTbXQjPF6+ev",
-	"hB6M3nIDNmIxUdZhMaAsMU9fLjNjFgW7WvomMxiES+2abOnl0w7L2HLZgGL+4K9R2Vt7nSymepxO9RNP",
-	"WMWlsNQ1a1bRtPAzTbVaKfxvTi5LmWgRDbvmYspbPrsAuXvKLnRlFLcU13J683DbbUkYWExu83QLvMRl",
-	"ZtAqhs8WVQK7/ySlZhFLKdctMbHBz14/bSaV7uW2cAvIWE63ygurhHYbnKlFvLS83spafGB7QFIDX8in",
-	"ibnaZSsAfi9RsSCa7mfcXkeoebRpR+vgegBerrcwnHrvcyoCnc0n5vLZ6qxRxA0hOtCUJQ1UBIn/qBlX",
-	"mvKGpJcxKEWH0DKoh8rHpVeDQhj0rP68JDRfx5ZcJWxIjFuGSPbXbJiwCOU7gJWAUGw5LA7LArzhiMyf",
-	"zo0wl9jnSKYAjxvZJlVMmBdOCeOrpgLmoy5krqt6P2vTrqKorsJ7GxiQhs96+bmyeV+WezFbwt1Yblqc",
-	"arNyuIL2l3vdHDi8mDRRI58J1uhzbGPalozHsnMn3/qqyX1mkRAXCZSLx79t2OapTZPzYWkEaTU07NPi",
-	"GtJSpi7WK4FcwUDIcoypNIx16vkS1dBH5JxDXNhsYTOnqpjrS6mxBNL58YVyzm27VKquwXrrK+OvNbUy",
-	"B2ih1WXbb0LB/HTbJlS1y7ktIjMr5MMUmbTLHQF1AHi3uMbwUKMDuzmM04Ibri3EYtD57Lf9rWcvXxEx",
-	"sP64iHLBWUQTm/1Onpy+e0t+/uvPL59mD1jNlSi4AU6svtAi8HIHd0HtfBbHWdqQHLCbFX0pKzNxtJLc",
-	"+kJ/JMUhQXbk5eMsg60ZM9egzhZ0VlNoP6cJZQ081Jy/rfK0+cRmb1mKMbIsqqocq7aB+6WZr8fuWZI/",
-	"jqD5h61lrfsHy9BZ7Ec12nSifUn+7wzVkKsZkg+W6dn45kgk8R6h5IYmE7C1R18ugp/gj4vgvy+Cnzjg",
-	"v0Od/eu+SHT2r/uCcfwXPjOl1UWwR/7vf/73tkPsxJg1oK2gEQNC83gU5THpG9TsXEx2dp5HKdUj+xf0",
-	"O6T/E+VxH5/5Sci+9daTxI7PxYDgXlXngvuOPWFjpitA291ZGnwqRZ52vV6YwUCBXjWgtSx8rYTUizJg",
-	"Hebthlu7l77365pkzkNWjcl6UPNGXN8rj1m6Ee6dx3wqNM3SglT7vKByMlE9O8h8okPqt5RoZNSTBAx/",
-	"9Ct/CU1V029TyjTEvfEd3TelqfN5yoP6QCThhmWx41bupfxw/Tqnk78uHFnoiAm7KWuzbUViTR/C6Uvr",
-	"DisH4s+yWhb/b68ALfSkVCPx9ew7V8PfGO1ro3CYnVwuCZ3XuEuTm7CxPsflqwhO9KhXSd3HI1V0pogS",
-	"Xp0Kg+wNIFKgnbbVUhi6JgQusbNwNeX7Le8lH9/LDCYJrEMpMSfwoO7Os8zPVNU6MUBb+GsxPFtUueSf",
-	"a4l11g1kDjMbwX3KXrBpw14sq+c61EnqpkFvKpIB2uvDNGW9a/Ak0+wnU4OCRmVvld98lxilNz89ZvGe",
-	"mvFoDxNj9lALYTHqIL5h2IpEX0RoPT/l3NdTFoM/3svLva7cbp1L3AYXB3UiobNcrrES/aMXPc/PdihV",
-	"4ElYBEcLUeEWszT0WEXubsx0Q2yn0ZG1kdSZDU10xxQTD4bcJ+/Dp0CezXjUVAfZENTEHjfNZZC9q1kv",
-	"j6O3LxurLQ0H00LTZIUqyDCIYShp3EalzcVBrtuW56xtx4fHTUkwd+GBi2JqTu6uNwHDGSL+wMsqVatN",
-	"cZaFTpEsqlI4HpfwDIT1GtQKd2geXvodeCNw8WcZgdVY5sJqzTZnWfPQZBXETapr7vwmRWKfsoXaBB1f",
-	"q7nCVw7DNyF2jWzvit45N6sl/No6VnTaOGPsSsQMrGn296PjTyGxjT9CcvLx3LpKDo5LQANi9orOHa9z",
-	"7O4ho4Ko8rwgV41tUcSLWP4EuLtwslLSnJ+dTdQ9ladUwoB99mMllrxkrQGYVq6SqMGCWqYB3k/Jo00J",
-	"Pk0ZoaWAj22o5zodjGhM3FdjNkdSaywJXNplolGVrkvjmnp4uWp7iBuasLg34RqzE+YbnCkCvORvBmL7",
-	"An3WJKKpIiMxJYngQ3SnMmXhBrHNzM7U4bscqq/izBnENDOMPaWMXkAWpJKjdLkkMlNLFgpGe0jRxBjo",
-	"Z+bQEamugEqfq3kfySMkKk16aFABv0GLqqdor2pjuY9IP/hVJ+vfaIUjzpKvaaR1io2UGB+I+uxO7c+w",
-	"WlmeqEfApPNiodM561M3sx229jKWGbpiJRUStKInaGqHpXq2DtlPEqx3wxppWxzkECO84H3nGu5n6cbl",
-	"YmvbXMccTEwoZql3LvgF796AnBEpJjYjOwZJtm92bTmWJ1+d9PddxzJ0A5A3FkZ3hncfQWK9QIyTfq1/",
-	"aJ9MRywaXfC8TLFUC0728+pypkgiDB0aPsI40SMDHxmD3CvciOTJi51dUul5FpJKX7MQOaqteX7yYuc5",
-	"qXXzM5z3gveruTv9pyGSKC4M68xwgPnuf+7JuVIaRdgAccL2kOD4bq1P4NMwwyluFnrBSw0azQ9m8Tak",
-	"QT4tKKt/Qklse8QQpak0XMOWUm1tMW5pDbYSEdFkJJR+WoqBGvTEHhfqmqUpxK9xIYIns+wcFNHiglNz",
-	"FukVja4JjWNpENG8Rm2LBXCxFzEgKR2CPXdKrqSYKpA4WB6tsac4ptGIcXA7r8iPCmobdRRihNxc68Sn",
-	"HXLkFDgDsyFYPpnjdkiA5fSQVbuY8bG9bR40co0EsMjElt3kh274NCeuV8FUMq2Bv8YZp8xVajm+YEYx",
-	"u0QkYSo0Z8+w95UtUkwEhw7pW+dZP+9zecGvZilVpTkRjo0Ng+ardCyxS2l+Mafh+skRTPdSGPr+5cXL",
-	"vz5FdOgjC94jNoGtH5J+JGJwMTGXX9XvEGQfeLR2CyW49f+1dS5pBFuHcb9DPnKbcOGi6GYNF5wNuZCG",
-	"krOa0JwDbRtz3HxDEyVKXxfM0D6BEbiERcAVZP2qjCRIaTSCrWedHZcsiexb7W1vT6fTDrU/d4Qcbrt3",
-	"1fb7w7fdo7Oufacw+4KzFCItDR+27RDShAywk1veUCjY6eziO4ah05QFe8Hzzk7nubWy9ciKrO3OFJJk",
-	"y4LArtwyOfPLEKN6iMtM8MM42At+BZ3X/8+1g322s7OgTeBq7QHzORr6A2al8p2KJA72fr8MAzUZj6mc",
-	"GRAZ9u3EWtGEM6KcxKJDjmypteHOyjDnSIJl5TTBTAo6VDat1XKk4NLMY845J85tp1ts0ZKvWCgPzN5k",
-	"r8w5l1GlAaXfuGDMWkBXL9i7rWpPRr+6rZ3d7toW4O/81nCQGYvIpISVh7YF5QtEJ99M+dK3Sy2I7SvP",
-	"l79SNN+1b/yy/I28kbB5YbfFFHk3V/vCy+Uv1Npt3obByzabKbc6XUQJH6ySVM4bqqiERp1nCeRdim13",
-	"m7YUkncYy2kkmmui2cRJKq0/wkof+oYAdvHINrZxv73cIBeqtibxI3B5r3fH291WR1005b0Tst8No3Ic",
-	"mt9t5nzJeLGnUY9tQYYU3cxRo7wLWxOeVLq1fYN4UllfE56UbacfG1FQ9VKgNeNDy9lHWVQMbYq8K12H",
-	"WE8JKQVry5iS9dKrYsp2qQdds9A9mzIdjU5Kj94Hce4mpueLWhszK+a8G9mTHrdDC0n+FfGaUOVcAFxM",
-	"v3Ek/+FEf8GoJ5IrvzUvuG2lPhh0iHnK0KcewZigEe7KCI2p+svTQiWYkamYJDG5BkhdcrLh8fbGFWtT",
-	"mmFyb5EhYhzXeo3MfO6rC65rjLDKAGx+hkteXMwDvlwzHt82Co33TOlT25Ryg+SR59s0kIa7nsQanmw4",
-	"AqVJltSDatg3TyEvlr+R3/JgXnj2rM26ym3v74/t5gRU3nFGYTKt7XLaUrisKhfy22puwxVkSIOUAoum",
-	"mzMFMZnrYcVGMaefJr4vKbEqDXy7YuWrkOcZlKgTiZPTMabVYyKlQQavHFggBWKmImHUzO1xzNVCMXDg",
-	"HoX4WzQd8rroBnpBY+lPYFm6jZIRUBljBAmD9SKiCeGgsR39dK5NLHrXucruQhtnmFRvtlhCp+LHAqVK",
-	"Dtw06wLj5dnv8gdtD46HNysW4VPRb/uBmf58w+rGm5BYDN86z//mOfJuK5lUXHd1fxLdJ6PsgMkV6CkA",
-	"z0gWA5mYhSQ49vwj05FAGY/BoFQ6Rk+uZvYiFWMh9PNwQ2lwF5rVisRZfNZ9l/cGdyHa1y6Y6p/ygptp",
-	"UPQoOgZ0SGX9WGMWd8iRu0LKYKXGcE8T76iYJMu4B7ibNBtF0ol94juURnZrfx5Z5OK5aMfa2KRtvINX",
-	"jd5VzozyxN8md2flopRvEEsq6/NegqjcnZw/Nqpkpbj55X4dsp85vPEanVgscnyz0kUGTbiQX3bwDeJB",
-	"vjYPDrwRP/rpfxqJ6um7JCpBqLpeFRVKqbHN/qw8u/ROmBB+8V4PnCevtrqI1lcg6x+X3veW5cZhK4Mu",
-	"7QLRNJDNde4ZTl4Zb6Uu24vH1uJ+I1cJ6leB7tsrGDGbcMQUwaz4kFBF+qU0+X4WmXPZL1iUmvdi9q1Y",
-	"Me5uAWy4+rjl8WCFeXmc9ZWab5SXlVo6NHmuMgc3Q8PUJvE5SDNJqJTshiY/Ns9zLAjdOMg5QvuBY24X",
-	"XtRqfpwyHoup+dsSg3pt9XRsT0CoJglQlXt9yuWeZS6ZcUXro/Xa4vtpCjxrg/NtWeKlNjoPm39TnrWx",
-	"8LmweR6jdF8nSndmwK/yHE68/cFaqjbZckiZjcnFmHppSGOWJVZiuiqhCbuGeRqquU4LIqrqGtt/5L1V",
-	"vKRlW6/cU+fYEGmVe8M8dGyjrZx49HGth0wykTO1GdaYo2vFjEvXFQP305WwBGK7tblMNytsrNrTWtDM",
-	"0cgXtiDI/CvoO0oefO3wYLUQ4oaRejFCP8aq14DMxzwH56oYOZdtvNhUrObe3jsJol3N2/yNzfOF8Ivy",
-	"f12ahEhiUPq7SI5YS9YCuEy5uWRcV7pnFAFFtBAZsuS3HXpSb+8uof3iH7O4HzPWmzA2rKasE4Y1b3O9",
-	"9x51gHXoAJi9TucJpQ1ZNHDPXLDjjdJ19McebzX0X1XM2zLnDctuLPP1YOuRKF9EaD2UrsmsTcwe205l",
-	"j1J9DSqqOYLKFfmGNyBzL50AJsgPhYg7ZH9V+24x72/STz38e0N4uBLzfES7NSmTd+CIqysK9tVVjZWU",
-	"6mhUx8luzPSDKBWeXlcP7CpYsQDuMSfyT5MT+dbdG4yJkNh5ggjp6qMdEdvGztEov/cQ+2gkVIMMs0rq",
-	"soihGm9rvqdStF10tms0Lx1Kn2dt5zZvXGatalvZlFlTi+/Movw+pE4B4KzNxwObrXeTRl4b9wNzSLw5",
-	"w9YhrhM9G7JfK+2cF9BE9Vb3RxnzI8sYgxMqv4re3UkNmbDxdLpCzWM90mNbirxV3tcjb2yOXpJSD03h",
-	"a7TyK33eG2icw/SRzv/cdI6XGaM7ApVDoDJhLjM7SwvKBDbDzkBaUq6wV/y66P9L1qCthZMtk8DflW/t",
-	"0Nlq+tGntlGfmsVP20Fi3S6zDQomi9GrybCMqGY82o7QPFxogjkT8htMBq3SyfK8xK+bkrj8qpolSYkN",
-	"sw4AYv+kATfzJbYLJbbszL9IBB+mIknwwgLN+ERMlLeTccPxsTGIie6NlX/q5ztLNvx8+dU8jXMb8YkN",
-	"NvGC/oaT893Uv9kmPpZSXMZOWBno8xaP7zJYYy8MJMofv0Cm0oLaZr5CnGUm0zwteXGiLOln6N4nU8p0",
-	"XsKJzpqQjGgyIJSMGZ9oIFSTsVD6NekXpNF3nEQRexWrvQHrb2fHRyG2H7WnYbtFh8S2s3XtFG0NIgEe",
-	"q3sUfFlOvbyWp9Tq/xus4Citzo/STP6pKnns3QPlxkQrV3dZtMiv0m6uALRPbLKSj7LFlXxmAT8+o8qK",
-	"9xyjqlTwuZLVrMJ+5RPfTMaNqynfkLPCjv7A2TXFnH40fMxAv3tazcMXgr+BIeOKaGFJKS8DQYpy/bsd",
-	"TZVS2s05FzntfnPtHrx2aTrPgf0+p61NFcbaWRb4C4aCP7oH1uEe6PIYbzoxaMVtst0wazSTAsi/ZJ1k",
-	"sYHzlKqM8ytdygdfhdk3aXibRqrvnn1+L7k0Fpgb1wLMcd7dNVRwu22lqV7YXdfMdGYf2vwaN4z/uI3G",
-	"DpQTrtUjGaylpt2oychWRznPXJeA3v6CQYbb5qKz/Ugf362tUglnrXsqpdbkLsrG8Srdqtpb9lFl3riU",
-	"ThQ25FMTe1nMNYuuG5xw3wZ1LJIOP3Ze2degkRODH5nyERJEE2XTe4W0FFOJpN+NaEr9IPyEcjJRozU1",
-	"hMBLMQpaKd91U/Q6a/LnNnlz12++mi0/dA4ngllNEq8jJdctBwYjzfE/1lR/hyH0fedE1iXPdp4wM2Q3",
-	"wAlzRacKi7aLH7JqX/Ipe8HdMeOnoj2yi9cXojtcAeEA1pQZChHbzmhUT6Rtj3nB+XyDMvLkxbNnT+/h",
-	"tXb+sIW+yXP3TI2tLG9IgsPfKaJXvsL3h+0yUrpMtSlPL7tr7WpGWPxnqIF0O15WEJth7qb8rufFJZ6b",
-	"SRNz199uNhO0mKUZuR6l01cuY8wa58A41bMOOebu5jj4bAmi0UHqSKDe4qOgjSqbb+kWLaH+13KMjuzx",
-	"P9on64hlsriEZXmVct6+KqtBfG3sQrw8kwtMXPOnWK2Afs1e0s3j2A/B+r4XX6kD58ZkNh7mnfykZd5n",
-	"HtMsYild1jHjpPzgQ6x2oz6hfC+LVE2sIbOaptGrH2ljTU1BRzS/aRXvkF2VWLyILEV2374Xh0/w95zN",
-	"bhyBm/Ie0fTyZz6621lVKfex9JWeMJ+bdaOUglAzNNHkQ82feKSPtbSRz9IFhCQpiDQBogW5P320aaCL",
-	"WH5Xr+n6aOSx2eqfo9nq91PQK+t9Xe9Hjior/1tsD5zZx75zdau8lQZ0tuB4xNZ1Rai1H2VJJMZGnBgb",
-	"N4khrjGPJ7YXcUhY/HR19F7eFiGvNP0qed6PfRTWeXtt3rYJqyjv1eNg7mLuL8EVUAky2Pv90py6e+OL",
-	"L7hYvree2e7tTva7CwTqBVdn1Y5AeCsBSk08z045K8KtsT7M4Xg80QY6IXEYuEXjWIJSmEOnYQw26yYf",
-	"LNPA6mPZnWT0egWJ4EOiRWe+7Mz36ml2paPBQbDX0Zbec7fCeV5zk7mkVFQ3q+ne5VKtPE52e3n7/wEA",
-	"AP//",
+	"7H37Uhu5+uCrqHqn6iS1jYGE5EzIX05wZjiTAD8gJ7+qgbJFt2zr0JZ6JBnjzVK1T7MPtk+ype9T39xq",
+	"X8Aml2H+mGC7W5dP3/2mr0EkR6kUTBgd7H8NUqroiBmm4FM7iuRYmMMD+4GLYD9IqRkGYSDoiAX7AY+D",
+	"MFDsrzFXLA72jRqzMNDRkI2ofWNEbz8yMTDDYP/1XhiMuMg+7oaBmaZ2CG0UF4Pg7i4M2pGRyr4XMx0p",
+	"nhou7ZTnQ0Z4zIThZkqeHRwePCdmSA0xQ0bs3EwbEiWUjzQxkkRyxEhfyVErCHHJQ0ZjpopF//fW2VRE",
+	"SqYs2cIpG9b8avfF4kWfUK4eCT6njGoLkVkAfRlOQ9KXCiBCxzE3+d7/GjM1LdajcIR5+/VNG0kVr2GP",
+	"uy9+XWKT44T9wUVc36YaJ0yHJGVqxLXmUmy5b/oyibO/h4wmZrgVDVl0rYlUJGYRh4dTmfCIM53DprqN",
+	"azvnGg/rfKgYXQfUXrx6vcRs8pqJxsmM/bW71oO6s0PpVArNgFO8o/Ep0qL9FElhmIA/aZomPKL2DLdT",
+	"Ja8SNvqf/3FoXEz+i2L9YD/4H9sFN9rGX/X2Cb6Fk9ZZQ8GxiCOBKxlPCVWMTJQUg1ZwFwbvpegnPHrU",
+	"xR0aEkumiZCGDCSZcDMkE8e4FCNcw8o+SHXF45iJx1za2fvjk073w/Hpu8ODg85RSA4OD7rvP7YPP3UP",
+	"OkeHnYOQnHROPx2enR0eH+VfHbU/dc5O2u873dPOvzrvz+13x6eHvx0e5V/YIzjtnHVO/9056J7/ftpp",
+	"H8Auj6T5IMdI1Y+IHABmIiTR42hIzJA7dDiS5mycplIZ9shL4ppopm6YwoUZopkh4xTYt+XbQMvyI1UD",
+	"9tiEBGTDrRCVJLELgNV8FnRshlLx//W4oDqSBNgWedb+fP5797TzX58PTzsHz0OLYlIw1AFkygTA0R6t",
+	"e/Tw6N/tj4cHz7Pl31Ce0Kvk0eGJy4+osMd8xcgNU7zPWUyEnLTIuZoSOqBcuGWmSkZM68de6BeWJBb5",
+	"RiwmV2MDKEmjiKXGrsStTWe08onFnH4TvByNNQDxX2fHRy0Qee5tVFNhJUyMR8H+n8Hh0Xnn6CAIg4Pj",
+	"IAz+ODr+EoTBx0779CgIg98650EYnHy2/3/f/vgxCINP7ZPgsibiwuA9TekVT7jhKONSqzOq7FOfUTNW",
+	"+Dc3bAR/1MZwX1Cl6NR+thJZpzRi3qd1JNOZEecB7sw+7pvlhinN8QjqukKhAvyZP1heWL6MsNhjAR55",
+	"9R8WGQDPkArkUlXARGOlUY+v7Y/H3q8VaJiLdot6KICJD+rqYSd+8erV7hsiLXM1YDOEhAtyRTV7vReS",
+	"qynpaT4QTPWsCliHPfzmNz9iHu9fsynynCHVBB6OPePMwNfpXLDwZhh+5Kg2VeE4pLo7kqqMKVdSJowK",
+	"QCR2a7pzQI2TLo9L7jRryDSzoWzY6gLCYrHeXSpGDYvPmLrhEXNGJfCOJDnuB/t/LkDz6nt34Syk5hOV",
+	"W0ftYK+kNNoomnYV0+PEhGSCGoMhE6qdJuke8WMMrqtLcWFdHjcZr0SKiBELn5UnASniH1ezSDETEj2U",
+	"EwFTNI/QbSC9CVXC/ukxKqkhE54kIBImUl2HqEVRTaggbs+g1cqxlRlGKu0niBl8uLwLgwPKRlL8DsZa",
+	"HfOtxlFm6DkChoHs9728OqVclTkwF4YNmJqhBCvoqMGfX+8Viy09PXOoDWNqQ81Yl9cor73rMmAGLjv5",
+	"0nzbzR+WGDgALSwRaDa1Z08ZvHzEekANPYcvi82dvW9/bJ8GYfDh+PTT549tK1sPz85PD999Pj88tmL1",
+	"tPOhc9o5et+x8vT49OT3w7NPQRj8+/jwwAuXA5Ywp3xXz74BT+sAj90Il+GysOJ+HtwRAy6YtRBRrNRx",
+	"sVsM52PFBYPJ1sZgyG6EY3rxNfdi6C4TVtdqGBz8GrCQOOaWNmlyUllgHYuqhPy7nJARFVNndlq7WPYJ",
+	"o9GQXHNRlmEZSGbg574OZ0Dh30O2YB+gf6ci1kN67dMZhjRJmFMnquv/oJgeEipioqiI0a83zz3y2gPt",
+	"GLFqJd9ermbMTlZ7bqyS2ed29n5dhJYx6AbFxnG+uXBrCz1BFWUO9Jo2X/v+mk27fS4GTKWKozyeIzsz",
+	"1O6zmCnQ9rspY8qL3A5w8/efoxUCYnY1y4Hm0PmFPXS7hDO5wY38Fr6zg1Ej1T+0E9kW/e2LaOtYS1n2",
+	"+4CYwtqjXOPrXrUwPwWfFFc3zM5ihXi2NDuEGCfObkVXnWdInSZ02kUvn+f02G3KFdNdairyJ6aGbRk+",
+	"YstMwnW3tPEmLuXBpYUj23fAT+nRPSy8TRk4VvvmGt3ckcULpdGjBk9Ze4XQeGSt6SX2NGJmKOOlFrku",
+	"i8yvKy6YfoZiqAtWVM49ox+3pxJYfTRVO82SsedZYgWFfPT3iQreZz7rJSoZz91R6bG5RkjZ4r4Ly8xm",
+	"1DjTQ/ibnoqoCf8isIg0SEyrSS229po4GcxyuUjO+iHmhTrTmvpMbxotBHEbh8jZYw0kc5hF7dkokdH1",
+	"krptwykZdmv8jPFKxtN/aGIfCMkItxwS53kCXz83CQN/IE0Sq9RwY62Tf50dH70lu6/JH/wdoYaMpDZL",
+	"WuoZhVEQTLC0bJPec7Dbi88zC205axYfrxuxDzX0ZvaDw116ra8jNjmh3KNIWIneXUpyShR2qFTOqGS+",
+	"OGKIY99PEYNXG+DzJZPh9qF/6BrVgpTYJ9S5YwFLUNaC+Cg4zP6ICjpgLXJoCHjpacJiFO/shikE/vI7",
+	"bVIKS1v9tdFe7NbANKvm7i06/xzcpfWUh/fh8xGbnOauuAdzlhUP2ZJ7w/Ha46A8fktkSv8aM3BUW0Wg",
+	"lzt+ei3SRkonL14h5XMBJx1RIQWPKHq5QzjQ13skYTcs0SRmLG2RNhHj0RW4DakhlMRyfJWwIno3lElM",
+	"2C2NTAIREsX6Y83ifTJR3DBkOxeCAqtqXYiaRRUGt1sDueW+/I+WonVKJxkXL/26pa95uiVTtPO2UmkZ",
+	"jELtoMxuqzA6yNbZt3zQojUXFuHhrAFQVj+FcyHP9nbekPcfj9//0T3t/HbagQjf8xax1C3YrYFHxyJh",
+	"WpMBv2GA8TXuPqK3fGTtgTc7O//cffPmxau9f+7tvHmzC6eMP+34hEBMDe0a512Yh0y5FyKXHDPB1T4u",
+	"L7TQz4IDoLZnoSHU6y02kyHVXp38P+N4wOLu1dSHrgtVw4rXcTZ67nFQqSzHJtckm1MKXu/51FZ6e4iv",
+	"ln7ONUw87jqk3rEBF7my3EUK4JqAcmI3+DYTkkA6V1ODORIPYT5uLVWB2sRxxolfk+G+XJfjPqGlFBCi",
+	"xgmIn8w8pUkiJ1YpZmLqtU3nsBmWaMQhOyjRdKo9zhE7Ve6uiVmfjhMzgyIlu4jdpoppvfRW9sn7zkcM",
+	"YURjZTEGxfGz5yFRTMuxiljo0DokeqoNGzkTdPLs+cyx7e28ed2AtysnfIRBqrhUztTO971TZQ4vX5SZ",
+	"w+4O/FfiCVv5Vz437UjesMrofZpoD1hnkA3204Bc9ZBD9QxAgvSsCtkrW1U95PI4h4Wqx7eg56pInGlk",
+	"Q1YGgeqhyYhOUWtqkS+Z21xMQ4tyU/gxllkoG5KUPGxiGUFasImyuyrnE0AhLO42baJtl8AUsXCw6lIP",
+	"H+xtcEmzjowFC8ITypl8Hj8hhl7XeJefGzNx0zV0UME2e8jxzMtrpJ/VxEXhd5hJgkP3/j6IdnCKui9Q",
+	"FZmV3E2iZs4J7XoOyAqPsgK+kD59tHieCyifx7+6TTPsZpoaen3JkN3SmEV8RBMS84Elq9nNriSxwgDM",
+	"xyUcvE3bycBR3c1DMEvlCZ6LszJrS/JbdBGGXrurWPVDqovDrsu0hGrTZUo1+A/g53ScJPNnXahe1V3P",
+	"eiqibmq32RQBbIpyVu3auabpXGvOG5aqRMqs3nLDIMBmTQSrPFOe2KcvF1l782KzS7rSMxiEC82/bOnl",
+	"0w7L2HLZgGL+XAWr1y/tJAVM9fhI6yee8IoHbGEkwa6iaeFnhhq9UraKPbksw2cJB9e1kBOx5LNzkLur",
+	"YaErozhQ3JLT24eX3ZYzdpd6egm8xGVm0CqGzxZVArv/JJXhEU+pMHNiPvWj5Eqb7iruSmBjq7ywSppB",
+	"g2O/iN2X11tZywKYrIU6Cwg/LpEyX2yziS0DTDRj4kFCZk7aiJ/lez3+9tGmHa3jRBjz8su5eQMPPqci",
+	"ot98Yi5xs85UZdwQi2aG8qSBRFniP2outKGiIbtrVMRCllAhUG259OpeCIMuaN4LclDq2JIrkw0ZoIsQ",
+	"CX7NhgmLnBUHsBIQii2HxWEBwBuOyP7pHBAzGayOZArwuJEhe2jMvXBKuFg15zUfdVmEzzyjS7GftNhh",
+	"s4q1gg6V+64ceLxQHeuhz5BpdO8tYyCWTLCyiyTf+qoZnXaRLC6yZuePf9ewzVPIjfTJ2oil1XwAny7U",
+	"kIs0cQF+xcgV60tVDmiVhgHXmC87ET0tzsUiJKSI2zl1xehdiJklkM6OL7XzI8NSqb5m4EqvjL/WfNoc",
+	"oIVulG2/CQXz0102i265ROsiDLRCElSRPr3YnK4DwLvFNcailnQDH/piRq0V4zkrxsXXFhKxNHH2e3vr",
+	"xavXRPbBNVZs5F9nx0fk2emH9+TXf/766nn2AOiZRLMbJggI4CUCJfew3GuHPD8usgzdMn6zoltjZUmA",
+	"BotbX+gPajhMyo68fJxlsDWj9xr0w4JYaxribZpQ3sCI7flDfTBkotu9ZcnpyPeorrK92gZWKlCYwVVJ",
+	"BpJIQa7YkIvYrkWzEINUPc1FxHpvIaQp+4TiKu3ieDQkA8k0vDnFSH6/r5lpESiZy7yhZESvGaEkpQNG",
+	"9FAq40Xr9dgyC4of8HT+Cwqx697C8gHN96paDTkxvgqVD5ZwLTyAgrHGFEKiQ5nE+4SSG5qMMVHm60Xw",
+	"C/vrIvjfF8EvguG/A5P9675ITPav+4IL/Jfdcm30RbBP/t//+b93LQITY6oFj0MXcA4x0gz/hATIIiQ5",
+	"VRAq4gvRs0TTuhjv7LyMUmqG8Bfr2SO2chdc5SSB6LWSI4LAJEa6v1rk33ZHOLNht0aHLoKvQwJMiQAQ",
+	"MTI2TpK3xMDAsk9i3u8zS9KQ/YxDCMYhwsD+GtOECKkIF4QKIlXMFAZMYRb78IWAbxkA3AwZVy5kSnq/",
+	"CNYDmFusxGPgmtArzYQJiZHSPkNF3IMRe79I1YOQBbFYB+/gCetSMsPODomkwMxvvcncgoSPuKng4e7O",
+	"wuheKbS363VzAXGuGjFclESgpTLzMuIdMe+GW7uX4cL8+GPBHOGATHRoQt1Z7OfnmCEJzZJFLJ5Ql55m",
+	"hkyUUNB+AoxpkXdTQpXiNzTxxSvKC9/1MI9CZq0ajvfwoRt5/aCKC+VGeHDFxak0NEuc08tnzpXT7er5",
+	"c/YTHVC/qUsjq1MnzMpjv8WS0FQ3/Tah3LC4O7qnc680dT5PeVAfiBS74VnawFLOx/xw/YaS0/dcJLow",
+	"bBJ+UzbBllXBako8Tl9ad1g5EH8e4qLUj0atfV5OxqIkjHqesOs20hjoXUbBtTu5XJA1UeN7TU7kxkpC",
+	"l88kBTHDbqXICI9U06kmWnqVHcyvaACRZsZp90tqPq5diktBL3yF+X7Le8nH9zKDccLWoQTbE3hUf/VZ",
+	"5iisWjkYmy+8+RiZL+rx8s+11FPw49nDzEZwn7IXoMDBi2X1NJc6Sd006OlFHsjy9hdNefeaeQzodjKx",
+	"KGh1rqUqMe4TnvZW0sQ83tdTEe1jTtQ+6pY8Rs3SNwxfkeiL4Lznp5z7egr48McHhSnWVYViconb4Jej",
+	"TiS0Fss1XqJ/DIPklSQOpQo8CYu4eCEq3GIWRp2ryN2JeVPkr9H7upGsqQ1NdM/sIg+GPCTlx6dAnk1F",
+	"1FSx3RDPxm5czQXb3atpN0+hWL7AtbY0HMxIQ5MV6rWtJTBQNF5Gpc3FQa7bluesbceHx035T/fhgfOC",
+	"ok7urjf3xhki/sjZKvX1TYGyuU64LCxWeMsX8AyE9RrUCndoHl76sPYcj+J6wsWfZQRWY5lz68qXOcua",
+	"RzDrddCkuuYRG1LkdGpoKUHQ0bpa/GblJI0mxK6R7X3RO+dmtVxvqLgvORqgwI0zMM3+ODr+EhJoURSS",
+	"k8/n4CA6OC4BjRG7V/TkLQpIjGj6J67/0hObuH9AtKC+PHfMNZgAXPJioD9J8j4sr5RY6ed7Y/1ALStV",
+	"rM9v/eiL1WNZtxNutCvKazC1FqmKD9MGaVMSWFPWcCmcCT1CXfOWIY2J+2rEZ2hvjVXOCxvnNOrcdbFd",
+	"0yMvV+14c0MTHnfHwmAeymzPRk2YKAVCGBac3hoS0VSToZyQRIpB7hUcgU8Ksvczvfk+h+or3nSWM80s",
+	"aE91theQBankKF2u8s70l7kSFA4pGltL/sweOiLVFaPKF4BoI3mERKdJFy0vJm7Q9Opq2q0aY+4j0g9+",
+	"1cpa0oIUxVnyNQ2NSbE3HBd9WZ/d2QcZVmv014NnHk0M9OBnrTen0DRwP+OtWdhCQ2lxnw/GaJOHpdLQ",
+	"FmnnBcbQ9gGqzBxihBei57zbvczFW+4fAf3C7MHEhGIlQ+tCXIjODVNTouQYsvZjpsj2zS5UNnpqGkiv",
+	"7Zowor+AvAMY3RvePQQJuIu4IL1aS+QeBtsuRF7xW2pvQdp5wwyuSSItHVo+wgUxQwsfFTO1X/gbybO9",
+	"nV1SaeMYkkqrxhA5KrRxeLa385LUGpRaznshetUsrd7zEEkUF1aUOL6sNTR1T86UW2nC+4gT0BZH4Lu1",
+	"1qfPwwynID/gQpR6zkI1ndFQrd4iX+Z0CnlGSQxtr4g2VFmuAeHOrS0ugNbYViIjmgylNs9LwXmLnti2",
+	"R1/zNGXxW1yIFMk0OwdNjLwQ1J5FekWja0LjWFlEtK9R6BrDYtyE7ENUFM6dkislJ5opHCwPfsApjmg0",
+	"5IK5nVfkRwW1rd7KYoTcTDfY5y1y5DQ9C7MBAz6Z43ZIMKQC9JBVRNnxsWM3oY5GXW8ULESC0qz80C2f",
+	"FsS1X5kobgwTb3HGCXfVfI4v2FHsLhFJuA7t2XNs5wf1sYkUrEV64GXr5cW/F+JqmlJdmhPh2NgDbbaS",
+	"C4hdKfuLPQ3XIpNgYp/GnIw3e6/++dxFv5EF7xNIVeyFpBfJmLmQocuk67UIsg88WthCCW69/946VzRi",
+	"W4dxr0U+C0gncukdGMLkAyGVpeSsvDrnQNvWboewZaJl6euCGcITGIlMeMSEZlkLPisJUhoN2daL1o5L",
+	"i0X2rfe3tyeTSYvCzy2pBtvuXb398fB95+isA+8U9mFwlrLIKMuHocNLmpA+NqfMe6QFO61dfMcydJry",
+	"YD942dppvQRz3AxBZG23JixJtgAEsHJgcvaXAQYmEZe5FIdxsB/8xkze0mSmw/WLnZ05nU9X63iaz9HQ",
+	"8jTr/tGqSOJg/8/LMNDj0YiqqQWRZd9OrBV9hSMqSCxb5Ai6FljurC1zjhQDVk4TTPGhAw0JzMCRgks7",
+	"jz3nnDi3nW6xRUtOZak9MHuXvTLjhUaVhmnzzkVt1gK6elHnXVV7cvHsmbPbXdsC/M0sGw4yYxGZlAB5",
+	"CF119xCdfDPlS98udVWHV14ufqXoJw5vvFn8Rt4b3b6wu8QUeYNqeOHV4hdqHYTvwuDVMpspd2+eRwmf",
+	"QEkqJ7RVVEJIHUpY3ngdGnYtSyF508ScRqKZvsBNnKTSzSisXK3REOkuHtnGmynuLjfIhardlvwIXN7r",
+	"/fF2d6mjLvqM3wvZ74dROQ7N7jbz0mS82NN7DLoqIkU3c9QobyzZhCeVBpTfIZ5U1teEJ2Xb6edGFFS9",
+	"NDOGiwFw9mEWPkObIm+02SLgKSGlqG4ZU7L2oFVM2S611WwWumcTbqLhSenRhyDO/cT0bOFzYwrGjHcj",
+	"e9LjdlhCkn9DvCZUOxeAkJPvHMl/OtFfMOqxEtpvzUsBt0P0+y1in7L0aYZsRNAId6Wm0APpeaESTMlE",
+	"jpOYXDOWuqx5y+Mx9dTalHaY3FtkiRjHBa+Rnc99dSFMjRFWGQAkcrgkzvk84Os1F/Fdo9D4yLU5hT67",
+	"GySPPDGngTTcjUtgePLBkGlDsuwfVMO+ewrZW/xGfnGNfeHFi2XWVb7J4+HY/hFyg7OuRBpzU6Fx85LC",
+	"ZVW5kF/AdReuIEMapBQDNN2cKYhZX48rNoo5/TTxY0mJVWng+xUr34Q8z1iJOpE4BR1hsQVmXFpk8MqB",
+	"OVIg5jqSVs3cHsVCzxUDB+5RFn+PpkNeAd9AL2gs/Q0sS7dRMmRUxRhBwqi+jGhCBDN4w8ZkpvM1eteF",
+	"zq53HGWYVO9bWkKn4scCpUoO3DTrFOTl2R/yB6FPy+ObFfPwqbhC4JGZ/mwP/sbL3XjMvnee/91z5N2l",
+	"ZFJxg9/DSbRNhtkBkytmJoyJjGQxkInpSlJgX0gyGUqU8RgMSpVj9ORqCndDWQuhl4cbSoO70KzRJM7i",
+	"s+67/LoDF6J964Kp/ikvhJ0GRY+mI4YOqay1cczjFjlyt+JZrDQY7mniHRWTZBH3YO5y4EaRdAJP/IDS",
+	"CLb295FFLp6LdizEJqE5E96efF85M8wzhJvcnZW7n75DLKmsz3uvq3bXDP/cqJLViOf3lbZIO3N4481g",
+	"sZzn+Oalu1macCG/v+U7xIN8bR4ceCd/9tP/MpTV03dJVJJQfb0qKpRyaJv9WXl26b0wIfzqvfE8T15d",
+	"6m5tXyWtf1z60IvjG4etDLqwx0nTQJAU3bWcvDJevZP7nErr+WMb+bCRqwT1W9bVIesHwTXB9PmQUE16",
+	"pXz6XhaZc9kvWL2a9+v2rRg6SgRzbnNf8niwSL48zvqq5TfKy0q9Rpo8V5mDm6NhCkl8DtJcZTXsPzfP",
+	"cywI3ThZNwv7QWQ9LSC6QCiZcBHLif0biEG/BT0dWwYQakjCqM69PuW60DKXzLgi+Gi9tng7TZnImjx9",
+	"X5Z4qUnU4+bflGdtrJAubJ6nKN23idKdWfDrPIcTbxgBSxWSLQeUQ0wuxtRLSxrTLLES01UJTfg1m6Wh",
+	"muu0IKKqrrH9V95xx0ta0JDngTrHhkir3DHosWMby8qJJx/XesgkEznY+AhzdEHMuHRdaCRkf7qSQCDQ",
+	"i9BluoGwAbVnaUEzQyNf+Zwg82/M3FPy4GuHB6uFEDeM1PMR+ilWvQZkPhY5OFfFyJls4/mmYjX39sFJ",
+	"EMvVvM1eQj9bMT8v/9elScgkZtr8EMkRa8laYC5TbiYZ15XuWUVAY1u0s+oFrp7U2/tLaL/4xyzup4z1",
+	"JowNqynrhGPN20xTyCcdYB06AGav01lCWYYsGrhnLtjxkvw6+mMzuBr6ryrmocx5w7Iby3w92Hoky3d6",
+	"gofStVCGxOwRtDR7kuprUFHtEehyxZvlDcjcSyeACfIDKeMWaa9q383n/U36qYd/bwgPV2KeT2i3JmXy",
+	"HhxxdUUBXl3VWEmpiYZ1nOzE3DyKUuFpivXIroIVC+CeciL/NjmR790V3JgIiZ0n4JZ2qI92RAwdx6Nh",
+	"fjcm9tFIqGEqzCqpyyKGGrz4/IFK0XbRAq/RvHQofZ71p9u8cZn1tF3KpsyaWvxgFuWPIXUKAGdtPh7Z",
+	"bL2fNPLauJ+4Q+LNGbYOcZ3o2ZD9Wun7PIcmQryjH/nEk4z5qWWMxQlrMxd9uTBbBUWLp9MVah7rkR7b",
+	"SuY99b4deWMX9ZKUemwKX6OVX2kI30Djgk2e6PzvTed44TW6I1A5ZFQl3GVmZ2lBmcDm2BnIKCo0NpVf",
+	"F/1/zRq0LeFkyyTwD+VbO3S2mnnyqW3Upwb4CR0k1u0y26BgAoxeTYZlRDUV0XaE5uFcE8yZkN9hMmiV",
+	"ThbnJX7blMTFt+0sSEpsmLXPWOyfNBB2vgS6UGLLzvyLRIpBKpMEbzYwXIzlWHtbHjccHx8xOTbdkfZP",
+	"/XJnwYZfLr5dqHFuKz6xwaZOafPJQa/22f1stIkPUIrL2AkrA91uifg+gzX2wkCi/PkLZCq9qiHzlcVZ",
+	"ZjLN05LnJ8qSXobuPTKh3OQlnOisCcmQJn1CyYiLsWGE4oVfb0mvII2e4ySawKW7F0L24R7HENuPwmlA",
+	"W+mQQDtb104RahAJE7F+QMEXcOrFtTylOwG+wwqO0ur8KM3V36qSBy4pKDcmWrm6C9AivzS9uQIQnthk",
+	"JR/l8yv57AJ+fkaVFe85RlWp4HMlq1mF/convpmMG1dTviFnBYz+yNk1xZx+NHzKQL9/Ws3jF4K/YwMu",
+	"NDESSCkvA0GKcv27HU2VUtrtORc57X5z7QG8dmE6zwF8n9PWpgpjYZY5/oKBFE/ugXW4BzpwM61DKwHJ",
+	"doOs0UzKmPpH1kkWGzhPqM44vzalfPBVmH2ThrdppPrh2eePkksDwNy4FmCP8/6uoYLbbWtDzdzuunam",
+	"M3ho82vcMP7jNho7UI6F0U9ksJaadqsmI1sd5jxzXQJ6+ysGGe6ai87akTm+X1ulEs6CeyqlYHIXZeN4",
+	"525V7S37qDJvXErHGhvy6TFcFnPNo+sGJ9z3QR3zpMPPnVf2LWjkxOJHpnyEBNFEQ3qvVEAxlUj6/Yim",
+	"1A/CTygnYz1cU0MIvBSjoJXyXTdFr7Mmf26TN3f95qvd8mPncCKY9TjxOlJy3bJvMdIe/1NN9Q8YQm87",
+	"J7IpebbzhJkBv2GCcFd0qrFou/ghq/YlX7IX3B0zfiraJ7t4zyG6wzUjgjEwZQZSxtAZjZqxgvaYF0LM",
+	"Nigjz/ZevHj+AK+184fN9U2eu2dqbGVxQxIc/l4RvfJdvz9tl5HSratNeXrZXWtXU8Ljv0MNpNvxooLY",
+	"DHM35Xc9Ly7x3EyamLsnd7OZoMUszcj1JJ2+cRlj1jiHjVIzbZFj4W6OY7dAEI0OUkcC9RYfBW1U2fyS",
+	"btES6n8rx+gQjv/JPllHLJPHJSzLq5QzxQb89JgaqEBTKaoS31pLEa/TFBJS2eAmCHL++2mnfdA96Hzs",
+	"4J2F3kws52qtBNXIkN4wmMfVoGatyAydargOguf1LjPoXVFlysy/yd21eSz+KZjrj+KNdeDcmFaAh3kv",
+	"T2yZu9rHDI94Shf15DgpP/gYq92o1ynfyzxlFqvUQJe1mvsTbayp7eiQ5ne54i21qxKLF5GVzK7+9+Lw",
+	"Cf6es9mNI3BTZiUad/7cSnf/qy5lV5a+MmPuc+RulFIQapYmmry0+RNP9LGWRvVZQoJUJGUyTRgxkqDG",
+	"bRWhhMKd0XKssVjC+W8eQjrLdO9FArivy3Z95PPU6fXv0en1x6kmVvWmsg8jR53VHs43Fc7gsR9cEytv",
+	"pQGdARxP2Lqu8LjxoyyJ5MhKGmtOJzGLa8zjGTRCDgmPn6+O3ot7MuRlrt8kyfypicM6r87Ne0ahn+ZB",
+	"DRZmbgX/GlwxqpgK9v+8tKfu3vjqi2yWL83n0DreyX53e0G92uus2o4Ir0RAqYnn2SqnZLg11oc5HI3G",
+	"xkInJA4Dt2gcK6Y1JvAZNmKQ8pMPlmlg9bFgJxm9XrFEigExsjVb8+Z79TS7T9LiIIO7cEvvuSvpPK+V",
+	"PW0uOXEm17xcJ5YH6e4u7/5/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

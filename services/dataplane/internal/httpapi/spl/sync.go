@@ -238,14 +238,7 @@ func offersOf(brought []PushedRecord) ([]peers.Offer, error) {
 		}
 		content := record.Content{
 			Parents: given(r.Parents), Thread: r.Thread, Actor: r.Actor, Act: record.Act(r.Act), Clock: *r.Clock,
-			DataType: record.DataType(given(r.DataType)),
-		}
-		if r.Body != nil {
-			body, err := json.Marshal(*r.Body)
-			if err != nil {
-				return nil, fmt.Errorf("reading the body of a record: %w", err)
-			}
-			content.Body = body
+			DataType: record.DataType(given(r.DataType)), Body: r.Body,
 		}
 		offers[i] = peers.Offer{
 			Foreign: record.Foreign{Content: content, ID: cmp.Or(id, given(r.ID)), JudgedBy: given(r.JudgedBy)},
