@@ -1,0 +1,126 @@
+package engineconfig
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spectron-hq/spectron/services/contract/fault"
+)
+
+const (
+	maxName     = 128
+	maxPriority = 1_000_000
+	maxBody     = 16 << 10
+	// maxRules is how many rules of a kind there may be: they are all in memory, and a decision may ask every one.
+	maxRules = 256
+)
+
+// decode reads text as exactly one JSON value, with its numbers as they are.
+func decode(text []byte, into any, options ...func(*json.Decoder)) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	for _, set := range options {
+		set(decoder)
+	}
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one value")
+	}
+	return nil
+}
+
+// parse reads and validates the body of a record on the thread. A misspelt field of a rule could open what it was to close, so
+// unknown ones are refused. Errors are faults; the program is that of a permission rule.
+func parse(body []byte) (change, *program, error) {
+	var said change
+	if err := decode(body, &said, (*json.Decoder).DisallowUnknownFields); err != nil {
+		return change{}, nil, fault.InvalidField("body", "%s", decodeReason(err)).Because(err)
+	}
+	switch said.Topic {
+	case aboutRule:
+		if _, err := ParseKind(string(said.Kind)); err != nil {
+			return change{}, nil, fault.InvalidField("body.kind", "must be one of %s", kindWords())
+		}
+		compiled, err := said.rule().validate()
+		return said, compiled, err
+	case aboutPermissions, aboutAuth:
+		if said.Enabled == nil {
+			return change{}, nil, fault.InvalidField("body.enabled", "must be true or false")
+		}
+		if said.Kind != "" || said.Name != "" || said.Removed || said.Priority != 0 || said.Action != "" || said.Expression != "" || said.Body != nil {
+			return change{}, nil, fault.InvalidField("body", "the topic %s has nothing but enabled", said.Topic)
+		}
+		if said.Topic == aboutAuth && !*said.Enabled {
+			return change{}, nil, fault.InvalidField("body.enabled",
+				"authentication is not turned off while the server runs; stop it and start it with --insecure-localhost")
+		}
+		return said, nil, nil
+	default:
+		return change{}, nil, fault.InvalidField("body.topic", "must be %s, %s or %s", aboutRule, aboutPermissions, aboutAuth)
+	}
+}
+
+// decodeReason says what is wrong with a body, in words that quote no value of it.
+func decodeReason(err error) string {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return wrong.Field + " is of the wrong type"
+	}
+	if _, field, ok := strings.Cut(err.Error(), "unknown field "); ok {
+		return "unknown field " + field
+	}
+	return "must be an object with topic, enabled, kind, name, priority, action, expression and body"
+}
+
+// validate reports what is wrong with a rule whose kind is right. The program is that of a permission rule.
+func (r Rule) validate() (*program, error) {
+	if err := validateName(r.Name); err != nil {
+		return nil, err
+	}
+	if r.Removed {
+		return nil, nil //nolint:nilnil // what is removed needs no program
+	}
+	if r.Priority < -maxPriority || r.Priority > maxPriority {
+		return nil, fault.InvalidField("priority", "must be from %d to %d", -maxPriority, maxPriority)
+	}
+	if r.Body != nil {
+		if text := marshal(change{Body: r.Body}); len(text) > maxBody {
+			return nil, fault.InvalidField("body", "may have at most %d bytes", maxBody)
+		}
+	}
+	if r.Kind != PermissionRules {
+		if r.Action != "" || r.Expression != "" {
+			return nil, fault.New(fault.Invalid, "only permission rules have an action and an expression; what other rules say goes into body")
+		}
+		return nil, nil //nolint:nilnil // only permission rules have a program
+	}
+	if r.Action != Allow && r.Action != Deny {
+		return nil, fault.InvalidField("action", "must be %s or %s", Allow, Deny)
+	}
+	if strings.TrimSpace(r.Expression) == "" {
+		return nil, fault.InvalidField("expression", "is required")
+	}
+	if utf8.RuneCountInString(r.Expression) > maxExpression {
+		return nil, fault.InvalidField("expression", "may have at most %d characters", maxExpression)
+	}
+	return compile(r.Expression)
+}
+
+func validateName(name string) error {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return fault.InvalidField("name", "is required")
+	case !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxName:
+		return fault.InvalidField("name", "may have at most %d characters", maxName)
+	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fault.InvalidField("name", "may have only characters that can be printed")
+	default:
+		return nil
+	}
+}
