@@ -30,6 +30,8 @@ type Config struct {
 
 	// Limits are how much one request may ask for; its zero value is the most.
 	Limits Limits
+	// Spl is how /v1 is served.
+	Spl Spl
 	// Version is what health tells.
 	Version string
 	// Log receives the log; nil means slog.Default().
@@ -56,7 +58,7 @@ func (c Config) Verify() error {
 	}
 	_, err := c.managementURL()
 	_, corsErr := c.origins()
-	return errors.Join(append(errs, err, corsErr, c.Limits.Verify())...)
+	return errors.Join(append(errs, err, corsErr, c.Limits.Verify(), c.Spl.Verify())...)
 }
 
 func (c Config) managementURL() (*url.URL, error) {

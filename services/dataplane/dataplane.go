@@ -106,9 +106,12 @@ func assemble(
 		MCP:          cfg.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
 		Origins:      origins,
 		ToManagement: cfg.transport(),
+		Spl:          cfg.Spl.parts(),
 		Version:      cfg.Version,
 		Log:          cfg.log(),
 	}
+	parts.Spl.Verifier, parts.Spl.Accounts = verify, keymanager
+	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
 	if !cfg.HideManagement {
 		parts.Management = management
 	}

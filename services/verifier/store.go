@@ -76,6 +76,9 @@ var seed = maphash.MakeSeed()
 
 func hashOf(id string) hashed { return hashed(maphash.String(seed, id)) }
 
+// hashOfBytes is hashOf for an id that is not a string.
+func hashOfBytes(id []byte) hashed { return hashed(maphash.Bytes(seed, id)) }
+
 // tag stands for the id in its segment. Few ids of a million share one.
 func (h hashed) tag() uint32 { return uint32(h >> 32) }
 

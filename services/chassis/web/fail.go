@@ -77,10 +77,10 @@ func logCause(ctx context.Context, err error) {
 	Logger(ctx).LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
 }
 
-// challenge adds the headers by which a client learns how and when to try again.
+// challenge adds the headers by which a client learns how and when to try again. A challenge that is there already says more.
 func challenge(c *gin.Context, err error) {
 	kind := fault.KindOf(err)
-	if kind == fault.Unauthenticated {
+	if kind == fault.Unauthenticated && c.Writer.Header().Get("WWW-Authenticate") == "" {
 		// The realm is a configured name: quoted-string rules are strconv's here.
 		c.Header("WWW-Authenticate", "Bearer realm="+strconv.Quote(serverOf(c.Request.Context()).realm))
 	}

@@ -57,11 +57,17 @@ func NewEngine(options Options) *gin.Engine {
 	if len(options.Origins) > 0 {
 		engine.Use(crossOrigin(options.Origins, options.ElsewhereCORS))
 	}
-	engine.NoRoute(func(c *gin.Context) { Fail(c, fault.New(fault.NotFound, "no such route")) })
-	engine.NoMethod(func(c *gin.Context) {
-		Fail(c, fault.New(fault.MethodNotAllowed, "this route takes %s", c.Writer.Header().Get("Allow")))
-	})
+	engine.NoRoute(NoRoute)
+	engine.NoMethod(NoMethod)
 	return engine
+}
+
+// NoRoute answers a request whose path is no route's.
+func NoRoute(c *gin.Context) { Fail(c, fault.New(fault.NotFound, "no such route")) }
+
+// NoMethod answers a request whose method is none of its route's.
+func NoMethod(c *gin.Context) {
+	Fail(c, fault.New(fault.MethodNotAllowed, "this route takes %s", c.Writer.Header().Get("Allow")))
 }
 
 // begin gives the request its trace id, where [Handler] has not, and what [Fail] and [Logger] need to know.

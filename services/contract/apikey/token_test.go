@@ -1,6 +1,7 @@
 package apikey_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ func TestMintedTokensParse(t *testing.T) {
 		parsed, err := apikey.ParseToken(token.Reveal())
 		if err != nil || parsed != token || parsed.Env() != env || parsed.Account() != account {
 			t.Fatalf("env %q, account %q, %v", parsed.Env(), parsed.Account(), err)
+		}
+		if peeked, ok := apikey.PeekToken(token.Reveal()); !ok || string(peeked[:]) != token.ID() {
+			t.Fatal("peeked at another id")
 		}
 		if id := token.ID(); !apikey.ValidTokenID(id) || strings.Contains(token.Reveal(), id) {
 			t.Fatalf("id %q", id)
@@ -115,10 +119,18 @@ func TestATokenShowsNothing(t *testing.T) {
 func FuzzParseToken(f *testing.F) {
 	f.Add("spl_prod_sa_aaaaaaaaaaaaaaaa_00000000000000000000000000000xxxxxx")
 	f.Add("spl_prod_sa-bootstrap-env_correct-horse_battery")
+	f.Add("spl_xxsa_sa-bootstrap-env_" + strings.Repeat("x", 35))
 	f.Fuzz(func(t *testing.T, text string) {
+		peeked, known := apikey.PeekToken(text)
 		token, err := apikey.ParseToken(text)
 		if err != nil {
 			return
+		}
+		if id := token.ID(); known != (id != "") || known && string(peeked[:]) != id {
+			t.Error("peeked at another id")
+		}
+		if token.Digest() != sha256.Sum256([]byte(text)) || apikey.DigestOf(text) != token.Digest() {
+			t.Error("another digest")
 		}
 		if token.Reveal() != text || apikey.CheckEnv(token.Env()) != nil || !apikey.ValidAccountID(token.Account()) {
 			t.Error("parsed into something else")

@@ -54,6 +54,8 @@ type Parts struct {
 	// not served.
 	Management   *url.URL
 	ToManagement http.RoundTripper
+	// Spl is the other face.
+	Spl spl.Parts
 	// Version is what health tells.
 	Version string
 	// Origins are the pages that may call from a browser.
@@ -83,7 +85,7 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 		return nil, err
 	}
 	parts.routes(engine, spec)
-	if err := spl.Mount(engine, spl.Parts{Version: parts.Version}); err != nil {
+	if err := spl.Mount(engine, parts.Spl); err != nil {
 		return nil, err
 	}
 	return engine, nil

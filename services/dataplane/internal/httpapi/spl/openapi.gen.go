@@ -888,7 +888,7 @@ type NewRule struct {
 // NewRuleAction Of a permission rule.
 type NewRuleAction string
 
-// NewServiceAccount defines model for NewServiceAccount.
+// NewServiceAccount `name` or `display_name` is required.
 type NewServiceAccount struct {
 	// Actors The identities that its tokens may claim. Without any, they may do nothing.
 	Actors *[]string `json:"actors,omitempty"`
@@ -899,7 +899,7 @@ type NewServiceAccount struct {
 	// DisplayName Another name of `name` that the bootstrap takes.
 	DisplayName *string `json:"display_name,omitempty"`
 	EnvTag      *string `json:"env_tag,omitempty"`
-	Name        string  `json:"name"`
+	Name        *string `json:"name,omitempty"`
 	Namespace   *string `json:"namespace,omitempty"`
 
 	// Scopes records:read and records:write unless given.
@@ -1347,6 +1347,9 @@ type Unavailable = Problem
 
 // Unprocessable defines model for Unprocessable.
 type Unprocessable = Problem
+
+// UnsupportedMedia defines model for UnsupportedMedia.
+type UnsupportedMedia = Problem
 
 // GetCapabilitiesParams defines parameters for GetCapabilities.
 type GetCapabilitiesParams struct {
@@ -3961,6 +3964,8 @@ type UnavailableApplicationProblemPlusJSONResponse Problem
 
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
+type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+
 type GetManifestRequestObject struct {
 }
 
@@ -4052,6 +4057,38 @@ func (response BootstrapServiceAccount409ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type BootstrapServiceAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BootstrapServiceAccount413ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BootstrapServiceAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response BootstrapServiceAccount415ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BootstrapServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4086,6 +4123,22 @@ func (response GetCapabilities200JSONResponse) VisitGetCapabilitiesResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCapabilities400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetCapabilities400ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4156,6 +4209,22 @@ func (response GetEngineConfig200JSONResponse) VisitGetEngineConfigResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEngineConfig400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetEngineConfig400ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4295,6 +4364,38 @@ func (response SwitchPermissions409ApplicationProblemPlusJSONResponse) VisitSwit
 	return err
 }
 
+type SwitchPermissions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SwitchPermissions413ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SwitchPermissions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response SwitchPermissions415ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SwitchPermissions503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4330,6 +4431,22 @@ func (response ListRules200JSONResponse) VisitListRulesResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules400ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4378,6 +4495,22 @@ func (response ListRules404ApplicationProblemPlusJSONResponse) VisitListRulesRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules422ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4502,6 +4635,54 @@ func (response SetRule409ApplicationProblemPlusJSONResponse) VisitSetRuleRespons
 	return err
 }
 
+type SetRule413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetRule413ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetRule415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response SetRule415ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetRule422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response SetRule422ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetRule503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4536,6 +4717,22 @@ func (response ListDiscovered200JSONResponse) VisitListDiscoveredResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDiscovered400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDiscovered400ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4659,6 +4856,38 @@ func (response FederationPair403ApplicationProblemPlusJSONResponse) VisitFederat
 	return err
 }
 
+type FederationPair413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response FederationPair413ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FederationPair415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response FederationPair415ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type FederationPair422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
@@ -4725,6 +4954,22 @@ func (response ListPeers200JSONResponse) VisitListPeersResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPeers400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPeers400ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4799,6 +5044,22 @@ func (response GetDaemonHealth200JSONResponse) VisitGetDaemonHealthResponse(w ht
 	return err
 }
 
+type GetDaemonHealth400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetDaemonHealth400ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDaemonHealth401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -4865,6 +5126,22 @@ func (response GetIdentity200JSONResponse) VisitGetIdentityResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentity400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentity400ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5106,6 +5383,22 @@ func (response AppendRecord413ApplicationProblemPlusJSONResponse) VisitAppendRec
 	return err
 }
 
+type AppendRecord415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response AppendRecord415ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AppendRecord503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5193,6 +5486,38 @@ func (response QueryRecords403ApplicationProblemPlusJSONResponse) VisitQueryReco
 	return err
 }
 
+type QueryRecords413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response QueryRecords413ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryRecords415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response QueryRecords415ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type QueryRecords503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5228,6 +5553,22 @@ func (response GetRecord200JSONResponse) VisitGetRecordResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecord400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecord400ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5280,6 +5621,22 @@ func (response GetRecord404ApplicationProblemPlusJSONResponse) VisitGetRecordRes
 	return err
 }
 
+type GetRecord422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecord422ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRecord503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5314,6 +5671,22 @@ func (response ListServiceAccounts200JSONResponse) VisitListServiceAccountsRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListServiceAccounts400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListServiceAccounts400ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5437,6 +5810,38 @@ func (response CreateServiceAccount403ApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
+type CreateServiceAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateServiceAccount413ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateServiceAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateServiceAccount415ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5540,6 +5945,22 @@ func (response RevokeServiceAccount404ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
+type RevokeServiceAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeServiceAccount422ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5575,6 +5996,22 @@ func (response GetServiceAccount200JSONResponse) VisitGetServiceAccountResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetServiceAccount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetServiceAccount400ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5623,6 +6060,22 @@ func (response GetServiceAccount404ApplicationProblemPlusJSONResponse) VisitGetS
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetServiceAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetServiceAccount422ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5747,6 +6200,54 @@ func (response EditServiceAccount409ApplicationProblemPlusJSONResponse) VisitEdi
 	return err
 }
 
+type EditServiceAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response EditServiceAccount413ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditServiceAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response EditServiceAccount415ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditServiceAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response EditServiceAccount422ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EditServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5782,6 +6283,22 @@ func (response ListAccountTokens200JSONResponse) VisitListAccountTokensResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountTokens400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountTokens400ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5830,6 +6347,22 @@ func (response ListAccountTokens404ApplicationProblemPlusJSONResponse) VisitList
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountTokens422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountTokens422ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5954,6 +6487,54 @@ func (response MintToken409ApplicationProblemPlusJSONResponse) VisitMintTokenRes
 	return err
 }
 
+type MintToken413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response MintToken413ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintToken415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response MintToken415ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintToken422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response MintToken422ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type MintToken503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6074,6 +6655,54 @@ func (response RotateTokens409ApplicationProblemPlusJSONResponse) VisitRotateTok
 	return err
 }
 
+type RotateTokens413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RotateTokens413ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokens415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RotateTokens415ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokens422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateTokens422ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RotateTokens503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6174,6 +6803,22 @@ func (response RevokeToken404ApplicationProblemPlusJSONResponse) VisitRevokeToke
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeToken422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeToken422ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6345,6 +6990,22 @@ func (response GetSyncHealth200JSONResponse) VisitGetSyncHealthResponse(w http.R
 	return err
 }
 
+type GetSyncHealth400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetSyncHealth400ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSyncHealth401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -6411,6 +7072,22 @@ func (response ListPairs200JSONResponse) VisitListPairsResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPairs400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPairs400ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6550,6 +7227,38 @@ func (response CreatePair409ApplicationProblemPlusJSONResponse) VisitCreatePairR
 	return err
 }
 
+type CreatePair413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePair413ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePair415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePair415ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePair501ApplicationProblemPlusJSONResponse struct {
 	NotSupportedApplicationProblemPlusJSONResponse
 }
@@ -6605,6 +7314,22 @@ func (response DeletePair200JSONResponse) VisitDeletePairResponse(w http.Respons
 	return err
 }
 
+type DeletePair400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePair400ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeletePair401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -6653,6 +7378,22 @@ func (response DeletePair404ApplicationProblemPlusJSONResponse) VisitDeletePairR
 	return err
 }
 
+type DeletePair422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePair422ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeletePair503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6688,6 +7429,22 @@ func (response GetPair200JSONResponse) VisitGetPairResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPair400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPair400ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6740,6 +7497,22 @@ func (response GetPair404ApplicationProblemPlusJSONResponse) VisitGetPairRespons
 	return err
 }
 
+type GetPair422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPair422ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPair503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6775,6 +7548,22 @@ func (response GetPairStats200JSONResponse) VisitGetPairStatsResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPairStats400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPairStats400ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6827,6 +7616,22 @@ func (response GetPairStats404ApplicationProblemPlusJSONResponse) VisitGetPairSt
 	return err
 }
 
+type GetPairStats422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPairStats422ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPairStats503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6863,6 +7668,22 @@ func (response ActOnPair200JSONResponse) VisitActOnPairResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnPair400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnPair400ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6911,6 +7732,22 @@ func (response ActOnPair404ApplicationProblemPlusJSONResponse) VisitActOnPairRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnPair422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnPair422ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7030,6 +7867,22 @@ func (response PushRecords413ApplicationProblemPlusJSONResponse) VisitPushRecord
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushRecords415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response PushRecords415ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7239,6 +8092,38 @@ func (response CreateThread409ApplicationProblemPlusJSONResponse) VisitCreateThr
 	return err
 }
 
+type CreateThread413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateThread413ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateThread415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateThread415ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7274,6 +8159,22 @@ func (response DeleteThread200JSONResponse) VisitDeleteThreadResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteThread400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteThread400ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7326,6 +8227,22 @@ func (response DeleteThread404ApplicationProblemPlusJSONResponse) VisitDeleteThr
 	return err
 }
 
+type DeleteThread422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteThread422ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7361,6 +8278,22 @@ func (response GetThread200JSONResponse) VisitGetThreadResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetThread400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetThread400ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7413,6 +8346,22 @@ func (response GetThread404ApplicationProblemPlusJSONResponse) VisitGetThreadRes
 	return err
 }
 
+type GetThread422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetThread422ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7448,6 +8397,22 @@ func (response ListParticipants200JSONResponse) VisitListParticipantsResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParticipants400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListParticipants400ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7496,6 +8461,22 @@ func (response ListParticipants404ApplicationProblemPlusJSONResponse) VisitListP
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParticipants422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListParticipants422ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7603,6 +8584,22 @@ func (response ProjectThread404ApplicationProblemPlusJSONResponse) VisitProjectT
 	return err
 }
 
+type ProjectThread422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProjectThread422ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ProjectThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7706,6 +8703,22 @@ func (response ListThreadRecords404ApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
+type ListThreadRecords422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListThreadRecords422ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListThreadRecords503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7741,6 +8754,22 @@ func (response GetThreadState200JSONResponse) VisitGetThreadStateResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetThreadState400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetThreadState400ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7793,6 +8822,22 @@ func (response GetThreadState404ApplicationProblemPlusJSONResponse) VisitGetThre
 	return err
 }
 
+type GetThreadState422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetThreadState422ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetThreadState503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7827,6 +8872,22 @@ func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListTokens400ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9457,137 +10518,139 @@ func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D1rc9s4kn8FxZuqSepo2c5rZ5xPTqxMvJvYXtvZbNXYJcFkS8SaAjgAZEWXc9X9mvth90uu8OBLBCTK",
-	"ekzizXyYWBKJR3ej3934GkRslDEKVIrg4GuQYY5HIIHrT4dRxMZUHh+pD4QGB0GGZRKEAcUjCA4CEgdh",
-	"wOGPMeEQBweSjyEMRJTACKs3RvjLB6BDmQQHr16EwYjQ/ON+GMhppoYQkhM6DO7vw+Awkoyr92IQESeZ",
-	"JExNeZkAIjFQSeQUPTk6PnqKZIIlkgkgNTcIiaIUk5FAkqGIjQANOBt1gtAsOQEcAy8X/c+diymNOMsg",
-	"3TFTetb8cv/Z4kWfYcK3BJ9zwEJBZBZAn5NpiAaMa4jgcUxksfc/xsCn5Xq4GWHefl3TRozHa9jj/rNf",
-	"WmxynMLfCI2b2+TjFESIMuAjIgRhdMd+M2BpnP+dAE5lshMlEN0KxDiKISL64YylJCIgCtjUt3Gr5lwj",
-	"si4TDngdUHv28lWL2dgtUO9kUv3aWyui7tVQImNUgOYUb3B8bs6i+hQxKoHqP3GWpSTCCoe7GWc3KYz+",
-	"81+WjMvJf+IwCA6C/9gtudGu+VXsnpm3zKRN1lByLGSPwA2LpwhzQBPO6LAT3IfBW0YHKYm2urhjiWIG",
-	"AlEm0ZChCZEJmljGxQERoVf2jvEbEsdAt7m0i7enZ93eu9PzN8dHR92TEB0dH/Xefjg8/tg76p4cd49C",
-	"dNY9/3h8cXF8elJ8dXL4sXtxdvi22zvv/rX79rJ7pCB+3r3onv+je9S7fH/ePTzSmzph8h0bm0O8RVrQ",
-	"UEWUITGOEiQTYrF/wuTFOMsYl7DlJRGBBPA74GZhEgmQaJxpbq3YtD667APmQ9j2udGnhCiZyVCqFqBX",
-	"84nisUwYJ/+1XVCdMKS5FHpy+Onyfe+8+/dPx+fdo6ehIjFGwYh8lgHVcFSotY8en/zj8MPx0dN8+XeY",
-	"pPgm3To8zfIjTBWabwDdAScDAjGibNJBl3yK8BATapeZcRaBENte6GdIU0V8I4jRzVhqksRRBJlUK+lo",
-	"WWKHMfqfXhLQ8Sg4+D04PrnsnhwFYXB0GoTB305OPwdh8KF7eH4ShMFv3csgDM4+qf+/PfzwIQiDj4dn",
-	"wXVDdoTBW5zhG5ISSYzwyJQyxvNPA8ByzM3fRMJI/9EYw36BOcdT9VmJOpHhCJxPi4hlMyPOg+CFetw1",
-	"yx1wQQwumkK4lK2/Fw9WF1YsIyz3WIKH3fwLIqnBk2Bq+EEdMNGYC6MgN/ZHYufXXKtui3ZrFDwNJjJs",
-	"6l3d+NnLl/u/IqbYmNTKeIgIRTdYwKsXIbqZor4gQwq8r3SrJuz1b269PibxwS1MzelOsED64dgxzgx8",
-	"rTKjF+6H4Qdi9JE6HBMseiPGq5Ryw1gKmGpCgi+yNwfUZtL2tGSx2SCmmQ3lw9YXEJaLde6SA5YQXwC/",
-	"IxFYa00zkTQ9HQQHvy8g8/p79+EspOYfKruOBmJvGJNCcpz1OIhxKkM0MbJZogkWVkWzj7gpxqyrh83C",
-	"eiT2WYWI0QiQgs/Sk2h+7R5XQMRBhkgkbEL1FP4Rep6jN8Gcqj8d1hqWaELSVDPfCeO3odFXsECYIrtn",
-	"rS6yseLOknHhPhAz9HB9HwZHGEaMvtdWUJPylWyvMvSCAMOADQZOXp1hwqscmFAJQ+AzJ0GJFCzNz69e",
-	"lIutPD2DVM+YQmI5FtU1slvnuqS2r9pO3ppv2/nDCgPXQAsrBzSf2rGnHF6uw3qEJb7UX5abu3h7+OHw",
-	"PAiDd6fnHz99OFSy9fji8vz4zafL41MlVs+777rn3ZO3XSVPT8/P3h9ffAzC4B+nx0dOuBxBClbNrePe",
-	"Q6dNgMd2hOuwLayImwd36ZBQUKaXEStNWuyVw7lYcclg8rWBHrIXmTGd9Fq4B0QPqNJqPINrh4FeSBwT",
-	"dTZxelZbYJOK6gf5PZugEaZTa88pg5MNEOAoQbeEVmVYDpIZ+NmvwxlQuPeQL9gF6PeYxiLBty6dIcFp",
-	"CladqK//HQeRIExjxDGNjcNsnt/hlQPasaGqpZxmhZoxO1njuTFPZ5/be/HLIrKMtW5QbtzMNxduh1RM",
-	"jIoyB3q+zTe+v4Vpb0DoEHjGiZHHc2RnTtoDiIFrtb+XAXAncVvAzd9/QVYGELOraQeaY+twdZzbFl5a",
-	"j3/2tf5ODYYl4z8LK7IV+asXjdGjbFI2GGjCpMryI8K87lQLCyy4pLgyvH8WSAnxfGlqCDpOrYVofGCO",
-	"IUWW4mnPuM8c2IMvGeEgeljW5E+MJexIMoI2kxDRq2zcx6UctLRwZPWOdgA6dA8Fb1kFjtK+icj9x0wA",
-	"UiiQAo1wlBAKr5GaD0EqQGOrFQBHIBMWt1rsuiwzt864YPqZk4NtNKCG//wc2T1VwOs6Ww2sVow+xxJr",
-	"pOQ6hx8xJQNwWTFRxYjujSqPzTVGqpb3fVhlOiPvTKvwOTGlkY8OI20ZCS05lUa12OrzcTQ9y/UieeuG",
-	"mBPqSujHl7mF0M6aMo83jahVDY2ZXZjhrp3a/wlMzjBxCDIlUXqtODczzNYoNTMqgStAFJqxH6YI6Fc9",
-	"8PmcyxD10M+iQS3aQjpA2Dre2EBzLQVH7WkvKftghCkeQgcdS6T9sTiF2IgXuANugN9+pz6lpLLVX7z2",
-	"Sq8Bplk168Ui/BfgrqynOryLnk9gcl64ghrifBHTODSDFOSzJJJvWDz1oFehA5P4NWIZ/mMM2iWpBFG/",
-	"cDz0HWp0GEQpi26bYx7l4ZYBTlNNBoQqAtGw0QMrfULvo4MU2VP4IvV3Y5qCEGhI7kCTQsOkHBFKRkpR",
-	"23OZlzGWuCetbTcPlIUNWPjsZmJGA7OGEBGJRmOhPclaacpd4EarUrhECRZOjehf43gIce9m6kLWQoFc",
-	"8/nMBgUd7gGepw4U8tsfKX31wqUs4C/H5tXKz4VcN8hrQuoNDAkV5qzLpLfAeFl4quw0YaEDqHPhO0rj",
-	"FJwHibii86cDhCtBa6TMOLXaXO/HacomSssAOnUq/XPOj9LKDEWMU0ACT4XzuFTs4BgGeJzKGexXFE74",
-	"knEQovVWDtDb7gfjG47GXBGDkTNPnoaIg2BjHkFoKTZEYiokjKxuP3nydAZtL/Z+feUhyaVD1GGQccK4",
-	"tWGKfe/VD/fzZ2YF5nDv7+n/Ksd9p/jK5f8asTuojT7AqXCAdYbY9H48xNX05TrMLzFXihMQhlcogail",
-	"o9Lmp0awd9Dn3LNIp6Einqn+MWZ5XE0nSDjOchteX57lqkVfHGZN6xD3fJs4VEsAjhSAlETvmwf7G1zS",
-	"rK23YEHqj37JiQsXM5L41uSWLGSZQO96Eg9rdKOQHM+8vMaTsBxPL02ymQQc4wE90NJU+43sFxNOZFOG",
-	"+uTBHAztOxCkOHxVR1zbSbssJIvLUVrfukx6esevXlhnGUrgC44hIiOcopgM1VGbBcBS8igMJJEptPCL",
-	"3Xu2k4OovptVqI0XCWeLs8QaS3IbIpGJWM3znDSWkWBREkBTYqVYyB5w7onX6Z+zcZrOn3WhXtT02Cmr",
-	"s5epbfoCJ77gUN0cm2tRzTVCnN78WoBBaSV3oOMSY6HdEQNMUvX09SIjZV5Iq6UHModBuNBqyZdexXZY",
-	"pZZrD4m5Q7xKIW/tU9KU6nApNTGekprDYKEDVq3Ct/ALiaVYKsivMJcnRrSIed1SNqEtn51D3D2hF7o0",
-	"iesT13J69XDbbXEYaEpu83QLujTLzKFVDp8vqgJ2Nya5JBHJMJUtKdHjTW9im3Ahe4Wl2wIymtMt88Iy",
-	"AVyPq7SMilbXW1uLC2xbPGoA/EGY8fFfvTMBQFeSJnPC6m7e7vSEqkfbgHduIHRl2JchSj8WbEpak92x",
-	"2BNcA4lJ6jkZkLpxQ6iQmHrSVUYgBB5Cy3CcUSiunVqRgUFP68kLgupN9BZqnielbRHm9a/5MGEZhLcA",
-	"qwCh3HJYIksD3IMi9ac1/GdS8iyNl+CxI+t0iDFxwikldNkkvmLUuQxzWX9lY9pllM9l+KmHY0j4Ihfj",
-	"lcx6n+yL+RIexkazEqt+hW8Jja7wk1lwOClpLBKXWeX1ErYxYStGYtUdU2x92bQ8tUiIy9TH+ePfe7Z5",
-	"rhPcXFQaQVYP6ro0M09CycRGaTmgGxgwXo0KVYbRbjhXipnxBVknEGU601vNKWpm+cLTWAHp7PhMWHe0",
-	"XioWt6D967Xx15oUWQC01NTy7ftIsMBu21SodtmyZSxliUyWMgd2sXHfBIBzi2sM6Hhdzv7ASwtuuLag",
-	"iCLni/eHO89evkJsoP1uEaaMkgin6K8Xpyfoyfm7t+iXv/zy8mn+gNZGkYA7oEjrCy1CJQ9wATTwMz8y",
-	"0ubIAblb0j+yNBM3lo9dX+iOfVgiyFFeRWcVbH7KXINhXp6zhkL7JUsx8fBQhX9d+KgzgdXe8uRgw7Kw",
-	"qHOsxgZWSxBfjy2zIPPbgObvuryz6fOrQme+v1Rp06l0pee/U6cG3UzN8TGVazoimbA0PkAY3eF0DLo+",
-	"5+tV8BP8cRX891XwEwXz71Dm/9ovUpn/a78g1PwLX4iQ4io4QP/3P/9730F6YhPntwlJA4SLCBKmMeor",
-	"0uxcjff2nkcZlon+C/od1P8J07hvnvmJ8b72yqNUj0/ZAJm9is4VdaE9JSMia0Db31sYLqrEivadnpXB",
-	"QIBcNgS1KOAsGJfzclct5e2HO/vXrvebmmTBQ5aNojpI847drpSBzO0IK2cgnzOJ80Qe0T6Tp5r+08zn",
-	"UZ/wELstJRwp9SQFxR/dyl+KM+H7bYKJhLg3eqBLpjJ1MU91UBeIONyRPNrbymVUINetc1r5a8OOpY6Y",
-	"kruqNttWJDb0ITN9Zd1hDSHuvKhFEfv2CtBcT0o9dt7Ml7Nl7d6oXhuFQ+3kekGwu8FdfK4/b2WNzTBh",
-	"FMmkV0u6NygVeCqQYE6dyoTFPSASIK221VIY2rp8m4pZupqK/Vb3UozvZAbjFNahlCgMbNWFeZH7mepa",
-	"pwnElj5YE4Yt61OKz41UOO0GUsjMR7Cf8hdwPCJuf0GL7ARy59GbyqB/e30YZ6R3C470l8N0okhQqeyt",
-	"MpIfEnd0ZpbHJD4QUxodmFSWA6OFkNjoIK5hyJKHvoy6On4quK+joMX8uJJbel3Z2LKQuB4XB7YiobNY",
-	"rpHK+Tdu7yKj2pJUSSdhGfAsRYVdzMJwYp24uzGZm36ztRSZDU30wFQSB4Wskt/hUiAvpjTyVTB6ApWm",
-	"7Yu/gLF3M+0VsfH2BV+NpZnBJJM4XaJ+MQxiGHIct1FpC3FQ6LbVORvbcdGxL7HlITxwXhDMyt31JlVY",
-	"Q8QdeFmm3tQXZ5nrFMmjKqXjcQHPMLBeg1phkebgpd+BN8Is/iI/YA2WObfOsg0uGx6avPbXp7oWzm9U",
-	"JvAJXWKNjONrOVf40qF1H2E3ju1DybvgZo0UXV2Bapw21hi7YTEBbZr97eT0c4h0y44QnX261K6So9MK",
-	"0ACpvRrnjtM59vCQUXmoilwfW0etScRJWO6ktodwskoinJudjcWKylPGYUC+uKnSFKnkRf1EClv747Gg",
-	"FmmAqyl52Je048v8rAR8dI8526MgwTGyX43IzJFaYxHfwv4QXlW6KY0b6uH1co0dXMVY1vLEuQXqqPJz",
-	"rrikyYJ2qtWCufyfK4E0NKKxsoQvFHQN9m4Ac5dP99DQYYhElvaM5QL0zpguPYF7dWPGfjSEar7q5L0D",
-	"tRQysxRrSqTMTNMhQgesObvVr3PyEZr5yAQIt+4i493Ne6RNdbung5w3hbaOR4TImKtjY9OGlVKvDjpM",
-	"U1MKZsqIdd2Mbq70RYZXtG99sP08V7daj6z7zyjExAibtO/OFb2i3TvgU8TZWKc4x8DR7t2+rlRyJICj",
-	"/qFtn2XsbfRGw+jB8O4bkGh3C6Go3+hd2UeThETJFS0q+Crl0uiwKMAmAqVMEbw6sIQimSj48Bj4Qemv",
-	"Q09e7O2jWgOuENWabIWGdSkaVQ8/R41OcorFXdF+PUmm/zQ0YTuzMFOCZQaY7Txnn5ypMhGIDAxN6DYL",
-	"1Lzb6FH3NMxpStcwX9FKc0D1g1q8jh2gz3Mqz59gFOs2KkhIzCWYUkO0s0OoPmuwk7IIpwkT8mkl2KjI",
-	"07SBELckyyDW5JNXW6jnTCfSIphhS9NNkUNf92LLYYQmagu2+n3CiZRAXxtVZkJszY89RmoUmk4tTIkI",
-	"FaiI6aaky91SRqGD+tqp0y9aEl7Rm2mGRWVOAztvC5rZKhF9NjhXv6g921ZlyKQhCROS/fXFy788NdDr",
-	"G451gHRiVT9E/YjFYGM1Nu+n30HmtGHdj0FvoQK3/j93LjmOYOc47nfQJ6oTAWx0V63hipIhZVwRfl5d",
-	"WBzYXWUmqm9wKljl65J36CdMZCglEVABeQckxTgzHCWw86yzZ7PuDLcTB7u7k8mkg/XPHcaHu/Zdsfvh",
-	"+G335KKr3ynNkeAig0hyxbZ0GX6WooHpDVa0qAn2OvvmHcX/cEaCg+B5Z6/zXFt/MtEcfrczgTTd0SDQ",
-	"K9c8Qf0yNNEmw9UIo8dxcBD8BrKoJJ/p3Plsb29OB7rlOs8Vc3h65OVF152a4AoOfr8OAzEejTCfKhAp",
-	"bmelQNlAMcIUxayDTnTRrmJmQvGyiIPmfDg1EX48FDo/Uh/g4FrNo/Bc8OldK4p3cMWHyYQDZm/yV2ac",
-	"nkYDACHf2CDBWkDXLP26rysbSpm7b+Buf20LcPcS8yAyZxE5U9XiQ7c2fGHIyTVTsfTdSrdY/crzxa+U",
-	"fVL1G78ufqPo+XofBi/bTFFtHjmPPj9qSV/NMqnpNaESySkUbV51F5O2dFt0kiooN5pplug737XWDmGt",
-	"kbcn3Fk+smv6YN9fb5A31FtPuMmquldLTfut8Fb2LH0QPT2MPAqCmF16bnfn7M50V4lwmipFRItD3TfK",
-	"HBo/04qK1lk+pNdabH2DSK+tz4f0qjb/HWHdqCoCpCR0qDlhkkc3jMpa9AXrIG3xokrQrYr2vJtZHe27",
-	"lS5gfiF1MSEySs4qj65CBQ8Ta7MFh94I+YzxnD/psGpbSL4/kUgRFtbCpGzycKm3FSLfkqgseeGYU+E2",
-	"4RjVzZwHgw5ST6lTIxMYIWN52cIrZdn9+rQUoVM0YeM0RrcAmU39VGxUX/GgLSM1TOEiUEfLjKtdBWo+",
-	"+9UVlQ1eUz+WOvptU8Pmn8yvt4TG916+/IEIea6b9W2QaItsBg/B2vsQtPlEhgkIifKUCaO2dLZKhC8W",
-	"v1E0jV+dCBVgRNEYQ5gMQt2UsSUnXpaJFrdW3IdLMFwPSwdNPZuzM0wGy3Z5bDmnm1S/L5a6JDVvmwdf",
-	"QIX6DfFTPDK5uiY7SwHbyf7mML+YiIgpnWd3FFMxl/sd2Uch/haV0qIk1EOPRg3/3gwQu2qUAOaxcX2b",
-	"cB6LcIooSNNqejLTAlJnRwMV+QVCo5wsmg3UKrRR/ljSR8WVluW9H5wM7l3xoK68377COo84yl66W+aQ",
-	"s81ovfeJkBi+dQb57Fmbaap3YOgzsN+KrZZXuax+cA5RkoMd3YCcAND8IJm4iMkeYNR010KThBkxZZzl",
-	"Gbe8FN1M9dUFVqdFRYvd1zbS4hlAvWNYtcAj6KATe7UJEVdUSOPL9h3Hmqa66ECCvdHNy7LP9BPfIbfW",
-	"W/tOebWNqBtbRUdRdDsKc3/dQ/lwUqTO+bxGtUsCvkGU19bnvFlL2IveviO855VpxX1QHXSYOwHNfRAx",
-	"m+cMJJWO3D7EFl27v0GkFmtzIPQN+65Q+TlhdVTavAWGsLhdFq+VtC+/N6HInHoQWsOvztsgi8SsVvcO",
-	"uoq/3OPiVS/V9A5bG3RhhbNvIJ3H11M8tjbeUj1f548t2Woj10/Hb8w4z24gITq7gQhkMj5DZTb3Kymg",
-	"/Tz0YCPopuCq6AzqWrEg1N5N5bnpsiV6TPVkdZz1lVFulDFVypV9DorcvUiMSaXzZiykCUeYc3KH029c",
-	"KV+R51kWZLwJhnOE+gM1+SHmoj7144TQmE3U3/owiNda+zWltwhLlAIWhfOhWspU5ZI5V9SuOKcVeZhl",
-	"QPMWD9+WDVlpEbHdGH51Vm9Rn7IhjWnxyCIXL/ZbTFFct7kGN5uCoijSuUxLcaE7xVIwtz0qYMcmC0tR",
-	"+DTPsVLMGWKEU3ILs0eh4Ygrz0JdZdj9oyj/d54Q3R1gRdVhQyek2r5g257otuz+34OfT3Rqt0mi0zzc",
-	"5tOxgf3phmmy1W1+bNKL5uRap2jNxWco9yuZEz/7DeQD2XpxVflSYZgNk9p8MnvMYbhTWuxyWUKZydKb",
-	"bx7Vc9ZWDru2q2GYvTtztrBxXt6cDcyyNAYhtx+OXUt0FWz6y0zum62rUCJQ3y2dY16nH3sy3R4um9yC",
-	"z6Qy/kjb9JFfWM/bRMTUScw0RnrM0s+kcOJZ8m1DrB4GVYg0c31mkyhNW5wGUS4r4HRl2IallqmMmndL",
-	"e1Fik/fl0wmNI93c5XHF7ldWsxQwazf7qrNnmGcFliZFdMhY3EGHy1oO83mrT8dy8McNUdRSzOmxK0QP",
-	"YDnLy0f96rJ6cIZllDRJpRsTuRVZ6ui/sWXbcMnihx8pS2tLWXprb/czeUqmCFZZo/b6c3NIdDPHKCnu",
-	"NNJt2lCKJfAwr1KrclYszZ2KK0r13bKbjdcEsSRzmbea2bwBkrena2V35PW1f6bVsW1mW+47LwTespHy",
-	"MCbstGg+EktbmzNjLD1Zjrsha6XWWXEOqdavRP3BWleydYiuta+0oDDBa8NRHU0djEBbD9Pc5azoCvPn",
-	"HR/TB7TCnLd9gtZondVamnrOEIXJj3O02XNk7r8zxp3ROQDzlNhkwTwKnwscYor5JcdUmLaj6zpfX/MW",
-	"JC2cD7kE+a58DsdWxZY/fA0tfQ2a0nRt6bpdCRtk4Zo2l+P2+fGY0mjX3g4+V0e3NsY3mEVVp/jFCT1/",
-	"bi7P4v7lC7J5PLMOAGL3pAFV86WVW5OLL1JGhxlLU9PFVhI6ZmPhbG/nQR8ZARvL3ki4p36+t2DDzxf3",
-	"a/fOjfkQTDMoczurB3Oua1o3W6uvT4qNkYe1gb7s0Pghg3kLa82hfNzhhkZfQp0yBnGe0oeLfL75GWao",
-	"n5N7H00wkUXVjrHmQ5TgdIAwGhE6loCwRCMm5GvUL49G33ISgfT9XPpahL9enJ6EplWWxoZuIRiiMZUk",
-	"RUB0CYQgMSCgsVihIEFz6sXp6ZX+r99gHnNldW6SJvz7TU7X3WWrLQuWrj7QOC5uN/SXm+gnNlk2kt8N",
-	"6ysbUQv4zspG8koRy0Jq5SK2UimvXVwafZuJwdsCvw0Z3Obi3u3G28s53TT1+NpBbL8q7w0MCRVIMk3g",
-	"Rb6xoXPbm9FSeiXpUkG/zLp0mzcrsLOFAf4j/X1B8ZuqjdKzzLGUh4zCY3brd2lsujgrbFOdqzLM690z",
-	"AP5z3o3MNAGcYJGzSSErKYvLcEaforJpXLfkNY82VK73uHFJpqD8cMdDyRt2RX6j+zx6Mde+b36NGyZL",
-	"sw1vs6QxleIxU6dmLZYJJQWHWZeU2f1qfMT3/tz+w0iePqx9QoWUtE8iw9rOKovszKVadY2q6pgorhbG",
-	"Y2G61Iix7mZ9S2rXFFc9L98G0c7jpa5sjkdJumcKbbkEDZHBntApaIxrQq7F/x5Gy5WiVjf9msuT11LV",
-	"aroDlyRc7ZFdthrx+dZ8nrX1Gyz6WuwtJzRV7qh20H6hIA0UbSn0/ygMg1UamKzWi8T65WTFWVhE64fk",
-	"DigitkZHmMqz8oe8ZAl9zl+wPbPdh+EA7ZtrQoyHUQCiAFqtHjJmupJgOea6Y9QVpUVTEksf6MmLZ8+e",
-	"ruAItI6MuR6iS/tMgzssLo42wz8oSOK+k/uRVTxXLi3yJeHkVy3cTBGJH7dzPm8WqHe8qFApp9xNOcwu",
-	"y8tyNpOjYq+Z2myaVzmLn7h+9E11VqTkpfUwyuS0g5QZrN295pZsv2erdumnm2LrzLelP6tCkH+WRyvR",
-	"SHnMOvl7EleQX1RnFX0n8tqQ18pEMRfNUGZSYNwpHktQhd+9tXnUL8EnHq2Ty+5yY3LHwPhBDq4qp1CP",
-	"SRKRDC+qxj2rPriN1W7Ua1DsZZ66ZGoPtLakdMPH7fli2uNlLyVChBZ8qz0NO+mLs/zKRCdpnZnfC6a0",
-	"cbryZSkZrd6dp2QvMhKVTKXKV3JMXP6xjRKwgZoiVZ/zq3jiRzrlTG/QPOzIOMqAZSkgydDqlN6m45uh",
-	"14d6yNZH7T+6g/17dAf7M4qzeLOl2GoHq7gTd75Ge2Fvn/2uNZPqVjyEqcHx6KNw0k1JKGIjxa+V8ZTG",
-	"EDdO5xPdnS5EJH66PNUtLggtio3+lATGx1lBupYLm4qmC6ZqZ6Wa0Jlb4sqLd3+/Vii0b3x1hV2qVxsS",
-	"3ZzTSkrbH7ZZFrDw+txONYxr19gc5ng0GksFnRBZctrBccxBCJMiI2EEOnpfDJbrK82x9E7yw3cDKaND",
-	"JFlntjjC9ep5fjGLIijQNzBV3rN3Tzhes5PZVDCjnNVTH6sFBUXo4f76/v8DAAD//w==",
+	"7D3pcts4mq+C4nbVJLW0bOeabueXEivdnklsj+1MpqrtkmDyk4gxBbAByIo266p9mn2wfZItHLxEQKJk",
+	"yTna/aNjSSSOD9994UsQsXHGKFApgoMvQYY5HoMErj91o4hNqDw6VB8IDQ6CDMskCAOKxxAcBCQOwoDD",
+	"HxPCIQ4OJJ9AGIgogTFWb4zx5/dARzIJDl69CIMxofnH/TCQs0wNISQndBTc3YVBN5KMq/diEBEnmSRM",
+	"TXmRACIxUEnkDD05PDp8imSCJZIJIDU3CImiFJOxQJKhiI0BDTkbd4LQLDkBHAMvF/2vnfMZjTjLIN0x",
+	"U3rW/HL/2fJFn2LCHwg+Z4CFgsg8gD4lsxANGdcQwZOYyGLvf0yAz8r1cDPCov26po0Yjzewx/1nP7fY",
+	"5CSFvxMaN7fJJymIEGXAx0QIwuiO/WbI0jj/OwGcymQnSiC6EYhxFENE9MMZS0lEQBSwqW/jRs25wcO6",
+	"SDjgTUDt2ctXLWZjN0C9k0n1a3+jB3WnhhIZowI0p3iD4zNDi+pTxKgEqv/EWZaSCKsz3M04u05h/J//",
+	"tmhcTv4Th2FwEPzHbsmNds2vYvfUvGUmbbKGkmMhSwLXLJ4hzAFNOaOjTnAXBm8ZHaYketDFHUkUMxCI",
+	"MolGDE2JTNDUMi4OiAi9sneMX5M4BvqQSzt/e3La6787OXtzdHjYOw7R4dFh/+377tGH/mHv+Kh3GKLT",
+	"3tmHo/Pzo5Pj4qvj7ofe+Wn3ba9/1vtb7+1F71BB/Kx33jv7Z++wf/HbWa97qDd1zOQ7NjFE/IC4oKGK",
+	"KENiEiVIJsSe/jGT55MsY1zCAy+JCCSA3wI3C5NIgESTTHNrxaY16bL3mI/goelGUwlRMpOhVC1Ar+Yj",
+	"xROZME7+62FBdcyQ5lLoSffjxW/9s94/Ph6d9Q6fhgrFGAUj8lkGVMNRHa199Oj4n933R4dP8+XfYpLi",
+	"6/TB4WmWH2Gqjvka0C1wMiQQI8qmHXTBZwiPMKF2mRlnEQjx0Av9BGmqkG8MMbqeSI2SOIogk2oldm0i",
+	"p5UPEBP8VfByPBEaiH87PznuaAln3zZaqV4J0Mk4OPg9ODq+6B0fBmFweBKEwd+PTz4FYfC+1z07DsLg",
+	"195FEAanH9X/33bfvw/C4EP3NLhqSLQweIszfE1SIokRaZlSEXn+aQhYTrj5m0gY6z8aY9gvMOd4pj4r",
+	"ASwyHIHzaRGxbG7ERYA7V4+7ZrkFLog5gqZqUEr834sHqwsrlhGWeyzBw67/DZHU4EkwNVyqDphowoVR",
+	"2xv7I7Hza64VymW7NWqnBhMZNbXBXvzs5cv9XxBTzFVqEyFEhKJrLODVixBdz9BAkBEFPlAaXxP2+je3",
+	"tRGT+OAGZobnJFgg/XDsGGcOvlbF0gv3w/A9MVpSHY4JFv0x41VMuWYsBUw1IsFn2V8AajNpe1yyp9lA",
+	"prkN5cPWFxCWi3XukgOWEJ8DvyURWBtS8440PRkGB78vQfP6e3fhPKQWE5VdR+NgrxmTQnKc9TmISSpD",
+	"NDUag0RTLKziaB9xY4xZVx+bhfVJ7LNVEaMRIAWflSfRUsQ9roCIgwyRSNiU6in8I/Q9pDfFnKo/HTYk",
+	"lmhK0lSLhCnjN6HRorBAmCK7Z63EsomSGZJx4SaIOXy4uguDQwxjRn/TtlkT85XGUWXoBQKGARsOnbw6",
+	"w4RXOTChEkbA5yhBCToszc+vXpSLrTw9d6ieMYXEciKqa2Q3znVJbfW1nbw137bzhxUGroEWVgg0n9qx",
+	"pxxeLmI9xBJf6C/LzZ2/7b7vngVh8O7k7MPH910lW4/OL86O3ny8ODpRYvWs96531jt+21Py9OTs9Lej",
+	"8w9BGPzz5OjQCZdDSMEq3/Wz9+BpE+CxHeEqbAsr4ubBPToiFJRBaMRKExf75XAuVlwymHxtoIfsR2ZM",
+	"J74WTgvRB6p0Lc/g2o2hFxLHRNEmTk9rC2xiUZ2Qf2NTNMZ0Zq1MZQazIQIcJeiG0KoMy0EyBz/7dTgH",
+	"Cvce8gW7AP0bprFI8I1LZ0hwmoJVJ+rrf8dBJAjTGHFMY+PGW+QNeeWAdmywaiVXXqFmzE/WeG7C0/nn",
+	"9l78vAwtY60blBs38y2EW5eKqVFRFkDPt/nG9zcw6w8JHQHPODHyeIHszFF7CDFwre33MwDuRG4LuMX7",
+	"L9DKAGJ+Ne1Ac2TdwA66beE79niNX+vv1GBYMv4XYUW2Qn/1orF1lKXMhkONmFTZo0SY151qYXEKLinO",
+	"b0HNooR4vjQ1BJ2k1m41njnHkCJL8axvnHqO04PPGeEg+ljW5E+MJexIMoY2kxDRr2zcx6UcuLR0ZPWO",
+	"dks6dA8Fb1kFjtK+ici92kwAUkcgBRrjKCEUXiM1H4JUgD6tVgAcg0xY3Gqxm7LM3DrjkunnKAfbGEXt",
+	"/HM6snuqgNdFW41TrRh9jiXWUMlFhx8wJUNwWTFRxYjujyuPLTRGqpb3XVhlOmPvTPfhc2JGIx8eRtoy",
+	"ElpyKo1qudXn42h6lqtl8tYNMSfUldCPL3ILoZ01ZR5vGlH3NTTmdmGGu3Jq/8cwPcXEIciUROm34tzM",
+	"MFuj1MypBK6wVWjGXk8R0K964PMplyHqob+IBrZoC+kAYesOZEPNtRQctf+/xOyDMaZ4BB10JJH2EuMU",
+	"YiNe4Ba4AX77nfqUkspWf/baK/0GmObVrBfLzr8Ad2U91eFd+HwM07PCFdQQ58uYRtcMUqDPiod8zeKZ",
+	"53jVcWASv0Ysw39MQDtKlSAaFI6HgUONDoMoZdFNc8zDPAg0xGmq0YBQhSAaNnpgpU/ofXSQQnsKn6X+",
+	"bkJTEAKNyC1oVGiYlGNCyVgpansu8zLGEvelte0WgbKwAQuf3Vwka2jWECIiC9esVppyx7zRqtRZogQL",
+	"p0b070k8grh/PXMd1lKBXPP5zIcqHe4Bnic0FPLbH7999cKlLODPR+bVys+FXDeH14TUGxgRKgyty6S/",
+	"xHhZSlV2mrDQARRd+EhpkoKTkIgrZ+BkiHAllI6UGadWm+v9OE3ZVGkZQGdOpX8B/SitzGDEJAUk8Ew4",
+	"yaViB8cwxJNUzp1+ReGEzxkHIVpv5QC97b03vuFowhUyGDnz5GmIOAg24RGEFmNDJGZCwtjq9tMnT+eO",
+	"7cXeL688KLly4DwMMk4YtzZMse+9OnE/f2ZWYIh7f0//VyH3neIrl/9rzG6hNvoQp8IB1jlk0/vxIFfT",
+	"l1s/A80aB0gxyaqaOlC8NJ9DQdVhtImFsp+AMBxGiVEtU5UNMDPqQAd9yv2RdBYqlJvpH2OWxwh1soeD",
+	"A7SRECUHqPoBChagKQTivm8TXbUE4EjBQekBA/PgYItLmrcQlyzInFDBvwvHNJL4xuTJLGW0QG/7Eo9q",
+	"2KYOOZ57eYP0s5okKA25uWQi4zc90DJYe5vsF1NOZFPy+qTIghPadxyQkgtVzXIpfbpo8aKQPS5Xan2b",
+	"Munr3b16Yd1pKIHPOIaIjHGKYjJSZDW/2ZUkVhhIIlNo4TnzbScHR30398EsXiTKLc9uayzJbapEJqa1",
+	"yLfSWEaCRXnYTZmWYiH7wLknoqd/ziZpunjWpZpT06en7NJ+prbpC634wkd1g22hzbXQTHH6+2shCKW3",
+	"3IKOXEyEdlgMMUnV01fLzJhFQa+WPsocBuFSuyZfevW0wyq2XHlQzB0EVip7a6+TxlSH06l54impuRSW",
+	"umjVKnwLP5dYipXSANTJ5akTLaJiN5RNactnFyB3X+iFrozimuJaTq8ebrstDkONyW2eboGXZpk5tMrh",
+	"80VVwO4+SS5JRDJMZUtM9Pjbm6dNuJD9whZuARnN6VZ5YZUQr8eZWsZNq+utrcUFtgckNQC+1sn4+K/e",
+	"mQCg95ImCwLvbt7u9JWqR9uAd2Go9N6wL4OY/lOwuWpNdsdiT/gNJCaphzIgdZ8NoUJi6kloGYMQeAQt",
+	"A3ZGobhyakUGBn2tEy8JuzePt1DzPElvy05e/5oPE5ZheguwChDKLYflYWmAe45I/WldA3NJexbHS/DY",
+	"kXXCxIQ44ZQSumqaXzHqQoa5qkezMe0qyucq/NTDMSR8lsvPlcz7p+yL+RLWY6NZeap+hW8Fja7wpFlw",
+	"ODFpIhKXWeX1I7YxVysGYdVhU2x91cQ9tUiIy+TIxePfebZ5plPgXFgaQVYP+7o0M0/KydTGcTmgaxgy",
+	"Xo0bVYbRjjpXEprx+1iHD2U6E1jNKWom+FJqrIB0fnwmrMNaLxWLG9Ae+Nr4G02bLABaamr59n0oWJxu",
+	"22Spdvm0ZbRlhVyXMkt2uXHfBIBzixsM+Xid0v7QTAtuuLGwiULn89+6O89evkJsqH1sEaaMkginOrMd",
+	"PTl79xb9/NefXz7NH9DaKBJwCxRpfaFFMGUNF0DjfBbHTtqQHJDbFf0jKzNxY/nY9YXu6IhFgvzIq8dZ",
+	"BZsfMzdgmJd01lBoP2cpJh4eqs5fF2zqXGG1tzx92LAsLOocq7GB+6WQb8aWWZIbbkDzD12W2vT5VaGz",
+	"2DeqtOlUuhL43ymqQdczQz6m4k7HLBOWxgcIo1ucTkDXFX25DH6CPy6D/74MfqJg/h3J/F/7RSrzf+0X",
+	"hJp/4TMRUlwGB+j//ud/7zpIT2wyAWzK0hDhIsaEaYwGCjU7l5O9vedRhmWi/4JBBw1+wjQemGd+Ynyg",
+	"PfAo1eNTNkRmr6JzSV3HnpIxkTWg7e8tDShVokn7Ts/KcChArhqkWhaSFozLRdmtFvP2w539K9f7TU2y",
+	"4CGrxlkdqHnLbu6Vo8ztCPfOUT5jEuepPqJ9rk81QaiZ8aM+4RF2W0o4UupJCoo/upW/FGfC99sUEwlx",
+	"f7ymS6YydTFPdVAXiDjckjwe3MplVByuW+e08teGGEsdMSW3VW22rUhs6ENm+sq6w9qBuDOnlsX02ytA",
+	"Cz0p9eh6M6POluN7I3htFA61k6sl4fAGd/G5/ry1NzYHhVEkk34tLd8cqcAzgQRz6lQmcO4BkQBpta2W",
+	"wtD2E7DJmqWrqdhvdS/F+E5mMElhE0qJOoEHdWGe536mutZpgq6lD9aEXMsKluJzI1lOu4HUYeYj2E/5",
+	"CzgeE7e/oJm/0CSpW4/eVAb42+vDOCP9G3AkyHTTqUJBpbK3ylleJ+7ozD2PSXwgZjQ6MMkuB0YLIbHR",
+	"QVzDkBWJvoy6On4quK+j5MX8eC+39KbytWUhcT0uDmxFQme5XCMV+jdu7yLn2qJUiSdhGfAsRYVdzNJw",
+	"Yh25ezGRnniN15G1lXSYLU20ZtqIA0Puk8vhUiDPZzTy1Th6ApWmXY2/xLF/PesXsfH2JWGNpZnBJJM4",
+	"XaHCMQxiGHEct1FpC3FQ6LbVORvbceGxL7FlHR64KAhm5e5mkyqsIeIOvKxSkeqLsyx0iuRRldLxuIRn",
+	"GFhvQK2wh+bgpd+BN8Is/jwnsAbLXFiJ2eYsGx6avDrYp7oWzm9UJusJXYSNjONrNVf4yqF1H2I3yHZd",
+	"9C64WSOJV9eoGqeNNcauWUxAm2Z/Pz75FCLd1CNEpx8vtKvk8KQCNEBqr8a543SOrR8yKomqyPWxldYa",
+	"RZyI5U5qW4eTVRLh3OxsIu6pPGUchuSzGytNGUte9k+ksNVBHgtqmQZ4PyUP+5J2fFmelYCP7o1nuxgk",
+	"OEb2qzGZI6kNlvkt7SDhVaWb0rihHl6t1vrBVa5lLU+cW6COOkDnikucLHCnWk+Yy/+FEkhDI5ooS/hc",
+	"Qdec3jVg7vLpdg0ehkhkad9YLkBvjenSF7hfN2bsR4Oo5qtO3vNQSyEzS7GmRMrMdCMidMias1v9Okcf",
+	"oZmPTIBw6y4y3t28t9tMt6k6yHlTaCt9RIiMuToxNm1YKQbroG6ammIxU2isK2t016XPMrykA+uDHeS5",
+	"utWKZd2hRh1MjLBJ8e5c0kvauwU+Q5xNdDpzDBzt3u7rWiZHsjcadG3bL2NvozcaRmvDe2BAot0thKJB",
+	"o+fmAE0TEiWXtKjxqxRUo25Rok0ESplCeEWwhCKZKPjwGPhB6a9DT17s7aNa47AQ1ZqDhYZ1KRxVDz9H",
+	"jQ54isVd0kE9SWbwNDRhO7MwU6RlBpjvmGefnKtDEYgMDU7oRgzUvNvorfc0zHFKVzlf0kpTQ/WDWryO",
+	"HaBPC2rTn2AU60YrSEjMJZhiRLSzQ6imNdhJWYTThAn5tBJsVOhpGkWIG5JlEGv0ySsr1HOmg2oRzLDF",
+	"66agQZd4FDBCU7UFWx8/5URKoK+NKjMltirIkpEahaYzC1MiQgUqYvot6YK4lFHooIF26gyKVoqX9HqW",
+	"YVGZ08DO26RmviJE0wbn6he1Z9vDDJk0JGFCsr+8ePnXpwZ6A8OxDpBOrBqEaBCxGGysxub9DDrIUBvW",
+	"HRv0FipwG/xr54LjCHaO4kEHfaQ6EcBGd9UaLikZUcYV4uf1hwXB7iozUX2DU8EqX5e8Qz9hIkMpiYAK",
+	"yHskKcaZ4SiBnWedPZt1Z7idONjdnU6nHax/7jA+2rXvit33R297x+c9/U5pjgTnGUSSK7alC/WzFA1N",
+	"97CiiU2w19k37yj+hzMSHATPO3ud59r6k4nm8LudKaTpjgaBXrnmCeqXkYk2Ga5GGD2Kg4PgV5BFrflc",
+	"x9Fne3sLWtOt1pKumMPTky4vy+7UBFdw8PtVGIjJeIz5TIFIcTsrBcrGjxGmKGYddKzLehUzE4qXRRw0",
+	"58OpifDjkdD5kZqAgys1jzrngk/vWlG8gys+TCYcMHuTvzLn9DQaAAj5xgYJNgK6ZnHYXV3ZUMrcXePs",
+	"9je2AHe3Mc9B5iwiZ6pafOi2hy8MOrlmKpa+W+lyq195vvyVsr+rfuOX5W8UvWrVC/stpig6iOoXXi5/",
+	"odHi8S4MXrbZTLW95iJK+KB1imo+S02DCpXwT6FohKs7qrSlkKKrVUEj0VzjRh8nqbWZCGutzj2B1fKR",
+	"XdMp/O5qi1yo3gbDjcDVva6Pt/utjrpsBLsWsq+HUQUOze82dwrkvNg0h4lwmiotSctq3fbKULSfo0ZF",
+	"5y8fntQ6hH2DeFJbnw9PqqbGj40oRvUSICWhI83ZkzxaY1TwohNaB2kLHlWCiFVMyfu31TFlt9L3zC90",
+	"z6dERslp5dH7IM56Ynq+gNIb8Z9zBuRPOqz0FpL8K+I1wsJazJRNv3Ek/+FEf8moJ5wKt/HLqG7fPRx2",
+	"kHpK0adMYIyMzWpL1pRN/MvTUiWYoSmbpDG6Achs0qzi8fpSD21TqmEK54oiYjOudrKo+exXl1Q2GGGd",
+	"Aei8AZtUt5gHfLkhNL7zCo33RMgz3Qhxi+RR5IF4SMPegKENTzJKQEiUJ5sYNeybp5AXy98obhZQLzx7",
+	"1mZd1Vbr98d2dQKi6G4iTJKn7qzZUrisKheKC1HuwhVkiEdKgUbT7ZmCJsnoYcVGOaebJr4vKbEqDXy7",
+	"YuWrkOc5VKjTECfFY5PubRL8FDI45cACKRATETGlZu6OYyoWioFD+yjE36LpUFQVe+jFGEt/AsvSbhQl",
+	"gHlsAi4miMwinCIK0rRAn861JtU5+UBFft3WOMekZmO/CjqVP5YoVXHgZnnHESfPflc8qPs9PLxZsQif",
+	"yh7PD8z055ske2/fITF86zz/m+fI+61kUnnF0v1JtIuS/IDRNcgpAM1J1sT9THYMo6a/HJomzMh4EwzK",
+	"uGX06HqmL++wlgcqmky/tpFEzwDqHSNHBB5DBx3bK4eIuKRCmliNj/Br9sQy0gd706JXnpzqJ75DUaK3",
+	"9ucRJDbJxBihOrCoO7SYqyjXFRJJkU3q81XWbtb4BrGktj7nJXnC3tn4Y6NKXt9Z3AbXQd3cW23uXYnZ",
+	"Iq81qXS+9+FC0R3/G8SDYm0OHHjDfvTT/5Sw+unbhCGGsLhZFRUq+ZZ+Z1SRsrgWJoRfnNfHFhmRrS4q",
+	"dVVdusfF972F1ztsbdClrQV8A+kE2r7i5LXxVmrHvHhsye43cp2gfmXG93oNCdFpRUQgk2odIizQoJJ7",
+	"PcjDajZ1xVQ6Fk17XSsWhNpr4zxX47Y8HlO2XB1nc/XLW+VllT4BPrdT7p0mxqrUCWsW0oQjzDm5xemP",
+	"zfMsCzI+GMM5Qv2BmsQsc7On+nFKaMym6m9NDOK1VstNzTvCEqWAReGyqdYQVrlkzhW1g9VpSHezDGje",
+	"W+XbMqMrvVkeNnmmOqu3mlaZ0cbmeQyxfZ0Q27kCvygSMM01AUL3caZg7pVVpxSbvElFGrM8K1JxdYgR",
+	"TskNzNNQw+9ZElFd19j9o2jY4SQt3c/jnjrHlkir2nDkoQMTbeXEo4NqM2SSi5ypLvswCbZazNhcWza0",
+	"P10zTSC6BZhNU9PCRqs9rQXNHI18IQsixL+CXFPymNeODleL/20ZqRcj9GOgeQPIfEILcK6KkXOpwotN",
+	"xXri7L0zGNoVUs1f8TtfXb0oedfmOLA0BiG/i8yGjaQcgE1zm8uktfVgShHQd/nnyKLLJjx5s+tLaLf4",
+	"NynYj+nmPowN6/nmiJj6rrmGbo86wCZ0AJN6jucJpQ1ZeLhnIdjNFcRN9DeNwxrov6qY17WzW5bdpnbU",
+	"ga3HrHpjnfZQ2s6lOqt6rNtfPUr1Daio6ghqd6or3mCYe+UETHb7iLG4g7qr2neLeb9PP3Xw7y3h4UrM",
+	"8xHtNqRMrsERV1cU9KurGisZllHSxMleTOSDKBWOBkoP7CpYsXrtMaHxT5PQ+NZeMGuyGE2XBcS4LW62",
+	"RKy7BUdJcUGe7gOKUiyBh3kZdFXEYGmu9b2nUrRbtkvzmpcWpS/yXmbbNy7z/qetbMq8gcN3ZlF+H1Kn",
+	"BHDe0uKBzdb1pJHTxv1ALBJvz7C1iGtFz5bs11qP4AU0Ub/++1HG/MgyRuGEKO4st5cXQy5sHO2TjOax",
+	"Gemxy1nRf+3rkbfpuF2RUg9N4Ru08mvNwz00TmH6SOd/bjo3t94ad4RRDgHzlNi06jwtKBfYxLT1kRxT",
+	"YRqQb4r+v+TNyFo42XIJ/F351o6srSYffWpb9alp/NTtHzbtMtuiYNIYvZoMy4lqRqPdyJiHC00wa0J+",
+	"g8mg85fIL8tL/LopicvvP1mSlOiZdQgQuycNqJov1R0XTR/I4ouU0VHG0tR0wZeETthEONvjeo6PjIFN",
+	"ZH8s3FM/31uy4efL73vxzq3Ep2kmaW5y95yc60r37Xbg0ZRiM3bC2kCfd2i8zmDeRhaGKH/8AplaX2Od",
+	"+QpxnpmMi7TkxYmyaJCj+wBNMZFF/aVx1oQowekQYTQmdCIBYYnGTMjXaFCSxsByEoH0/Z76WqW/nZ8c",
+	"h6bVpj4N3YI4RBMqSYqA6BIzQWJAQGNxj4IvzamX1/JU+sd/gxUcldW5UZrwP1Ulj25oX+0qtHJ1l0aL",
+	"4kJlfwWgfmKblXz5dfS+Sj61gB+fUeXFe5ZR1Sr4bL1pXh6/8olvJ+PGFoRvyVmhR3/g7JpyTjcaPmag",
+	"r59W8/BV3G9gRKhAkmlSKspADEXZXtWWpiop7eqcy5x2t7l2D167NJ3nUH9f0Na2CmP1LAv8BSNGH90D",
+	"m3AP9Ghsrs9QaEV1st0o7xKTAfC/5G1gTfflKRY55xeykg++CrP3aXjbRqrvnn1+L7k0Gphb1wLUca7v",
+	"Giq53a6QWC5sjatmOtcPbX+NW8Z/sw1v+8gJleKRDDZS067UZMNWk4JnbkpA734xQYY7f9FZN5In6/VE",
+	"quCsdk9lWJvcZdm4uZ+1rvZWfVS5Ny7DE2G66YmJvhjlhkQ3Hifct0Edi6TDj51X9jVo5FThR658hMig",
+	"idDpvYxriqlF0tcjmko/CDehnE5EsqGGEOZGi5JWqve6lI3KfP5cnzd38+ar2vJD53AaMItJ6nSkFLrl",
+	"UGGkOv7HmurvMITetU5kWfFsFwkzI3ILFBFbdCpM0Xb5Q17tiz7lL9gLYtxUdID2zZ14xh0uAFEAbcqM",
+	"GDMtyrCccN3b8pLSokOZRSz05MWzZ0/v4bW2/rCFvskL+0yDrSxvSGKGXyuiV70X9oftMlK5odOXp5ff",
+	"K3Y9QyT+M9RA2h0vK4jNMXdbfteL8mbI7aSJ2TtVt5sJWs7iR65H6fSVyxjzxjkwzuSsg06ovc4SPmuC",
+	"8DpIa3fpu2mjzuZbukUrqP+1HKOJPv5H+2QTsUwSV7CsqFIu2lflNYivlV1oLoqkzCSuuVOsVkA/v5d0",
+	"+zj2Q7C+78VXasG5NZltDnMtP2mV96nHJIlIhpd1zDitPvgQq92qT6jYyyJV09SQaU1T6dWPtLGhpqAJ",
+	"Lq5JRYQWnLg9sTgRmbP8EncnDp+a3ws2u3UE9uU9GtPLnflor1YVldzHyldyQlxu1q1SioGaogmfD7V4",
+	"4pE+NtIDPk8XYBxlwLIUkGTo/vTRpoGuwfJ1vaabo5HHZqt/jmar309BL2/2db0fOYq8/G+xPXCuH/vO",
+	"1a3qVjzorMHxiK2bilBLN8qiiI2VOFE2bhpD3GAeT3Qv4hCR+Onq6L28LUJRafpV8rwf+yhs8urZom2T",
+	"qaK8V4+DuVu1vwTXgDnw4OD3K3Xq9o0vruBi9dJ5oru3W9lvLxBoFlyd1zsCmVsJjNQ059mpZkXYNTaH",
+	"ORqPJ1JBJ0QWA3dwHHMQwuTQSRiDzropBss1sOZYeic5vV5DyugISdaZLztzvXqW38eocBD0XbKV9+yV",
+	"bo7X7GQ2KdWom/V072qpVhEnu7u6+/8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -6,17 +6,56 @@
 package spl
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/verifier"
 )
+
+// Verifier tells what a token is worth.
+type Verifier interface {
+	// Check returns the caller that a token stands for; fault.Unauthenticated for every one that opens nothing, or
+	// fault.AuthorityUnavailable when that cannot be known.
+	Check(ctx context.Context, token string) (verifier.Verdict, error)
+}
+
+// Accounts does what callers ask of service accounts, as those callers. Errors are the key manager's, meant for the caller;
+// fault.AuthorityUnavailable when it cannot be reached.
+type Accounts interface {
+	Standing(ctx context.Context, contextID string) (introspection.Standing, error)
+	FirstAccount(ctx context.Context, first introspection.FirstAccount) (introspection.IssuedAccount, error)
+	ListAccounts(ctx context.Context, who introspection.Identity, errand introspection.ListErrand) ([]introspection.Account, error)
+	GetAccount(ctx context.Context, who introspection.Identity, errand introspection.AccountErrand) (introspection.Account, error)
+	CreateAccount(ctx context.Context, who introspection.Identity, draft introspection.AccountDraft) (introspection.IssuedAccount, error)
+	EditAccount(ctx context.Context, who introspection.Identity, edit introspection.AccountEdit) (introspection.EditedAccount, error)
+	RevokeAccount(ctx context.Context, who introspection.Identity, errand introspection.AccountErrand) (introspection.RevokedAccount, error)
+	ListTokens(ctx context.Context, who introspection.Identity, errand introspection.TokenListErrand) ([]introspection.Token, error)
+	MintToken(ctx context.Context, who introspection.Identity, draft introspection.TokenDraft) (introspection.IssuedToken, error)
+	RotateTokens(ctx context.Context, who introspection.Identity, draft introspection.TokenDraft) (introspection.RotatedTokens, error)
+	RevokeToken(ctx context.Context, who introspection.Identity, errand introspection.TokenErrand) (introspection.RevokedToken, error)
+}
 
 // Parts is what the face is made of.
 type Parts struct {
+	// Context is the context that the face is of, which its users call the namespace.
+	Context  string
+	Verifier Verifier
+	Accounts Accounts
+	// Rules are asked about every request behind the claim; nil allows everything.
+	Rules Rules
+
+	// AuthenticationOff lets every request pass as the local operator, whose identity is Actor unless a request claims another.
+	AuthenticationOff  bool
+	Actor, DisplayName string
+	// BootstrapClosed refuses the first account, too.
+	BootstrapClosed bool
 	// Version is what the manifest tells.
 	Version string
+	Log     *slog.Logger
 }
 
 // Mount adds the routes of the face to engine.
@@ -25,7 +64,7 @@ func Mount(engine *gin.Engine, parts Parts) error {
 	if err != nil {
 		return fmt.Errorf("loading the API document of the spl face: %w", err)
 	}
-	server{Parts: parts}.mount(engine, web.Validate(spec))
+	server{Parts: parts}.mount(engine, spec)
 	return nil
 }
 

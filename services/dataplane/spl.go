@@ -1,0 +1,53 @@
+package dataplane
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
+)
+
+const (
+	defaultSplContext = "default"
+
+	bootstrapOpen   = "open"
+	bootstrapClosed = "off"
+)
+
+// Spl is how the spl face is served. Its zero value is the default.
+type Spl struct {
+	Context    string          `env:"SPECTRON_SPL_CONTEXT" envDefault:"default" flag:"spl-context" usage:"context that /v1 is of, which its users call the namespace"`
+	Bootstrap  string          `env:"SPECTRON_SPL_BOOTSTRAP" envDefault:"open" flag:"spl-bootstrap" usage:"open or off: whether the first service account may be made without a credential, while there is none; open by default, because there is no other way to begin with spl"`
+	SealSecret settings.Secret `env:"SPECTRON_SPL_SEAL_SECRET" usage:"secret that seals the tokens of federation peers in the store, 32 bytes or more; without it no pair may have one"`
+
+	// AuthenticationOff lets every request to /v1 pass as the local operator. The key manager must have been opened with the same.
+	AuthenticationOff bool
+	// Actor and DisplayName are the operator's, where authentication is off.
+	Actor, DisplayName string
+}
+
+// Verify refuses what cannot be served.
+func (s Spl) Verify() error {
+	var errs []error
+	if s.Bootstrap != "" && s.Bootstrap != bootstrapOpen && s.Bootstrap != bootstrapClosed {
+		errs = append(errs, fmt.Errorf("SPECTRON_SPL_BOOTSTRAP (--spl-bootstrap): want %s or %s", bootstrapOpen, bootstrapClosed))
+	}
+	if n := len(s.SealSecret.Reveal()); n > 0 && n < introspection.MinServiceSecret {
+		errs = append(errs, fmt.Errorf("SPECTRON_SPL_SEAL_SECRET: want at least %d bytes", introspection.MinServiceSecret))
+	}
+	return errors.Join(errs...)
+}
+
+// parts are what the face is made of, as far as that is configured.
+func (s Spl) parts() spl.Parts {
+	return spl.Parts{
+		Context:           cmp.Or(s.Context, defaultSplContext),
+		AuthenticationOff: s.AuthenticationOff,
+		Actor:             s.Actor,
+		DisplayName:       s.DisplayName,
+		BootstrapClosed:   s.Bootstrap == bootstrapClosed,
+	}
+}
