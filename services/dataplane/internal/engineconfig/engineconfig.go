@@ -30,6 +30,12 @@ const (
 	DecisionPolicies Kind = "decision-policies"
 )
 
+// The codes of refusals.
+const (
+	CodePermissionDenied   = "PERMISSION_DENIED"
+	CodePermissionsLockout = "PERMISSIONS_LOCKOUT"
+)
+
 var kinds = [...]Kind{Rules, PermissionRules, FoldRules, HealthChecks, DecisionPolicies}
 
 // Kinds returns every kind of rules, in display order.

@@ -2,15 +2,18 @@ package engineconfig
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"strings"
 	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
 
 	"github.com/spectron-hq/spectron/services/contract/fault"
 )
@@ -18,20 +21,19 @@ import (
 // What one evaluation may cost. A comparison is a few units, so the cost leaves room for a walk over the fields of a large record; what
 // it bounds takes milliseconds. The time is that of a whole decision, however many rules it asks.
 const (
-	maxExpression  = 4096
-	maxNodes       = 2048
-	maxDepth       = 64
-	maxRegex       = 1000
-	maxCost        = 100_000
-	maxElements    = 1 << 20
-	checkEach      = 64 // rounds of a loop between looks at the clock
-	maxDecision    = 250 * time.Millisecond
-	actorFunction  = "current_actor"
-	nowFunction    = "now"
-	resourceName   = "resource"
-	recordName     = "record"
-	systemName     = "system"
-	errNotABoolean = "must be true or false, but is of the type %s"
+	maxExpression = 4096
+	maxNodes      = 2048
+	maxDepth      = 64
+	maxRegex      = 1000
+	maxCost       = 100_000
+	maxElements   = 1 << 20
+	checkEach     = 64 // rounds of a loop between looks at the clock
+	maxDecision   = 250 * time.Millisecond
+	actorFunction = "current_actor"
+	nowFunction   = "now"
+	resourceName  = "resource"
+	recordName    = "record"
+	systemName    = "system"
 )
 
 // environment knows what expressions may speak of. It is made once: that takes milliseconds.
@@ -66,7 +68,7 @@ func compile(expression string) (*program, error) {
 		return nil, fault.InvalidField("expression", "line %d, column %d: %s", first.Location.Line(), first.Location.Column()+1, first.Message)
 	}
 	if ast.OutputType() != cel.BoolType {
-		return nil, fault.InvalidField("expression", errNotABoolean, ast.OutputType())
+		return nil, fault.InvalidField("expression", "must be true or false, but is of the type %s", ast.OutputType())
 	}
 	compiled, err := env.Program(ast, cel.CostLimit(maxCost), cel.MemoryLimit(maxElements), cel.InterruptCheckFrequency(checkEach))
 	if err != nil {
@@ -93,14 +95,23 @@ func (f facts) activation() (any, error) {
 	)
 }
 
-// errNoAnswer is that of a program that has answered neither true nor false.
-var errNoAnswer = errors.New("the expression has no answer")
+// Why an expression has no answer. These words go to the log, which holds nothing of a record: the errors of the evaluation may quote one.
+var (
+	errNoProgram = errors.New("the expression cannot be compiled")
+	errNoKey     = errors.New("the expression asks for a field that is not there")
+	errTooMuch   = errors.New("the expression costs too much")
+	errTooLong   = errors.New("the rules take too long")
+	errNoAnswer  = errors.New("the expression fails")
+)
 
 // holds reports whether the expression is true.
 func (p *program) holds(ctx context.Context, activation any) (bool, error) {
+	if p == nil {
+		return false, errNoProgram
+	}
 	value, _, err := p.compiled.ContextEval(ctx, activation)
 	if err != nil {
-		return false, err
+		return false, reason(ctx, err)
 	}
 	answer, ok := value.Value().(bool)
 	if !ok {
@@ -109,44 +120,56 @@ func (p *program) holds(ctx context.Context, activation any) (bool, error) {
 	return answer, nil
 }
 
-// RecordOf reads the body of a request that writes a record, for expressions to look at. What is no JSON object is an empty record:
-// it will be refused for that.
-func RecordOf(body []byte) map[string]any {
-	var record map[string]any
-	if decode(body, &record) != nil {
-		return map[string]any{}
+func reason(ctx context.Context, err error) error {
+	var cancelled interpreter.EvalCancelledError
+	switch {
+	case ctx.Err() != nil:
+		return errTooLong
+	case errors.As(err, &cancelled):
+		return errTooMuch
+	case strings.HasPrefix(err.Error(), "no such key"):
+		return errNoKey
+	default:
+		return errNoAnswer
 	}
-	for name, usual := range map[string]any{"parents": []any{}, "data_type": "SCALAR", "body": map[string]any{}} {
-		if _, given := record[name]; !given {
-			record[name] = usual
-		}
-	}
-	for name, value := range record {
-		record[name] = plain(value)
-	}
-	return record
 }
 
-// plain replaces the numbers in what was decoded from JSON by those that expressions compute with.
+// usual is what a record says where it says nothing.
+var usual = map[string]any{"parents": []any{}, "data_type": "SCALAR", "body": map[string]any{}}
+
+// complete returns a record as rules see it: with what it leaves out, and whole numbers as such. No record is an empty one.
+func complete(record map[string]any) map[string]any {
+	if record == nil {
+		return map[string]any{}
+	}
+	out := maps.Clone(usual)
+	for name, value := range record {
+		out[name] = plain(value)
+	}
+	return out
+}
+
+// plain returns what was decoded from JSON with whole numbers as such: JSON does not tell them from others, expressions do.
 func plain(value any) any {
 	switch value := value.(type) {
-	case json.Number:
-		if whole, err := value.Int64(); err == nil {
-			return whole
+	case float64:
+		if whole := math.Trunc(value); whole == value && math.Abs(value) <= 1<<53 {
+			return int64(whole)
 		}
-		float, err := value.Float64()
-		if err != nil {
-			return value.String()
-		}
-		return float
+		return value
 	case []any:
+		out := make([]any, len(value))
 		for i := range value {
-			value[i] = plain(value[i])
+			out[i] = plain(value[i])
 		}
+		return out
 	case map[string]any:
+		out := make(map[string]any, len(value))
 		for name := range value {
-			value[name] = plain(value[name])
+			out[name] = plain(value[name])
 		}
+		return out
+	default:
+		return value
 	}
-	return value
 }

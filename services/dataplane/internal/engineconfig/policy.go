@@ -1,7 +1,6 @@
 package engineconfig
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,20 +19,22 @@ const (
 	ThreadWrite  Resource = "thread_write"
 	ConfigRead   Resource = "config_read"
 	ConfigWrite  Resource = "config_write"
+	AccountRead  Resource = "account_read"
+	AccountWrite Resource = "account_write"
 	Federation   Resource = "federation"
-	AccountAdmin Resource = "account_admin"
-	TokenAdmin   Resource = "token_admin"
-	HealthRead   Resource = "health_read"
-	// CapabilitiesRead and IdentityRead are what any token may read.
-	CapabilitiesRead Resource = "capabilities_read"
-	IdentityRead     Resource = "identity_read"
+	// DaemonRead is what any token may read: what the server is, and who asks.
+	DaemonRead Resource = "daemon_read"
 )
 
 // Ask is a request as permission rules see it.
 type Ask struct {
+	// Space is the incarnation of the context.
+	Space string
+	// Actor is the claimed identity, which has been checked.
 	Actor    string
 	Resource Resource
-	// Record is the record about to be written, as [RecordOf] reads it; nil where none is.
+	// Record is the record that is to be written, as it was decoded from JSON and not yet validated; nil for every other request, and
+	// where it is no JSON object.
 	Record map[string]any
 }
 
@@ -49,20 +50,16 @@ type decision struct {
 func (c *Config) decide(ctx context.Context, ask Ask, system map[string]any, now time.Time) decision {
 	ctx, cancel := context.WithTimeout(ctx, maxDecision)
 	defer cancel()
-	record := ask.Record
-	if record == nil {
-		record = map[string]any{}
-	}
-	activation, err := facts{actor: ask.Actor, resource: string(ask.Resource), record: record, system: system, now: now}.activation()
+	activation, err := facts{actor: ask.Actor, resource: string(ask.Resource), record: complete(ask.Record), system: system, now: now}.activation()
 	if err != nil {
 		return decision{err: fmt.Errorf("binding names: %w", err)}
 	}
 	for _, each := range c.policy {
-		if each.program == nil {
-			return decision{rule: each.Name, err: errNoAnswer}
-		}
 		holds, err := each.program.holds(ctx, activation)
-		if err = cmp.Or(err, ctx.Err()); err != nil {
+		if err == nil && ctx.Err() != nil {
+			err = errTooLong
+		}
+		if err != nil {
 			return decision{rule: each.Name, err: err}
 		}
 		if holds {
@@ -83,7 +80,7 @@ func (c *Config) fold(entries []Entry, odd func(Entry, error)) *Config {
 		}
 	}
 	for _, entry := range entries {
-		said, err := understand(entry)
+		said, err := entry.read()
 		switch {
 		case err != nil:
 			odd(entry, err)

@@ -21,12 +21,10 @@ const (
 )
 
 // decode reads text as exactly one JSON value, with its numbers as they are.
-func decode(text []byte, into any, options ...func(*json.Decoder)) error {
+func decode(text []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
-	for _, set := range options {
-		set(decoder)
-	}
+	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
 		return err
 	}
@@ -36,34 +34,33 @@ func decode(text []byte, into any, options ...func(*json.Decoder)) error {
 	return nil
 }
 
-// parse reads and validates the body of a record on the thread. A misspelt field of a rule could open what it was to close, so
-// unknown ones are refused. Errors are faults; the program is that of a permission rule.
-func parse(body []byte) (change, *program, error) {
+// parse reads the body of a record on the thread, and validates all of it but expressions. A misspelt field of a rule could open
+// what it was to close, so unknown ones are refused. Errors are faults.
+func parse(body []byte) (change, error) {
 	var said change
-	if err := decode(body, &said, (*json.Decoder).DisallowUnknownFields); err != nil {
-		return change{}, nil, fault.InvalidField("body", "%s", decodeReason(err)).Because(err)
+	if err := decode(body, &said); err != nil {
+		return change{}, fault.New(fault.Invalid, "body: %s", decodeReason(err)).Because(err)
 	}
 	switch said.Topic {
 	case aboutRule:
 		if _, err := ParseKind(string(said.Kind)); err != nil {
-			return change{}, nil, fault.InvalidField("body.kind", "must be one of %s", kindWords())
+			return change{}, fault.InvalidField("body.kind", "must be one of %s", kindWords())
 		}
-		compiled, err := said.rule().validate()
-		return said, compiled, err
+		return said, inBody(said.rule().check())
 	case aboutPermissions, aboutAuth:
 		if said.Enabled == nil {
-			return change{}, nil, fault.InvalidField("body.enabled", "must be true or false")
+			return change{}, fault.InvalidField("body.enabled", "must be true or false")
 		}
 		if said.Kind != "" || said.Name != "" || said.Removed || said.Priority != 0 || said.Action != "" || said.Expression != "" || said.Body != nil {
-			return change{}, nil, fault.InvalidField("body", "the topic %s has nothing but enabled", said.Topic)
+			return change{}, fault.New(fault.Invalid, "body: the topic %s has nothing but enabled", said.Topic)
 		}
 		if said.Topic == aboutAuth && !*said.Enabled {
-			return change{}, nil, fault.InvalidField("body.enabled",
-				"authentication is not turned off while the server runs; stop it and start it with --insecure-localhost")
+			return change{}, fault.InvalidField("body.enabled",
+				"authentication is not turned off while the server runs: stop it and start it with --insecure-localhost")
 		}
-		return said, nil, nil
+		return said, nil
 	default:
-		return change{}, nil, fault.InvalidField("body.topic", "must be %s, %s or %s", aboutRule, aboutPermissions, aboutAuth)
+		return change{}, fault.InvalidField("body.topic", "must be %s, %s or %s", aboutRule, aboutPermissions, aboutAuth)
 	}
 }
 
@@ -78,41 +75,43 @@ func decodeReason(err error) string {
 	return "must be an object with topic, enabled, kind, name, priority, action, expression and body"
 }
 
-// validate reports what is wrong with a rule whose kind is right. The program is that of a permission rule.
-func (r Rule) validate() (*program, error) {
-	if err := validateName(r.Name); err != nil {
-		return nil, err
+// validate reports what is wrong with a rule whose kind is right.
+func (r Rule) validate() error {
+	if err := r.check(); err != nil || r.Kind != PermissionRules || r.Removed {
+		return err
 	}
-	if r.Removed {
-		return nil, nil //nolint:nilnil // what is removed needs no program
-	}
-	if r.Priority < -maxPriority || r.Priority > maxPriority {
-		return nil, fault.InvalidField("priority", "must be from %d to %d", -maxPriority, maxPriority)
-	}
-	if r.Body != nil {
-		if text := marshal(change{Body: r.Body}); len(text) > maxBody {
-			return nil, fault.InvalidField("body", "may have at most %d bytes", maxBody)
-		}
-	}
-	if r.Kind != PermissionRules {
-		if r.Action != "" || r.Expression != "" {
-			return nil, fault.New(fault.Invalid, "only permission rules have an action and an expression; what other rules say goes into body")
-		}
-		return nil, nil //nolint:nilnil // only permission rules have a program
-	}
-	if r.Action != Allow && r.Action != Deny {
-		return nil, fault.InvalidField("action", "must be %s or %s", Allow, Deny)
-	}
-	if strings.TrimSpace(r.Expression) == "" {
-		return nil, fault.InvalidField("expression", "is required")
-	}
-	if utf8.RuneCountInString(r.Expression) > maxExpression {
-		return nil, fault.InvalidField("expression", "may have at most %d characters", maxExpression)
-	}
-	return compile(r.Expression)
+	_, err := compile(r.Expression)
+	return err
 }
 
-func validateName(name string) error {
+// check does the same without compiling the expression.
+func (r Rule) check() error {
+	if err := checkName(r.Name); err != nil || r.Removed {
+		return err
+	}
+	if r.Priority < -maxPriority || r.Priority > maxPriority {
+		return fault.InvalidField("priority", "must be from %d to %d", -maxPriority, maxPriority)
+	}
+	if r.Body != nil && len(marshal(change{Body: r.Body})) > maxBody {
+		return fault.InvalidField("body", "may have at most %d bytes", maxBody)
+	}
+	switch {
+	case r.Kind != PermissionRules && (r.Action != "" || r.Expression != ""):
+		return fault.New(fault.Invalid, "only permission rules have an action and an expression; what other rules say goes into body")
+	case r.Kind != PermissionRules:
+		return nil
+	case r.Action != Allow && r.Action != Deny:
+		return fault.InvalidField("action", "must be %s or %s", Allow, Deny)
+	case strings.TrimSpace(r.Expression) == "":
+		return fault.InvalidField("expression", "is required")
+	case utf8.RuneCountInString(r.Expression) > maxExpression:
+		return fault.InvalidField("expression", "may have at most %d characters", maxExpression)
+	default:
+		return nil
+	}
+}
+
+func checkName(name string) error {
 	switch {
 	case strings.TrimSpace(name) == "":
 		return fault.InvalidField("name", "is required")
