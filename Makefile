@@ -26,7 +26,7 @@ help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/spectrond and bin/spectron, static
+build: ## build bin/spectrond, bin/spectron and bin/spl, static
 	$(BUILD) -o bin/ ./services/spectrond/cmd/... ./services/spectron/cmd/...
 
 .PHONY: run

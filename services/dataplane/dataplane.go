@@ -21,6 +21,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
@@ -39,10 +40,12 @@ import (
 type Service struct {
 	db       *database.DB
 	verifier *verifier.Verifier
-	handler  http.Handler
-	traces   *trace.Log
-	stop     context.CancelFunc // ends the purger
-	purger   sync.WaitGroup
+	// keymanager is asked about service accounts.
+	keymanager *authority.Client
+	handler    http.Handler
+	traces     *trace.Log
+	stop       context.CancelFunc // ends the purger
+	purger     sync.WaitGroup
 }
 
 // Open opens a data plane without listening, and begins to purge deleted contexts in the background. Its database must have
@@ -111,6 +114,8 @@ func assemble(
 		Log:          cfg.log(),
 	}
 	parts.Spl.Verifier, parts.Spl.Accounts = verify, keymanager
+	parts.Spl.Audit = func(context.Context, string, any) error { return nil }
+	parts.Spl.Count = func(context.Context, string) (spl.Counts, error) { return spl.Counts{}, nil }
 	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
 	if !cfg.HideManagement {
 		parts.Management = management
@@ -127,7 +132,7 @@ func assemble(
 	}
 	// Not ctx: the service outlives its opening.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	service := &Service{db: db, verifier: verify, handler: handler, traces: traces, stop: stop}
+	service := &Service{db: db, verifier: verify, keymanager: keymanager, handler: handler, traces: traces, stop: stop}
 	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{
 		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
 	})
@@ -190,7 +195,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
-	parts := []func(context.Context) error{}
+	parts := []func(context.Context) error{func(ctx context.Context) error {
+		service.warnOpen(ctx, cfg)
+		<-ctx.Done()
+		return nil
+	}}
 	for _, l := range []struct {
 		name, address string
 		handler       http.Handler

@@ -2,11 +2,15 @@ package dataplane
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/dataplane/identity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 )
 
@@ -25,6 +29,8 @@ type Spl struct {
 
 	// AuthenticationOff lets every request to /v1 pass as the local operator. The key manager must have been opened with the same.
 	AuthenticationOff bool
+	// Identity is who this server is to others; nil where it is nobody, and then it signs nothing.
+	Identity *identity.Identity
 	// Actor and DisplayName are the operator's, where authentication is off.
 	Actor, DisplayName string
 }
@@ -41,13 +47,45 @@ func (s Spl) Verify() error {
 	return errors.Join(errs...)
 }
 
+// contextID is the context that the face is of.
+func (s Spl) contextID() string { return cmp.Or(s.Context, defaultSplContext) }
+
 // parts are what the face is made of, as far as that is configured.
 func (s Spl) parts() spl.Parts {
 	return spl.Parts{
-		Context:           cmp.Or(s.Context, defaultSplContext),
+		Context:           s.contextID(),
 		AuthenticationOff: s.AuthenticationOff,
+		Identity:          s.Identity,
 		Actor:             s.Actor,
 		DisplayName:       s.DisplayName,
 		BootstrapClosed:   s.Bootstrap == bootstrapClosed,
+	}
+}
+
+// The waits between questions whether the bootstrap is open, while there is no answer.
+const (
+	firstStandingWait = time.Second
+	maxStandingWait   = time.Minute
+)
+
+// warnOpen warns, as soon as that can be known, where anybody who reaches this server may make themselves its first service account.
+func (s *Service) warnOpen(ctx context.Context, cfg Config) {
+	if cfg.Spl.Bootstrap == bootstrapClosed || cfg.Spl.AuthenticationOff {
+		return
+	}
+	for wait := firstStandingWait; ; wait = min(2*wait, maxStandingWait) {
+		standing, err := s.keymanager.Standing(ctx, cfg.Spl.contextID())
+		if err == nil {
+			if standing.Open {
+				cfg.log().WarnContext(ctx, "the first service account can be made without a credential: make one, or set SPECTRON_SPL_BOOTSTRAP=off",
+					slog.String("context_id", standing.Context))
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/serviceaccount"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
 
@@ -29,6 +30,7 @@ type Store interface {
 	revision.Store
 	key.UseStore
 	errand.Store
+	serviceaccount.Store
 	RetirePeppers(ctx context.Context, versions []uint16) error
 }
 

@@ -783,7 +783,7 @@ type Identity struct {
 	IsAuthenticated bool       `json:"is_authenticated"`
 	KeyFingerprint  *string    `json:"key_fingerprint"`
 
-	// KeyPath Where the server's key is, for those on its machine; null elsewhere.
+	// KeyPath Where the server's key is, for callers with the scope admin.
 	KeyPath          *string `json:"key_path"`
 	Method           *string `json:"method"`
 	Scopes           []Scope `json:"scopes"`
@@ -823,6 +823,9 @@ type MintedToken struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // MintedTokenStatus defines model for MintedToken.Status.
@@ -1144,6 +1147,9 @@ type RotatedTokens struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // RotatedTokensStatus defines model for RotatedTokens.Status.
@@ -1285,6 +1291,9 @@ type Token struct {
 	ServiceAccountName string      `json:"service_account_name"`
 	Status             TokenStatus `json:"status"`
 	TokenID            string      `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // TokenStatus defines model for Token.Status.

@@ -11,18 +11,6 @@ type pending struct{}
 
 var errPending = fault.New(fault.NotSupported, "not served yet")
 
-func (pending) GetManifest(context.Context, GetManifestRequestObject) (GetManifestResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) BootstrapServiceAccount(context.Context, BootstrapServiceAccountRequestObject) (BootstrapServiceAccountResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) GetCapabilities(context.Context, GetCapabilitiesRequestObject) (GetCapabilitiesResponseObject, error) {
-	return nil, errPending
-}
-
 func (pending) GetEngineConfig(context.Context, GetEngineConfigRequestObject) (GetEngineConfigResponseObject, error) {
 	return nil, errPending
 }
@@ -51,14 +39,6 @@ func (pending) ListPeers(context.Context, ListPeersRequestObject) (ListPeersResp
 	return nil, errPending
 }
 
-func (pending) GetDaemonHealth(context.Context, GetDaemonHealthRequestObject) (GetDaemonHealthResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) GetIdentity(context.Context, GetIdentityRequestObject) (GetIdentityResponseObject, error) {
-	return nil, errPending
-}
-
 func (pending) ListRecords(context.Context, ListRecordsRequestObject) (ListRecordsResponseObject, error) {
 	return nil, errPending
 }
@@ -72,42 +52,6 @@ func (pending) QueryRecords(context.Context, QueryRecordsRequestObject) (QueryRe
 }
 
 func (pending) GetRecord(context.Context, GetRecordRequestObject) (GetRecordResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListServiceAccounts(context.Context, ListServiceAccountsRequestObject) (ListServiceAccountsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) CreateServiceAccount(context.Context, CreateServiceAccountRequestObject) (CreateServiceAccountResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) RevokeServiceAccount(context.Context, RevokeServiceAccountRequestObject) (RevokeServiceAccountResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) GetServiceAccount(context.Context, GetServiceAccountRequestObject) (GetServiceAccountResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) EditServiceAccount(context.Context, EditServiceAccountRequestObject) (EditServiceAccountResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListAccountTokens(context.Context, ListAccountTokensRequestObject) (ListAccountTokensResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) MintToken(context.Context, MintTokenRequestObject) (MintTokenResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) RotateTokens(context.Context, RotateTokensRequestObject) (RotateTokensResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) RevokeToken(context.Context, RevokeTokenRequestObject) (RevokeTokenResponseObject, error) {
 	return nil, errPending
 }
 
@@ -176,9 +120,5 @@ func (pending) ListThreadRecords(context.Context, ListThreadRecordsRequestObject
 }
 
 func (pending) GetThreadState(context.Context, GetThreadStateRequestObject) (GetThreadStateResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListTokens(context.Context, ListTokensRequestObject) (ListTokensResponseObject, error) {
 	return nil, errPending
 }

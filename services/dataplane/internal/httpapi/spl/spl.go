@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/dataplane/identity"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -39,6 +40,12 @@ type Accounts interface {
 	RevokeToken(ctx context.Context, who introspection.Identity, errand introspection.TokenErrand) (introspection.RevokedToken, error)
 }
 
+// Counts is how much there is.
+type Counts struct {
+	Records, Threads int64
+	Pairs            int
+}
+
 // Parts is what the face is made of.
 type Parts struct {
 	// Context is the context that the face is of, which its users call the namespace.
@@ -48,6 +55,13 @@ type Parts struct {
 	// Rules are asked about every request behind the claim; nil allows everything.
 	Rules Rules
 
+	// Audit leaves a record of what was done to service accounts and tokens on the thread that is for that.
+	Audit func(ctx context.Context, space string, body any) error
+	// Count tells how much there is in a space.
+	Count func(ctx context.Context, space string) (Counts, error)
+
+	// Identity is who this server is to others; nil where it is nobody.
+	Identity *identity.Identity
 	// AuthenticationOff lets every request pass as the local operator, whose identity is Actor unless a request claims another.
 	AuthenticationOff  bool
 	Actor, DisplayName string
