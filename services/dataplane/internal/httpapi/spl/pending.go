@@ -11,22 +11,6 @@ type pending struct{}
 
 var errPending = fault.New(fault.NotSupported, "not served yet")
 
-func (pending) GetEngineConfig(context.Context, GetEngineConfigRequestObject) (GetEngineConfigResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) SwitchPermissions(context.Context, SwitchPermissionsRequestObject) (SwitchPermissionsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListRules(context.Context, ListRulesRequestObject) (ListRulesResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) SetRule(context.Context, SetRuleRequestObject) (SetRuleResponseObject, error) {
-	return nil, errPending
-}
-
 func (pending) ListDiscovered(context.Context, ListDiscoveredRequestObject) (ListDiscoveredResponseObject, error) {
 	return nil, errPending
 }

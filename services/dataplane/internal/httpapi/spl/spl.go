@@ -54,6 +54,8 @@ type Parts struct {
 	Accounts Accounts
 	// Rules are asked about every request behind the claim; nil allows everything.
 	Rules Rules
+	// Config is the configuration that users may change.
+	Config Config
 
 	// Audit leaves a record of what was done to service accounts and tokens on the thread that is for that.
 	Audit func(ctx context.Context, space string, body any) error
