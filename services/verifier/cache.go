@@ -51,10 +51,6 @@ type cache struct {
 	}
 }
 
-// nameless stands for the id of a token that has none in its text. Neither a good verdict on it nor a refusal is remembered: no
-// revision could find it.
-const nameless = ""
-
 // refusal is what is remembered of a key that opens nothing. It has no actor that could be gone.
 var (
 	refusal = new(worth)
@@ -94,21 +90,21 @@ func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Ca
 	for i, verdict := range q.verdicts {
 		// Up to a fifth sooner, so that keys learnt together are not read again together.
 		until := sent + reread - rand.N(reread/5+1) //nolint:gosec // jitter, not a secret
-		h := hashOf(q.ids[i])
+		h := hashOf(q.credentials[i].id)
 		if !verdict.Active || verdict.Principal == nil {
-			if q.ids[i] != nameless && !outdated(introspection.Event{ID: q.ids[i]}, "") {
-				c.bad.put(h, q.ids[i], &entry{refusal, &q.digests[i], present, until, minute})
+			if q.credentials[i].id != nameless && !outdated(introspection.Event{ID: q.credentials[i].id}, "") {
+				c.bad.put(h, q.credentials[i].id, &entry{refusal, &q.credentials[i].mark, present, until, minute})
 			}
 			continue
 		}
 		subject := introspection.Event{Context: verdict.Context, ID: verdict.KeyID}
-		if q.ids[i] == nameless {
+		if q.credentials[i].id == nameless {
 			if q.callers[i] = verdict.Caller(); c.firstOfMinuteLocked(verdict.KeyID, minute) {
 				used = append(used, q.callers[i])
 			}
 			continue
 		}
-		if verdict.KeyID != q.ids[i] || outdated(subject, verdict.Principal.ID) {
+		if verdict.KeyID != q.credentials[i].id || outdated(subject, verdict.Principal.ID) {
 			q.callers[i] = verdict.Caller()
 			used = append(used, q.callers[i])
 			continue
@@ -117,7 +113,7 @@ func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Ca
 			// Counted from the moment the question was sent, which is before the authority read its clock.
 			until = min(until, sent+time.Duration(verdict.ExpiresInMicros)*time.Microsecond)
 		}
-		who, again := c.rememberLocked(h, &verdict, q.asOf, &entry{digest: &q.digests[i], until: until, minute: minute})
+		who, again := c.rememberLocked(h, &verdict, q.asOf, &entry{digest: &q.credentials[i].mark, until: until, minute: minute})
 		if q.callers[i] = who; !again {
 			used = append(used, who)
 		}

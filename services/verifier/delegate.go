@@ -30,7 +30,7 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 		}
 		return Verdict{}, unknownTarget()
 	}
-	parsed, err := apikey.Parse(key)
+	parsed, err := parse(key)
 	if err != nil {
 		v.stats.malformed.Inc()
 		return Verdict{}, fault.BadCredential()
@@ -49,12 +49,12 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 		}
 	}
 	v.stats.misses.Inc()
-	return v.askOnBehalf(ctx, parsed.Digest(), parsed.ID(), target)
+	return v.askOnBehalf(ctx, parsed, target)
 }
 
 // askOnBehalf asks about both in one question, whichever is not known: its answers are of one snapshot.
-func (v *Verifier) askOnBehalf(ctx context.Context, digest apikey.Digest, id, target string) (Verdict, error) {
-	q, place, targetPlace, err := v.asker.join(digest, id, target)
+func (v *Verifier) askOnBehalf(ctx context.Context, about credential, target string) (Verdict, error) {
+	q, place, targetPlace, err := v.asker.join(about, target)
 	if err != nil {
 		return Verdict{}, err
 	}

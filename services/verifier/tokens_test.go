@@ -256,6 +256,32 @@ func TestMalformedTokensAreRefusedWithoutAsking(t *testing.T) {
 	}
 }
 
+// The cache recognises a token by its secret's hash, and must not take for it what differs in any other place.
+func TestWhatResemblesARememberedTokenIsRefused(t *testing.T) {
+	t.Parallel()
+	bubble(t, "with a byte replaced", func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{Reread: 24 * time.Hour})
+		settle()
+		token := r.mintToken(t, apikey.NewAccountID(), nil, grant.RecordsRead)
+		wantCached(t, v, token)
+		text := token.Reveal()
+		for at := range text {
+			for _, with := range []byte("a0_-A") {
+				other := text[:at] + string(with) + text[at+1:]
+				if _, err := v.Verify(t.Context(), other); other != text && !errors.Is(err, fault.Unauthenticated) {
+					t.Errorf("%q in place %d: %v", with, at, err)
+				}
+			}
+		}
+		for _, other := range []string{strings.Replace(text, "prod", "p", 1), strings.Replace(text, "prod", "production", 1)} {
+			if _, err := v.Verify(t.Context(), other); !errors.Is(err, fault.Unauthenticated) {
+				t.Errorf("with a tag of another length: %v", err)
+			}
+		}
+	})
+}
+
 func TestSeveralTokensOfOneAccount(t *testing.T) {
 	t.Parallel()
 	bubble(t, "one is revoked, the others stay", func(t *testing.T) {

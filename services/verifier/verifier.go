@@ -188,10 +188,13 @@ func (v *Verifier) Check(ctx context.Context, key string) (Verdict, error) {
 }
 
 // recall returns what is remembered of key, or nil. It does not read what it returns, which is likely not in any cache of the
-// processor. Neither does it look at key's checksum: a key that has the digest of a good one is that one.
+// processor. Neither does it look at key's checksum: a key that has the mark of a good one is that one.
 func (v *Verifier) recall(key string) *worth {
-	h, ok := peek(key)
-	if !ok {
+	id, isKey := apikey.PeekID(key)
+	h, mark, isToken := hashed(0), apikey.Digest{}, false
+	if isKey {
+		h = hashOf(id)
+	} else if h, mark, isToken = peekToken(key); !isToken {
 		return nil
 	}
 	v.cache.good.prefetch(h)
@@ -201,60 +204,37 @@ func (v *Verifier) recall(key string) *worth {
 	if !v.lease.trusted(now) || v.closed.Load() {
 		return nil
 	}
-	digest := apikey.DigestOf(key)
+	if isKey { // only now, so that its place is on the way meanwhile
+		mark = apikey.DigestOf(key)
+	}
 	elapsed := v.elapsed(now)
-	if p, known := recall(v.cache.good, h, &digest, elapsed); known != nil {
+	if p, known := recall(v.cache.good, h, &mark, elapsed); known != nil {
 		v.stats.hits.Inc()
 		if minute := minuteOf(elapsed); p.usedMinute.Load() != minute && p.usedMinute.Swap(minute) != minute {
 			v.uses.add(&known.caller, elapsed)
 		}
 		return known
 	}
-	if _, known := recall(v.cache.bad, h, &digest, elapsed); known != nil {
+	if _, known := recall(v.cache.bad, h, &mark, elapsed); known != nil {
 		v.stats.negativeHits.Inc()
 		return known
 	}
 	return nil
 }
 
-// peek returns the hash of what stands for the id in the text of a key or a token, if there is such a thing.
-func peek(text string) (hashed, bool) {
-	if id, ok := apikey.PeekID(text); ok {
-		return hashOf(id), true
-	}
-	id, ok := apikey.PeekToken(text)
-	return hashOfBytes(id[:]), ok
-}
-
-// parse returns the id of a key or a token, nothing when it has none, or says why the text is neither.
-func parse(text string) (id string, err error) {
-	if apikey.IsToken(text) {
-		token, err := apikey.ParseToken(text)
-		if err != nil {
-			return "", err
-		}
-		return token.ID(), nil
-	}
-	key, err := apikey.Parse(text)
-	if err != nil {
-		return "", err
-	}
-	return key.ID(), nil
-}
-
 // inquire asks the authority about key, unless its form or its checksum shows that it is none.
 func (v *Verifier) inquire(ctx context.Context, key string) (Verdict, error) {
-	id, err := parse(key)
+	parsed, err := parse(key)
 	if err != nil {
 		v.stats.malformed.Inc()
 		return Verdict{}, fault.BadCredential()
 	}
 	v.stats.misses.Inc()
-	return v.ask(ctx, apikey.DigestOf(key), id)
+	return v.ask(ctx, parsed)
 }
 
-func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Verdict, error) {
-	q, place, _, err := v.asker.join(digest, id, nobody)
+func (v *Verifier) ask(ctx context.Context, about credential) (Verdict, error) {
+	q, place, _, err := v.asker.join(about, nobody)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -134,20 +134,20 @@ func ParseToken(text string) (Token, error) {
 	return Token{text, env, rest[:accountLen]}, nil
 }
 
-// PeekToken returns the id of text, if it looks like a token that has one: its length, the account's prefix and the separator of
-// the secret are looked at, and nothing else. It is for finding the digest of a known token, with which [DigestOf] text is then
-// compared. It allocates nothing.
-func PeekToken(text string) (id [TokenIDLen]byte, ok bool) {
+// PeekToken returns what the id of text is written from and what comes before the secret, if text looks like a token that has an id:
+// its length, the account's prefix and the separator of the secret are looked at, and nothing else. It is for recognising a known
+// token. It allocates nothing.
+func PeekToken(text string) (sum [sha256.Size]byte, head string, ok bool) {
 	// The tag is what varies in length, so all places are counted from the end.
 	secret := len(text) - secretLen
 	account := secret - 1 - accountLen
 	if tag := account - 1 - len(tokenPrefix); tag < 1 || tag > maxEnv {
-		return id, false
+		return sum, "", false
 	}
 	if !IsToken(text) || text[secret-1] != '_' || text[account-1:account+len(accountPrefix)] != "_"+accountPrefix {
-		return id, false
+		return sum, "", false
 	}
-	return idOfSecret(text[secret:]), true
+	return sha256.Sum256(view(text[secret:])), text[:secret], true
 }
 
 func validChosen(secret string) bool {
@@ -170,14 +170,8 @@ func (t Token) ID() string {
 	if t.account == BootstrapAccount {
 		return ""
 	}
-	id := idOfSecret(t.text[len(t.text)-secretLen:])
-	return string(id[:])
-}
-
-func idOfSecret(secret string) (id [TokenIDLen]byte) {
-	sum := sha256.Sum256(view(secret))
-	hex.Encode(id[:], sum[:])
-	return id
+	sum := sha256.Sum256(view(t.text[len(t.text)-secretLen:]))
+	return hex.EncodeToString(sum[:])
 }
 
 // Digest returns the SHA-256 of the token's text: what crosses between the planes in its place.

@@ -26,6 +26,9 @@ var tables = []struct{ name, key string }{
 	{"scope_nodes", "path"},
 	{"idempotency_keys", "principal_id, route, key"},
 	{"traces", "id"},
+	{"records", "id"},
+	{"threads", "id"},
+	{"record_counters", "last_seq"}, // the last of them: numbers are not given twice while there are records
 }
 
 // PurgeContext implements [purge.Store].

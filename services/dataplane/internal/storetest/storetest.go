@@ -14,8 +14,10 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
@@ -29,7 +31,8 @@ type Store interface {
 	job.Index
 	trace.Store
 	lifecycle.Store
-	entity.Store
+	record.Store
+	thread.Store
 }
 
 // Fixture is a store over an empty database, and a way to do what no method does yet.
@@ -92,6 +95,20 @@ func Run(t *testing.T, f Fixture) {
 		"forget an entity":                testForgetEntity,
 		"purge a context":                 testPurge,
 		"reindex a context":               testReindex,
+		"records are immutable":           testRecordsAreImmutable,
+		"clocks do not fall":              testClocks,
+		"the same record races":           testSameRecordRaces,
+		"clocks race":                     testClocksRace,
+		"the feed skips nothing":          testFeedSkipsNothing,
+		"records are selected":            testSelections,
+		"pages of records are bounded":    testLargePages,
+		"records of spaces never mix":     testRecordSpaces,
+		"foreign records":                 testImport,
+		"a deleted thread":                testDeletedThread,
+		"deletion races":                  testDeletionRaces,
+		"threads by page":                 testThreads,
+		"filters equal the reference":     testRecordQuery,
+		"queries by page":                 testQueryPages,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
