@@ -27,6 +27,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
@@ -38,6 +39,7 @@ import (
 
 // Service is an open data plane. It is safe for concurrent use.
 type Service struct {
+	cfg      Config
 	db       *database.DB
 	verifier *verifier.Verifier
 	// keymanager is asked about service accounts.
@@ -113,7 +115,9 @@ func assemble(
 		Version:      cfg.Version,
 		Log:          cfg.log(),
 	}
-	parts.Spl.Verifier, parts.Spl.Accounts = verify, keymanager
+	records := record.New(rows, now, cfg.Spl.contextID())
+	config := cfg.engineConfig(records)
+	parts.Spl.Verifier, parts.Spl.Accounts, parts.Spl.Rules, parts.Spl.Config = verify, keymanager, config, config
 	parts.Spl.Audit = func(context.Context, string, any) error { return nil }
 	parts.Spl.Count = func(context.Context, string) (spl.Counts, error) { return spl.Counts{}, nil }
 	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
@@ -132,7 +136,7 @@ func assemble(
 	}
 	// Not ctx: the service outlives its opening.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	service := &Service{db: db, verifier: verify, keymanager: keymanager, handler: handler, traces: traces, stop: stop}
+	service := &Service{cfg: cfg, db: db, verifier: verify, keymanager: keymanager, handler: handler, traces: traces, stop: stop}
 	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{
 		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
 	})

@@ -9,13 +9,14 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 )
 
 // Thread is the thread whose records are the configuration.
-const Thread = "th_engine_config"
+const Thread = record.EngineConfig
 
 // learn is the act of the records that say something.
-const learn = "LEARN"
+const learn = string(record.Learn)
 
 // Entry is a record on the thread.
 type Entry struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/spectron-hq/spectron/services/dataplane/internal/engineconfig"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 )
 
 // Config is the configuration that users may change. Errors are faults.
@@ -126,4 +127,15 @@ func ruleOf(rule engineconfig.Rule) Rule {
 		out.Body = &rule.Body
 	}
 	return out
+}
+
+// GuardConfig decides on what callers add to the thread of the configuration by themselves.
+func GuardConfig(config *engineconfig.Service) record.Guard {
+	return func(ctx context.Context, space string, draft record.Content) error {
+		who, err := claimOf(ctx)
+		if err != nil {
+			return err
+		}
+		return config.Admit(ctx, who.caller, space, engineconfig.Entry{Actor: draft.Actor, Act: string(draft.Act), Body: draft.Body})
+	}
 }
