@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"hash/maphash"
@@ -56,9 +55,9 @@ func peekToken(text string) (h hashed, mark apikey.Digest, ok bool) {
 
 // hashOfTokenID returns the hash of a token's id, as peekToken does.
 func hashOfTokenID(id string) hashed {
-	var sum [sha256.Size]byte
+	var sum [apikey.TokenIDLen / 2]byte
 	_, _ = hex.Decode(sum[:], []byte(id)) // the hash of what is no token's id is that of something
 	return hashOfSum(&sum)
 }
 
-func hashOfSum(sum *[sha256.Size]byte) hashed { return hashed(maphash.Bytes(seed, sum[:])) }
+func hashOfSum(sum *[apikey.TokenIDLen / 2]byte) hashed { return hashed(maphash.Bytes(seed, sum[:])) }
