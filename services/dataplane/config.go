@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -86,7 +87,11 @@ func (c Config) transport() http.RoundTripper {
 }
 
 func (c Config) origins() (web.Origins, error) {
-	origins, err := web.ParseOrigins(c.CORSAllowedOrigins)
+	pages := c.CORSAllowedOrigins
+	if c.Spl.AuthenticationOff {
+		pages = slices.Concat(pages, ownPages)
+	}
+	origins, err := web.ParseOrigins(pages)
 	if err != nil {
 		return nil, fmt.Errorf("SPECTRON_CORS_ALLOWED_ORIGINS (--cors-allowed-origins): %w", err)
 	}

@@ -21,7 +21,6 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
@@ -32,6 +31,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
@@ -118,9 +118,8 @@ func assemble(
 	records := record.New(rows, now, cfg.Spl.contextID())
 	config := cfg.engineConfig(records)
 	parts.Spl.Verifier, parts.Spl.Accounts, parts.Spl.Rules, parts.Spl.Config = verify, keymanager, config, config
-	parts.Spl.Audit = func(context.Context, string, any) error { return nil }
-	parts.Spl.Count = func(context.Context, string) (spl.Counts, error) { return spl.Counts{}, nil }
-	parts.Spl.Version, parts.Spl.Log = cfg.Version, cfg.log()
+	parts.Spl.Records, parts.Spl.Threads = records, thread.New(rows, records, now)
+	parts.Spl.Version, parts.Spl.Log, parts.Spl.Origins = cfg.Version, cfg.log(), origins
 	if !cfg.HideManagement {
 		parts.Management = management
 	}
@@ -141,6 +140,7 @@ func assemble(
 		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
 	})
 	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
+	service.purger.Go(func() { records.Watch(running, cfg.log()) })
 	service.purger.Go(func() { purger.Run(running, cfg.log(), jobs.Sweep) })
 	return service, nil
 }

@@ -16,6 +16,7 @@ import (
 func (c Config) engineConfig(records *record.Service) *engineconfig.Service {
 	config := engineconfig.New(c.engineConfigOptions(records))
 	records.Protect(engineconfig.Thread, spl.GuardConfig(config))
+	records.Follow(engineconfig.Thread, config.Changed)
 	return config
 }
 

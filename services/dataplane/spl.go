@@ -50,6 +50,11 @@ func (s Spl) Verify() error {
 // contextID is the context that the face is of.
 func (s Spl) contextID() string { return cmp.Or(s.Context, defaultSplContext) }
 
+// ownPages are those of this machine, which may call while authentication is off.
+var ownPages = []string{
+	"http://localhost", "http://localhost:*", "http://127.0.0.1", "http://127.0.0.1:*", "http://[::1]", "http://[::1]:*",
+}
+
 // parts are what the face is made of, as far as that is configured.
 func (s Spl) parts() spl.Parts {
 	return spl.Parts{

@@ -33,6 +33,9 @@ type Options struct {
 	// server that they are passed on to.
 	Origins       Origins
 	ElsewhereCORS func(*http.Request) bool
+	// Codes returns what gives the errors under a path their codes, whoever finds them; nil, or nothing returned, for errors that
+	// have none.
+	Codes func(path string) Coding
 }
 
 // NewEngine returns a Gin engine with the middleware every server has and no routes. It routes on the escaped path, so an
@@ -76,6 +79,11 @@ func begin(options Options) gin.HandlerFunc {
 		r := traced(c.Writer, c.Request)
 		log := options.Log.With(slog.String("trace_id", TraceID(r.Context())))
 		c.Request = r.WithContext(withServer(r.Context(), &server{realm: options.Name, log: log}))
+		if options.Codes != nil {
+			if coding := options.Codes(r.URL.EscapedPath()); coding != nil {
+				Codes(coding)(c)
+			}
+		}
 	}
 }
 

@@ -85,12 +85,13 @@ func CheckEnv(env string) error {
 	return nil
 }
 
-// MintToken returns a new random token of an account, whose id must come from [NewAccountID]. Errors: ErrEnv.
+// MintToken returns a new random token of an account, whose id must come from [NewAccountID] or be [BootstrapAccount]. That one's
+// have no [Token.ID], as if somebody had chosen them. Errors: ErrEnv.
 func MintToken(env, account string) (Token, error) {
 	if err := CheckEnv(env); err != nil {
 		return Token{}, err
 	}
-	if !ValidAccountID(account) || account == BootstrapAccount {
+	if !ValidAccountID(account) {
 		return Token{}, fmt.Errorf("minting a token: malformed account %q", account)
 	}
 	body := tokenPrefix + env + "_" + account + "_" + randomText(secretAlphabet, randomLen)
@@ -165,7 +166,7 @@ func (t Token) Env() string { return t.env }
 // Account returns the id of the token's account.
 func (t Token) Account() string { return t.account }
 
-// ID returns the token's id, which is not secret: 64 hexadecimal digits, or nothing for a chosen token.
+// ID returns the token's id, which is not secret: 64 hexadecimal digits, or nothing for a token of [BootstrapAccount].
 func (t Token) ID() string {
 	if t.account == BootstrapAccount {
 		return ""

@@ -87,6 +87,13 @@ func TestChosenTokens(t *testing.T) {
 	if err != nil || parsed != token || parsed.Account() != apikey.BootstrapAccount || parsed.ID() != "" {
 		t.Errorf("account %q, id %q, %v", parsed.Account(), parsed.ID(), err)
 	}
+	minted, err := apikey.MintToken("dev", apikey.BootstrapAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parsed, err := apikey.ParseToken(minted.Reveal()); err != nil || parsed != minted || parsed.ID() != "" || parsed.Env() != "dev" {
+		t.Errorf("minted for the same account: env %q, id %q, %v", parsed.Env(), parsed.ID(), err)
+	}
 	for _, unfit := range []string{"short", "has a space in it .", strings.Repeat("x", 257), "tab\tand enough of it", "nøt ascii at all ..."} {
 		if _, err := apikey.ChosenToken(unfit); !errors.Is(err, apikey.ErrChosen) {
 			t.Errorf("%q: %v", unfit, err)

@@ -79,7 +79,7 @@ func (a Account) Mint(ring *secret.Keyring, env string, at time.Time, policy ten
 	if err != nil {
 		return Minted{}, err
 	}
-	return a.mint(ring, text, text.ID(), at, policy)
+	return a.mint(ring, text, at, policy)
 }
 
 // CheckEnv returns env, or [apikey.DefaultEnv] when it is empty, or an Invalid fault when it cannot tag a token.
@@ -93,9 +93,13 @@ func CheckEnv(env string) (string, error) {
 	return env, nil
 }
 
-func (a Account) mint(ring *secret.Keyring, text apikey.Token, id string, at time.Time, policy tenant.Config) (Minted, error) {
+func (a Account) mint(ring *secret.Keyring, text apikey.Token, at time.Time, policy tenant.Config) (Minted, error) {
 	if err := a.Live(); err != nil {
 		return Minted{}, err
+	}
+	id := text.ID()
+	if id == "" { // it would tell of a secret that somebody may have chosen
+		id = secret.NewTokenID()
 	}
 	seal, version := ring.Seal(text.Digest())
 	return Minted{

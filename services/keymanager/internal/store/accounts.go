@@ -37,6 +37,27 @@ func countAccounts(tx *gorm.DB, contextID string) (count serviceaccount.Count, e
 	return count, nil
 }
 
+// ActingAccount implements serviceaccount.Store.
+func (s *Store) ActingAccount(ctx context.Context, contextID, actor string) (bool, error) {
+	var lists []string
+	err := s.read(ctx, func(tx *gorm.DB) error {
+		return tx.Model(&accountRow{}).Where("context_id = ? AND revoked_at IS NULL", contextID).Pluck("actors", &lists).Error
+	})
+	if err != nil {
+		return false, fmt.Errorf("looking for an actor: %w", err)
+	}
+	for _, list := range lists {
+		actors, err := decodeList[string](list)
+		if err != nil {
+			return false, fmt.Errorf("looking for an actor: %w", err)
+		}
+		if slices.Contains(actors, actor) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // FoundAccount implements serviceaccount.Store.
 func (s *Store) FoundAccount(ctx context.Context, contextID string, chosen bool, found serviceaccount.Founding) (revised int64, err error) {
 	open := s.change
@@ -75,8 +96,7 @@ func (s *Store) FoundAccount(ctx context.Context, contextID string, chosen bool,
 	return revised, err
 }
 
-// insertAccount inserts an account with its principal and its first token, if it has one, and records that with detail. tx must
-// hold a lock on the context.
+// insertAccount inserts an account with its principal and its first token, if it has one, and records that with detail.
 func insertAccount(tx *gorm.DB, at time.Time, made serviceaccount.Made, detail map[string]any) error {
 	a := made.Account
 	if err := insertPrincipal(tx, at, a.Principal()); err != nil {
@@ -100,12 +120,9 @@ func recordAccount(tx *gorm.DB, at time.Time, action audit.Action, a serviceacco
 	return record(tx, at, audit.Entry{Action: action, ContextID: a.ContextID, Target: a.ID, Detail: detail})
 }
 
-// AddAccount implements errand.AccountLedger.
+// AddAccount implements errand.AccountLedger. By the principal's foreign key it waits for whoever is alone with the context to count
+// its accounts, and is waited for.
 func (l errandLedger) AddAccount(made serviceaccount.Made) error {
-	// The lock makes whoever counts accounts wait, and is waited for.
-	if _, err := findContext(l.tx, made.Account.ContextID, lockShared); err != nil {
-		return err
-	}
 	return insertAccount(l.tx, l.at, made, map[string]any{})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 )
 
 // auditTimeout bounds the wait for a record about what is done already.
@@ -60,7 +61,7 @@ func mintedEvent(what string, t introspection.IssuedToken, reason string) event 
 func (s server) audit(ctx context.Context, who claim, events ...event) {
 	for _, each := range events {
 		each.Actor, each.By = who.actor, who.caller.Principal.ID
-		s.record(ctx, who.space, each)
+		s.leave(ctx, who.space, each)
 	}
 }
 
@@ -74,15 +75,15 @@ func (s server) auditFirst(ctx context.Context, made introspection.IssuedAccount
 	events := createdEvents(made)
 	events[0].Event = accountBootstrapped
 	for _, each := range events {
-		s.record(ctx, standing.Incarnation, each)
+		s.leave(ctx, standing.Incarnation, each)
 	}
 }
 
-func (s server) record(ctx context.Context, space string, each event) {
+func (s server) leave(ctx context.Context, space string, each event) {
 	each.Kind = lifecycleKind
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
-	if err := s.Audit(ctx, space, each); err != nil {
+	if _, err := s.Records.AppendSystem(ctx, space, record.AuditTokens, record.Learn, each); err != nil {
 		s.notRecorded(ctx, each.Event, err)
 	}
 }

@@ -16,7 +16,9 @@ import (
 const actorHeader = "X-Syncropel-Actor"
 
 // admitted reports whether a got past the claim.
-func admitted(a answer) bool { return a.status != http.StatusUnauthorized && a.status != http.StatusForbidden }
+func admitted(a answer) bool {
+	return a.status != http.StatusUnauthorized && a.status != http.StatusForbidden
+}
 
 func TestClaims(t *testing.T) {
 	t.Parallel()

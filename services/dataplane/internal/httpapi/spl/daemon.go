@@ -51,13 +51,13 @@ func (s server) GetDaemonHealth(ctx context.Context, _ GetDaemonHealthRequestObj
 	if err != nil {
 		return nil, err
 	}
-	counted, err := s.Count(ctx, who.space)
+	counted, err := s.Threads.Count(ctx, who.space)
 	if err != nil {
 		return nil, err
 	}
 	out := GetDaemonHealth200JSONResponse{
 		Status: DaemonHealthStatusOk, Version: s.Version, Auth: DaemonHealthAuthRequired, ServiceAccounts: standing.Active,
-		Records: counted.Records, Threads: counted.Threads, Pairs: counted.Pairs,
+		Records: counted.Records, Threads: counted.Threads,
 	}
 	if who.off {
 		out.Auth = DaemonHealthAuthOff

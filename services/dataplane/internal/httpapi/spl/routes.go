@@ -75,6 +75,21 @@ func routes(api ServerInterfaceWrapper) []route {
 	}
 }
 
+const manifestPath = "/.well-known/syncropel"
+
+// within reports whether an escaped path belongs to this face, be there a route or not.
+func within(path string) bool {
+	return path == manifestPath || path == "/v1" || strings.HasPrefix(path, "/v1/")
+}
+
+// Codes gives the errors of this face their codes, for [web.Options].
+func Codes(path string) web.Coding {
+	if within(path) {
+		return code
+	}
+	return nil
+}
+
 // mirrored is the path that a route is also served at, if there is one.
 func mirrored(path string) (string, bool) {
 	rest, ok := strings.CutPrefix(path, "/v1/sync/")
@@ -96,22 +111,21 @@ func (s server) mount(engine *gin.Engine, spec *openapi3.T) {
 		}
 	}
 	validate := web.Validate(spec)
-	face := engine.Group("", web.Codes(code))
-	face.GET("/.well-known/syncropel", api.GetManifest)
-	face.POST("/v1/bootstrap/service-account", validate, api.BootstrapServiceAccount)
+	engine.GET(manifestPath, api.GetManifest)
+	engine.POST("/v1/bootstrap/service-account", s.refuseOtherPages, validate, api.BootstrapServiceAccount)
 	for _, r := range routes(api) {
-		handlers := append(s.stages(r), codes(r), validate, r.serve)
-		face.Handle(r.method, r.path, handlers...)
+		handlers := append(s.stages(r), invalidAs(r), validate, r.serve)
+		engine.Handle(r.method, r.path, handlers...)
 		if other, ok := mirrored(r.path); ok {
-			face.Handle(r.method, other, handlers...)
+			engine.Handle(r.method, other, handlers...)
 		}
 	}
 	engine.NoRoute(s.elsewhere, web.NoRoute)
 	engine.NoMethod(s.elsewhere, web.NoMethod)
 }
 
-// codes gives a route its own code for a body that is wrong.
-func codes(r route) gin.HandlerFunc {
+// invalidAs gives a route its own code for a body that is wrong.
+func invalidAs(r route) gin.HandlerFunc {
 	invalid := map[string]string{"POST /v1/records": "INVALID_RECORD", "POST /v1/records/query": "INVALID_QUERY"}[r.method+" "+r.path]
 	return web.Codes(func(kind fault.Kind) string {
 		if kind == fault.Invalid && invalid != "" {

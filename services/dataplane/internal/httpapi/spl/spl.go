@@ -12,8 +12,11 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/identity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -40,12 +43,6 @@ type Accounts interface {
 	RevokeToken(ctx context.Context, who introspection.Identity, errand introspection.TokenErrand) (introspection.RevokedToken, error)
 }
 
-// Counts is how much there is.
-type Counts struct {
-	Records, Threads int64
-	Pairs            int
-}
-
 // Parts is what the face is made of.
 type Parts struct {
 	// Context is the context that the face is of, which its users call the namespace.
@@ -57,16 +54,16 @@ type Parts struct {
 	// Config is the configuration that users may change.
 	Config Config
 
-	// Audit leaves a record of what was done to service accounts and tokens on the thread that is for that.
-	Audit func(ctx context.Context, space string, body any) error
-	// Count tells how much there is in a space.
-	Count func(ctx context.Context, space string) (Counts, error)
+	Records *record.Service
+	Threads *thread.Service
 
 	// Identity is who this server is to others; nil where it is nobody.
 	Identity *identity.Identity
 	// AuthenticationOff lets every request pass as the local operator, whose identity is Actor unless a request claims another.
 	AuthenticationOff  bool
 	Actor, DisplayName string
+	// Origins are the pages that may call where nobody is asked for a token.
+	Origins web.Origins
 	// BootstrapClosed refuses the first account, too.
 	BootstrapClosed bool
 	// Version is what the manifest tells.
@@ -74,11 +71,17 @@ type Parts struct {
 	Log     *slog.Logger
 }
 
+// DocumentPath is where the API document of the face is served, to everybody.
+const DocumentPath = "/v1/openapi.json"
+
 // Mount adds the routes of the face to engine.
 func Mount(engine *gin.Engine, parts Parts) error {
 	spec, err := GetSpec()
 	if err != nil {
 		return fmt.Errorf("loading the API document of the spl face: %w", err)
+	}
+	if err := web.Document(engine, DocumentPath, spec); err != nil {
+		return err
 	}
 	server{Parts: parts}.mount(engine, spec)
 	return nil

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
@@ -19,6 +21,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/engineconfig"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -62,26 +65,37 @@ func (r rules) Allow(_ context.Context, ask engineconfig.Ask) error {
 	return nil
 }
 
+// full is a store of records that takes none.
+type full struct {
+	record.Store
+	refused []string
+}
+
+func (f *full) AppendRecord(_ context.Context, space string, a record.Addition) (record.Record, bool, error) {
+	f.refused = append(f.refused, fmt.Sprintf("%s %s %s %s", space, a.Thread, a.Act, a.Body))
+	return record.Record{}, false, errors.New("the disk is full")
+}
+
 // face is the face with a store behind it that is made of nothing.
 type face struct {
 	http.Handler
 	verifiers verifiers
+	full      *full
 	log       *bytes.Buffer
 }
 
 func newFace(t *testing.T, change ...func(*spl.Parts)) *face {
 	t.Helper()
-	f := &face{verifiers: verifiers{}, log: &bytes.Buffer{}}
+	f := &face{verifiers: verifiers{}, full: &full{}, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	parts := spl.Parts{
 		Context: "default", Verifier: f.verifiers, Accounts: accounts{}, Log: log,
-		Audit: func(context.Context, string, any) error { return nil },
-		Count: func(context.Context, string) (spl.Counts, error) { return spl.Counts{}, nil },
+		Records: record.New(f.full, time.Now, "default"),
 	}
 	for _, each := range change {
 		each(&parts)
 	}
-	engine := web.NewEngine(web.Options{Name: "test", Log: log})
+	engine := web.NewEngine(web.Options{Name: "test", Log: log, Codes: spl.Codes})
 	if err := spl.Mount(engine, parts); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +129,11 @@ type answer struct {
 func (f *face) send(t *testing.T, method, path, body string, headers ...string) answer {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	r.Host = "127.0.0.1:9100"
 	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
 		r.Header.Add(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
@@ -196,6 +214,38 @@ func TestBearer(t *testing.T) {
 	}
 }
 
+// A page of somebody else's, in a browser on this machine, gets nothing where no token is asked for.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	origins, err := web.ParseOrigins([]string{"http://localhost:*", "https://app.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := newFace(t, func(p *spl.Parts) { p.AuthenticationOff, p.Origins = true, origins })
+	on := newFace(t, func(p *spl.Parts) { p.Origins, p.BootstrapClosed = origins, true })
+	for name, test := range map[string]struct {
+		headers []string
+		off, on string // codes; nothing where the request is let in
+	}{
+		"no browser":          {nil, "", "BOOTSTRAP_CLOSED"},
+		"a page of ours":      {[]string{"Origin", "http://localhost:3000"}, "", "BOOTSTRAP_CLOSED"},
+		"a page that may":     {[]string{"Origin", "https://app.example.com"}, "", "BOOTSTRAP_CLOSED"},
+		"another page":        {[]string{"Origin", "https://evil.example"}, "ORIGIN_REJECTED", "ORIGIN_REJECTED"},
+		"a page of nowhere":   {[]string{"Origin", "null"}, "ORIGIN_REJECTED", "ORIGIN_REJECTED"},
+		"a name made for us":  {[]string{"Host", "evil.example:9100", "Origin", "http://evil.example:9100"}, "ORIGIN_REJECTED", "ORIGIN_REJECTED"},
+		"the same, no origin": {[]string{"Host", "evil.example:9100"}, "ORIGIN_REJECTED", "BOOTSTRAP_CLOSED"},
+		"localhost":           {[]string{"Host", "localhost"}, "", "BOOTSTRAP_CLOSED"},
+		"another loopback":    {[]string{"Host", "[::1]:9100"}, "", "BOOTSTRAP_CLOSED"},
+	} {
+		if a := off.send(t, http.MethodGet, "/v1/capabilities", "", test.headers...); a.Code != test.off {
+			t.Errorf("%s: authentication off: %d %s, want %s", name, a.status, a.Code, test.off)
+		}
+		if a := on.send(t, http.MethodPost, "/v1/bootstrap/service-account", `{"name":"x"}`, test.headers...); a.Code != test.on {
+			t.Errorf("%s: bootstrap: %d %s, want %s", name, a.status, a.Code, test.on)
+		}
+	}
+}
+
 // What is wrong in every stage fails at the first; each further step mends one.
 func TestTheOrderOfThePipeline(t *testing.T) {
 	t.Parallel()
@@ -265,20 +315,14 @@ func TestWhatIsNotThere(t *testing.T) {
 
 func TestAnAuditThatFailsLosesNoToken(t *testing.T) {
 	t.Parallel()
-	var audited []string
-	f := newFace(t, func(p *spl.Parts) {
-		p.Audit = func(_ context.Context, space string, body any) error {
-			text, err := json.Marshal(body)
-			audited = append(audited, space+" "+string(text))
-			return errors.Join(err, errors.New("the disk is full"))
-		}
-	})
+	f := newFace(t)
 	token := f.token(t, "default", []string{"did:a"}, grant.Admin)
 	a := f.send(t, http.MethodPost, "/v1/service-accounts/sa_x/tokens", `{"reason":"new phone"}`, auth, "Bearer "+token)
 	if a.status != http.StatusCreated || !strings.Contains(a.body, `"token":"the secret"`) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if len(audited) != 1 || !strings.HasPrefix(audited[0], "default-1 ") || strings.Contains(audited[0], "the secret") ||
+	audited := f.full.refused
+	if len(audited) != 1 || !strings.HasPrefix(audited[0], "default-1 th_audit_tokens LEARN ") || strings.Contains(audited[0], "the secret") ||
 		!strings.Contains(audited[0], `"kind":"core.token_lifecycle_event.v1"`) || !strings.Contains(audited[0], `"reason":"new phone"`) ||
 		!strings.Contains(audited[0], `"actor":"did:a"`) {
 		t.Errorf("audited %q", audited)
