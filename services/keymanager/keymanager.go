@@ -189,6 +189,11 @@ func (s *Service) Standing(ctx context.Context, contextID string) (introspection
 	return s.accounts.Standing(ctx, contextID)
 }
 
+// MayAct reports whether an active service account of a context may claim to be actor. Errors: fault.Unavailable.
+func (s *Service) MayAct(ctx context.Context, contextID, actor string) (bool, error) {
+	return s.accounts.MayAct(ctx, contextID, actor)
+}
+
 // EnrolChosen makes the service account that a token opens whose secret somebody has chosen. It has the scope admin and may claim to
 // be any of actors. Where the context has had a service account, nothing happens. Errors: fault.Invalid, fault.NotFound,
 // fault.Unavailable.

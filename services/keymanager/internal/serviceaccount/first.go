@@ -27,6 +27,8 @@ type Founding func(at time.Time, policy tenant.Config, count Count) (Made, error
 type Store interface {
 	// CountAccounts counts the accounts of a context and returns its incarnation. Errors: tenant.NotFound.
 	CountAccounts(ctx context.Context, contextID string) (incarnation string, count Count, err error)
+	// ActingAccount reports whether an active account of a context may act as actor.
+	ActingAccount(ctx context.Context, contextID, actor string) (bool, error)
 	// FoundAccount stores what found makes, alone among those that make accounts of the context, and returns the newest revision.
 	// That is its own, and touches everything, where the token's secret was chosen by somebody who may have tried it before. Errors: tenant.NotFound, and those of found.
 	FoundAccount(ctx context.Context, contextID string, chosen bool, found Founding) (int64, error)
@@ -68,6 +70,11 @@ func (f *Founder) Standing(ctx context.Context, contextID string) (introspection
 	return introspection.Standing{
 		Context: contextID, Incarnation: incarnation, Accounts: count.Total, Active: count.Active, Open: f.vacant(count),
 	}, nil
+}
+
+// MayAct reports whether a context has an active account that may act as actor.
+func (f *Founder) MayAct(ctx context.Context, contextID, actor string) (bool, error) {
+	return f.store.ActingAccount(ctx, contextID, actor)
 }
 
 // First makes the first account of a context. Errors: [Closed], Invalid, Unprocessable, NotFound.

@@ -37,6 +37,27 @@ func countAccounts(tx *gorm.DB, contextID string) (count serviceaccount.Count, e
 	return count, nil
 }
 
+// ActingAccount implements serviceaccount.Store.
+func (s *Store) ActingAccount(ctx context.Context, contextID, actor string) (bool, error) {
+	var lists []string
+	err := s.read(ctx, func(tx *gorm.DB) error {
+		return tx.Model(&accountRow{}).Where("context_id = ? AND revoked_at IS NULL", contextID).Pluck("actors", &lists).Error
+	})
+	if err != nil {
+		return false, fmt.Errorf("looking for an actor: %w", err)
+	}
+	for _, list := range lists {
+		actors, err := decodeList[string](list)
+		if err != nil {
+			return false, fmt.Errorf("looking for an actor: %w", err)
+		}
+		if slices.Contains(actors, actor) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // FoundAccount implements serviceaccount.Store.
 func (s *Store) FoundAccount(ctx context.Context, contextID string, chosen bool, found serviceaccount.Founding) (revised int64, err error) {
 	open := s.change

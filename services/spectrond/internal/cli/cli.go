@@ -31,10 +31,21 @@ func Run(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 	if err == nil {
 		return ExitDone
 	}
-	_, _ = fmt.Fprintf(stderr, "%s: %s\n", root.Name(), Describe(err)) // nowhere left to report a failure to
-	advise(stderr, err)
+	if !errors.As(err, new(*ReportedError)) {
+		_, _ = fmt.Fprintf(stderr, "%s: %s\n", root.Name(), Describe(err)) // nowhere left to report a failure to
+		advise(stderr, err)
+	}
 	return Status(err)
 }
+
+// ReportedError is an error that the user has been told of already.
+type ReportedError struct{ Err error }
+
+// Error tells it again.
+func (e *ReportedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what was told.
+func (e *ReportedError) Unwrap() error { return e.Err }
 
 // Status returns the exit status that err stands for.
 func Status(err error) int {

@@ -90,7 +90,7 @@ func staleness(path, content string) string {
 	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
 		return fmt.Sprintf("removed a stale PID file: the daemon with pid %d is gone", pid)
 	}
-	return fmt.Sprintf("removed a stale PID file: pid %d is another program by now", pid)
+	return fmt.Sprintf("removed a stale PID file: pid %d is not the daemon any more", pid)
 }
 
 // writePID gives the PID file its name once it is written and locked.

@@ -39,6 +39,10 @@ type Config struct {
 
 	// Layout says where in the data directory things lie.
 	Layout Layout
+	// Spl is how the spl face is served. With authentication off there, it is off in the key manager, too.
+	Spl dataplane.Spl
+	// Prepare, when it is not nil, is called with the key manager before the data plane asks it anything.
+	Prepare func(context.Context, *keymanager.Service) error
 	// Limits are those of the data plane.
 	Limits dataplane.Limits
 	// Version is what health tells.
@@ -81,9 +85,6 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	return n, nil
 }
-
-// KeyManager returns the node's own key manager, for what whoever starts the node may ask of it.
-func (n *Node) KeyManager() *keymanager.Service { return n.planes.control }
 
 // Handler serves both planes.
 func (n *Node) Handler() http.Handler { return n.planes.data.Handler() }

@@ -50,7 +50,10 @@ http://127.0.0.1:9100, and act as SPL_ACTOR, else as the actor in config.toml, e
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`,
 	},
+		a.serve(),
 		a.status(),
+		a.stop(),
+		a.restart(),
 		a.showVersion(),
 	)
 	root.AddCommand(a.client()...)
