@@ -802,6 +802,18 @@ type Manifest struct {
 	} `json:"federation_manifest,omitempty"`
 }
 
+// Message defines model for Message.
+type Message struct {
+	Act   Act        `json:"act"`
+	Actor string     `json:"actor"`
+	At    *time.Time `json:"at,omitempty"`
+	Clock int64      `json:"clock"`
+	ID    string     `json:"id"`
+
+	// Text The body's text, message, content or title, or all of it as JSON; 16 KiB at most.
+	Text string `json:"text"`
+}
+
 // MintedToken defines model for MintedToken.
 type MintedToken struct {
 	CreatedAt  time.Time  `json:"created_at"`
@@ -848,10 +860,11 @@ type NewRecord struct {
 	Act   Act    `json:"act"`
 	Actor string `json:"actor"`
 
-	// Body What is said; opaque but for `namespace`.
-	Body *map[string]interface{} `json:"body,omitempty"`
+	// Body What is said; opaque but for `namespace`. At most 256 KiB in its canonical form, and 64 levels deep. A number that a double does not hold exactly is refused: write it as
+	// a text.
+	Body json.RawMessage `json:"body,omitempty"`
 
-	// Clock Does not fall within a thread for one actor. The next one unless given.
+	// Clock Does not fall within a thread for one actor (409 CLOCK_REGRESSION). The next one unless given.
 	Clock    *int64    `json:"clock,omitempty"`
 	DataType *DataType `json:"data_type,omitempty"`
 
@@ -861,7 +874,7 @@ type NewRecord struct {
 	Namespace *string   `json:"namespace,omitempty"`
 	Parents   *[]string `json:"parents,omitempty"`
 
-	// Thread Begins with th_.
+	// Thread Begins with th_, and is printable; at most 256 bytes.
 	Thread string `json:"thread"`
 }
 
@@ -962,14 +975,17 @@ type PairStats struct {
 // PairStatsObject defines model for PairStats.Object.
 type PairStatsObject string
 
+// Participant defines model for Participant.
+type Participant struct {
+	Actor      string `json:"actor"`
+	FirstClock int64  `json:"first_clock"`
+	LastClock  int64  `json:"last_clock"`
+	Records    int64  `json:"records"`
+}
+
 // ParticipantList defines model for ParticipantList.
 type ParticipantList struct {
-	Data []struct {
-		Actor      string `json:"actor"`
-		FirstClock int64  `json:"first_clock"`
-		LastClock  int64  `json:"last_clock"`
-		Records    int64  `json:"records"`
-	} `json:"data"`
+	Data   []Participant         `json:"data"`
 	Object ParticipantListObject `json:"object"`
 }
 
@@ -1012,16 +1028,9 @@ type ProblemObject string
 type Projection struct {
 	Format   ProjectionFormat `json:"format"`
 	Lines    *[]string        `json:"lines,omitempty"`
-	Messages *[]struct {
-		Act   Act        `json:"act"`
-		Actor string     `json:"actor"`
-		At    *time.Time `json:"at,omitempty"`
-		Clock int64      `json:"clock"`
-		ID    string     `json:"id"`
-		Text  string     `json:"text"`
-	} `json:"messages,omitempty"`
-	Object ProjectionObject `json:"object"`
-	Thread string           `json:"thread"`
+	Messages *[]Message       `json:"messages,omitempty"`
+	Object   ProjectionObject `json:"object"`
+	Thread   string           `json:"thread"`
 }
 
 // ProjectionFormat defines model for Projection.Format.
@@ -1060,11 +1069,13 @@ type PushedRecord struct {
 
 // Record defines model for Record.
 type Record struct {
-	Act      Act                    `json:"act"`
-	Actor    string                 `json:"actor"`
-	Body     map[string]interface{} `json:"body"`
-	Clock    int64                  `json:"clock"`
-	DataType DataType               `json:"data_type"`
+	Act   Act    `json:"act"`
+	Actor string `json:"actor"`
+
+	// Body In its canonical form.
+	Body     json.RawMessage `json:"body"`
+	Clock    int64           `json:"clock"`
+	DataType DataType        `json:"data_type"`
 
 	// ID The SHA-256 of the canonical JSON (RFC 8785) of the first seven fields.
 	ID         string       `json:"id"`
@@ -1083,10 +1094,12 @@ type RecordList struct {
 	Data []Record `json:"data"`
 
 	// Explain How the query was read, where that was asked for.
-	Explain    *map[string]interface{} `json:"explain,omitempty"`
-	HasMore    bool                    `json:"has_more"`
-	NextCursor *string                 `json:"next_cursor,omitempty"`
-	Object     RecordListObject        `json:"object"`
+	Explain *map[string]interface{} `json:"explain,omitempty"`
+	HasMore bool                    `json:"has_more"`
+
+	// NextCursor To go on behind these, with `since`; not of a query, which goes on by its offset. Large records make a page short.
+	NextCursor *string          `json:"next_cursor,omitempty"`
+	Object     RecordListObject `json:"object"`
 }
 
 // RecordListObject defines model for RecordList.Object.
@@ -1096,11 +1109,14 @@ type RecordListObject string
 type RecordQuery struct {
 	Explain *bool `json:"explain,omitempty"`
 
-	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are those of a record, and `body.<path>`. `$and` and `$or` take lists
-	// of filters.
-	Filter *map[string]interface{}     `json:"filter,omitempty"`
-	Limit  *int32                      `json:"limit,omitempty"`
-	Offset *int32                      `json:"offset,omitempty"`
+	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are id, thread, actor, act, clock, data_type and
+	// `body.<path>`, whose names lead from object to object. Values are texts, numbers, true, false and null; those of different kinds are neither equal nor in an order, and texts are
+	// ordered by their bytes. `$ne` holds of what is absent, too. `$and` and `$or` take lists of filters. At most 200 conditions.
+	Filter json.RawMessage `json:"filter,omitempty"`
+	Limit  *int32          `json:"limit,omitempty"`
+	Offset *int32          `json:"offset,omitempty"`
+
+	// Sort One field of those of a filter: what is neither a number nor a text, then numbers, then texts. By arrival unless given.
 	Sort   *map[string]RecordQuerySort `json:"sort,omitempty"`
 	Thread *string                     `json:"thread,omitempty"`
 }
@@ -1266,8 +1282,8 @@ type ThreadState struct {
 	Records   int64             `json:"records"`
 
 	// State Of each field of the bodies of KNOW, LEARN, PUT and DO records the last value.
-	State  map[string]interface{} `json:"state"`
-	Thread string                 `json:"thread"`
+	State  map[string]json.RawMessage `json:"state"`
+	Thread string                     `json:"thread"`
 }
 
 // ThreadStateObject defines model for ThreadState.Object.
@@ -2065,7 +2081,8 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/threads (the `CreateThread` operationId).
 	CreateThread(ctx context.Context, params *CreateThreadParams, body CreateThreadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	//
 	// Corresponds with DELETE /v1/threads/{id} (the `DeleteThread` operationId).
 	DeleteThread(ctx context.Context, id ThreadID, params *DeleteThreadParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2080,7 +2097,7 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/threads/{id}/participants (the `ListParticipants` operationId).
 	ListParticipants(ctx context.Context, id ThreadID, params *ListParticipantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	//
 	// Corresponds with GET /v1/threads/{id}/project (the `ProjectThread` operationId).
 	ProjectThread(ctx context.Context, id ThreadID, params *ProjectThreadParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2895,7 +2912,8 @@ func (c *Client) CreateThread(ctx context.Context, params *CreateThreadParams, b
 	return c.Client.Do(req)
 }
 
-// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+// theirs. Scope threads:write.
 //
 // Corresponds with DELETE /v1/threads/{id} (the `DeleteThread` operationId).
 func (c *Client) DeleteThread(ctx context.Context, id ThreadID, params *DeleteThreadParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2940,7 +2958,7 @@ func (c *Client) ListParticipants(ctx context.Context, id ThreadID, params *List
 	return c.Client.Do(req)
 }
 
-// ProjectThread A thread for people to read. Scope records:read.
+// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 //
 // Corresponds with GET /v1/threads/{id}/project (the `ProjectThread` operationId).
 func (c *Client) ProjectThread(ctx context.Context, id ThreadID, params *ProjectThreadParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

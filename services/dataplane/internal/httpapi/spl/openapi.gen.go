@@ -809,6 +809,18 @@ type Manifest struct {
 	} `json:"federation_manifest,omitempty"`
 }
 
+// Message defines model for Message.
+type Message struct {
+	Act   Act        `json:"act"`
+	Actor string     `json:"actor"`
+	At    *time.Time `json:"at,omitempty"`
+	Clock int64      `json:"clock"`
+	ID    string     `json:"id"`
+
+	// Text The body's text, message, content or title, or all of it as JSON; 16 KiB at most.
+	Text string `json:"text"`
+}
+
 // MintedToken defines model for MintedToken.
 type MintedToken struct {
 	CreatedAt  time.Time  `json:"created_at"`
@@ -855,10 +867,11 @@ type NewRecord struct {
 	Act   Act    `json:"act"`
 	Actor string `json:"actor"`
 
-	// Body What is said; opaque but for `namespace`.
-	Body *map[string]interface{} `json:"body,omitempty"`
+	// Body What is said; opaque but for `namespace`. At most 256 KiB in its canonical form, and 64 levels deep. A number that a double does not hold exactly is refused: write it as
+	// a text.
+	Body json.RawMessage `json:"body,omitempty"`
 
-	// Clock Does not fall within a thread for one actor. The next one unless given.
+	// Clock Does not fall within a thread for one actor (409 CLOCK_REGRESSION). The next one unless given.
 	Clock    *int64    `json:"clock,omitempty"`
 	DataType *DataType `json:"data_type,omitempty"`
 
@@ -868,7 +881,7 @@ type NewRecord struct {
 	Namespace *string   `json:"namespace,omitempty"`
 	Parents   *[]string `json:"parents,omitempty"`
 
-	// Thread Begins with th_.
+	// Thread Begins with th_, and is printable; at most 256 bytes.
 	Thread string `json:"thread"`
 }
 
@@ -969,14 +982,17 @@ type PairStats struct {
 // PairStatsObject defines model for PairStats.Object.
 type PairStatsObject string
 
+// Participant defines model for Participant.
+type Participant struct {
+	Actor      string `json:"actor"`
+	FirstClock int64  `json:"first_clock"`
+	LastClock  int64  `json:"last_clock"`
+	Records    int64  `json:"records"`
+}
+
 // ParticipantList defines model for ParticipantList.
 type ParticipantList struct {
-	Data []struct {
-		Actor      string `json:"actor"`
-		FirstClock int64  `json:"first_clock"`
-		LastClock  int64  `json:"last_clock"`
-		Records    int64  `json:"records"`
-	} `json:"data"`
+	Data   []Participant         `json:"data"`
 	Object ParticipantListObject `json:"object"`
 }
 
@@ -1019,16 +1035,9 @@ type ProblemObject string
 type Projection struct {
 	Format   ProjectionFormat `json:"format"`
 	Lines    *[]string        `json:"lines,omitempty"`
-	Messages *[]struct {
-		Act   Act        `json:"act"`
-		Actor string     `json:"actor"`
-		At    *time.Time `json:"at,omitempty"`
-		Clock int64      `json:"clock"`
-		ID    string     `json:"id"`
-		Text  string     `json:"text"`
-	} `json:"messages,omitempty"`
-	Object ProjectionObject `json:"object"`
-	Thread string           `json:"thread"`
+	Messages *[]Message       `json:"messages,omitempty"`
+	Object   ProjectionObject `json:"object"`
+	Thread   string           `json:"thread"`
 }
 
 // ProjectionFormat defines model for Projection.Format.
@@ -1067,11 +1076,13 @@ type PushedRecord struct {
 
 // Record defines model for Record.
 type Record struct {
-	Act      Act                    `json:"act"`
-	Actor    string                 `json:"actor"`
-	Body     map[string]interface{} `json:"body"`
-	Clock    int64                  `json:"clock"`
-	DataType DataType               `json:"data_type"`
+	Act   Act    `json:"act"`
+	Actor string `json:"actor"`
+
+	// Body In its canonical form.
+	Body     json.RawMessage `json:"body"`
+	Clock    int64           `json:"clock"`
+	DataType DataType        `json:"data_type"`
 
 	// ID The SHA-256 of the canonical JSON (RFC 8785) of the first seven fields.
 	ID         string       `json:"id"`
@@ -1090,10 +1101,12 @@ type RecordList struct {
 	Data []Record `json:"data"`
 
 	// Explain How the query was read, where that was asked for.
-	Explain    *map[string]interface{} `json:"explain,omitempty"`
-	HasMore    bool                    `json:"has_more"`
-	NextCursor *string                 `json:"next_cursor,omitempty"`
-	Object     RecordListObject        `json:"object"`
+	Explain *map[string]interface{} `json:"explain,omitempty"`
+	HasMore bool                    `json:"has_more"`
+
+	// NextCursor To go on behind these, with `since`; not of a query, which goes on by its offset. Large records make a page short.
+	NextCursor *string          `json:"next_cursor,omitempty"`
+	Object     RecordListObject `json:"object"`
 }
 
 // RecordListObject defines model for RecordList.Object.
@@ -1103,11 +1116,14 @@ type RecordListObject string
 type RecordQuery struct {
 	Explain *bool `json:"explain,omitempty"`
 
-	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are those of a record, and `body.<path>`. `$and` and `$or` take lists
-	// of filters.
-	Filter *map[string]interface{}     `json:"filter,omitempty"`
-	Limit  *int32                      `json:"limit,omitempty"`
-	Offset *int32                      `json:"offset,omitempty"`
+	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are id, thread, actor, act, clock, data_type and
+	// `body.<path>`, whose names lead from object to object. Values are texts, numbers, true, false and null; those of different kinds are neither equal nor in an order, and texts are
+	// ordered by their bytes. `$ne` holds of what is absent, too. `$and` and `$or` take lists of filters. At most 200 conditions.
+	Filter json.RawMessage `json:"filter,omitempty"`
+	Limit  *int32          `json:"limit,omitempty"`
+	Offset *int32          `json:"offset,omitempty"`
+
+	// Sort One field of those of a filter: what is neither a number nor a text, then numbers, then texts. By arrival unless given.
 	Sort   *map[string]RecordQuerySort `json:"sort,omitempty"`
 	Thread *string                     `json:"thread,omitempty"`
 }
@@ -1273,8 +1289,8 @@ type ThreadState struct {
 	Records   int64             `json:"records"`
 
 	// State Of each field of the bodies of KNOW, LEARN, PUT and DO records the last value.
-	State  map[string]interface{} `json:"state"`
-	Thread string                 `json:"thread"`
+	State  map[string]json.RawMessage `json:"state"`
+	Thread string                     `json:"thread"`
 }
 
 // ThreadStateObject defines model for ThreadState.Object.
@@ -1808,7 +1824,8 @@ type ServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(c *gin.Context, params CreateThreadParams)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(c *gin.Context, id ThreadID, params DeleteThreadParams)
 	// GetThread One thread. Scope records:read.
@@ -1817,7 +1834,7 @@ type ServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(c *gin.Context, id ThreadID, params ListParticipantsParams)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(c *gin.Context, id ThreadID, params ProjectThreadParams)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -9063,7 +9080,8 @@ type StrictServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(ctx context.Context, request CreateThreadRequestObject) (CreateThreadResponseObject, error)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(ctx context.Context, request DeleteThreadRequestObject) (DeleteThreadResponseObject, error)
 	// GetThread One thread. Scope records:read.
@@ -9072,7 +9090,7 @@ type StrictServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(ctx context.Context, request ListParticipantsRequestObject) (ListParticipantsResponseObject, error)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(ctx context.Context, request ProjectThreadRequestObject) (ProjectThreadResponseObject, error)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -10527,141 +10545,150 @@ func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D3pcts4mq+C4nbVJLW0bOeabueXEzvdnklsj+1MpqrtkmDyk4QxBbAByIo266p9mn2wfZIt4AMvEZQo",
-	"WXKOdv/oWBKJ48N3X/gSRGKUCg5cq2DvS5BSSUegQdpP+1EkxlwfHZgPjAd7QUr1MAgDTkcQ7AUsDsJA",
-	"wh9jJiEO9rQcQxioaAgjat4Y0c/vgQ/0MNh79SIMRoxnH3fDQE9TM4TSkvFBcHcXBvuRFtK8F4OKJEs1",
-	"E2bKiyEQFgPXTE/Jk4Ojg6dED6kmegjEzA1KkyihbKSIFiQSIyB9KUadIMQlD4HGIItF/2vrfMojKVJI",
-	"tnDKhjW/3H22eNGnlMkHgs8ZUGUgMgugT8NpSPpCWojQccx0vvc/xiCnxXokjjBvv75pIyHjNexx99nP",
-	"LTY5TuDvjMf1bcpxAiokKcgRU4oJvuW+6Yskzv4eAk30cCsaQnSjiJAkhojZh1ORsIiBymFT3caNmXON",
-	"h3UxlEDXAbVnL1+1mE3cAG+cTJtfu2s9qDszlEoFV2A5xRsanyEtmk+R4Bq4/ZOmacIias5wO5XiOoHR",
-	"f/7boXEx+U8S+sFe8B/bBTfaxl/V9im+hZPWWUPBsYgjgWsRTwmVQCZS8EEnuAuDt4L3ExY96OKONIkF",
-	"KMKFJgNBJkwPycQxLgmEKbuyd0JeszgG/pBLO397cnrYfXdy9ubo4ODwOCQHRwfdt+/3jz50Dw6Pjw4P",
-	"QnJ6ePbh6Pz86OQ4/+p4/8Ph+en+28Pu2eHfDt9emO9Ozo5+PTrOvzBHcHZ4fnj2z8OD7sVvZ4f7B3aX",
-	"x0K/E2Ok6gdEDgtmwgVR42hI9JA5dDgW+nycpkJqeOAlMUUUyFuQuDBNFGgyTi37Nnzb0rJ4T+UAHpqQ",
-	"LNkwI0QFScwC7Go+cjrWQyHZfz0sqI4FsWyLPNn/ePFb9+zwHx+Pzg4PnoYGxQQH1AFECtzC0Ryte/To",
-	"+J/7748OnmbLv6UsodfJg8MTlx9Rbo75GsgtSNZnEBMuJh1yIaeEDijjbpmpFBEo9dAL/QRJYpBvBDG5",
-	"HmuLkjSKINVmJW5tKqOVDxAz+lXwcjRWFoh/Oz857liR595GNdWuBPh4FOz9HhwdXxweHwRhcHAShMHf",
-	"j08+BWHw/nD/7DgIg18PL4IwOP1o/v92//37IAw+7J8GVzURFwZvaUqvWcI0QxmXGp1RZp/6QPVY4t9M",
-	"w8j+URvDfUGlpFPz2UhkldIIvE+rSKQzI84D3Ll53DfLLUjF8AjqukKhAvyeP1heWL6MsNhjAR5x/W+I",
-	"tAXPkHLkUlXARGOpUI+v7Y/F3q+l1TAX7Rb1UAsmNqirh4fxs5cvd38hwjBXbW2GkDBOrqmCVy9Ccj0l",
-	"PcUGHGTPqIB12Nvf/OZHzOK9G5gizxlSRezDsWecGfg6ncsuvBmG7xmqTVU4DqnqjoQsY8q1EAlQbhEJ",
-	"PuvuHFDjpO1xyZ1mDZlmNpQNW11AWCzWu0sJVEN8DvKWReCMSss7kuSkH+z9vgDNq+/dhbOQmk9Ubh21",
-	"g70WQistadqVoMaJDskENQZNJlQ5TdI94scYXFeX4sK6LG4yXongERADn6UnsVLEP66CSIIOiRqKCbdT",
-	"NI/QbSC9CZXc/OkxKqkmE5YkViRMhLwJUYuiilBO3J6tVivGRmZoIZWfIGbw4eouDA4ojAT/zRprdcw3",
-	"GkeZoecIGAai3/fy6pQyWebAjGsYgJyhBCPoqMafX70oFlt6euZQG8ZUmuqxKq9R3HjXpa0Z2Hby1nzb",
-	"zR+WGLgFWlgi0Gxqz54yePmI9YBqemG/LDZ3/nb//f5ZEAbvTs4+fHy/b2Tr0fnF2dGbjxdHJ0asnh2+",
-	"Ozw7PH57aOTpydnpb0fnH4Iw+OfJ0YEXLgeQgFO+q2ffgKd1gMduhKuwLayYnwcf8gHjYCxEFCt1XOwW",
-	"w/lYccFgsrWBHbIb4ZhefM29GKoL3OhaDYNbv4ZdSBwzQ5s0Oa0ssI5FVUL+TUzIiPKpMzuNXSz6BGg0",
-	"JDeMl2VYBpIZ+LmvwxlQ+PeQLdgH6N8oj9WQ3vh0hiFNEnDqRHX97ySoIaE8JpLyGP1689wjrzzQjhGr",
-	"lvLt5WrG7GS158YymX1u58XPi9AytrpBsXGcby7c9rmaoIoyB3pNm699fwPTbp/xAchUMpTHc2Rnhtp9",
-	"iEFabb+bAkgvcjvAzd9/jlYIiNnVtAPNkfMLe+i2hTO5wY382n5nBqNayL8oJ7IN+psX0dYxlrLo9y1i",
-	"cmOPMoWve9XC/BR8UlzegpnFCPFsaWYIPk6c3YquOs+QKk3otItePs/pweeUSVBdqivyJ6YatjQbQZtJ",
-	"mOqWNt7EpTy4tHBk8471U3p0DwNvXQaO0b6ZQjd3ZPBCKvSo2aeMvUJoPDLWdIs9jUAPRdxqkeuyyPy6",
-	"4oLpZyiGumBF5dwz+nF7KoHVR1O10ywZe54lVlDIR38fKGd98FkvUcl47o5Kj801QsoW911YZjajxpnu",
-	"w9/UlEdN+BdZi0hZiWk0qcXWXhMns7NcLZKzfoh5oW6EfXyRWQbtrCh8vG483dfAmNkFDnfl1fqPYXJK",
-	"mUeAGUnSbcWxBTJZVGZmVAFf/CrEsVdTAOyrDfD5lMkO89BfVA1bLHfaI9S5AUWfMI083rKtArP3RpTT",
-	"AXTIkSbWO0wTiFGswC1IBH77nTYpI6Wt/txop3RrYJpVr14sOv8c3KX1lIf34fMxTM5yF1BNjC9iGvs4",
-	"SI4+Sx7ytYinDcdrjoOy+DURKf1jDNZBagRQL3c49DzqcxhEiYhu6mMeZNGgPk0SiwaMGwSxsLEDGz3C",
-	"7qNDDNpz+Kztd2OegFJkwG7BokLNlBwxzkZGQdvxmZUx1bSrnU03D5S57Zf76mZCWn1cQ0iYzl2yVlnK",
-	"HPKoTZmzJEOqvJrQv8fxAOLu9dR3WAsFcsXXMxuz9LgFZJbZkMvv5kDuqxc+ZYF+PsJXSz/nch0Prw6p",
-	"NzBgPFdRuguMloVU5aYJcx3A0EUTKY0T8BIS8yUPnPQJLcXUiTHfzGozfZ8miZgYLQP41Kvsz6EfSBSi",
-	"hxmUKDpVXnIp2b8x9Ok40TOnX1I04XMqQanWW9kjbw/fo084GkuDDChnnjwNiQQlxjKC0GFsSNRUaRg5",
-	"nX7y5OnMsb3Y+eVVA0ouHUEPg1QyIZ3tku97p0rcz5/hCpC4d3fsfyVy38q/8vm9RuIWKqP3aaI8YJ1B",
-	"NrufBuSq+3CrZ2BZY48YJllWU3uGl2ZzGKh6jDU1V/YzUMhhjBi1MlWREZ2iOtAhnzI/JJ+GBuWm9sdY",
-	"ZLFBm/Xh4QBtJETBAcr2f84CLIVA3G3axL5ZAkhi4GD0gB4+2NvgkmYtwwULwhPK+XfukCaa3mDCzEJG",
-	"C/y2q+mggm3mkOOZl9dIP8tJgsKQm8kqQn/pnpXB1svkvphIpuuSt0mKzDmhXc8BGblQ1iwX0qePFi9y",
-	"2eNzoVa3qYddu7tXL5wbjQzhM40hYiOakJgNDFnNbnYpiRUGmukEWnjMmraTgaO6m/tglswz5hanudWW",
-	"5DdVIoxlzfOp1JYxpKo47LpMS6jSXZCyIZJnf07HSTJ/1oWaU92XZ+zSbmq22RRSaQobVQ22uTbXXDPF",
-	"6+evhB6M3nILNmIxVtZh0acsMU9fLTJj5gW7WvomMxiEC+2abOnl0w7L2HLVgGL+4K9R2Vt7nSymepxO",
-	"9RNPWMWlsNA1a1bRtPBzTbVaKvxvTi5LmWgRDbvhYsJbPjsHubvKLnRpFLcU13J683DbbUnoW0xu83QL",
-	"vMRlZtAqhs8WVQK7/ySlZhFLKdctMbHBz14/bSaV7ua2cAvIWE63zAvLhHYbnKlFvLS83spafGB7QFID",
-	"kCudTBP/tTtTAPxe0mROwN3P272+UvNoG/DODZHeG/ZF8LL5FFyOWp3dibgh7AaasqSBMiDxnw3jSlPe",
-	"kMgyAqXoAFoG6lChuPJqRQiDrtWJF4Tb68ebq3kNyW6LTt7+mg0TFuF5B7ASEIoth8VhWYA3HJH507kG",
-	"ZpL1HI4X4HEj20SJMfPCKWF82fS+fNS5DHNZj2Zt2mWUz2X4aQPH0PBZLz5XNuufci9mS1iNjabFqTYr",
-	"fEtodLknzYHDi0ljNfSZVY1+xDbmaskgLDts8q0vm7BnFglxkRQ5f/y7hm2e2dQ3H5ZGkFbDvT7NrCHV",
-	"ZOLitxLINfSFLMeNSsNYR50v+Qz9Ps7hw4XNADZzqooJvpAaSyCdHV8o57C2S6XqBqwHvjL+WtMlc4AW",
-	"mlq2/SYUzE+3bZJUuzzaItqyRI5LkR272LivA8C7xTWGfBqd0s2hmRbccG1hE4PO57/tbz17+YqIvvWx",
-	"RZQLziKa2Ix28uTs3Vvy819/fvk0e8Bqo0TBLXBi9YUWwZQVXAC185kfO2lDcsBul/SPLM3E0fJx6wv9",
-	"0RGHBNmRl4+zDLZmzFyDYV7QWU2h/ZwmlDXwUHP+tnLT5gibvWVpw8iyqKpyrNoG7pc6vh5bZkFOOILm",
-	"H7Y+te7zK0Nnvm/UaNOJ9iXuvzNUQ66nSD5YemdjlkORxHuEkluajMHWE325DH6CPy6D/74MfuKA/w50",
-	"9q/7ItHZv+4LxvFf+MyUVpfBHvm///nfuw6xE2MmgLaCRvQJzWNMlMekZ1Czczne2XkepVQP7V/Q65De",
-	"T5THPXzmJyF71gNPEjs+F32Ce1WdS+479oSNmK4AbXdnYUCpFE3a9XpW+n0Fetkg1aKQtBJSz8tqdZi3",
-	"G27tXvner2uSOQ9ZNs7qQc1bcXOv3GTpRrh3bvKZ0DRL9VHtc33KCUL1jB/ziQ6o31KikVFPEjD80a/8",
-	"JTRVTb9NKNMQd0crumRKU+fzlAf1gUjCLcviwa1cRvnh+nVOJ39diLHQERN2W9Zm24rEmj6E05fWHVYO",
-	"xJ85tSim314BmutJqUbX6xl1ri6/MYLXRuEwO7laEA6vcZcm119jzY3LQRGc6GG3ko6PR6roVBElvDoV",
-	"Bs4bQKRAO22rpTB0jQVcsmbhasr3W95LPr6XGYwTWIdSYk7gQV2Y55mfqap1YtC18MFiyLWoXMk/15Ll",
-	"rBvIHGY2gvuUvWBTgb1YVs9fqJPUbYPeVAT42+vDNGXdG/AkyOwnE4OCRmVvlbO8StzRm3Mes3hPTXm0",
-	"h8kue6iFsBh1EN8wbEmiL6Kunp9y7uspdcEf7+WWXle+ts4lboOLgzqR0Fks11iJ/tHtnedcO5Qq8CQs",
-	"Ap6FqHCLWRhOrCL3Ycx0Q7ym0ZG1kXSYDU20YtqIB0Puk8vhUyDPpzxqqm1sCFRi35rm0sbu9bSbx8bb",
-	"l4LVloaDaaFpskRlYxjEMJA0bqPS5uIg123Lc9a248PjpsSWVXjgvCCYk7vrTapwhog/8LJMJWpTnGWu",
-	"UySLqhSOxwU8A2G9BrXCHZqHl34H3ghc/HlGYDWWObcCs81Z1jw0WVVwk+qaO79JkaynbPE1QcfXcq7w",
-	"pUPrTYhdI9tV0TvnZrUkXlubik4bZ4xdi5iBNc3+fnzyKSS2mUdITj9eWFfJwUkJaEDMXtG543WOrR4y",
-	"Kogqz/VxFdYWRbyI5U9qW4WTlRLh/OxsrO6pPKUS+uyzHyuxjCUr92daueqgBgtqkQZ4PyWPNiXtNGV5",
-	"lgI+tkme614wpDFxX43YDEmtscxvYeeIRlW6Lo1r6uHVsi0fbmnC4u6Ya8xOmG1apgjwkr8ZiO3181mT",
-	"iKaKDMWEJIIP0J3KlIUbxDbbOlOHVzlUXxWZM4hpZhh7yhO9gCxIJUfpcpljppbMFYz2kKKxMdDPzaEj",
-	"Ul0DlT5X8z6SR0hUmnTRoAJ+ixZVV9Fu1cZyH5F+8KtO1pPRCkecJV/TUOsUmyMx3hf12Z3an2G1sjxR",
-	"D4FJ58VCp3PWe25qu2btZSwzdAVIKiRoRY/R1A5LNWodsp8kWMOGdc+24MchRnjJe8413MtSiMsF1LZh",
-	"jjmYmFDMPO9c8kt+eAtySqQY2yzrGCTZvt21JVaeHHTS23ddyNANQN5YGK0M7x6CxHqBGCe9Wk/QHpkM",
-	"WTS85HnpYam+m+znFeNMkUQYOjR8hHGihwY+Mga5V7gRyZMXO7uk0scsJJVeZSFyVFvH/OTFznNS69Bn",
-	"OO8l71Vzd3pPQyRRXBjWjuEAsx393JMz5TGKsD7ihO0LwfHdWu+/p2GGU9ws9JKXmi6aH8zibUiDfJpT",
-	"Kv+Ektj2fSFKU2m4hi2P2tpi3NIabCUioslQKP20FAM16Il9K9QNS1OIX+NCBE+m2TkoosUlp+Ys0msa",
-	"3RAax9IgonmN2rYJ4GIvok9SOgB77pRcSzFRIHGwPFpjT3FEoyHj4HZekR8V1DbqKMQIuZl2iE875Ngp",
-	"cAZmA7B8MsftkADL6SGrYDHjY8vaPGjkmgNg4YgtpckP3fBpTlz/gYlkWgN/jTNOmKu+cnzBjGJ2iUjC",
-	"VGjOnmE/K1t4mAgOHdKzzrNe3rvykl9PU6pKcyIcG5sAzVbeWGKX0vxiTsP1iCOY7qUw9P3Li5d/fYro",
-	"0EMWvEdsAlsvJL1IxOBiYi6/qtchyD7waO0WSnDr/WvrQtIIto7iXod85DbhwkXRzRouORtwIQ0lZ3We",
-	"OQfaNua4+YYmSpS+LpihfQIjcAmLgCvIelAZSZDSaAhbzzo7LrsR2bfa296eTCYdan/uCDnYdu+q7fdH",
-	"bw+Pzw/tO4XZF5ynEGlp+LBtcZAmpI/d2fImQcFOZxffMQydpizYC553djrPrZWth1ZkbXcmkCRbFgR2",
-	"5ZbJmV8GGNVDXGaCH8XBXvAr6Lymf6bF67OdnTmt/5Zr+ZfP0dDzLyt/71QkcbD3+1UYqPFoROXUgMiw",
-	"byfWisaaEeUkFh1ybMunDXdWhjlHEiwrpwlmUtCBsnmoliMFV2Yec845cW473WKLlnzFQnlg9iZ7Zca5",
-	"jCoNKP3GBWPWArp6Ed5dVXsy+tVd7ex217YAfze3hoPMWEQmJaw8tG0lXyA6+WbKl75daitsX3m++JWi",
-	"oa5945fFb+TNgc0Luy2myDu02hdeLn6h1kLzLgxettlMuX3pPEr4YJWkct5QRSU06jxLIO88bDvWtKWQ",
-	"vGtYTiPRTGPMJk5SaecRVnrLNwSwi0e2sTX73dUGuVC13Ygfgct7XR1vd1sdddFodyVkXw2jchya3W3m",
-	"fMl4saf5jm0rhhTdzFGjvLNaE55UOrB9g3hSWV8TnpRtpx8bUVD1UqA14wPL2YdZVAxtirzTXIdYTwkp",
-	"BWvLmJL1x6tiynapr1yz0D2fMB0NT0uP3gdxVhPTs4WqjZkVM96N7EmP26GFJP+KeE2oci4ALibfOJL/",
-	"cKK/YNRjyZXfmhfctkfv9zvEPGXoUw9hRNAId6WBxlT95WmhEkzJRIyTmNwApC452fB4e4uKtSnNMLm3",
-	"yBAxjmu9RmY+99Ul1zVGWGUANj/DJS/O5wFfbhiP7xqFxnum9JltNLlB8sjzbRpIw105Yg1PNhiC0iRL",
-	"6kE17JunkBeL38hvbjAvPHvWZl3lVvb3x3ZzAirvIqMwmdZ2Lm0pXJaVC/kNNHfhEjKkQUqBRdPNmYKY",
-	"zPWwYqOY008T35eUWJYGvl2x8lXI8xxK1InEyekI0+oxkdIgg1cOzJECMVORMGrm9ijmaq4YOHCPQvwt",
-	"mg559XYDvaCx9CewLN1GyRCojDGChMF6EdGEcNDYYn4y0/oVvetcZfebjTJMqjdQLKFT8WOBUiUHbpp1",
-	"dvHy7Hf5g7avxsObFfPwqeih/cBMf7YJdePtRiyGb53nf/McebeVTCqusLo/ie6TYXbA5Br0BIBnJIuB",
-	"TMxCEhz7+JHJUKCMx2BQKh2jJ9dTezmKszxI3sT7tQuNNgxg3kE5ougIOuTYXenE1CVXGmM1TYRfsScW",
-	"kT64qy0b5cmpfeI7FCV2a38eQeKCsWiE2sCi7YSDd3+uKiSGedZuk6+ycnPJN4gllfV5byVU7pLMHxtV",
-	"sjra/La9DtnPvNV4r00s5nmtWelmgSZcyG8f+AbxIF+bBwfeiB/99D8NRfX0XQaUIFTdLIsKpbzWZmdU",
-	"nhq6EiaEX7z39eaZp61uhvVVt/rHpfe99rhx2MqgC1s4NA1kE5W7hpNXxluq7fX8sbW438hVgvpVoO/1",
-	"GobMZgsxRTClPSRUkV4px72XhdVc6gpWlObNkX0rVoy7a/ka7iJueTxYHl4eZ3114hvlZaV+DE1up8w7",
-	"zdCqtBl4DtJMEiolu6XJj83zHAtCHwxyjtB+4JiYhTenmh8njMdiYv62xKBeW7UcewsQqkkCVOUum3Kt",
-	"ZplLZlzROli9hvR+mgLPeth8W2Z0qQfOwybPlGdtrFo2ZjTaPI8htq8TYjs34Fd5AiZex6Bsv2wOeG+v",
-	"OaUY8yYNaUyzrEjMNSU0YTcwS0M1v2dBRFVdY/uPvDGKl7Rs35R76hwbIq1yY5eHDky0lROPDqr1kEkm",
-	"ciY2PRoTbK2Ycbm2ou9+uhaWQGyrNZemZoWNVXtaC5oZGvnC5kSIfwW9ouTB144Olov/bRip5yP0Y6B5",
-	"Dch8wnNwLouRM6nC803FauLsvTMY2hWszV6hPFvFPi951+U4iCQGpb+LzIa1pByAS3ObyaR1dXdGEVBE",
-	"C5EhS379oCdvdnUJ7Rf/mIL9mG7ehLFhNd+cMCxYm2mc96gDrEMHwNRzOksobciigXvmgh2veK6jPzZo",
-	"q6H/smLe1ihvWHZjja4HW49F+WZA66F0HWJtVvXIthl7lOprUFHNEVTurDe8AZl76QQwu30gRNwh+8va",
-	"d/N5f5N+6uHfG8LDpZjnI9qtSZlcgSMuryjYV5c1VlKqo2EdJw9jph9EqfA0qnpgV8GS1WuPCY1/moTG",
-	"t+4iX8xixLYRREhX3OyI2HZljob5RYTYBCOhGmSYlUGXRQzVeH3yPZWi7aItXaN56VD6IusZt3njMusz",
-	"28qmzDpSfGcW5fchdQoAZz06HthsXU0aeW3cD8wh8eYMW4e4TvRsyH6t9GKeQxPVa9YfZcyPLGMMTqj8",
-	"bnh3STRkwsbTpgo1j/VIj20p8j53X4+8sbN5SUo9NIWv0cqvNGlvoHEOk0c6/3PTOd4ujO4IVA6ByoS5",
-	"tOosLSgT2Azb+mhJucJG7+ui/y9Zd7UWTrZMAn9XvrUjZ6vpR5/aRn1qFj9t+4d1u8w2KJgsRi8nwzKi",
-	"mvJoO0LzcK4J5kzIbzAZdPay/kV5iV83JXHxPTMLkhIbZu0DxP5JA27mS2wLSey3mX+RCD5IRZLgbQOa",
-	"8bEYK28b4objYyMQY90dKf/Uz3cWbPj54nt1Guc24hO7Y+KN+Q0n57s6f7MdeCyluIydsDLQ5y0erzJY",
-	"YyMLJMofv0Cm0j/aZr5CnGUm0zwteX6iLOll6N4jE8p0Xn+JzpqQDGnSJ5SMGB9rIFSTkVD6NekVpNFz",
-	"nEQRe4+qvb7qb+cnxyH2DrWnYVs9h8T2onW9EG0BIQEeq3sUfFlOvbiWp9Sn/xus4Citzo/STP6pKnns",
-	"xQHlrkJLV3dZtMgvrm6uALRPbLKSL7v2v6mSzyzgx2dUWfGeY1SVCj5Xb5qVxy994pvJuHEF4RtyVtjR",
-	"Hzi7ppjTj4aPGeirp9U8fBX3GxgwrogWlpTyMhCkKNd829FUKaXdnHOR0+431+7Baxem8xzY73Pa2lRh",
-	"rJ1ljr9gIPije2Ad7oFDHuM1JQatuE22G2RdYlIA+ZesDSx2X55QlXF+pUv54Msw+yYNb9NI9d2zz+8l",
-	"l8YCc+NagDnO1V1DBbfbVprqua1xzUzn9qHNr3HD+I/baGwfOeZaPZLBWmrajZqMbHWY88x1CejtLxhk",
-	"uGsuOtuP9MlqPZFKOGvdUym1JndRNo734FbV3rKPKvPGpXSssJueGtubXm5YdNPghPs2qGOedPix88q+",
-	"Bo2cGvzIlI+QIJoom94rpKWYSiR9NaIp9YPwE8rpWA3X1BACb7QoaKV8UU3RqKzJn9vkzV2/+Wq2/NA5",
-	"nAhmNU68jpRct+wbjDTH/1hT/R2G0PedE1mXPNt5wsyA3QInzBWdKizaLn7Iqn3Jp+wFd0GMn4r2yC7e",
-	"PYjucAWEA1hTZiAEtiijeixtb8tLzvMOZQ6xyJMXz549vYfX2vnD5vomL9wzNbayuCEJDr9SRK98/+4P",
-	"22WkdBNqU55edlHa9ZSw+M9QA+l2vKggNsPcTfldL4obODeTJuburt1sJmgxSzNyPUqnr1zGmDXOgVGq",
-	"px1ywt21b/DZEkSjg9SRQL3FR0EbVTbf0i1aQv2v5Rgd2uN/tE/WEctkcQnL8irlvH1VVoP42tiFePMl",
-	"F5i45k+xWgL9mr2km8exH4L1fS++UgfOjclsPMyV/KRl3mce0yxiKV3UMeO0/OBDrHajPqF8L/NUTawh",
-	"s5qm0asfaWNNTUGHNL8mFS+AXZZYvIgsRXZZvheHT/H3nM1uHIGb8h7R9PJnPrqrVVUp97H0lR4zn5t1",
-	"o5SCUDM00eRDzZ94pI+19IDP0gWEJCmINAGiBbk/fbRpoItYvqrXdH008ths9c/RbPX7KeiV9b6u9yNH",
-	"lZX/zbcHzu1j37m6Vd5KAzpbcDxi67oi1NqPsiQSIyNOjI2bxBDXmMcT24s4JCx+ujx6L26LkFeafpU8",
-	"78c+Cuu8ejZv24RVlPfqcTBzq/aX4BqoBBns/X5lTt298cUXXCxfOs9s93Yn+90FAvWCq/NqRyC8lQCl",
-	"Jp5np5wV4dZYH+ZoNBprA52QOAzconEsQSnModMwApt1kw+WaWD1sexOMnq9hkTwAdGiM1t25nv1LLuP",
-	"0eAg2LtkS++5K908r7nJXFIqqpvVdO9yqVYeJ7u7uvv/AAAA//8=",
+	"7H37Uhu5+uCrqHqn6iS1jYFMkjMhf5HgzHAmAX7AnPyqBsoW3bKtQ1vqkWSMN0vVPs0+2D7Jlr5PfXOr",
+	"7TbY5DLMHxNsd+vy6bvf9CWI5DiVggmjg70vQUoVHTPDFHzajyI5EebwwH7gItgLUmpGQRgIOmbBXsDj",
+	"IAwU+2vCFYuDPaMmLAx0NGJjat8Y09uPTAzNKNh7/TIMxlxkH3fDwMxSO4Q2iothcHcXBvuRkcq+FzMd",
+	"KZ4aLu2U5yNGeMyE4WZGnh0cHjwnZkQNMSNG7NxMGxIllI81MZJEcszIQMlxJwhxySNGY6aKRf/31tlM",
+	"REqmLNnCKRvW/Gr3xfJFn1CuHgk+p4xqC5F5AH0ezUIykAogQicxN/ne/5owNSvWo3CERfv1TRtJFa9h",
+	"j7svfmmxyUnCfucirm9TTRKmQ5IyNeZacym23DcDmcTZ3yNGEzPaikYsutZEKhKziMPDqUx4xJnOYVPd",
+	"xrWdc42HdT5SjK4Dai9evW4xm7xmonEyY3/trfWg7uxQOpVCM+AU72h8irRoP0VSGCbgT5qmCY+oPcPt",
+	"VMmrhI3/538cGheT/6TYINgL/sd2wY228Ve9fYJv4aR11lBwLOJI4ErGM0IVI1MlxbAT3IXBeykGCY8e",
+	"dXGHhsSSaSKkIUNJptyMyNQxLsUI17CyD1Jd8Thm4jGXdvb++KTb+3B8+u7w4KB7FJKDw4Pe+4/7h596",
+	"B92jw+5BSE66p58Oz84Oj4/yr472P3XPTvbfd3un3X9135/b745PD389PMq/sEdw2j3rnv67e9A7/+20",
+	"u38AuzyS5oOcIFU/InIAmImQRE+iETEj7tDhSJqzSZpKZdgjL4lropm6YQoXZohmhkxSYN+WbwMty49U",
+	"DdljExKQDbdCVJLELgBW84egEzOSiv+vxwXVkSTAtsiz/T/Of+uddv/rj8PT7sHz0KKYFAx1AJkyAXC0",
+	"R+sePTz69/7Hw4Pn2fJvKE/oVfLo8MTlR1TYY75i5IYpPuAsJkJOO+RczQgdUi7cMlMlI6b1Yy/0M0sS",
+	"i3xjFpOriQGUpFHEUmNX4tamM1r5xGJOvwpejicagPivs+OjDog89zaqqbASJibjYO/P4PDovHt0EITB",
+	"wXEQBr8fHX8OwuBjd//0KAiDX7vnQRic/GH//37/48cgDD7tnwSXNREXBu9pSq94wg1HGZdanVFlnwaM",
+	"monCv7lhY/ijNob7gipFZ/azlcg6pRHzPq0jmc6NuAhwZ/Zx3yw3TGmOR1DXFQoV4M/8wfLC8mWExR4L",
+	"8Mir/7DIAHhGVCCXqgImmiiNenxtfzz2fq1Aw1y2W9RDAUx8WFcPu/GLV6923xBpmasBmyEkXJArqtnr",
+	"lyG5mpG+5kPBVN+qgHXYw29+8yPm8d41myHPGVFN4OHYM84cfJ3OBQtvhuFHjmpTFY4jqntjqcqYciVl",
+	"wqgARGK3prcA1Dhpe1xyp1lDprkNZcNWFxAWi/XuUjFqWHzG1A2PmDMqgXckyfEg2PtzCZpX37sL5yG1",
+	"mKjcOmoHeyWl0UbRtKeYniQmJFPUGAyZUu00SfeIH2NwXT2KC+vxuMl4JVJEjFj4rDwJSBH/uJpFipmQ",
+	"6JGcCpiieYReA+lNqRL2T49RSQ2Z8iQBkTCV6jpELYpqQgVxewatVk6szDBSaT9BzOHD5V0YHFA2luI3",
+	"MNbqmG81jjJDzxEwDORg4OXVKeWqzIG5MGzI1BwlWEFHDf78+mWx2NLTc4faMKY21Ex0eY3y2rsuA2Zg",
+	"28lb8203f1hi4AC0sESg2dSePWXw8hHrATX0HL4sNnf2fv/j/mkQBh+OTz/98XHfytbDs/PTw3d/nB8e",
+	"W7F62v3QPe0eve9aeXp8evLb4dmnIAz+fXx44IXLAUuYU76rZ9+Ap3WAx26Ey7AtrLifB3fFkAtmLUQU",
+	"K3Vc7BXD+VhxwWCytTEYshfhmF58zb0YuseE1bUaBge/BiwkjrmlTZqcVBZYx6IqIf8mp2RMxcyZndYu",
+	"lgPCaDQi11yUZVgGkjn4ua/DOVD495At2Afo36iI9Yhe+3SGEU0S5tSJ6vo/KKZHhIqYKCpi9Ostco+8",
+	"9kA7RqxaybeXqxnzk9Wem6hk/rmdl78sQ8sYdINi4zjfQrjtCz1FFWUB9Jo2X/v+ms16Ay6GTKWKozxe",
+	"IDsz1B6wmCnQ9nspY8qL3A5wi/efoxUCYn417UBz6PzCHrpt4UxucCO/he/sYNRI9Q/tRLZFf/si2jrW",
+	"UpaDASCmsPYo1/i6Vy3MT8EnxdUNs7NYIZ4tzQ4hJomzW9FV5xlSpwmd9dDL5zk9dptyxXSPmor8ialh",
+	"W4aPWZtJuO6VNt7EpTy4tHRk+w74KT26h4W3KQPHat9co5s7snihNHrU4ClrrxAaj6013WJPY2ZGMm61",
+	"yHVZZH5dccn0cxRDXbCicu4Z/bg9lcDqo6naaZaMPc8SKyjko79PVPAB81kvUcl47o1Ljy00QsoW911Y",
+	"Zjbjxpkewt/0TERN+BeBRaRBYlpNarm118TJYJbLZXLWDzEv1JnW1Gd602gpiPdxiJw91kCygFnUno0S",
+	"GV231G0bTsmwW+NnjFcynv1DE/tASMa45ZA4zxP4+rlJGPgDaZJYpYYba5386+z46C3ZfU1+5+8INWQs",
+	"tWlpqWcURkEwwdKyTXrPwW4vPs8stHbWLD5eN2IfaujN7QeHu/RaX0dsekK5R5GwEr3XSnJKFHaoVM6p",
+	"ZL44Yohj308Rg1cb4PM5k+H2oX/oGtWClNgj1LljAUtQ1oL4KDjM3pgKOmQdcmgIeOlpwmIU7+yGKQR+",
+	"+502KYWlrf7SaC/2amCaV3NfLjv/HNyl9ZSH9+HzEZue5q64B3OWFQ/ZknvD8drjoDx+S2RK/5owcFRb",
+	"RaCfO376HbKPlE5evELK5wJOOqJCCh5R9HKHcKCvX5KE3bBEk5ixtEP2iZiMr8BtSA2hJJaTq4QV0buR",
+	"TGLCbmlkEoiQKDaYaBbvkanihiHbuRAUWFXnQtQsqjC43RrKLfflf7QUnVM6zbh46dctfc3TLZminbeV",
+	"SstgFGoHZXZbhdFBts6B5YMWrbmwCA9nDYCy+imcC3n2cucNef/x+P3vvdPur6ddiPA97xBL3YLdGnh0",
+	"IhKmNRnyGwYYX+PuY3rLx9YeeLOz88/dN29evHr5z5c7b97swinjTzs+IRBTQ3vGeRcWIVPuhcglx1xw",
+	"dYDLCy30s+AAqO1ZaAj1eovNZES1Vyf/zyQesrh3NfOh61LVsOJ1nI+eexxUKsuxyTXJ5pSC1y99aiu9",
+	"PcRXSz/nGiYedx1S79iQi1xZ7iEFcE1AObEbfJsJSSCdq5nBHImHMB+3lqpAbeI4k8SvyXBfrsvxgNBS",
+	"CghRkwTET2ae0iSRU6sUMzHz2qYL2AxLNOKQHZRoOtMe54idKnfXxGxAJ4mZQ5GSXcRuU8W0br2VPfK+",
+	"+xFDGNFEWYxBcfzseUgU03KiIhY6tA6JnmnDxs4EnT57PndsL3fevG7A25UTPsIgVVwqZ2rn+96pMoef",
+	"X5SZw+4O/FfiCVv5Vz437VjesMroA5poD1jnkA3204Bc9ZBD9QxAgvStCtkvW1V95PI4h4Wqx7egF6pI",
+	"nGlkQ1YGgeqhyZjOUGvqkM+Z21zMQotyM/gxllkoG5KUPGyijSAt2ETZXZXzCaAQFveaNrFvl8AUsXCw",
+	"6lIfH+xvcEnzjowlC8ITypl8Hj8hhl7XeJefGzNx0zN0WME2e8jx3MtrpJ/VxEXhd5hLgkP3/h6IdnCK",
+	"ui9QFZmX3E2iZsEJ7XoOyAqPsgK+lD59tHieCyifx7+6TTPqZZoaen3JiN3SmEV8TBMS86Elq/nNriSx",
+	"wgDMxxYO3qbtZOCo7uYhmKXyBM/lWZm1JfktughDr71VrPoR1cVh12VaQrXpMaUa/AfwczpJksWzLlWv",
+	"6q5nPRNRL7XbbIoANkU5q3btQtN0oTXnDUtVImVWb7lhEGCzJoJVnilP7NOXy6y9RbHZlq70DAbhUvMv",
+	"W3r5tMMytlw2oJg/V8Hq9a2dpICpHh9p/cQTXvGALY0k2FU0LfzMUKNXylaxJ5dl+LRwcF0LORUtn12A",
+	"3D0NC10ZxYHiWk5vH267LWfstnq6BV7iMjNoFcNniyqB3X+SyvCIp1SYBTGf+lFypU1vFXclsLFVXlgl",
+	"zaDBsV/E7svrraxlCUzWQp0FhB+XSBlry13aBQAAbJox8SA5tCCzxC8VvEEB+6hv0/PgXZgL8GDYF1H6",
+	"5lNwyZh1RinjhvgyM5QnDWTHEv/ZcKENFQ0ZW+MivtFCLUBV5NKrTyEMeqBNL8krqR9vriA2ZHUuO3n4",
+	"NRsmLPJQHMBKQCi2HBaHBQBvOCL7p3MqzGWlOhwvwONGhoygCffCKeFi1TzWfNS2bCXzdrZiKWmxw2a1",
+	"aQW9KPdHOfB4oTrRI59x0uiya2P0lcyqstsj3/qqWZp2kSwuMmEXj3/XsM1TyHf0yc+IpdUYv0+/acgv",
+	"mrqgvWLkig2kKgepSsOAu8uXcYjeE+c2ERLSvu2cumLILsXMEkjnx5fa+YZhqVRfM3CPV8Zfa45sDtBC",
+	"38m234SC+em2zYxrlzxdhHZWSGwqUqKXm8h1AHi3uMb4UkvX7qEvDtRZMUazYqx7bWEOSxNnv+1vvXj1",
+	"msgBuLuKjfzr7PiIPDv98J788s9fXj3PHgDdkWh2wwQBAdwi+HEPa7x2yItjHW3olvGbFV0VK0sCNELc",
+	"+kJ/oMJhUnbk5eMsg60ZvdeghRfEWtMQb9OE8gZGbM8fan4hu9zuLUs4R75HdZXt1TawUtHBHK5KMpRE",
+	"CnLFRlzEdi2ahRh46msuItZ/C2FKOSAUV2kXx6MRGUqm4c0ZRucHA81Mh0AZXObhJGN6zQglKR0yokdS",
+	"GS9ar8c+WVLQgKfzX1BcXfcAlg9osafUasiJ8VWdfLCEa+EBFIx1oxDmHMkk3iOU3NBkgskvXy6Cn9hf",
+	"F8H/vgh+Egz/HZrsX/dFYrJ/3Rdc4L/slmujL4I98v/+z/+96xCYGNMneBy6IHKI0WP4JyRAFiHJqYJQ",
+	"EV+IviWazsVkZ+fnKKVmBH+xvj1iK3fB/U0SiEgrOSYITGKk+6tD/m13hDMbdmt06KLyOiTAlAgAEaNd",
+	"kyR5SwwMLAck5oMBsyQNGc04hGAcogbsrwlNiJCKcEGoIFLFTGEQFGaxD18I+JYBwM2IceXCoKT/k2B9",
+	"gLnFSjwGrgm90kyYkBgp7TNUxH0Ysf+TVH0IQxCLdfAOnrAuJSjs7JBICszm1pvMF0j4mJsKHu7uLI3Y",
+	"lcJ1u17XFRDnqlHAZYkBWiqzKMvdEfNuuLV7GS7NeT8WzBEOyESHJtSdxV5+jhmS0CwBxOIJdSlnZsRE",
+	"CQXtJ8CYDnk3I1QpfkMTXwyivPBdn8mfy6xVQ+wePnQjrx9URaHcCA+uojiVhmbJcLp9Nlw5ha6eE2c/",
+	"0SH1m7o0sjp1wqw89lssCU11029Tyg2Le+N7OuxKU+fzlAf1gUixG56lArRyKOaH6zeUnL7nosuFYZPw",
+	"m7IJ1lYFqynxOH1p3WHlQPy5hcvSORq19kV5FssSK+q5v66DSGPwto2Ca3dyuSQTosb3mhzDjdWBLkdJ",
+	"CmJGvUrhEB6ppjNNtPQqO5gz0QAizYzT7ltqPq4FiksrL3yF+X7Le8nH9zKDScLWoQTbE3hUH/RZ5iis",
+	"WjkYby889BhtL2rs8s+1dFLw49nDzEZwn7IXoGjBi2X11JU6Sd006OlFbkd7+4umvHfNPAb0fjK1KGh1",
+	"rlbVFfcJOXurY2Ie7+mZiPYwz2kPdUseo2bpG4avSPRFwN3zU859PUV5+OOD4grrqiwxucRt8MtRJxI6",
+	"y+UaL9E/xi3y6hCHUgWehEWsuxAVbjFLI8lV5O7GvCma1+h93Ugm1IYmumfGkAdDHpLG41Mgz2YiaqrC",
+	"bohRY4et5iLs3tWsl6dFtC9arS0NBzPS0GSFGmxrCQwVjduotLk4yHXb8py17fjwuCmn6T48cFEU08nd",
+	"9ebTOEPEHzlbpWa+KVC20AmXhcUKb/kSnoGwXoNa4Q7Nw0sf1nLjUVxPuPizjMBqLHNhrXibs6x5BLP+",
+	"BU2qax6xIUWepoY2EQQdravFb1ZOvGhC7BrZ3he9c25Wy9+GKvqSowGK1jgD0+z3o+PPIYG2QyE5+eMc",
+	"HEQHxyWgMWL3ip68ZQGJMU3/xPVfemIT9w+IFtSX54O5phGAS14M9Cc+3ofllZIl/Xxvoh+oZaWKDfit",
+	"H32xIizrYMKNdoV2DabWMlXxYdogbUrsasoELoUzoe+na8gyojFxX435HO2tsXJ5aTOcRp27LrZreuTl",
+	"ql1sbmjC495EGMxDme/DqAkTpUAIwyLSW0MimmoyklOSSDHMvYJj8ElBRn6mN9/nUH0Fmc5yppkF7am4",
+	"9gKyIJUcpcuV25n+slCCwiFFE2vJn9lDR6S6YlT5AhD7SB4h0WnSQ8uLiRs0vXqa9qrGmPuI9INfdbI2",
+	"syBFcZZ8TSNjUuz3xsVA1md39kGG1Rr99eCZRxMDPfhZO80ZNALcy3hrFrbQUC484MMJ2uRhqdyzQ/bz",
+	"omFo5QCVYw4xwgvRd97tfubiLfeEgB5g9mBiQrE6oXMhLkT3hqkZUXICmfgxU2T7ZheqFT11CqS/7xor",
+	"or+AvAMY3RvefQQJuIu4IP1am+M+BtsuRF7FW2pZQfbzJhhck0RaOrR8hAtiRhY+KmZqr/A3kmcvd3ZJ",
+	"pTVjSCrtF0PkqNCa4dnLnZ9Jremo5bwXol/N0uo/D5FEcWFF2eLPtSal7sm5EipN+ABxAlrdCHy31s70",
+	"eZjhFOQHXIhSH1mokDMaKtA75POC7h/PKImhlRXRhirLNSDcubXFBdAa20pkRJOR1OZ5KThv0RNb8ehr",
+	"nqYsfosLkSKZZeegiZEXgtqzSK9odE1oHCuLiPY1Cp1gWIybkAOIisK5U3Kl5FQzhYPlwQ84xTGNRlww",
+	"t/OK/KigttVbWYyQm+vw+rxDjpymZ2E2ZMAnc9wOCYZUgB6yKic7PnbhJtTRqOt3gsVFUG6VH7rl04K4",
+	"lipTxY1h4i3OOOWuQs/xBTuK3SUiCdehPXuOLfqg5jWRgnVIH7xs/byg90JczVKqS3MiHBv7ms1XZwGx",
+	"K2V/safh2l4STOzTmJPx5uWrfz530W9kwXsEUhX7IelHMmYuZOgy6fodguwDjxa2UIJb/7+3zhWN2NZh",
+	"3O+QPwSkE7n0Dgxh8qGQylJyVjKdc6Bta7dD2DLRsvR1wQzhCYxEJjxiQrOsrZ6VBCmNRmzrRWfH5bEi",
+	"+9Z729vT6bRD4eeOVMNt967e/nj4vnt01oV3CvswOEtZZJTlw9C1JU3IABtO5n3Pgp3OLr5jGTpNebAX",
+	"/NzZ6fwM5rgZgcja7kxZkmwBCGDlwOTsL0MMTCIucykO42Av+JWZvE3JXNfqFzs7C7qZrtbFNJ+joY1p",
+	"1tGjU5HEwd6fl2GgJ+MxVTMLIsu+nVgregVHVJBYdsgRdCKw3Flb5hwpBqycJpjiQ4caMo6BIwWXdh57",
+	"zjlxbjvdYouWnMpSe2D2LntlzguNKg3T5p2L2qwFdPVCzbuq9uTi2XNnt7u2BfgbVDYcZMYiMikB8hA6",
+	"5b5EdPLNlC99u9QpHV75efkrRY9weOPN8jfyfuf2hd0WU+RNp+GFV8tfqHUFvguDV202U+7IvIgSPoGS",
+	"VE5oq6iEkDqUsLyZOjThaksheSPEnEaiuV6/TZyk0qEorFyX0RDpLh7Zxtsm7i43yIWqHZT8CFze6/3x",
+	"drfVURe9w++F7PfDqByH5nebeWkyXuzpJwadEpGimzlqlDeLbMKTSlPJbxBPKutrwpOy7fRjIwqqXpoZ",
+	"w8UQOPsoC5+hTZE3z+wQ8JSQUlS3jClZy88qpmyXWmU2C92zKTfR6KT06EMQ535ier6YuTEFY867kT3p",
+	"cTu0kORfEa8J1c4FIOT0G0fyH070F4x6ooT2W/NSwI0Pg0GH2KcsfZoRGxM0wl35KPQ1el6oBDMylZMk",
+	"JteMpS5r3vJ4TD21NqUdJvcWWSLGccFrZOdzX10IU2OEVQYAiRwuiXMxD/hyzUV81yg0PnJtTqF37gbJ",
+	"I0/MaSANd4sSGJ58OGLakCz7B9Wwb55CXi5/I7+Mxr7w4kWbdZVv53g4tn+E3OCs05DG3FRoxtxSuKwq",
+	"F/JLte7CFWRIg5RigKabMwUx6+txxUYxp58mvi8psSoNfLti5auQ5xkrUScSp6BjLLbAjEuLDF45sEAK",
+	"xFxH0qqZ2+NY6IVi4MA9yuJv0XTI6/Qb6AWNpb+BZek2SkaMqhgjSBjVlxFNiGAGb82YznWzRu+60NmV",
+	"jeMMk+q9SEvoVPxYoFTJgZtm3X+8PPtD/iD0Xnl8s2IRPhXXAjwy05/vq994YRuP2bfO8795jrzbSiYV",
+	"t/I9nET3ySg7YHLFzJQxkZEsBjIxXUkK7PVIpiOJMh6DQalyjJ5czeC+J2d5kPxegrcuNNowgH0H5Yim",
+	"Y9YhR+6WOq4vhDYYq2ki/Io9sYz0mbutt1GenMAT36Eoga39fQSJC8aiEQqBReiWhNcZ31dIjPL03iZf",
+	"ZeUypm8QSyrr8160qt29vz82qmQF3vkFoh2yn3mr8aquWC7yWvPSZSlNuJBfqPIN4kG+Ng8OvJM/+ul/",
+	"Hsnq6bsMKEmovl4VFUoJsM3OqDw19F6YEH7xXkGeZ562uuzaVwbrH5c+9Cb3xmErgy5tUNI0EGQ09ywn",
+	"r4xXb62+oEx68dhGPmzkKkH9mrVkyJo5cE0w9z0kVJN+KRm+n4XVXOoKlp7mDbR9K4Z2EMGC69VbHg9W",
+	"uJfHWV+p+0Z5WalRSJPbKfNOc7QqIQPPQZqrrAD9x+Z5jgWhDyZrRWE/iKwhBYQGCCVTLmI5tX8DMei3",
+	"oJZjvT+hhiSM6txlUy7qLHPJjCuCg9VrSO+nKRNZh6Zvy4wudXh63OSZ8qyN5c3WjEab5ynE9nVCbGcW",
+	"/DpPwMQrPzT0VBcMryK3pxRj3qQljVmWFYm5poQm/JrN01DN71kQUVXX2P4rb5fjJS3opvNAnWNDpFVu",
+	"9/PYgYm2cuLJQbUeMslEDnYtwgRbEDMu1xa6ANmfriQQCDQSdGlqIGxA7WktaOZo5AtfECH+lZl7Sh58",
+	"7fBgtfjfhpF6MUI/BZrXgMzHIgfnqhg5lyq82FSsJs4+OIOhXcHa/K3w8+Xui5J3XY6DTGKmzXeR2bCW",
+	"lAPm0tzmMmld3Z1VBDT2NDur3qjqyZu9v4T2i39MwX5KN2/C2LCab044FqzNdXR80gHWoQNg6jmdJ5Q2",
+	"ZNHAPXPBjrfW19EfO7nV0H9VMQ81yhuW3Vij68HWI1m+ZBM8lK7/MWRVj6Ef2ZNUX4OKao9Al8vVLG9A",
+	"5l46AcxuH0oZd8j+qvbdYt7fpJ96+PeG8HAl5vmEdmtSJu/BEVdXFODVVY2VlJpoVMfJbszNoygVno5W",
+	"j+wqWLF67Smh8W+T0Pje3YmNWYzYNgKuTYfiZkfE0C48GuWXVWITjIQapsKsDLosYqjBm8gfqBRtF/3r",
+	"Gs1Lh9LnWXO5zRuXWUPaVjZl1pHiO7Movw+pUwA469HxyGbr/aSR18b9xB0Sb86wdYjrRM+G7NdK0+YF",
+	"NBHipfnIJ55kzA8tYyxOWJu5aKqF2SooWjxtqlDzWI/02FYyb4j39cgbW6CXpNRjU/garfxKN/cGGhds",
+	"+kTnf286xxuo0R2ByiGjKuEurTpLC8oENse2PkZRobEj/Lro/0vWXa2Fky2TwN+Vb+3Q2Wrmyae2UZ8a",
+	"4Ce0f1i3y2yDggkwejUZlhHVTETbEZqHC00wZ0J+g8mgVTpZnpf4dVMSl1+VsyQpsWHWAWOxf9JA2PkS",
+	"aCGJ/TbzLxIphqlMEryWwHAxkRPt7VfccHx8zOTE9MbaP/XPO0s2/PPyq4Ea57biE7tj6pQ2nxw0Wp/f",
+	"z0Y78ACluIydsDLQ7ZaI7zNYYyMLJMofv0Cm0mgaMl9ZnGUm0zwteXGiLOln6N4nU8pNXn+JzpqQjGgy",
+	"IJSMuZgYRije1vWW9AvS6DtOogncmHsh5AAuYQyxdyicBvSEDgn0onW9EKGAkDAR6wcUfAGnXl7LU2ro",
+	"/w1WcJRW50dprv5WlTxww0C5q9DK1V2AFvkV5c0VgPDEJiv5KF9cyWcX8OMzqqx4zzGqSgWfqzfNyuNX",
+	"PvHNZNy4gvANOStg9EfOrinm9KPhUwb6/dNqHr+K+x0bcqGJkUBKeRkIUpRrvu1oqpTSbs+5yGn3m2sP",
+	"4LVL03kO4PuctjZVGAuzLPAXDKV4cg+swz3QhWtlHVoJSLYbZl1iUsbUP7I2sNh9eUp1xvm1KeWDr8Ls",
+	"mzS8TSPVd88+v5dcGgDmxrUAe5z3dw0V3G5bG2oWtsa1M53BQ5tf44bxH7fR2D5yIox+IoO11LRbNRnZ",
+	"6ijnmesS0NtfMMhw11x0th+Z4/v1RCrhLLinUgomd1E2jhfmVtXeso8q88aldKKxm56ewE0v1zy6bnDC",
+	"fRvUsUg6/Nh5ZV+DRk4sfmTKR0gQTTSk90oFFFOJpN+PaEr9IPyEcjLRozU1hMAbLQpaKV9UUzQqa/Ln",
+	"Nnlz12++2i0/dg4ngllPEq8jJdctBxYj7fE/1VR/hyH0fedENiXPdp4wM+Q3TBDuik41Fm0XP2TVvuRz",
+	"9oK7IMZPRXtkFy8pRHe4ZkQwBqbMUEpsUUbNREFvywsh8g5lDrHIs5cvXjx/gNfa+cMW+ibP3TM1trK8",
+	"IQkOf6+IXvmi3h+2y0jpytSmPL3sorSrGeHx36EG0u14WUFshrmb8rueFzdwbiZNzF1yu9lM0GKWZuR6",
+	"kk5fuYwxa5zDxqmZdcixcNe+sVsgiEYHqSOBeouPgjaqbL6lW7SE+l/LMTqC43+yT9YRy+RxCcvyKuVM",
+	"sQE/PaYGKtBUiqrEt9ZSxLswhYRUNrjGgZz/dtrdP+gddD928cJBbyaWc7VWgmpkRG8YzONqULNWZIbO",
+	"NNzlwPN6lzn0rqgyZebf5O7aPBb/EMz1e/HGOnBuTCvAw7yXJ7bMXe1jhkc8pct6cpyUH3yM1W7U65Tv",
+	"ZZEyi1VqoMtazf2JNtbUdnRE84tY8YrZVYnFi8hKZvf2e3H4BH/P2ezGEbgpsxKNO39upbu8VZeyK0tf",
+	"mQn3OXI3SikINUsTTV7a/Ikn+lhLl/ksIUEqkjKZJowYSVDjtopQQuHCZznRWCzh/DcPIZ023XuRAO7r",
+	"sl0f+Tx1ev17dHr9fqqJVb2p7MPIUWe1h4tNhTN47DvXxMpbaUBnAMcTtq4rPG78KEsiObaSxprTSczi",
+	"GvN4Bo2QQ8Lj56uj9/KeDHmZ61dJMn9q4rDOe2/znlHop3lQg4W5K72/BFeMKqaCvT8v7am7N774Ipvl",
+	"G+85tI53st/dXlCv9jqrtiPCKxFQauJ5dsopGW6N9WEOx+OJsdAJicPALRrHimmNCXyGjRmk/OSDZRpY",
+	"fSzYSUavVyyRYkiM7MzXvPlePc0ug7Q4yOAi29J77j45z2tlT5tLTpzLNS/XieVBurvLu/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -39,22 +39,6 @@ func (pending) ListPeers(context.Context, ListPeersRequestObject) (ListPeersResp
 	return nil, errPending
 }
 
-func (pending) ListRecords(context.Context, ListRecordsRequestObject) (ListRecordsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) AppendRecord(context.Context, AppendRecordRequestObject) (AppendRecordResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) QueryRecords(context.Context, QueryRecordsRequestObject) (QueryRecordsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) GetRecord(context.Context, GetRecordRequestObject) (GetRecordResponseObject, error) {
-	return nil, errPending
-}
-
 func (pending) ListChanges(context.Context, ListChangesRequestObject) (ListChangesResponseObject, error) {
 	return nil, errPending
 }
@@ -88,37 +72,5 @@ func (pending) ActOnPair(context.Context, ActOnPairRequestObject) (ActOnPairResp
 }
 
 func (pending) PushRecords(context.Context, PushRecordsRequestObject) (PushRecordsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListThreads(context.Context, ListThreadsRequestObject) (ListThreadsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) CreateThread(context.Context, CreateThreadRequestObject) (CreateThreadResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) DeleteThread(context.Context, DeleteThreadRequestObject) (DeleteThreadResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) GetThread(context.Context, GetThreadRequestObject) (GetThreadResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListParticipants(context.Context, ListParticipantsRequestObject) (ListParticipantsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ProjectThread(context.Context, ProjectThreadRequestObject) (ProjectThreadResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) ListThreadRecords(context.Context, ListThreadRecordsRequestObject) (ListThreadRecordsResponseObject, error) {
-	return nil, errPending
-}
-
-func (pending) GetThreadState(context.Context, GetThreadStateRequestObject) (GetThreadStateResponseObject, error) {
 	return nil, errPending
 }
