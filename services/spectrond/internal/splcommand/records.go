@@ -106,7 +106,7 @@ func (f *recordFlags) request(cmd *cobra.Command) (splclient.NewRecord, error) {
 	if err != nil {
 		return record, err
 	}
-	record.Body = &body
+	record.Body = body
 	if parents := tidy(f.parents); len(parents) > 0 {
 		slices.Sort(parents)
 		record.Parents = &parents
@@ -117,23 +117,21 @@ func (f *recordFlags) request(cmd *cobra.Command) (splclient.NewRecord, error) {
 	return record, nil
 }
 
-// object reads a JSON object from the value of a flag, or from standard input where that is -. Its numbers stay as they are
-// written.
-func object(cmd *cobra.Command, flag, text string) (map[string]any, error) {
+// object reads a JSON object from the value of a flag, or from standard input where that is -. It stays as it is written, its
+// numbers among it.
+func object(cmd *cobra.Command, flag, text string) (json.RawMessage, error) {
 	if text == "-" {
-		input, err := secretInput(cmd, "Body", maxBody)
+		input, err := secretInput(cmd, "JSON", maxBody)
 		if err != nil {
 			return nil, err
 		}
 		text = input
 	}
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	var out map[string]any
-	if err := decoder.Decode(&out); err != nil || out == nil || decoder.More() {
+	text = strings.TrimSpace(text)
+	if !strings.HasPrefix(text, "{") || !json.Valid([]byte(text)) {
 		return nil, errors.New(flag + " is no JSON object")
 	}
-	return out, nil
+	return json.RawMessage(text), nil
 }
 
 func (a *app) listRecords() *cobra.Command {
@@ -197,16 +195,12 @@ func (a *app) showRecords(list splclient.RecordList, err error) func(*cobra.Comm
 }
 
 // brief shows a body in a table.
-func brief(body map[string]any) string {
+func brief(body json.RawMessage) string {
 	const most = 80
-	text, err := json.Marshal(body)
-	if err != nil {
-		return ""
-	}
-	if runes := []rune(string(text)); len(runes) > most {
+	if runes := []rune(string(body)); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}
-	return string(text)
+	return string(body)
 }
 
 func (a *app) getRecord() *cobra.Command {
@@ -252,7 +246,7 @@ records:read.`,
 		if err != nil {
 			return cli.Usage(cmd, err)
 		}
-		query := splclient.RecordQuery{Filter: &wanted, Thread: given(thread), Limit: &limit, Offset: &offset}
+		query := splclient.RecordQuery{Filter: wanted, Thread: given(thread), Limit: &limit, Offset: &offset}
 		if query.Sort, err = order(sort); err != nil {
 			return cli.Usage(cmd, err)
 		}
