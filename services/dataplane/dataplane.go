@@ -37,6 +37,7 @@ import (
 
 // Service is an open data plane. It is safe for concurrent use.
 type Service struct {
+	cfg      Config
 	db       *database.DB
 	verifier *verifier.Verifier
 	// keymanager is asked about service accounts.
@@ -89,7 +90,7 @@ func assemble(
 		traces.Close()
 		return nil, err
 	}
-	service := &Service{db: db, verifier: verify, keymanager: keymanager, traces: traces}
+	service := &Service{cfg: cfg, db: db, verifier: verify, keymanager: keymanager, traces: traces}
 	defer func() {
 		if err != nil {
 			verify.Close()
