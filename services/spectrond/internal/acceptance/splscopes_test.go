@@ -107,7 +107,7 @@ func TestScopeTable(t *testing.T) {
 				for _, scope := range held {
 					allow = allow || scope == line.scope || scope == "admin"
 				}
-				a := w.sendOff(t, request{method: line.method, path: line.path, body: line.body, key: token})
+				a := w.send(t, request{method: line.method, path: line.path, body: line.body, key: token})
 				refused := a.status == http.StatusUnauthorized || a.status == http.StatusForbidden && code(t, a) == "SCOPE_FORBIDDEN"
 				if refused == allow {
 					t.Errorf("%s: %s %s: %d, want allowed %t", name, line.method, line.path, a.status, allow)
