@@ -26,12 +26,10 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/mcp"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/reflection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
-	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
@@ -95,6 +93,12 @@ func assemble(
 		traces.Close()
 		return nil, err
 	}
+	face, background, err := cfg.face(rows, keymanager, verify, origins)
+	if err != nil {
+		verify.Close()
+		traces.Close()
+		return nil, err
+	}
 	parts := httpapi.Parts{
 		Verifier:     verify,
 		Keys:         keymanager,
@@ -110,14 +114,10 @@ func assemble(
 		MCP:          cfg.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
 		Origins:      origins,
 		ToManagement: cfg.transport(),
-		Spl:          cfg.Spl.parts(),
+		Spl:          face,
 		Version:      cfg.Version,
 		Log:          cfg.log(),
 	}
-	parts.Spl.Verifier, parts.Spl.Accounts = verify, keymanager
-	records := record.New(rows, now, cfg.Spl.contextID())
-	parts.Spl.Records, parts.Spl.Threads = records, thread.New(rows, records, now)
-	parts.Spl.Version, parts.Spl.Log, parts.Spl.Origins = cfg.Version, cfg.log(), origins
 	if !cfg.HideManagement {
 		parts.Management = management
 	}
@@ -138,8 +138,10 @@ func assemble(
 		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
 	})
 	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
-	service.purger.Go(func() { records.Watch(running, cfg.log()) })
 	service.purger.Go(func() { purger.Run(running, cfg.log(), jobs.Sweep) })
+	for _, run := range background {
+		service.purger.Go(func() { run(running) })
+	}
 	return service, nil
 }
 

@@ -9,9 +9,15 @@ import (
 	"time"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/identity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
+	"github.com/spectron-hq/spectron/services/verifier"
+	"github.com/spectron-hq/spectron/services/verifier/authority"
 )
 
 const (
@@ -31,6 +37,8 @@ type Spl struct {
 	AuthenticationOff bool
 	// Identity is who this server is to others; nil where it is nobody, and then it signs nothing.
 	Identity *identity.Identity
+	// Discovery is how it is found on the local network; without an Identity it is not.
+	Discovery Discovery
 	// Actor and DisplayName are the operator's, where authentication is off.
 	Actor, DisplayName string
 }
@@ -53,6 +61,20 @@ func (s Spl) contextID() string { return cmp.Or(s.Context, defaultSplContext) }
 // ownPages are those of this machine, which may call while authentication is off.
 var ownPages = []string{
 	"http://localhost", "http://localhost:*", "http://127.0.0.1", "http://127.0.0.1:*", "http://[::1]", "http://[::1]:*",
+}
+
+// face returns what the spl face is made of, and what goes on behind it.
+func (c Config) face(
+	rows *store.Store, keymanager *authority.Client, verify *verifier.Verifier, origins web.Origins,
+) (parts spl.Parts, background []func(context.Context), err error) {
+	now := c.clock()
+	records := record.New(rows, now, c.Spl.contextID())
+	parts = c.Spl.parts()
+	parts.Verifier, parts.Accounts = verify, keymanager
+	parts.Records, parts.Threads = records, thread.New(rows, records, now)
+	parts.Version, parts.Log, parts.Origins = c.Version, c.log(), origins
+	background, err = c.federates(&parts, rows, records)
+	return parts, append(background, func(ctx context.Context) { records.Watch(ctx, c.log()) }), err
 }
 
 // parts are what the face is made of, as far as that is configured.

@@ -37,9 +37,12 @@ func parseCursor(space, cursor string) (seq int64, err error) {
 	return seq, nil
 }
 
-// strayed is the answer to a cursor that leads past all records.
+// strayed is the answer to a cursor that leads past all records. Its code lets a reader tell it from one that is malformed, and
+// begin again by itself.
 func strayed() error {
-	return unreadable("since", "this cursor is not of the records that are here now; begin again without it")
+	e := unreadable("since", "this cursor is not of the records that are here now; begin again without it")
+	e.Code = CodeCursor
+	return e
 }
 
 func tagOf(space string) []byte {

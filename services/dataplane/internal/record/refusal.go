@@ -6,6 +6,7 @@ import "github.com/spectron-hq/spectron/services/contract/fault"
 const (
 	CodeInvalid   = "INVALID_RECORD"
 	CodeQuery     = "INVALID_QUERY"
+	CodeCursor    = "CURSOR_STRAYED"
 	CodeClock     = "CLOCK_REGRESSION"
 	CodeDeleted   = "THREAD_DELETED"
 	CodeReserved  = "RESERVED_THREAD"

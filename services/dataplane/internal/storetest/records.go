@@ -284,11 +284,13 @@ func testSelections(t *testing.T, f Fixture) {
 	if page, err := records.Since(t.Context(), in, record.Selection{}, end, 1); err != nil || page.Next != end || page.More {
 		t.Errorf("at the end: %+v, %v", page, err)
 	}
-	for name, cursor := range map[string]string{
-		"garbage": "garbage", "of another space": record.Cursor(incarnation(), 1), "of what is not there": record.Cursor(in, made[3].Seq+1),
-		"negative": record.Cursor(in, -1),
+	for name, bad := range map[string]struct{ cursor, code string }{
+		"garbage":              {"garbage", record.CodeQuery},
+		"negative":             {record.Cursor(in, -1), record.CodeQuery},
+		"of another space":     {record.Cursor(incarnation(), 1), record.CodeCursor},
+		"of what is not there": {record.Cursor(in, made[3].Seq+1), record.CodeCursor},
 	} {
-		if _, err := records.Since(t.Context(), in, record.Selection{}, cursor, 1); !hasCode(err, fault.Invalid, record.CodeQuery) {
+		if _, err := records.Since(t.Context(), in, record.Selection{}, bad.cursor, 1); !hasCode(err, fault.Invalid, bad.code) {
 			t.Errorf("a cursor that is %s: %v", name, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/federation"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
@@ -31,6 +32,8 @@ type Store interface {
 	job.Index
 	trace.Store
 	lifecycle.Store
+	entity.Store
+	federation.Store
 	record.Store
 	thread.Store
 }
@@ -95,6 +98,9 @@ func Run(t *testing.T, f Fixture) {
 		"forget an entity":                testForgetEntity,
 		"purge a context":                 testPurge,
 		"reindex a context":               testReindex,
+		"pairs":                           testPairs,
+		"pairs are bounded":               testPairsAreBounded,
+		"pairs are claimed":               testClaims,
 		"records are immutable":           testRecordsAreImmutable,
 		"clocks do not fall":              testClocks,
 		"the same record races":           testSameRecordRaces,

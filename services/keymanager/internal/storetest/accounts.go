@@ -373,6 +373,9 @@ func rotationRace(t *testing.T, subject Subject) {
 			t.Errorf("a token that %d rotations revoked is alive: %t", revokedBy[id], alive)
 		}
 	}
+	if revokedBy[made.Token.ID] != 1 {
+		t.Errorf("%d rotations revoked the token that was there before all of them", revokedBy[made.Token.ID])
+	}
 	if n := subject.Count(t, "SELECT count(*) FROM tokens WHERE revoked_at IS NULL"); n != live || live == 0 {
 		t.Errorf("%d tokens are listed as live, %d are", n, live)
 	}

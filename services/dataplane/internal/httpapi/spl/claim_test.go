@@ -43,6 +43,7 @@ func TestClaims(t *testing.T) {
 		"everybody":                    {[]string{"*"}, grant.Admin, "GET", "/v1/threads", "", []string{actorHeader, one[0]}, false},
 		"empty header":                 {one, grant.RecordsRead, "GET", "/v1/threads", "", []string{actorHeader, ""}, false},
 		"header twice":                 {two, grant.RecordsRead, "GET", "/v1/threads", "", []string{actorHeader, two[0], actorHeader, two[0]}, false},
+		"header twice, sole":           {one, grant.RecordsRead, "GET", "/v1/threads", "", []string{actorHeader, one[0], actorHeader, "did:sync:user:eve"}, false},
 		"sole entry":                   {one, grant.RecordsRead, "GET", "/v1/threads", "", nil, true},
 		"several, none said":           {two, grant.RecordsRead, "GET", "/v1/threads", "", nil, false},
 		"no actors":                    {none, grant.RecordsRead, "GET", "/v1/threads", "", nil, false},

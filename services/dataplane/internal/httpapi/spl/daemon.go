@@ -55,9 +55,13 @@ func (s server) GetDaemonHealth(ctx context.Context, _ GetDaemonHealthRequestObj
 	if err != nil {
 		return nil, err
 	}
+	pairs, err := s.Federation.Pairs(ctx, who.space)
+	if err != nil {
+		return nil, err
+	}
 	out := GetDaemonHealth200JSONResponse{
 		Status: DaemonHealthStatusOk, Version: s.Version, Auth: DaemonHealthAuthRequired, ServiceAccounts: standing.Active,
-		Records: counted.Records, Threads: counted.Threads,
+		Records: counted.Records, Threads: counted.Threads, Pairs: len(pairs),
 	}
 	if who.off {
 		out.Auth = DaemonHealthAuthOff

@@ -15,6 +15,8 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/identity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/discovery"
+	peers "github.com/spectron-hq/spectron/services/dataplane/internal/federation"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/verifier"
@@ -54,6 +56,11 @@ type Parts struct {
 
 	Records *record.Service
 	Threads *thread.Service
+
+	// Federation shares records with other servers.
+	Federation *peers.Service
+	// Neighbours tells of the servers that were heard of on the local network; nil where nobody listens.
+	Neighbours func() []discovery.Neighbour
 
 	// Identity is who this server is to others; nil where it is nobody.
 	Identity *identity.Identity
