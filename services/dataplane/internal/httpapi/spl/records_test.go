@@ -25,28 +25,25 @@ type recordFace struct {
 	token string
 }
 
-func eachRecordFace(t *testing.T, test func(*testing.T, recordFace)) {
+func newRecordFace(t *testing.T, url string) recordFace {
 	t.Helper()
-	dbtest.Each(t, func(t *testing.T, url string) {
-		db, err := database.Open(t.Context(), url, store.Schema)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = db.Close() })
-		migrations, err := store.Migrations(db.Engine)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := database.Migrate(t.Context(), db, migrations); err != nil {
-			t.Fatal(err)
-		}
-		f := newFace(t, func(parts *spl.Parts) {
-			parts.Records = record.New(store.New(db), time.Now, "default")
-			parts.Threads = thread.New(store.New(db), parts.Records, time.Now)
-		})
-		token := f.token(t, "default", []string{"did:a"}, grant.RecordsRead, grant.RecordsWrite, grant.ThreadsWrite)
-		test(t, recordFace{f, token})
+	db, err := database.Open(t.Context(), url, store.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	migrations, err := store.Migrations(db.Engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := database.Migrate(t.Context(), db, migrations); err != nil {
+		t.Fatal(err)
+	}
+	f := newFace(t, func(parts *spl.Parts) {
+		parts.Records = record.New(store.New(db), time.Now, "default")
+		parts.Threads = thread.New(store.New(db), parts.Records, time.Now)
 	})
+	return recordFace{f, f.token(t, "default", []string{"did:a"}, grant.RecordsRead, grant.RecordsWrite, grant.ThreadsWrite)}
 }
 
 // ask sends a request with the token.
@@ -91,7 +88,8 @@ func (l list) each(field string) []any {
 
 func TestRecords(t *testing.T) {
 	t.Parallel()
-	eachRecordFace(t, func(t *testing.T, f recordFace) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := newRecordFace(t, url)
 		// The very text of a body is what is hashed: a number as it was sent, not as some float prints it.
 		sent := `{"thread":"th_test","actor":"did:a","act":"KNOW","clock":1,"body":{"big":9007199254740991,"b":100000000000000000000,"f":1.10,"t":"<é>\ud83d\ude00"}}`
 		made := f.post(t, sent)
@@ -147,7 +145,8 @@ func TestRecords(t *testing.T) {
 
 func TestRecordLists(t *testing.T) {
 	t.Parallel()
-	eachRecordFace(t, func(t *testing.T, f recordFace) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := newRecordFace(t, url)
 		for i := range 5 {
 			f.post(t, fmt.Sprintf(`{"thread":"th_%d","actor":"did:a","act":"KNOW","clock":%d,"body":{"n":%d}}`, i%2, i, 10-i))
 		}
@@ -194,7 +193,8 @@ func TestRecordLists(t *testing.T) {
 
 func TestThreads(t *testing.T) {
 	t.Parallel()
-	eachRecordFace(t, func(t *testing.T, f recordFace) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := newRecordFace(t, url)
 		minted := decoded[map[string]any](t, f.ask(t, http.MethodPost, "/v1/threads", ""), http.StatusCreated)
 		if id, ok := minted["id"].(string); !ok || len(id) != len("th_")+64 || minted["object"] != "thread" || minted["records"] != 0.0 {
 			t.Errorf("minted: %v", minted)
