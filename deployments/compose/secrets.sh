@@ -31,3 +31,4 @@ for role in owner control data; do
 done
 keep pepper "1:$(random)"
 keep service_secret "$(random)"
+keep seal_secret "$(random)"

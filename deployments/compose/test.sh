@@ -23,7 +23,7 @@ clean() {
 trap clean EXIT
 
 say() { printf '%s\n' "$*"; }
-redact() { sed -E 's/sp-[a-z2-7]{16}-[A-Za-z0-9]+/sp-REDACTED/g'; }
+redact() { sed -E -e 's/sp-[a-z2-7]{16}-[A-Za-z0-9]+/sp-REDACTED/g' -e 's/spl_[a-z0-9-]+_sa_[A-Za-z0-9_]+/spl_REDACTED/g'; }
 
 # check NAME COMMAND...: one PASS or FAIL; what the command printed is shown, without keys, when it fails.
 check() {
@@ -143,6 +143,25 @@ check "the list holds no secret" list_is_clean
 check "one host serves both planes" answers 200 GET "$url/api/v1/contexts" "$management_key"
 check "a context key is refused on the management routes" answers 403 GET "$management/api/v1/contexts" "$key"
 
+say "# spl"
+spl=$url/v1
+first='{"name":"admin","actors":["did:sync:user:admin"],"scopes":["admin"],"with_token":true}'
+check "the first service account needs no credential" answers 201 POST "$spl/bootstrap/service-account" "" "$first"
+token=$(field token) account=$(field id)
+check "the second does" answers 409 POST "$spl/bootstrap/service-account" "" "$first"
+check "without a token nothing is told" answers 401 GET "$spl/identity" ""
+check "its token is accepted" answers 200 GET "$spl/identity" "$token"
+check "and not on the other face" answers 401 GET "$url/api/v1/$context/me" "$token"
+check "a key is not accepted on this one" answers 401 GET "$spl/identity" "$key"
+check "another token of it" answers 201 POST "$spl/service-accounts/$account/tokens" "$token" '{"env_tag":"ci"}'
+revoked=$(field token) revoked_id=$(field token_id)
+printf '%s\n' "$token" "$revoked" >>"$work/seen"
+check "is accepted" answers 200 GET "$spl/identity" "$revoked"
+check "revoke it" answers 200 DELETE "$spl/service-accounts/$account/tokens/$revoked_id" "$token"
+check "it is refused at once" answers 401 GET "$spl/identity" "$revoked"
+check "a record" answers 201 POST "$spl/records" "$token" '{"thread":"th_test","act":"KNOW","actor":"did:sync:user:admin","body":{"topic":"lighthouse"}}'
+record=$(field id)
+
 say "# once"
 check "a second bootstrap exits 3" bootstrap_exits 3
 check "and prints nothing" equal "$(cat "$work/env")" ""
@@ -162,6 +181,8 @@ for service in postgres keymanager spectron; do
 	check "the memory is there" eventually recalls "$key"
 	check "the rotated key is accepted" eventually answers 200 GET "$url/api/v1/$context/me" "$new"
 	check "the secret before it is refused" answers 401 GET "$url/api/v1/$context/me" "$old"
+	check "the record is there" eventually answers 200 GET "$spl/records/$record" "$token"
+	check "the revoked token is refused" answers 401 GET "$spl/identity" "$revoked"
 	check "the list is the same" eventually answers 200 GET "$keys" "$management_key"
 	check "with the key in it" contains "$body" '"planner"'
 done
@@ -173,7 +194,7 @@ docker compose exec -T postgres pg_dumpall -U postgres >"$work/dump"
 # Each key whole, its secret part, and whatever was written to secret files.
 {
 	cat "$work/seen"
-	sed 's/.*-//' "$work/seen"
+	sed 's/.*[-_]//' "$work/seen"
 	for file in "$SPECTRON_SECRETS"/*; do sed 's/^1://' "$file"; echo; done
 } | grep . >"$work/needles"
 check "the search finds the keys where they are" grep -qFf "$work/needles" "$work/seen"

@@ -94,6 +94,43 @@ func TestEveryRefusedCredentialGetsTheSameAnswer(t *testing.T) {
 	})
 }
 
+// Nothing tells a service account's token from a bad key, wherever a key is asked for, and whatever the token is worth elsewhere.
+func TestATokenIsABadKey(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		p.admin(t)
+		account := p.authority.Account("acme", "acme-1", "operator", "did:sync:user:me")
+		revoked := p.authority.Token(t, account, grant.Admin)
+		p.authority.RevokeToken(t, revoked)
+		good := p.authority.Token(t, account, grant.Admin)
+		tokens := map[string]string{
+			"good": good, "revoked": revoked, "malformed": good[:40], "mistyped": good[:len(good)-1] + "!",
+			"chosen": p.authority.ChosenToken(t, "acme", "acme-1", "correct-horse_battery", "did:sync:user:me"),
+		}
+		errands := []struct{ method, path, body string }{
+			{http.MethodGet, "/api/v1/acme/keys", ""},
+			{http.MethodPost, "/api/v1/acme/keys", `{"name":"x"}`},
+			{http.MethodGet, "/api/v1/acme/principals", ""},
+			{http.MethodGet, "/api/v1/Not%2Fan%20id/me", ""},
+		}
+		for _, route := range append(errands, dataRoutes...) {
+			for _, headers := range [][]string{nil, {"X-Spectron-On-Behalf-Of", "principal:admin"}, {"X-Spectron-On-Behalf-Of", account}, {"X-Memory-On-Behalf-Of", ""}} {
+				want := p.call(t, "sp-x", route.method, route.path, route.body, headers...)
+				if want.status != http.StatusUnauthorized {
+					t.Fatalf("%s %s with a bad key: %d", route.method, route.path, want.status)
+				}
+				for name, token := range tokens {
+					got := p.call(t, token, route.method, route.path, route.body, headers...)
+					if got.status != want.status || !bytes.Equal(got.body, want.body) || got.header.Get("WWW-Authenticate") != want.header.Get("WWW-Authenticate") {
+						t.Errorf("%s %s %v with a %s token differs: %d %s", route.method, route.path, headers, name, got.status, got.body)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestHealthNeverLooksAtCredentials(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +31,8 @@ type Config struct {
 
 	// Limits are how much one request may ask for; its zero value is the most.
 	Limits Limits
+	// Spl is how /v1 is served.
+	Spl Spl
 	// Version is what health tells.
 	Version string
 	// Log receives the log; nil means slog.Default().
@@ -56,7 +59,7 @@ func (c Config) Verify() error {
 	}
 	_, err := c.managementURL()
 	_, corsErr := c.origins()
-	return errors.Join(append(errs, err, corsErr, c.Limits.Verify())...)
+	return errors.Join(append(errs, err, corsErr, c.Limits.Verify(), c.Spl.Verify())...)
 }
 
 func (c Config) managementURL() (*url.URL, error) {
@@ -84,7 +87,11 @@ func (c Config) transport() http.RoundTripper {
 }
 
 func (c Config) origins() (web.Origins, error) {
-	origins, err := web.ParseOrigins(c.CORSAllowedOrigins)
+	pages := c.CORSAllowedOrigins
+	if c.Spl.AuthenticationOff {
+		pages = slices.Concat(pages, ownPages)
+	}
+	origins, err := web.ParseOrigins(pages)
 	if err != nil {
 		return nil, fmt.Errorf("SPECTRON_CORS_ALLOWED_ORIGINS (--cors-allowed-origins): %w", err)
 	}

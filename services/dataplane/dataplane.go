@@ -37,12 +37,15 @@ import (
 
 // Service is an open data plane. It is safe for concurrent use.
 type Service struct {
+	cfg      Config
 	db       *database.DB
 	verifier *verifier.Verifier
-	handler  http.Handler
-	traces   *trace.Log
-	stop     context.CancelFunc // ends the purger
-	purger   sync.WaitGroup
+	// keymanager is asked about service accounts.
+	keymanager *authority.Client
+	handler    http.Handler
+	traces     *trace.Log
+	stop       context.CancelFunc // ends the purger
+	background sync.WaitGroup
 }
 
 // Open opens a data plane without listening, and begins to purge deleted contexts in the background. Its database must have
@@ -72,7 +75,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 
 func assemble(
 	ctx context.Context, cfg Config, db *database.DB, keymanager *authority.Client, management *url.URL,
-) (*Service, error) {
+) (_ *Service, err error) {
 	if err := requireMigrated(ctx, db); err != nil {
 		return nil, err
 	}
@@ -81,34 +84,26 @@ func assemble(
 		return nil, err
 	}
 	rows, now := store.New(db), cfg.clock()
-	scopes := scopetree.New(rows, now)
-	memories := memory.New(rows, scopes, now)
-	entities := entity.New(rows, memories, now)
-	reflections, ageing := reflection.New(rows, entities, scopes), lifecycle.New(rows, now)
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
 		traces.Close()
 		return nil, err
 	}
-	parts := httpapi.Parts{
-		Verifier:     verify,
-		Keys:         keymanager,
-		Principals:   keymanager,
-		Memory:       memories,
-		Scopes:       scopes,
-		Entities:     entities,
-		Reflections:  reflections,
-		Sessions:     session.NewService(rows, scopes, now),
-		Lifecycle:    ageing,
-		Traces:       traces,
-		Limits:       cfg.Limits.api(),
-		MCP:          cfg.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
-		Origins:      origins,
-		ToManagement: cfg.transport(),
-		Version:      cfg.Version,
-		Log:          cfg.log(),
+	service := &Service{cfg: cfg, db: db, verifier: verify, keymanager: keymanager, traces: traces}
+	defer func() {
+		if err != nil {
+			verify.Close()
+			traces.Close()
+		}
+	}()
+	parts := cfg.parts(rows, traces)
+	parts.Verifier, parts.Keys, parts.Principals, parts.Origins = verify, keymanager, keymanager, origins
+	face, background, err := cfg.face(rows, keymanager, verify, origins)
+	if err != nil {
+		return nil, err
 	}
+	parts.Spl = face
 	if !cfg.HideManagement {
 		parts.Management = management
 	}
@@ -116,21 +111,47 @@ func assemble(
 		parts.Metrics = cfg.Metrics
 		cfg.Metrics.MustRegister(verifications{verify})
 	}
-	handler, err := httpapi.New(parts)
-	if err != nil {
-		verify.Close()
-		traces.Close()
+	if service.handler, err = httpapi.New(parts); err != nil {
 		return nil, err
 	}
-	// Not ctx: the service outlives its opening.
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	service := &Service{db: db, verifier: verify, handler: handler, traces: traces, stop: stop}
 	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{
-		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
+		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: parts.Lifecycle.DecayAll,
 	})
 	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
-	service.purger.Go(func() { purger.Run(running, cfg.log(), jobs.Sweep) })
+	service.begin(ctx, append(background, func(ctx context.Context) { purger.Run(ctx, cfg.log(), jobs.Sweep) }))
 	return service, nil
+}
+
+// parts are those of the API that keep rows, and what they are configured with.
+func (c Config) parts(rows *store.Store, traces *trace.Log) httpapi.Parts {
+	now := c.clock()
+	scopes := scopetree.New(rows, now)
+	memories := memory.New(rows, scopes, now)
+	entities := entity.New(rows, memories, now)
+	reflections := reflection.New(rows, entities, scopes)
+	return httpapi.Parts{
+		Memory:       memories,
+		Scopes:       scopes,
+		Entities:     entities,
+		Reflections:  reflections,
+		Sessions:     session.NewService(rows, scopes, now),
+		Lifecycle:    lifecycle.New(rows, now),
+		Traces:       traces,
+		Limits:       c.Limits.api(),
+		MCP:          c.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
+		ToManagement: c.transport(),
+		Version:      c.Version,
+		Log:          c.log(),
+	}
+}
+
+// begin runs what goes on in the background until the service is closed.
+func (s *Service) begin(ctx context.Context, background []func(context.Context)) {
+	// Not ctx: the service outlives its opening.
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	for _, run := range background {
+		s.background.Go(func() { run(ctx) })
+	}
 }
 
 // mcp returns the handler of /mcp on the given parts.
@@ -168,7 +189,7 @@ func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
 // Close ends the purger, waits for it and closes the database. Call it when no request is being served any more.
 func (s *Service) Close() error {
 	s.stop()
-	s.purger.Wait()
+	s.background.Wait()
 	s.verifier.Close()
 	s.traces.Close()
 	return s.db.Close()
@@ -187,7 +208,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
-	parts := []func(context.Context) error{}
+	parts := []func(context.Context) error{func(ctx context.Context) error {
+		service.warnOpen(ctx, cfg)
+		<-ctx.Done()
+		return nil
+	}}
 	for _, l := range []struct {
 		name, address string
 		handler       http.Handler

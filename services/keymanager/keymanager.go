@@ -19,6 +19,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
@@ -27,6 +28,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/serviceaccount"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
@@ -39,8 +41,10 @@ type Service struct {
 	db      *database.DB
 	handler http.Handler
 	founder *deployment.Founder
-	stop    context.CancelFunc
-	feeding sync.WaitGroup
+	// accounts makes the service accounts that nobody needs a credential for.
+	accounts *serviceaccount.Founder
+	stop     context.CancelFunc
+	feeding  sync.WaitGroup
 }
 
 // Open opens a key manager without listening. Its database must have been migrated. Of cfg it needs the connection string,
@@ -95,7 +99,8 @@ func assemble(
 		Keys:       key.NewRegistry(records, ring, barrier),
 		Judge:      key.NewJudge(records, ring),
 		Uses:       key.NewUses(records),
-		Errands:    errand.NewDesk(records, ring, barrier),
+		Errands:    errand.NewDesk(records, ring, barrier, cfg.AuthenticationOff),
+		Accounts:   serviceaccount.NewFounder(records, ring, barrier, cfg.AuthenticationOff),
 		Leases:     revision.NewLeases(records, cfg.leaseTTL(), barrier),
 		Feed:       feed,
 		Founder:    founder,
@@ -110,7 +115,7 @@ func assemble(
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	service := &Service{db: db, handler: handler, founder: founder, stop: stop}
+	service := &Service{db: db, handler: handler, founder: founder, accounts: parts.Accounts, stop: stop}
 	service.feeding.Go(func() { feed.Run(ctx) })
 	return service, nil
 }
@@ -171,6 +176,29 @@ func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
 // fault.AlreadyDone, fault.Unprocessable, fault.Unavailable.
 func (s *Service) Bootstrap(ctx context.Context, enrolment introspection.Enrolment) error {
 	return s.founder.Bootstrap(ctx, enrolment)
+}
+
+// EnsureContext makes the context if it is missing, without any key, and a deployment for it if there is none: a bootstrap may still
+// come, and finds the context there. Errors: fault.Unprocessable, fault.Unavailable.
+func (s *Service) EnsureContext(ctx context.Context, id string) error {
+	return s.founder.Prepare(ctx, id)
+}
+
+// Standing tells how a context stands with its service accounts. Errors: fault.NotFound, fault.Unprocessable, fault.Unavailable.
+func (s *Service) Standing(ctx context.Context, contextID string) (introspection.Standing, error) {
+	return s.accounts.Standing(ctx, contextID)
+}
+
+// MayAct reports whether an active service account of a context may claim to be actor. Errors: fault.Unavailable.
+func (s *Service) MayAct(ctx context.Context, contextID, actor string) (bool, error) {
+	return s.accounts.MayAct(ctx, contextID, actor)
+}
+
+// EnrolChosen makes the service account that a token opens whose secret somebody has chosen. It has the scope admin and may claim to
+// be any of actors. Where the context has had a service account, nothing happens. Errors: fault.Invalid, fault.NotFound,
+// fault.Unavailable.
+func (s *Service) EnrolChosen(ctx context.Context, contextID string, token apikey.Token, actors []string) error {
+	return s.accounts.EnrolChosen(ctx, contextID, token, actors)
 }
 
 // Close closes the database. Call it when no request is being served any more.

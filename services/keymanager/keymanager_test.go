@@ -217,3 +217,55 @@ func TestRunRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A context can be made before any bootstrap: service accounts need none. A bootstrap finds it there.
+func TestAContextWithoutBootstrap(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		migrate(t, url)
+		cfg := config(url)
+		cfg.AuthenticationOff = true
+		service, err := keymanager.Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = service.Close() })
+		if _, err := service.Standing(t.Context(), "default"); !errors.Is(err, fault.NotFound) {
+			t.Errorf("before it is made: %v", err)
+		}
+		for range 2 {
+			if err := service.EnsureContext(t.Context(), "default"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := service.EnsureContext(t.Context(), "No"); !errors.Is(err, fault.Unprocessable) {
+			t.Errorf("a malformed id: %v", err)
+		}
+		before, err := service.Standing(t.Context(), "default")
+		if err != nil || before.Accounts != 0 || !before.Open || before.Incarnation == "" {
+			t.Errorf("%+v, %v", before, err)
+		}
+		token, err := apikey.ChosenToken("correct-horse_battery")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := service.EnrolChosen(t.Context(), "default", token, []string{"did:sync:user:olga"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		management, first := newKey(t), newKey(t)
+		if err := service.Bootstrap(t.Context(), introspection.Enrolment{
+			Attempt: apikey.NewID(), ContextID: "default", Management: introspection.Enrol(management), Context: introspection.Enrol(first),
+		}); err != nil {
+			t.Errorf("a bootstrap after it: %v", err)
+		}
+		after, err := service.Standing(t.Context(), "default")
+		if err != nil || after.Accounts != 1 || after.Active != 1 || after.Open || after.Incarnation != before.Incarnation {
+			t.Errorf("%+v, %v", after, err)
+		}
+		if status := verbs(t, config(url), management); status != http.StatusOK {
+			t.Errorf("the management key: %d", status)
+		}
+	})
+}

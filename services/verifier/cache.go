@@ -19,6 +19,8 @@ type actor struct {
 	effective grant.Map // of a key that inherits
 	tenant    *tenant
 	keys      int // that are remembered; guarded by the cache's mutex
+	// What the latest key has that does not inherit, for the next one that has the same, as nearly all tokens of an account do.
+	own struct{ grants, effective grant.Map } // guarded by the cache's mutex
 	// gone is set once, when the principal or its context is touched, and then the keys are worth nothing. Each hit reads it,
 	// so it is not in the actor: the flags of sixteen share a cache line, and those of a thousand stay in the processor. It
 	// never becomes another actor's.
@@ -42,6 +44,11 @@ type cache struct {
 	targets *targets           // has a mutex of its own for readers
 	history history
 	since   time.Duration // what was asked before is not remembered; since the verifier's epoch
+	// The nameless keys that were used in a minute: one for each context at the most.
+	nameless struct {
+		minute int32
+		used   map[string]bool
+	}
 }
 
 // refusal is what is remembered of a key that opens nothing. It has no actor that could be gone.
@@ -83,15 +90,21 @@ func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Ca
 	for i, verdict := range q.verdicts {
 		// Up to a fifth sooner, so that keys learnt together are not read again together.
 		until := sent + reread - rand.N(reread/5+1) //nolint:gosec // jitter, not a secret
-		h := hashOf(q.ids[i])
+		h := hashOf(q.credentials[i].id)
 		if !verdict.Active || verdict.Principal == nil {
-			if !outdated(introspection.Event{ID: q.ids[i]}, "") {
-				c.bad.put(h, q.ids[i], &entry{refusal, &q.digests[i], present, until, minute})
+			if q.credentials[i].id != nameless && !outdated(introspection.Event{ID: q.credentials[i].id}, "") {
+				c.bad.put(h, q.credentials[i].id, &entry{refusal, &q.credentials[i].mark, present, until, minute})
 			}
 			continue
 		}
 		subject := introspection.Event{Context: verdict.Context, ID: verdict.KeyID}
-		if verdict.KeyID != q.ids[i] || outdated(subject, verdict.Principal.ID) {
+		if q.credentials[i].id == nameless {
+			if q.callers[i] = verdict.Caller(); c.firstOfMinuteLocked(verdict.KeyID, minute) {
+				used = append(used, q.callers[i])
+			}
+			continue
+		}
+		if verdict.KeyID != q.credentials[i].id || outdated(subject, verdict.Principal.ID) {
 			q.callers[i] = verdict.Caller()
 			used = append(used, q.callers[i])
 			continue
@@ -100,12 +113,22 @@ func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Ca
 			// Counted from the moment the question was sent, which is before the authority read its clock.
 			until = min(until, sent+time.Duration(verdict.ExpiresInMicros)*time.Microsecond)
 		}
-		who, again := c.rememberLocked(h, &verdict, q.asOf, &entry{digest: &q.digests[i], until: until, minute: minute})
+		who, again := c.rememberLocked(h, &verdict, q.asOf, &entry{digest: &q.credentials[i].mark, until: until, minute: minute})
 		if q.callers[i] = who; !again {
 			used = append(used, who)
 		}
 	}
 	return used
+}
+
+// firstOfMinuteLocked reports whether a nameless key is used for the first time in this minute.
+func (c *cache) firstOfMinuteLocked(id string, minute int32) bool {
+	if n := &c.nameless; n.used == nil || n.minute != minute {
+		n.minute, n.used = minute, make(map[string]bool)
+	}
+	first := !c.nameless.used[id]
+	c.nameless.used[id] = true
+	return first
 }
 
 // rememberLocked completes e and remembers it. It was used again, if it was remembered as used in the same minute.
@@ -121,7 +144,13 @@ func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf in
 		asOf: asOf,
 	}
 	if verdict.KeyGrants != nil {
-		fresh.caller.Effective = a.principal.Effective(verdict.KeyGrants)
+		if !reflect.DeepEqual(a.own.grants, verdict.KeyGrants) {
+			a.own.grants, a.own.effective = verdict.KeyGrants, a.principal.Effective(verdict.KeyGrants)
+		}
+		fresh.caller.KeyGrants, fresh.caller.Effective = a.own.grants, a.own.effective
+	}
+	if verdict.KeyName == verdict.KeyID { // as a token's: then one of the two suffices
+		fresh.caller.KeyName = verdict.KeyID
 	}
 	e.verdict, e.gone = fresh, a.gone
 	out := c.good.put(h, verdict.KeyID, e)

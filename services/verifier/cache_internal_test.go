@@ -13,8 +13,8 @@ import (
 // answered is a question about one key, with its answer.
 func answered(id string, verdict introspection.Verdict) *question {
 	return &question{
-		digests: []apikey.Digest{apikey.DigestOf(id)}, ids: []string{id},
-		verdicts: []introspection.Verdict{verdict}, callers: make([]*caller.Caller, 1), asOf: 1,
+		credentials: []credential{{id: id, mark: apikey.DigestOf(id)}},
+		verdicts:    []introspection.Verdict{verdict}, callers: make([]*caller.Caller, 1), asOf: 1,
 	}
 }
 

@@ -12,20 +12,25 @@ import (
 
 // CheckOnBehalf is Check for a key that acts for another principal of its context, the target, by its id. The caller may do
 // what both may do: [caller.Caller.Effective] is the meet of the principal's grants, the key's and the target's, and
-// OnBehalfOf is the target. Errors beside those of Check: fault.Forbidden for a target that does not exist.
+// OnBehalfOf is the target. Errors beside those of Check: fault.Forbidden for a target that does not exist, and for a token, whatever
+// the target: what a service account may do are scopes, which nobody else has, so there is no meet.
 //
 // The promise is that of Check, for both: when a change of what the key or its principal or the target may do has answered,
 // no request that arrives afterwards is accepted on what held before. And the two are of one moment: a caller is never given
 // what its key was allowed at one time and the target at another only.
 func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdict, error) {
-	if !askable(target) {
+	token := apikey.IsToken(key)
+	if token || !askable(target) {
 		// Whoever has no good key learns nothing about targets.
 		if _, err := v.Check(ctx, key); err != nil {
 			return Verdict{}, err
 		}
+		if token {
+			return Verdict{}, fault.New(fault.Forbidden, "a service account acts on behalf of nobody")
+		}
 		return Verdict{}, unknownTarget()
 	}
-	parsed, err := apikey.Parse(key)
+	parsed, err := parse(key)
 	if err != nil {
 		v.stats.malformed.Inc()
 		return Verdict{}, fault.BadCredential()
@@ -44,12 +49,12 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 		}
 	}
 	v.stats.misses.Inc()
-	return v.askOnBehalf(ctx, parsed.Digest(), parsed.ID(), target)
+	return v.askOnBehalf(ctx, parsed, target)
 }
 
 // askOnBehalf asks about both in one question, whichever is not known: its answers are of one snapshot.
-func (v *Verifier) askOnBehalf(ctx context.Context, digest apikey.Digest, id, target string) (Verdict, error) {
-	q, place, targetPlace, err := v.asker.join(digest, id, target)
+func (v *Verifier) askOnBehalf(ctx context.Context, about credential, target string) (Verdict, error) {
+	q, place, targetPlace, err := v.asker.join(about, target)
 	if err != nil {
 		return Verdict{}, err
 	}

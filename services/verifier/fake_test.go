@@ -223,8 +223,11 @@ func open(t *testing.T, r *registry, cfg verifier.Config) *verifier.Verifier {
 	return v
 }
 
+// credential is a key or a token.
+type credential interface{ Reveal() string }
+
 // check verifies key and says whether it was accepted, and from where.
-func check(t *testing.T, v *verifier.Verifier, key apikey.Key) (verifier.Source, bool) {
+func check(t *testing.T, v *verifier.Verifier, key credential) (verifier.Source, bool) {
 	t.Helper()
 	verdict, err := v.Check(t.Context(), key.Reveal())
 	if err != nil && !errors.Is(err, fault.Unauthenticated) {
@@ -234,7 +237,7 @@ func check(t *testing.T, v *verifier.Verifier, key apikey.Key) (verifier.Source,
 }
 
 // wantCached verifies key twice and wants the second answer from the cache.
-func wantCached(t *testing.T, v *verifier.Verifier, key apikey.Key) {
+func wantCached(t *testing.T, v *verifier.Verifier, key credential) {
 	t.Helper()
 	check(t, v, key)
 	if source, ok := check(t, v, key); !ok || source != verifier.FromCache {

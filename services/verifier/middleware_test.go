@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/verifier"
@@ -37,6 +38,8 @@ func TestMiddleware(t *testing.T) {
 	v := open(t, r, verifier.Config{})
 	key := r.mint(t).Reveal()
 	unknown := newRegistry().mint(t).Reveal()
+	token := r.mintToken(t, apikey.NewAccountID(), nil).Reveal()
+	strange := newRegistry().mintToken(t, apikey.NewAccountID(), nil).Reveal()
 	tests := []struct {
 		name    string
 		headers []string
@@ -44,11 +47,14 @@ func TestMiddleware(t *testing.T) {
 	}{
 		{"good", []string{"Bearer " + key}, http.StatusOK},
 		{"good, scheme in lower case", []string{"bearer " + key}, http.StatusOK},
+		{"a token", []string{"Bearer " + token}, http.StatusOK},
 		{"missing", nil, http.StatusUnauthorized},
 		{"raw", []string{key}, http.StatusUnauthorized},
 		{"another scheme", []string{"Basic " + key}, http.StatusUnauthorized},
 		{"twice", []string{"Bearer " + key, "Bearer " + key}, http.StatusUnauthorized},
 		{"unknown", []string{"Bearer " + unknown}, http.StatusUnauthorized},
+		{"an unknown token", []string{"Bearer " + strange}, http.StatusUnauthorized},
+		{"no token", []string{"Bearer " + token + "x"}, http.StatusUnauthorized},
 	}
 	for door, handler := range doors(v) {
 		var refusal *fault.Problem

@@ -42,8 +42,7 @@ type asker struct {
 // queue, the first fields are guarded by the asker's mutex; afterwards they do not change. The rest is written before done is
 // closed.
 type question struct {
-	digests      []apikey.Digest
-	ids          []string // of the keys, as their texts say
+	credentials  []credential
 	places       map[apikey.Digest]int
 	targets      []introspection.Target
 	targetPlaces map[introspection.Target]int // nil while there are none
@@ -62,7 +61,7 @@ const nobody = ""
 
 // join adds a key, and the principal it wants to act for unless that is nobody, to a question that has not been sent. It
 // returns the question with the places of both in it.
-func (a *asker) join(digest apikey.Digest, id, principal string) (q *question, place, target int, err error) {
+func (a *asker) join(about credential, principal string) (q *question, place, target int, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
@@ -70,15 +69,15 @@ func (a *asker) join(digest apikey.Digest, id, principal string) (q *question, p
 	}
 	if mutant.Is(mutant.JoinOnWire) {
 		for _, q := range a.onWire {
-			if place, target, known := q.find(digest, principal); known {
+			if place, target, known := q.find(about.digest, principal); known {
 				return q, place, target, nil
 			}
 		}
 	}
-	if q, err = a.openLocked(digest, principal); err != nil {
+	if q, err = a.openLocked(about.digest, principal); err != nil {
 		return nil, 0, 0, err
 	}
-	place, target = q.add(digest, id, principal)
+	place, target = q.add(about, principal)
 	if a.inFlight < maxInFlight {
 		a.inFlight++
 		next := a.takeLocked()
@@ -96,13 +95,12 @@ func (q *question) find(digest apikey.Digest, principal string) (place, target i
 }
 
 // add adds what has not been added before. There is room for it.
-func (q *question) add(digest apikey.Digest, id, principal string) (place, target int) {
-	place, known := q.places[digest]
+func (q *question) add(about credential, principal string) (place, target int) {
+	place, known := q.places[about.digest]
 	if !known {
-		place = len(q.digests)
-		q.digests = append(q.digests, digest)
-		q.ids = append(q.ids, id)
-		q.places[digest] = place
+		place = len(q.credentials)
+		q.credentials = append(q.credentials, about)
+		q.places[about.digest] = place
 	}
 	if principal == nobody {
 		return place, 0
@@ -125,7 +123,7 @@ func (a *asker) openLocked(digest apikey.Digest, principal string) (*question, e
 	if n := len(a.queue); n > 0 {
 		last := a.queue[n-1]
 		_, _, known := last.find(digest, principal)
-		if known || len(last.digests) < introspection.MaxDigests && len(last.targets) < introspection.MaxTargets {
+		if known || len(last.credentials) < introspection.MaxDigests && len(last.targets) < introspection.MaxTargets {
 			return last, nil
 		}
 		if n == maxQueued {
@@ -168,10 +166,14 @@ func (a *asker) ask(q *question) {
 	defer cancel()
 	q.sent = a.now()
 	a.stats.questions.Inc()
-	a.stats.asked.Add(int64(len(q.digests)))
-	answer, err := a.authority.Introspect(ctx, introspection.Request{Digests: q.digests, Targets: q.targets})
+	a.stats.asked.Add(int64(len(q.credentials)))
+	request := introspection.Request{Digests: make([]apikey.Digest, len(q.credentials)), Targets: q.targets}
+	for i := range q.credentials {
+		request.Digests[i] = q.credentials[i].digest
+	}
+	answer, err := a.authority.Introspect(ctx, request)
 	switch {
-	case err == nil && len(answer.Verdicts) == len(q.digests) && len(answer.Targets) == len(q.targets):
+	case err == nil && len(answer.Verdicts) == len(q.credentials) && len(answer.Targets) == len(q.targets):
 		q.verdicts, q.principals, q.asOf = answer.Verdicts, answer.Targets, answer.AsOf
 		q.callers = make([]*caller.Caller, len(q.verdicts))
 		a.filled(q)

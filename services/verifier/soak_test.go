@@ -90,7 +90,8 @@ func heapNow() uint64 {
 
 // world is an authority, and knows what was answered to those who changed something.
 type world struct {
-	texts      []string
+	texts, ids []string // half of them are tokens
+	accounts   []string // the ids of the principals, by their places
 	places     map[apikey.Digest]int
 	live       []atomic.Uint32 // by key: four phases, see kill
 	principals []atomic.Uint32 // twice the version that was answered, and one more while it changes
@@ -111,19 +112,38 @@ const perPrincipal, perContext = 100, 1000
 func newWorld(t *testing.T, keys int) *world {
 	t.Helper()
 	w := &world{
-		texts: make([]string, keys), places: make(map[apikey.Digest]int, keys), live: make([]atomic.Uint32, keys),
+		texts: make([]string, keys), ids: make([]string, keys), accounts: make([]string, keys/perPrincipal), places: make(map[apikey.Digest]int, keys), live: make([]atomic.Uint32, keys),
 		principals: make([]atomic.Uint32, keys/perPrincipal), contexts: make([]atomic.Uint32, keys/perContext),
 		dead: make(map[int]bool), stream: make(chan introspection.Event, 2*stormers), waiting: make(map[chan struct{}]int64),
 	}
 	w.versions.principals, w.versions.contexts = make([]uint32, keys/perPrincipal), make([]uint32, keys/perContext)
+	for i := range w.accounts {
+		if w.accounts[i] = apikey.NewID(); i%2 == 1 {
+			w.accounts[i] = apikey.NewAccountID()
+		}
+	}
 	for i := range w.texts {
-		key, err := apikey.Mint(apikey.NewID())
+		w.texts[i], w.ids[i] = credentialOf(t, w.accounts[i/perPrincipal])
+		w.places[apikey.DigestOf(w.texts[i])] = i
+	}
+	return w
+}
+
+// credentialOf mints a token for a service account, and a key for any other principal.
+func credentialOf(t *testing.T, principal string) (text, id string) {
+	t.Helper()
+	if apikey.ValidAccountID(principal) {
+		token, err := apikey.MintToken("prod", principal)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.texts[i], w.places[key.Digest()] = key.Reveal(), i
+		return token.Reveal(), token.ID()
 	}
-	return w
+	key, err := apikey.Mint(apikey.NewID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Reveal(), key.ID()
 }
 
 // fill makes v remember as many keys as it can.
@@ -157,7 +177,7 @@ func (w *world) storm(ctx context.Context, t *testing.T, v *verifier.Verifier, w
 				introspection.Event{Kind: introspection.SubjectContext, Context: contextName(key)})
 		case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
 			w.narrow(t, &w.principals[key/perPrincipal], &w.versions.principals[key/perPrincipal],
-				introspection.Event{Kind: introspection.SubjectPrincipal, Context: contextName(key), ID: principalName(key)})
+				introspection.Event{Kind: introspection.SubjectPrincipal, Context: contextName(key), ID: w.accounts[key/perPrincipal]})
 		default:
 			w.kill(t, v, key)
 		}
@@ -176,7 +196,7 @@ func (w *world) narrow(t *testing.T, answered *atomic.Uint32, version *uint32, e
 // kill revokes a key, and then allows it again.
 func (w *world) kill(t *testing.T, v *verifier.Verifier, key int) {
 	t.Helper()
-	e := introspection.Event{Kind: introspection.SubjectKey, Context: contextName(key), ID: idOf(w.texts[key])}
+	e := introspection.Event{Kind: introspection.SubjectKey, Context: contextName(key), ID: w.ids[key]}
 	w.live[key].Add(1)
 	w.change(t, func() { w.dead[key] = true }, e)
 	w.live[key].Add(1)
@@ -229,15 +249,21 @@ func (w *world) check(t *testing.T, v *verifier.Verifier, key int) {
 		w.refused.Add(1)
 	case live%4 == 2 && same:
 		t.Error("a stale accept: of a revoked key")
-	case who.KeyID != idOf(w.texts[key]) || number(t, who.Principal.DisplayName) < principal/2 || number(t, who.Incarnation) < tenant/2:
+	case who.KeyID != w.ids[key] || number(t, told(who.Principal)) < principal/2 || number(t, who.Incarnation) < tenant/2:
 		t.Errorf("a stale accept: version %s of the principal in %s, when %d in %d had been answered",
-			who.Principal.DisplayName, who.Incarnation, principal/2, tenant/2)
+			told(who.Principal), who.Incarnation, principal/2, tenant/2)
 	}
 }
 
-func idOf(text string) string      { return text[len("sp-") : len("sp-")+16] }
-func contextName(key int) string   { return "c" + strconv.Itoa(key/perContext) }
-func principalName(key int) string { return "p" + strconv.Itoa(key/perPrincipal) }
+func contextName(key int) string { return "c" + strconv.Itoa(key/perContext) }
+
+// told returns the version of a principal: the name of one that keys are of, the actor of a service account.
+func told(p *caller.Principal) string {
+	if p.ServiceAccount != nil {
+		return p.ServiceAccount.Actors[0]
+	}
+	return p.DisplayName
+}
 
 func number(t *testing.T, text string) uint32 {
 	t.Helper()
@@ -259,13 +285,21 @@ func (w *world) Introspect(_ context.Context, request introspection.Request) (in
 			continue
 		}
 		answer.Verdicts[i] = introspection.Verdict{
-			Active: true, Context: contextName(key), Incarnation: version(w.versions.contexts[key/perContext]), KeyID: idOf(w.texts[key]),
-			Principal: &caller.Principal{ID: principalName(key), DisplayName: version(w.versions.principals[key/perPrincipal])},
+			Active: true, Context: contextName(key), Incarnation: version(w.versions.contexts[key/perContext]), KeyID: w.ids[key],
+			Principal: w.principalLocked(key / perPrincipal),
 		}
 	}
 	w.mu.Unlock()
 	time.Sleep(rand.N(200 * time.Microsecond))
 	return answer, nil
+}
+
+func (w *world) principalLocked(place int) *caller.Principal {
+	id, now := w.accounts[place], version(w.versions.principals[place])
+	if apikey.ValidAccountID(id) {
+		return account(id, []string{now})
+	}
+	return &caller.Principal{ID: id, DisplayName: now}
 }
 
 func version(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

@@ -45,10 +45,10 @@ type tally struct {
 // change, and verdict only once more, when it is dropped. The size is that of a cache line.
 type place struct {
 	verdict    atomic.Pointer[worth] // nil while the place is free, dropped when it has been used
-	digest     apikey.Digest
-	gone       *atomic.Bool  // of the actor, see there
-	until      time.Duration // since the verifier's epoch
-	usedMinute atomic.Int32  // since the verifier's epoch
+	digest     apikey.Digest         // of a token its mark
+	gone       *atomic.Bool          // of the actor, see there
+	until      time.Duration         // since the verifier's epoch
+	usedMinute atomic.Int32          // since the verifier's epoch
 	tag        uint32
 }
 
@@ -74,7 +74,12 @@ type hashed uint64
 
 var seed = maphash.MakeSeed()
 
-func hashOf(id string) hashed { return hashed(maphash.String(seed, id)) }
+func hashOf(id string) hashed {
+	if len(id) == apikey.TokenIDLen {
+		return hashOfTokenID(id)
+	}
+	return hashed(maphash.String(seed, id))
+}
 
 // tag stands for the id in its segment. Few ids of a million share one.
 func (h hashed) tag() uint32 { return uint32(h >> 32) }

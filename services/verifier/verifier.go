@@ -1,4 +1,4 @@
-// Package verifier tells what an API key is worth, from memory, and never later than the truth.
+// Package verifier tells what an API key, or a service account's token, is worth: from memory, and never later than the truth.
 //
 // A verifier caches verdicts under a lease that the authority grants and renews. Whoever revokes, rotates or narrows a key
 // is answered only when every verifier has dropped what that touched, or has lost its lease. So a request that arrives after
@@ -16,6 +16,9 @@
 // What it promises: it fails closed. A malformed key is refused by its checksum, without asking anybody. Without a lease
 // it asks the authority about every request, many keys at a time, and when the authority cannot be asked it refuses with
 // fault.AuthorityUnavailable. A question that is on the wire is never joined, since its snapshot may be older than the request.
+//
+// A token is remembered as a key is, under the id that can be computed from its secret. One whose secret a person has chosen has
+// no such id, so it is asked about each time.
 package verifier
 
 import (
@@ -160,7 +163,7 @@ func (v *Verifier) Close() {
 	v.workers.Wait()
 }
 
-// Verify returns the caller that key stands for. Errors: fault.Unauthenticated for every key that opens nothing,
+// Verify returns the caller that key stands for, which may be a token. Errors: fault.Unauthenticated for every key that opens nothing,
 // fault.AuthorityUnavailable when that cannot be known, and ctx's error.
 func (v *Verifier) Verify(ctx context.Context, key string) (*caller.Caller, error) {
 	if known := v.recall(key); known != nil {
@@ -185,13 +188,15 @@ func (v *Verifier) Check(ctx context.Context, key string) (Verdict, error) {
 }
 
 // recall returns what is remembered of key, or nil. It does not read what it returns, which is likely not in any cache of the
-// processor. Neither does it look at key's checksum: a key that has the digest of a good one is that one.
+// processor. Neither does it look at key's checksum: a key that has the mark of a good one is that one.
 func (v *Verifier) recall(key string) *worth {
-	id, ok := apikey.PeekID(key)
-	if !ok {
+	id, isKey := apikey.PeekID(key)
+	h, mark, isToken := hashed(0), apikey.Digest{}, false
+	if isKey {
+		h = hashOf(id)
+	} else if h, mark, isToken = peekToken(key); !isToken {
 		return nil
 	}
-	h := hashOf(id)
 	v.cache.good.prefetch(h)
 	// The clock is read before the cache: what is found there was trustworthy at that moment, so a process that sleeps
 	// between the two answers a request that arrived in time.
@@ -199,35 +204,37 @@ func (v *Verifier) recall(key string) *worth {
 	if !v.lease.trusted(now) || v.closed.Load() {
 		return nil
 	}
-	digest := apikey.DigestOf(key)
+	if isKey { // only now, so that its place is on the way meanwhile
+		mark = apikey.DigestOf(key)
+	}
 	elapsed := v.elapsed(now)
-	if p, known := recall(v.cache.good, h, &digest, elapsed); known != nil {
+	if p, known := recall(v.cache.good, h, &mark, elapsed); known != nil {
 		v.stats.hits.Inc()
 		if minute := minuteOf(elapsed); p.usedMinute.Load() != minute && p.usedMinute.Swap(minute) != minute {
 			v.uses.add(&known.caller, elapsed)
 		}
 		return known
 	}
-	if _, known := recall(v.cache.bad, h, &digest, elapsed); known != nil {
+	if _, known := recall(v.cache.bad, h, &mark, elapsed); known != nil {
 		v.stats.negativeHits.Inc()
 		return known
 	}
 	return nil
 }
 
-// inquire asks the authority about key, unless its checksum shows that it is none.
+// inquire asks the authority about key, unless its form or its checksum shows that it is none.
 func (v *Verifier) inquire(ctx context.Context, key string) (Verdict, error) {
-	parsed, err := apikey.Parse(key)
+	parsed, err := parse(key)
 	if err != nil {
 		v.stats.malformed.Inc()
 		return Verdict{}, fault.BadCredential()
 	}
 	v.stats.misses.Inc()
-	return v.ask(ctx, parsed.Digest(), parsed.ID())
+	return v.ask(ctx, parsed)
 }
 
-func (v *Verifier) ask(ctx context.Context, digest apikey.Digest, id string) (Verdict, error) {
-	q, place, _, err := v.asker.join(digest, id, nobody)
+func (v *Verifier) ask(ctx context.Context, about credential) (Verdict, error) {
+	q, place, _, err := v.asker.join(about, nobody)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -79,7 +80,8 @@ func isJSON(contentType string) bool {
 }
 
 // decode reads one JSON value as strictly as RFC 8259 recommends: UTF-8, no name twice in an object, nothing after the
-// value. It refuses, too, what no column of a database holds: numbers beyond a double and the character NUL.
+// value. It refuses, too, what no column of a database holds: numbers beyond a double, the character NUL, and halves of
+// characters, which Go's decoder would replace without a word.
 func decode(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, fault.New(fault.Invalid, "the body is not UTF-8")
@@ -91,9 +93,44 @@ func decode(data []byte) (any, error) {
 		}
 		return nil, fault.New(fault.Invalid, "the body is not valid JSON")
 	}
+	if halfCharacter(data) {
+		return nil, fault.New(fault.Invalid, "the body has one half of a character: a \\u escape of a surrogate without the other one")
+	}
 	d := decoder{json.NewDecoder(bytes.NewReader(data))}
 	d.UseNumber()
 	return d.value(nil)
+}
+
+// halfCharacter reports whether data, which is valid JSON, has an escape of a surrogate without its other half.
+func halfCharacter(data []byte) bool {
+	for {
+		start := bytes.IndexByte(data, '\\') // only texts have any
+		if start < 0 {
+			return false
+		}
+		first := escaped(data[start:])
+		if !utf16.IsSurrogate(first) {
+			data = data[start+2:] // behind \\ and \", too
+			continue
+		}
+		const length = len(`\uXXXX`)
+		if utf16.DecodeRune(first, escaped(data[start+length:])) == utf8.RuneError {
+			return true
+		}
+		data = data[start+2*length:]
+	}
+}
+
+// escaped returns what the escape \uXXXX stands for that data begins with, or -1 if it begins with none.
+func escaped(data []byte) rune {
+	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
+		return -1
+	}
+	unit, err := strconv.ParseUint(string(data[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(unit)
 }
 
 // decoder walks a document that is known to be syntactically valid.

@@ -43,7 +43,8 @@ func ParseOrigins(texts []string) (Origins, error) {
 	return out, nil
 }
 
-func (o Origins) allow(origin string) bool {
+// Allow reports whether origin is one of o.
+func (o Origins) Allow(origin string) bool {
 	origin = strings.ToLower(origin)
 	for _, pattern := range o {
 		if pattern.MatchString(origin) {
@@ -57,7 +58,7 @@ func (o Origins) allow(origin string) bool {
 // asks before a call is answered here, without credentials. Requests that skip picks are left to another server.
 func crossOrigin(origins Origins, skip func(*http.Request) bool) gin.HandlerFunc {
 	policy := cors.New(cors.Options{
-		AllowOriginFunc: origins.allow,
+		AllowOriginFunc: origins.Allow,
 		AllowedMethods: []string{
 			http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		},

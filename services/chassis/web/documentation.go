@@ -27,15 +27,13 @@ var docsFiles = []string{"/docs/redoc.standalone.js", "/docs/redoc.standalone.js
 // Documentation serves spec at /openapi.json and a readable page of it at /docs, to everybody. The page is whole: it asks no
 // other server for anything.
 func Documentation(engine *gin.Engine, spec *openapi3.T) error {
-	document, err := spec.MarshalJSON()
-	if err != nil {
-		return fmt.Errorf("writing the API document: %w", err)
+	if err := Document(engine, "/openapi.json", spec); err != nil {
+		return err
 	}
 	page, err := docs.ReadFile("docs/index.html")
 	if err != nil {
 		return fmt.Errorf("reading the page of the API document: %w", err)
 	}
-	engine.GET("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, jsonType, document) })
 	engine.GET("/docs", func(c *gin.Context) {
 		c.Header("Content-Security-Policy", docsPolicy)
 		c.Header("Referrer-Policy", "no-referrer")
@@ -49,5 +47,15 @@ func Documentation(engine *gin.Engine, spec *openapi3.T) error {
 			c.FileFromFS(strings.TrimPrefix(path, "/"), http.FS(docs))
 		})
 	}
+	return nil
+}
+
+// Document serves spec at path, to everybody.
+func Document(engine *gin.Engine, path string, spec *openapi3.T) error {
+	document, err := spec.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("writing the API document: %w", err)
+	}
+	engine.GET(path, func(c *gin.Context) { c.Data(http.StatusOK, jsonType, document) })
 	return nil
 }

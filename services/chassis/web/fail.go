@@ -77,10 +77,10 @@ func logCause(ctx context.Context, err error) {
 	Logger(ctx).LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
 }
 
-// challenge adds the headers by which a client learns how and when to try again.
+// challenge adds the headers by which a client learns how and when to try again. A challenge that is there already says more.
 func challenge(c *gin.Context, err error) {
 	kind := fault.KindOf(err)
-	if kind == fault.Unauthenticated {
+	if kind == fault.Unauthenticated && c.Writer.Header().Get("WWW-Authenticate") == "" {
 		// The realm is a configured name: quoted-string rules are strconv's here.
 		c.Header("WWW-Authenticate", "Bearer realm="+strconv.Quote(serverOf(c.Request.Context()).realm))
 	}
@@ -97,17 +97,20 @@ func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Secon
 // codesKey is where the codes of a surface travel.
 type codesKey struct{}
 
+// Coding returns the code of an error that has none of its own.
+type Coding func(fault.Kind) string
+
 // Codes gives every error of a route a code: its own, or else the one of its kind.
-func Codes(code func(fault.Kind) string) gin.HandlerFunc {
+func Codes(coding Coding) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), codesKey{}, code))
+		c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), codesKey{}, coding))
 	}
 }
 
 // writeProblem writes err's public face. It is all that may ever be told about an error.
 func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	problem := fault.ProblemOf(err, r.URL.EscapedPath(), TraceID(r.Context()))
-	if code, ok := r.Context().Value(codesKey{}).(func(fault.Kind) string); ok {
+	if code, ok := r.Context().Value(codesKey{}).(Coding); ok {
 		problem = problem.Coded(code(fault.KindOf(err)))
 	}
 	header := w.Header()

@@ -82,6 +82,7 @@ func answerTo(t *testing.T, h http.Handler, r *http.Request) (status int, field,
 func TestValidateBody(t *testing.T) {
 	t.Parallel()
 	h := boxes(t)
+	const half = "the body has one half of a character: a \\u escape of a surrogate without the other one"
 	tests := map[string]struct {
 		body    string
 		status  int
@@ -89,6 +90,8 @@ func TestValidateBody(t *testing.T) {
 		message string
 	}{
 		"ok":                 {`{"name":"a","count":2,"config":{"max_token_ttl_seconds":60}}`, 200, "", `{"name":"a","count":2,"config":{"max_token_ttl_seconds":60}}`},
+		"both halves":        {`{"name":"\\\ud83d\uDE00"}`, 200, "", `{"name":"\\😀"}`},
+		"no escape":          {`{"name":"\\ud83d"}`, 200, "", `{"name":"\\ud83d"}`},
 		"null where allowed": {`{"name":"a","note":null}`, 200, "", `{"name":"a"}`},
 		"empty":              {``, 400, "", "a JSON body is required"},
 		"null":               {`null`, 400, "", "the body must not be null"},
@@ -101,6 +104,10 @@ func TestValidateBody(t *testing.T) {
 		"not UTF-8":          {"{\"name\":\"\xff\"}", 400, "", "the body is not UTF-8"},
 		"NUL":                {`{"name":"a\u0000"}`, 400, "name", "name: must not contain the character NUL"},
 		"NUL in a name":      {`{"name":"a","labels":{"\u0000":"x"}}`, 400, "", "the name of a field contains the character NUL"},
+		"half a character":   {`{"name":"\\\ud83d x"}`, 400, "", half},
+		"the other half":     {`{"name":"a","labels":{"\ude00":"x"}}`, 400, "", half},
+		"halves apart":       {`{"name":"\ud83d-\ude00"}`, 400, "", half},
+		"halves turned":      {`{"name":"\ude00\ud83d"}`, 400, "", half},
 		"twice":              {`{"name":"a","name":"b"}`, 400, "name", "name: appears twice"},
 		"twice inside":       {`{"name":"a","config":{"names":[],"names":[]}}`, 400, "config.names", "config.names: appears twice"},
 		"missing":            {`{}`, 400, "name", "name: is required"},

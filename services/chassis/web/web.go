@@ -33,6 +33,9 @@ type Options struct {
 	// server that they are passed on to.
 	Origins       Origins
 	ElsewhereCORS func(*http.Request) bool
+	// Codes returns what gives the errors under a path their codes, whoever finds them; nil, or nothing returned, for errors that
+	// have none.
+	Codes func(path string) Coding
 }
 
 // NewEngine returns a Gin engine with the middleware every server has and no routes. It routes on the escaped path, so an
@@ -57,11 +60,17 @@ func NewEngine(options Options) *gin.Engine {
 	if len(options.Origins) > 0 {
 		engine.Use(crossOrigin(options.Origins, options.ElsewhereCORS))
 	}
-	engine.NoRoute(func(c *gin.Context) { Fail(c, fault.New(fault.NotFound, "no such route")) })
-	engine.NoMethod(func(c *gin.Context) {
-		Fail(c, fault.New(fault.MethodNotAllowed, "this route takes %s", c.Writer.Header().Get("Allow")))
-	})
+	engine.NoRoute(NoRoute)
+	engine.NoMethod(NoMethod)
 	return engine
+}
+
+// NoRoute answers a request whose path is no route's.
+func NoRoute(c *gin.Context) { Fail(c, fault.New(fault.NotFound, "no such route")) }
+
+// NoMethod answers a request whose method is none of its route's.
+func NoMethod(c *gin.Context) {
+	Fail(c, fault.New(fault.MethodNotAllowed, "this route takes %s", c.Writer.Header().Get("Allow")))
 }
 
 // begin gives the request its trace id, where [Handler] has not, and what [Fail] and [Logger] need to know.
@@ -70,6 +79,11 @@ func begin(options Options) gin.HandlerFunc {
 		r := traced(c.Writer, c.Request)
 		log := options.Log.With(slog.String("trace_id", TraceID(r.Context())))
 		c.Request = r.WithContext(withServer(r.Context(), &server{realm: options.Name, log: log}))
+		if options.Codes != nil {
+			if coding := options.Codes(r.URL.EscapedPath()); coding != nil {
+				Codes(coding)(c)
+			}
+		}
 	}
 }
 

@@ -10,16 +10,12 @@ import (
 	"log/slog"
 )
 
-// Digest is the SHA-256 of a key. Nobody can compute the key from it, but the authority answers for it, so it is
+// Digest is the SHA-256 of a key or a token. Nobody can compute it back from that, but the authority answers for it, so it is
 // treated as a secret: it prints as REDACTED and travels as base64url only where [Digest.MarshalText] is asked for.
 type Digest [sha256.Size]byte
 
-// DigestOf returns the digest of text, which may be no key. What comes after the length of a key is left out.
-func DigestOf(text string) Digest {
-	// Of a known size, so that the copy stays on the stack and hashing allocates nothing.
-	var buf [Len]byte
-	return sha256.Sum256(buf[:copy(buf[:], text)])
-}
+// DigestOf returns the digest of text, which may be no key. It allocates nothing.
+func DigestOf(text string) Digest { return sha256.Sum256(view(text)) }
 
 // ErrDigest says that the text is not a digest.
 var ErrDigest = errors.New("not a digest: want 43 characters of base64url")

@@ -30,7 +30,8 @@ const (
 	DefaultEnv = "prod"
 	maxEnv     = 16
 
-	secretLen = randomLen + checksumLen
+	accountLen = len(accountPrefix) + idLen
+	secretLen  = randomLen + checksumLen
 	// MaxTokenLen is the length of the longest token in bytes.
 	MaxTokenLen = len(tokenPrefix) + maxEnv + 1 + len(BootstrapAccount) + 1 + MaxChosen
 	// TokenIDLen is the length of a token's id.
@@ -84,12 +85,13 @@ func CheckEnv(env string) error {
 	return nil
 }
 
-// MintToken returns a new random token of an account, whose id must come from [NewAccountID]. Errors: ErrEnv.
+// MintToken returns a new random token of an account, whose id must come from [NewAccountID] or be [BootstrapAccount]. That one's
+// have no [Token.ID], as if somebody had chosen them. Errors: ErrEnv.
 func MintToken(env, account string) (Token, error) {
 	if err := CheckEnv(env); err != nil {
 		return Token{}, err
 	}
-	if !ValidAccountID(account) || account == BootstrapAccount {
+	if !ValidAccountID(account) {
 		return Token{}, fmt.Errorf("minting a token: malformed account %q", account)
 	}
 	body := tokenPrefix + env + "_" + account + "_" + randomText(secretAlphabet, randomLen)
@@ -123,7 +125,6 @@ func ParseToken(text string) (Token, error) {
 		}
 		return Token{text, env, BootstrapAccount}, nil
 	}
-	const accountLen = len(accountPrefix) + idLen
 	if len(rest) != accountLen+1+secretLen || rest[accountLen] != '_' || !ValidAccountID(rest[:accountLen]) || !isBase62(rest[accountLen+1:]) {
 		return Token{}, ErrMalformedToken
 	}
@@ -132,6 +133,22 @@ func ParseToken(text string) (Token, error) {
 		return Token{}, ErrTokenChecksum
 	}
 	return Token{text, env, rest[:accountLen]}, nil
+}
+
+// PeekToken returns what the id of text is written from and what comes before the secret, if text looks like a token that has an id:
+// its length, the account's prefix and the separator of the secret are looked at, and nothing else. It is for recognising a known
+// token. It allocates nothing.
+func PeekToken(text string) (sum [sha256.Size]byte, head string, ok bool) {
+	// The tag is what varies in length, so all places are counted from the end.
+	secret := len(text) - secretLen
+	account := secret - 1 - accountLen
+	if tag := account - 1 - len(tokenPrefix); tag < 1 || tag > maxEnv {
+		return sum, "", false
+	}
+	if !IsToken(text) || text[secret-1] != '_' || text[account-1:account+len(accountPrefix)] != "_"+accountPrefix {
+		return sum, "", false
+	}
+	return sha256.Sum256(view(text[secret:])), text[:secret], true
 }
 
 func validChosen(secret string) bool {
@@ -149,17 +166,17 @@ func (t Token) Env() string { return t.env }
 // Account returns the id of the token's account.
 func (t Token) Account() string { return t.account }
 
-// ID returns the token's id, which is not secret: 64 hexadecimal digits, or nothing for a chosen token.
+// ID returns the token's id, which is not secret: 64 hexadecimal digits, or nothing for a token of [BootstrapAccount].
 func (t Token) ID() string {
 	if t.account == BootstrapAccount {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(t.text[len(t.text)-secretLen:]))
+	sum := sha256.Sum256(view(t.text[len(t.text)-secretLen:]))
 	return hex.EncodeToString(sum[:])
 }
 
 // Digest returns the SHA-256 of the token's text: what crosses between the planes in its place.
-func (t Token) Digest() Digest { return sha256.Sum256([]byte(t.text)) }
+func (t Token) Digest() Digest { return DigestOf(t.text) }
 
 // Reveal returns the secret text. Call it only where the token is the answer, or is sent to be verified.
 func (t Token) Reveal() string { return t.text }

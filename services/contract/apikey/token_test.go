@@ -1,6 +1,8 @@
 package apikey_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +26,10 @@ func TestMintedTokensParse(t *testing.T) {
 		parsed, err := apikey.ParseToken(token.Reveal())
 		if err != nil || parsed != token || parsed.Env() != env || parsed.Account() != account {
 			t.Fatalf("env %q, account %q, %v", parsed.Env(), parsed.Account(), err)
+		}
+		sum, head, ok := apikey.PeekToken(token.Reveal())
+		if !ok || hex.EncodeToString(sum[:]) != token.ID() || head != "spl_"+env+"_"+account+"_" {
+			t.Fatal("peeked at another id")
 		}
 		if id := token.ID(); !apikey.ValidTokenID(id) || strings.Contains(token.Reveal(), id) {
 			t.Fatalf("id %q", id)
@@ -81,6 +87,13 @@ func TestChosenTokens(t *testing.T) {
 	if err != nil || parsed != token || parsed.Account() != apikey.BootstrapAccount || parsed.ID() != "" {
 		t.Errorf("account %q, id %q, %v", parsed.Account(), parsed.ID(), err)
 	}
+	minted, err := apikey.MintToken("dev", apikey.BootstrapAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parsed, err := apikey.ParseToken(minted.Reveal()); err != nil || parsed != minted || parsed.ID() != "" || parsed.Env() != "dev" {
+		t.Errorf("minted for the same account: env %q, id %q, %v", parsed.Env(), parsed.ID(), err)
+	}
 	for _, unfit := range []string{"short", "has a space in it .", strings.Repeat("x", 257), "tab\tand enough of it", "nøt ascii at all ..."} {
 		if _, err := apikey.ChosenToken(unfit); !errors.Is(err, apikey.ErrChosen) {
 			t.Errorf("%q: %v", unfit, err)
@@ -115,10 +128,18 @@ func TestATokenShowsNothing(t *testing.T) {
 func FuzzParseToken(f *testing.F) {
 	f.Add("spl_prod_sa_aaaaaaaaaaaaaaaa_00000000000000000000000000000xxxxxx")
 	f.Add("spl_prod_sa-bootstrap-env_correct-horse_battery")
+	f.Add("spl_xxsa_sa-bootstrap-env_" + strings.Repeat("x", 35))
 	f.Fuzz(func(t *testing.T, text string) {
+		sum, head, known := apikey.PeekToken(text)
 		token, err := apikey.ParseToken(text)
 		if err != nil {
 			return
+		}
+		if id := token.ID(); known != (id != "") || known && (hex.EncodeToString(sum[:]) != id || !strings.HasPrefix(text, head)) {
+			t.Error("peeked at another id")
+		}
+		if token.Digest() != sha256.Sum256([]byte(text)) || apikey.DigestOf(text) != token.Digest() {
+			t.Error("another digest")
 		}
 		if token.Reveal() != text || apikey.CheckEnv(token.Env()) != nil || !apikey.ValidAccountID(token.Account()) {
 			t.Error("parsed into something else")

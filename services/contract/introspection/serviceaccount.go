@@ -46,7 +46,7 @@ type Account struct {
 	Name   string   `json:"name"`
 	Scopes []string `json:"scopes"`
 	Actors []string `json:"actors"`
-	// Tokens counts those that are live.
+	// Tokens counts those that have not been revoked.
 	Tokens    int       `json:"tokens"`
 	CreatedAt time.Time `json:"created_at"`
 	// RevokedAt is nil for an account that has not been revoked.

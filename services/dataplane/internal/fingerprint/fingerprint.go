@@ -1,10 +1,11 @@
 // Package fingerprint names content by its hash, so that equal content is found without comparing it: the normal form of a
-// scope set, the body of a request. Nobody can make two contents of one fingerprint. No secret passes through here.
+// scope set, the body of a request, a record. Nobody can make two contents of one fingerprint. No secret passes through here.
 package fingerprint
 
 import (
 	"crypto/sha256" //nolint:depguard // a content address: keys and their digests never come here
 	"encoding/binary"
+	"encoding/hex"
 )
 
 // Sum is a fingerprint.
@@ -25,4 +26,10 @@ func Of(parts ...string) Sum {
 // Number returns the first 64 bits, for what must be named by an integer.
 func (s Sum) Number() int64 {
 	return int64(binary.BigEndian.Uint64(s[:])) //nolint:gosec // any 64 bits do
+}
+
+// Address returns the address of content: its SHA-256 in lower-case hexadecimal digits, which others compute as well.
+func Address(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }

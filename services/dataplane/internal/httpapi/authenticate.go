@@ -11,16 +11,18 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
 // authenticate lets requests with the key of a principal pass; where the path names a context, with a key of that one. All
-// others get the same answer, so that nobody can find out which contexts exist.
+// others get the same answer, so that nobody can find out which contexts exist. A service account's token is a bad key here: it has
+// scopes, which say nothing about memory.
 func (p Parts) authenticate(c *gin.Context) {
 	token, ok := web.Bearer(c.Request)
-	if !ok {
+	if !ok || apikey.IsToken(token) {
 		web.Fail(c, fault.BadCredential())
 		return
 	}

@@ -54,6 +54,8 @@ type Parts struct {
 	// not served.
 	Management   *url.URL
 	ToManagement http.RoundTripper
+	// Spl is the other face.
+	Spl spl.Parts
 	// Version is what health tells.
 	Version string
 	// Origins are the pages that may call from a browser.
@@ -77,13 +79,13 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
 	engine := web.NewEngine(web.Options{
-		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins, ElsewhereCORS: parts.forwards,
+		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins, ElsewhereCORS: parts.forwards, Codes: spl.Codes,
 	})
 	if err := web.Documentation(engine, spec); err != nil {
 		return nil, err
 	}
 	parts.routes(engine, spec)
-	if err := spl.Mount(engine, spl.Parts{Version: parts.Version}); err != nil {
+	if err := spl.Mount(engine, parts.Spl); err != nil {
 		return nil, err
 	}
 	return engine, nil

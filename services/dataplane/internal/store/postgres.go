@@ -2,6 +2,7 @@ package store
 
 import (
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -86,6 +87,11 @@ func (postgres) locking() string { return " FOR UPDATE" }
 func (postgres) tryLock(tx *gorm.DB, number int64) (locked bool, err error) {
 	err = tx.Raw("SELECT pg_try_advisory_xact_lock(?)", number).Scan(&locked).Error
 	return locked, err
+}
+
+func (postgres) clock(tx *gorm.DB) (at time.Time, err error) {
+	err = tx.Raw("SELECT clock_timestamp()").Scan(&at).Error
+	return at.UTC(), err
 }
 
 // contextLexeme names a context in the index. It begins with a space, as no word of a text does.

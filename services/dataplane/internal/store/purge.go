@@ -26,6 +26,10 @@ var tables = []struct{ name, key string }{
 	{"scope_nodes", "path"},
 	{"idempotency_keys", "principal_id, route, key"},
 	{"traces", "id"},
+	{"sync_pairs", "id"},
+	{"records", "id"},
+	{"threads", "id"},
+	{"record_counters", "last_seq"}, // the last of them: numbers are not given twice while there are records
 }
 
 // PurgeContext implements [purge.Store].

@@ -2,6 +2,7 @@ package store
 
 import (
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -80,6 +81,12 @@ func (sqlite) locking() string { return "" }
 
 // tryLock always succeeds: a writing transaction is the only one there is.
 func (sqlite) tryLock(*gorm.DB, int64) (bool, error) { return true, nil }
+
+func (sqlite) clock(tx *gorm.DB) (time.Time, error) {
+	var at moment
+	err := tx.Raw("SELECT strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')").Row().Scan(&at)
+	return at.UTC(), err
+}
 
 // phrase quotes text for FTS5: inside double quotes nothing but the double quote has a meaning.
 func phrase(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""`) + `"` }

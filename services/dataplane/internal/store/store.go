@@ -49,6 +49,10 @@ type engine interface {
 	locking() string
 	// tryLock takes the lock of that number until tx ends, or reports false when another transaction holds it.
 	tryLock(tx *gorm.DB, number int64) (bool, error)
+	// clock reads the database's clock, in UTC and to the microsecond.
+	clock(tx *gorm.DB) (time.Time, error)
+	// bodies reads the bodies of records.
+	bodies() bodies
 }
 
 // match is a full-text search in SQL: each fragment with its parameters.

@@ -20,6 +20,8 @@ func testPurge(t *testing.T, f Fixture) {
 			seedAlice(t, f.Store, in, sets(t, []string{where}))
 		}
 		register(t, f.Store, in, "org/acme/user")
+		keepPair(t, f.Store, in, kept("a", nil))
+		appended(t, recordsOf(f), in, stated("th_a", "did:a", `{}`), stated("th_a", "did:a", `{}`), stated("th_b", "did:a", `{}`))
 		traced(t, f.Store, in, trace.Entry{TraceID: "t"}, trace.Entry{TraceID: "t"}, trace.Entry{TraceID: "t"})
 	}
 	before := f.Rows(t, stays)

@@ -10,12 +10,15 @@ import (
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/federation"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/purge"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/scopetree"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 )
 
@@ -30,6 +33,9 @@ type Store interface {
 	trace.Store
 	lifecycle.Store
 	entity.Store
+	federation.Store
+	record.Store
+	thread.Store
 }
 
 // Fixture is a store over an empty database, and a way to do what no method does yet.
@@ -48,6 +54,7 @@ type Fixture struct {
 // Run runs the suite. Each test uses contexts of its own, so the fixture may be shared.
 func Run(t *testing.T, f Fixture) {
 	t.Helper()
+	runRecords(t, f)
 	for name, test := range map[string]func(*testing.T, Fixture){
 		"register scopes":                 testRegister,
 		"register again":                  testRegisterAgain,
@@ -92,6 +99,9 @@ func Run(t *testing.T, f Fixture) {
 		"forget an entity":                testForgetEntity,
 		"purge a context":                 testPurge,
 		"reindex a context":               testReindex,
+		"pairs":                           testPairs,
+		"pairs are bounded":               testPairsAreBounded,
+		"pairs are claimed":               testClaims,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

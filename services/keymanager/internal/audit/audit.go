@@ -22,6 +22,12 @@ const (
 	KeyMinted              Action = "key.minted"
 	KeyRotated             Action = "key.rotated"
 	KeyDeleted             Action = "key.deleted"
+	AccountCreated         Action = "service_account.created"
+	AccountEdited          Action = "service_account.edited"
+	AccountRevoked         Action = "service_account.revoked"
+	TokenMinted            Action = "token.minted"
+	TokenRevoked           Action = "token.revoked"
+	TokensRotated          Action = "token.rotated"
 	PepperRetired          Action = "pepper.retired"
 )
 
@@ -36,7 +42,7 @@ const (
 	Service ActorKind = "service"
 	// Caller holds a key of the context, by which it asked the data plane.
 	Caller ActorKind = "caller"
-	// Local acts in this process, with the database in its hands: a bootstrap without the network.
+	// Local acts in this process or on this machine: a bootstrap without the network, and whoever asks while authentication is off.
 	Local ActorKind = "local"
 )
 

@@ -43,8 +43,11 @@ func AlreadyDone() error {
 
 // Store keeps the deployment.
 type Store interface {
-	// Bootstrap creates all of it in one transaction, or nothing. Errors: [AlreadyDone].
+	// Bootstrap creates all of it in one transaction, or nothing, but keeps the authority and the context that were prepared.
+	// Errors: [AlreadyDone].
 	Bootstrap(ctx context.Context, founding Founding) error
+	// Prepare creates the authority, unless there is one, and the context, unless there is one of that id.
+	Prepare(ctx context.Context, authority string, c tenant.Context, principals []principal.Principal) error
 	// Bootstrapped returns the attempt that won; it is asked only after one did.
 	Bootstrapped(ctx context.Context) (attempt string, err error)
 }
@@ -77,6 +80,16 @@ func (f *Founder) Bootstrap(ctx context.Context, enrolment introspection.Enrolme
 		return nil
 	}
 	return err
+}
+
+// Prepare makes sure that there is an authority, which verifiers need, and the context, which has no keys then. It is no bootstrap
+// and keeps none from happening. Errors: Unprocessable.
+func (f *Founder) Prepare(ctx context.Context, contextID string) error {
+	c, principals, err := tenant.New(tenant.Draft{ID: contextID})
+	if err != nil {
+		return err
+	}
+	return f.store.Prepare(ctx, secret.NewID(authorityLen), c, principals)
 }
 
 func (f *Founder) founding(enrolment introspection.Enrolment) (Founding, error) {

@@ -1,5 +1,5 @@
-// Package errand does what callers of the data plane ask for: with their own keys and, where they manage grants, with
-// principals.
+// Package errand does what callers of the data plane ask for: with their own keys; where they manage grants, with principals; and,
+// with the scope admin, with service accounts.
 //
 // It promises to believe nothing that the data plane says about authority. The secret that the caller showed is looked up again
 // in the transaction that does what is asked, and while that changes something no other change of authority comes between:
@@ -34,11 +34,13 @@ type Store interface {
 type Ledger interface {
 	KeyLedger
 	PrincipalLedger
+	AccountLedger
+	TokenLedger
 	// Find looks keys up, and principals in their contexts.
 	Find(seals []secret.Seal, targets []key.Target) (key.Snapshot, error)
 }
 
-// KeyLedger is what a transaction holds of keys. All are of one context.
+// KeyLedger is what a transaction holds of keys, among which tokens do not count. All are of one context.
 type KeyLedger interface {
 	// Policy returns the configuration of a context.
 	Policy(contextID string) (tenant.Config, error)
@@ -85,11 +87,13 @@ type Desk struct {
 	store   Store
 	ring    *secret.Keyring
 	barrier Barrier
+	open    bool
 }
 
-// NewDesk returns a desk for callers whose keys are in store, sealed with ring. It answers a change behind barrier.
-func NewDesk(store Store, ring *secret.Keyring, barrier Barrier) *Desk {
-	return &Desk{store, ring, barrier}
+// NewDesk returns a desk for callers whose keys are in store, sealed with ring. It answers a change behind barrier. open is true
+// where authentication is off: there the local operator needs no token to manage service accounts.
+func NewDesk(store Store, ring *secret.Keyring, barrier Barrier, open bool) *Desk {
+	return &Desk{store, ring, barrier, open}
 }
 
 // standing is a caller as it is now.
@@ -106,8 +110,18 @@ func Gone() error {
 	return err
 }
 
-// identify looks the caller up. Errors: [Gone]; Forbidden when the principal that it acts for is gone.
+// identify looks up a caller that has a key. Errors: those of [Desk.find]; [Gone] for one that has a token, which opens nothing of
+// what keys do.
 func (d *Desk) identify(l Ledger, who introspection.Identity) (standing, error) {
+	c, err := d.find(l, who)
+	if err == nil && c.Principal.ServiceAccount != nil {
+		return standing{}, Gone()
+	}
+	return c, err
+}
+
+// find looks the caller up. Errors: [Gone]; Forbidden when the principal that it acts for is gone.
+func (d *Desk) find(l Ledger, who introspection.Identity) (standing, error) {
 	seals := d.ring.Seals(who.Digest)
 	var targets []key.Target
 	for _, seal := range seals {

@@ -55,9 +55,13 @@ func (p Parts) requireCaller(c *gin.Context) {
 		web.Fail(c, err)
 		return
 	}
+	actor := audit.Caller
+	if who.KeyID == "" { // the local operator, or nobody: what is asked decides
+		actor = audit.Local
+	}
 	ctx := c.Request.Context()
 	ctx = audit.With(ctx, audit.Origin{
-		Actor: audit.Caller, KeyID: who.KeyID, OnBehalfOf: who.OnBehalfOf, TraceID: web.TraceID(ctx), Remote: c.RemoteIP(),
+		Actor: actor, KeyID: who.KeyID, OnBehalfOf: who.OnBehalfOf, TraceID: web.TraceID(ctx), Remote: c.RemoteIP(),
 	})
 	c.Request = c.Request.WithContext(context.WithValue(ctx, identityKey{}, who))
 }

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,8 +61,9 @@ func TestErrandsNeedAServiceThatSpeaksForACaller(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := founded(t, url)
 		first := s.identity(t, s.first)
-		for i, path := range errandPaths {
-			another := callerToken(t, first, errandPaths[(i+1)%len(errandPaths)])
+		paths := slices.Concat(errandPaths, accountPaths)
+		for i, path := range paths {
+			another := callerToken(t, first, paths[(i+1)%len(paths)])
 			for _, token := range []string{"", "x", s.management, s.first, serviceToken(t), callerToken(t, first, ""), another} {
 				refused(t, s.send("POST", path, token, "{}"), fault.Unauthenticated, "")
 			}

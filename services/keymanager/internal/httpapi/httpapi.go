@@ -20,6 +20,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/serviceaccount"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
 
@@ -33,6 +34,7 @@ type Parts struct {
 	Judge      *key.Judge
 	Uses       *key.Uses
 	Errands    *errand.Desk
+	Accounts   *serviceaccount.Founder
 	Leases     *revision.Leases
 	Feed       *revision.Feed
 	Founder    *deployment.Founder

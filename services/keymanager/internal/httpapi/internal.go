@@ -156,6 +156,31 @@ func (p Parts) jobDone(c *gin.Context) {
 	p.done(c, "id", p.Jobs.Done)
 }
 
+// standing tells how a context stands with its service accounts.
+func (p Parts) standing(c *gin.Context) {
+	standing, err := p.Accounts.Standing(c.Request.Context(), c.Query(introspection.StandingContextParam))
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, standing)
+}
+
+// firstAccount makes the first service account of a context.
+func (p Parts) firstAccount(c *gin.Context) {
+	first, err := decode[introspection.FirstAccount](c.Request.Body)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	issued, err := p.Accounts.First(c.Request.Context(), first)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, issued)
+}
+
 // done takes note that what the parameter names is done.
 func (Parts) done(c *gin.Context, parameter string, note func(context.Context, string) error) {
 	name := c.Param(parameter)

@@ -69,6 +69,8 @@ func (p Parts) internal(internal gin.IRoutes) {
 	internal.DELETE(introspection.PurgesPath+"/:incarnation", p.purgeDone)
 	internal.POST(introspection.JobsPath, p.takeJobs)
 	internal.DELETE(introspection.JobsPath+"/:id", p.jobDone)
+	internal.GET(introspection.StandingPath, p.standing)
+	internal.POST(introspection.FirstAccountPath, p.firstAccount)
 }
 
 // errands are the routes by which a service asks as a caller of the data plane.
@@ -82,6 +84,15 @@ func (p Parts) errands(errands gin.IRoutes) {
 	errands.POST(introspection.EffectivePath, run(p.Errands.Effective))
 	errands.POST(introspection.AddGrantsPath, run(p.Errands.AddGrants))
 	errands.POST(introspection.RemoveGrantsPath, run(p.Errands.RemoveGrants))
+	errands.POST(introspection.ListAccountsPath, run(p.Errands.ListAccounts))
+	errands.POST(introspection.GetAccountPath, run(p.Errands.GetAccount))
+	errands.POST(introspection.CreateAccountPath, run(p.Errands.CreateAccount))
+	errands.POST(introspection.EditAccountPath, run(p.Errands.EditAccount))
+	errands.POST(introspection.RevokeAccountPath, run(p.Errands.RevokeAccount))
+	errands.POST(introspection.ListTokensPath, run(p.Errands.ListTokens))
+	errands.POST(introspection.MintTokenPath, run(p.Errands.MintToken))
+	errands.POST(introspection.RotateTokensPath, run(p.Errands.RotateTokens))
+	errands.POST(introspection.RevokeTokenPath, run(p.Errands.RevokeToken))
 }
 
 // detach hands a handler a context that stays what it is. Gin uses its own again for another request, while the database's

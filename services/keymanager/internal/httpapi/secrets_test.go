@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 )
 
@@ -46,14 +48,13 @@ func TestNothingIsKept(t *testing.T) {
 		s.operate("POST", tokens, `{"external_id":"`+stray+`","ttl_seconds":60}`)
 		s.operate("POST", contextsPath+"/x", `{"admin_external_id":"`+stray+`"}`)
 		s.introspect(t, secrets...)
+		bearers := s.spreadTokens(t)
 		places := map[string]string{"log": s.log.String(), "database": s.dump(t)}
 		if !strings.Contains(places["database"], minted.Id) || !strings.Contains(places["log"], "trace_id") {
 			t.Fatal("the places to look at are empty")
 		}
-		for i, text := range secrets {
-			parsed, err := apikey.Parse(text)
-			must(t, err)
-			digest := parsed.Digest()
+		for i, text := range append(secrets, bearers...) {
+			digest := sha256.Sum256([]byte(text))
 			for form, needle := range map[string]string{
 				"text":              text,
 				"secret part":       text[len(text)-35:],
@@ -70,6 +71,45 @@ func TestNothingIsKept(t *testing.T) {
 			}
 		}
 	})
+}
+
+// spreadTokens makes tokens by every way, shows one wherever it does not belong, and returns all of them.
+func (s *server) spreadTokens(t *testing.T) []string {
+	t.Helper()
+	first := s.firstAccount(t, "admin")
+	who := s.bearer(t, first.Token.Text)
+	stray, err := apikey.MintToken("prod", apikey.NewAccountID())
+	must(t, err)
+	text := stray.Reveal()
+	minted := into[introspection.IssuedToken](t, s.ask(t, who, introspection.MintTokenPath, introspection.TokenDraft{AccountID: first.ID}), http.StatusOK)
+	created := into[introspection.IssuedAccount](t, s.ask(t, who, introspection.CreateAccountPath,
+		introspection.AccountDraft{Name: "x", WithToken: true}), http.StatusOK)
+	rotated := into[introspection.RotatedTokens](t, s.ask(t, who, introspection.RotateTokensPath, introspection.TokenDraft{AccountID: created.ID}), http.StatusOK)
+	list := []string{text}
+	for path, bodies := range map[string][]any{
+		introspection.GetAccountPath: {introspection.AccountErrand{ID: text}},
+		introspection.CreateAccountPath: {
+			introspection.AccountDraft{Name: text},
+			introspection.AccountDraft{Name: "x", Actors: list},
+			introspection.AccountDraft{Name: "x", Scopes: list},
+			introspection.AccountDraft{Name: "x", EnvTag: text},
+		},
+		introspection.EditAccountPath:   {introspection.AccountEdit{ID: created.ID, Name: &text}, introspection.AccountEdit{ID: created.ID, Actors: &list}},
+		introspection.RevokeAccountPath: {introspection.AccountErrand{ID: created.ID, Reason: text}, introspection.AccountErrand{ID: text}},
+		introspection.ListTokensPath:    {introspection.TokenListErrand{AccountID: text}},
+		introspection.RotateTokensPath:  {introspection.TokenDraft{AccountID: created.ID, Reason: text}},
+		introspection.MintTokenPath:     {introspection.TokenDraft{AccountID: created.ID, EnvTag: text}},
+		introspection.RevokeTokenPath: {
+			introspection.TokenErrand{AccountID: created.ID, TokenID: text}, introspection.TokenErrand{AccountID: created.ID, TokenID: rotated.ID, Reason: text},
+		},
+	} {
+		for _, body := range bodies {
+			if a := s.ask(t, who, path, body); a.status != http.StatusBadRequest && a.status != http.StatusNotFound {
+				t.Errorf("%s with a token where none belongs: %d", path, a.status)
+			}
+		}
+	}
+	return []string{first.Token.Text, minted.Text, created.Token.Text, rotated.Text, text}
 }
 
 // dump returns every value of every table, as text and, where it is bytes, as hexadecimal, too.

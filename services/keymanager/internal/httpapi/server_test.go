@@ -27,6 +27,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/serviceaccount"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
@@ -60,6 +61,12 @@ const (
 // empty returns a server that has not been bootstrapped.
 func empty(t *testing.T, url string) *server {
 	t.Helper()
+	return opened(t, url, false)
+}
+
+// opened returns a server that has not been bootstrapped. open turns authentication off.
+func opened(t *testing.T, url string, open bool) *server {
+	t.Helper()
 	db, err := database.Open(t.Context(), url, "control")
 	must(t, err)
 	t.Cleanup(func() {
@@ -88,7 +95,7 @@ func empty(t *testing.T, url string) *server {
 		Principals: principal.NewRegistry(records, barrier),
 		Keys:       key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
 		Leases: revision.NewLeases(records, lease, barrier), Feed: feed,
-		Errands: errand.NewDesk(records, ring, barrier), Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
+		Errands: errand.NewDesk(records, ring, barrier, open), Accounts: serviceaccount.NewFounder(records, ring, barrier, open), Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
 	}
 	s.handler, err = httpapi.New(s.parts)
 	must(t, err)

@@ -31,11 +31,12 @@ func TestRoutesAreTheDocument(t *testing.T) {
 		"DELETE " + introspection.PurgesPath + "/{incarnation}",
 		"POST " + introspection.JobsPath, "DELETE " + introspection.JobsPath + "/{id}",
 		"POST " + introspection.LeasesPath, "GET " + introspection.WatchPath, "POST " + introspection.UsesPath,
+		"GET " + introspection.StandingPath, "POST " + introspection.FirstAccountPath,
 	}
 	for _, path := range web.DocumentationRoutes {
 		want = append(want, "GET "+path)
 	}
-	for _, path := range errandPaths {
+	for _, path := range slices.Concat(errandPaths, accountPaths) {
 		want = append(want, "POST "+path)
 	}
 	for path, item := range spec.Paths.Map() {

@@ -36,7 +36,7 @@ func (r *Registry) Broker(
 		return Minted{}, owner, err
 	}
 	mint := func(at time.Time, policy tenant.Config, owner principal.Principal) (Key, error) {
-		return r.bind(text, owner, name, expiry(at, &ttl, policy, time.Time{})), nil
+		return r.bind(text, owner, name, Expiry(at, &ttl, policy, time.Time{})), nil
 	}
 	minted.Secret = text
 	if minted.Key, owner, minted.Revision, err = r.store.BrokerKey(ctx, fresh, grants, mint); err != nil {

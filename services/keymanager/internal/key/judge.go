@@ -37,13 +37,18 @@ type Found struct {
 	Kind     Kind
 	// ExpiresAt is zero for a key that has no end.
 	ExpiresAt time.Time
-	// The rest is empty for a management key.
+	// The rest is empty for a management key. Only a token's principal is a service account.
 	ContextID, Incarnation string
 	// Blocked says that the context's calls to language models are stopped.
 	Blocked   bool
 	Principal caller.Principal
-	// Grants attenuates the principal's grants; nil inherits them.
+	// Grants attenuates the principal's grants; nil inherits them. Those of a token are its scopes.
 	Grants grant.Map
+}
+
+// opens reports whether f opens its context, unless it has ended. A token does as long as its account is there.
+func (f *Found) opens() bool {
+	return f.Kind == Context || f.Kind == Token && f.Principal.ServiceAccount != nil
 }
 
 // live reports whether f has not ended at the time at.
@@ -110,7 +115,7 @@ func (j *Judge) Introspect(ctx context.Context, request introspection.Request) (
 	verdicts := make([]introspection.Verdict, len(digests))
 	by := make([]secret.Seal, len(digests)) // which each was found by
 	for i, seal := range seals {
-		if found, ok := snapshot.Found[seal]; ok && found.Kind == Context && found.live(snapshot.At) {
+		if found, ok := snapshot.Found[seal]; ok && found.opens() && found.live(snapshot.At) {
 			verdicts[i%len(digests)] = found.verdict(snapshot.At)
 			by[i%len(digests)] = seal
 		}
@@ -177,7 +182,7 @@ func (f *Found) verdict(at time.Time) introspection.Verdict {
 
 // Caller returns the caller that f stands for at the time at, or nil when f opens no context then.
 func (f *Found) Caller(at time.Time) *caller.Caller {
-	if f.Kind != Context || !f.live(at) {
+	if !f.opens() || !f.live(at) {
 		return nil
 	}
 	return f.verdict(at).Caller()

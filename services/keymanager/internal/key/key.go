@@ -34,6 +34,8 @@ const (
 	Management Kind = "management"
 	// Context keys are bound to a principal of a context.
 	Context Kind = "context"
+	// Token keys are bound to a service account of a context, and managed with it.
+	Token Kind = "token"
 )
 
 // Key is a credential without its text.
@@ -42,9 +44,9 @@ type Key struct {
 	Kind Kind
 	// ContextID and PrincipalID are empty for a management key.
 	ContextID, PrincipalID string
-	// Name is unique in the context.
+	// Name is unique in the context. That of a token is its id.
 	Name string
-	// Grants attenuates the principal's grants; nil inherits them.
+	// Grants attenuates the principal's grants; nil inherits them. Those of a token are its scopes.
 	Grants grant.Map
 	// Seal stands for the secret, under the pepper of that version.
 	Seal   secret.Seal
@@ -80,6 +82,15 @@ func NotFound(name string) error { return fault.New(fault.NotFound, "there is no
 // Taken is the answer to a mint whose name is in use.
 func Taken(name string) error {
 	return fault.New(fault.Conflict, "a key named %q exists already", name)
+}
+
+// Manageable returns a Forbidden fault for a token, which is managed with its account and by nothing here.
+func (k Key) Manageable() error {
+	if k.Kind != Token {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "this is a token of the service account %q: use /v1/service-accounts/%s/tokens, or `spl token`",
+		k.PrincipalID, k.PrincipalID)
 }
 
 // CheckName returns an Unprocessable fault when name cannot name a key. The text of a key cannot: names are stored and shown.
@@ -123,8 +134,8 @@ type Store interface {
 	// DeleteKey removes a key that allowed returns no error for, and the principal made for it unless another key is bound to
 	// that, and returns the revision. Errors: tenant.NotFound, [NotFound], and those of allowed.
 	DeleteKey(ctx context.Context, contextID, name string, allowed func(Key) error) (int64, error)
-	// Keys returns at most limit keys of a context by name, those after the name after; only those of the principal unless that
-	// is empty. Errors: tenant.NotFound, principal.NotFound.
+	// Keys returns at most limit keys of a context by name, those after the name after and no tokens; only those of the principal
+	// unless that is empty. Errors: tenant.NotFound, principal.NotFound.
 	Keys(ctx context.Context, contextID, principalID, after string, limit int) ([]Listed, error)
 }
 

@@ -42,7 +42,7 @@ func (r *Registry) Mint(ctx context.Context, contextID, name string, ttl *int64,
 		return Minted{}, err
 	}
 	k, newest, err := r.store.MintKey(ctx, contextID, owner, func(at time.Time, policy tenant.Config) Key {
-		return r.bind(text, owner, name, expiry(at, ttl, policy, time.Time{}))
+		return r.bind(text, owner, name, Expiry(at, ttl, policy, time.Time{}))
 	})
 	if err != nil {
 		return Minted{}, err
@@ -62,7 +62,7 @@ func New(ring *secret.Keyring, owner principal.Principal, name string, grants gr
 	}
 	k := Key{
 		ID: text.ID(), Kind: Context, ContextID: owner.ContextID, PrincipalID: owner.ID, Name: name, Grants: grants, CreatedAt: at,
-		ExpiresAt: expiry(at, ttl, policy, time.Time{}),
+		ExpiresAt: Expiry(at, ttl, policy, time.Time{}),
 	}
 	k.Seal, k.Pepper = ring.Seal(text.Digest())
 	return k, text, nil
@@ -115,7 +115,7 @@ func (k Key) Rotated(ring *secret.Keyring, at time.Time, policy tenant.Config, t
 	}
 	k.Seal, k.Pepper = ring.Seal(text.Digest())
 	k.RotatedAt = at
-	k.ExpiresAt = expiry(at, ttl, policy, k.ExpiresAt)
+	k.ExpiresAt = Expiry(at, ttl, policy, k.ExpiresAt)
 	return k, text, nil
 }
 
@@ -145,8 +145,8 @@ func (r *Registry) List(ctx context.Context, contextID, after string, limit int)
 	return r.store.Keys(ctx, contextID, "", after, limit)
 }
 
-// anyKey allows every key.
-func anyKey(Key) error { return nil }
+// anyKey allows every key that is managed as one.
+func anyKey(k Key) error { return k.Manageable() }
 
 func check(contextID, name string, ttl *int64) error {
 	if err := tenant.CheckID(contextID); err != nil {
@@ -158,9 +158,9 @@ func check(contextID, name string, ttl *int64) error {
 	return CheckTTL(ttl)
 }
 
-// expiry returns the end of a key: ttl seconds from at, or kept where no ttl is given, but never later than the policy's
+// Expiry returns the end of a key: ttl seconds from at, or kept where no ttl is given, but never later than the policy's
 // cap allows. The zero time is no end.
-func expiry(at time.Time, ttl *int64, policy tenant.Config, kept time.Time) time.Time {
+func Expiry(at time.Time, ttl *int64, policy tenant.Config, kept time.Time) time.Time {
 	end := kept
 	if ttl != nil {
 		end = at.Add(seconds(*ttl))

@@ -36,7 +36,7 @@ func (r *Registry) MintFor(
 		if err := attenuation.Within(owner.Grants); err != nil {
 			return Key{}, err
 		}
-		k := r.bind(text, owner, name, expiry(at, ttl, policy, time.Time{}))
+		k := r.bind(text, owner, name, Expiry(at, ttl, policy, time.Time{}))
 		k.Grants = attenuation
 		return k, nil
 	}
@@ -62,13 +62,13 @@ func (r *Registry) ListOf(ctx context.Context, contextID, principalID, after str
 	return r.store.Keys(ctx, contextID, principal.Bare(principalID), after, limit)
 }
 
-// ownedBy allows the keys of a principal.
+// ownedBy allows the keys of a principal that are managed as such.
 func ownedBy(principalID string) func(Key) error {
 	principalID = principal.Bare(principalID)
 	return func(k Key) error {
 		if k.PrincipalID != principalID {
 			return NotFound(k.Name)
 		}
-		return nil
+		return k.Manageable()
 	}
 }

@@ -30,7 +30,8 @@ func (u *Uses) Record(ctx context.Context, report introspection.Uses) error {
 		return fault.InvalidField("uses", "at most %d", introspection.MaxUses)
 	}
 	for _, use := range report.Uses {
-		if !apikey.ValidID(use.KeyID) || use.AgoMicros < 0 || use.AgoMicros > maxAgo.Microseconds() {
+		named := apikey.ValidID(use.KeyID) || apikey.ValidTokenID(use.KeyID)
+		if !named || use.AgoMicros < 0 || use.AgoMicros > maxAgo.Microseconds() {
 			return fault.InvalidField("uses", "name keys, and times of the past day")
 		}
 	}

@@ -52,18 +52,27 @@ func NameTaken(name string) error {
 	return fault.New(fault.Conflict, "a principal named %q exists already", name)
 }
 
-// Mutable returns a Forbidden fault for the principal that nothing may be changed of, neither its grants nor its keys.
+// Mutable returns a Forbidden fault for a principal that nothing may be changed of here, neither its grants nor its keys.
 func (p Principal) Mutable() error {
 	if p.ID == System {
 		return fault.New(fault.Forbidden, "the principal %q is immutable", System)
 	}
-	return nil
+	return p.ordinary()
 }
 
-// Deletable returns a Forbidden fault for the principals that every context has.
+// Deletable returns a Forbidden fault for the principals that every context has, and for service accounts.
 func (p Principal) Deletable() error {
 	if p.ID == System || p.ID == Admin {
 		return fault.New(fault.Forbidden, "the principal %q cannot be deleted", p.ID)
+	}
+	return p.ordinary()
+}
+
+// ordinary returns a Forbidden fault for a service account: its id, which we have made, tells it from all others.
+func (p Principal) ordinary() error {
+	if apikey.ValidAccountID(p.ID) {
+		return fault.New(fault.Forbidden, "the principal %q is a service account: use /v1/service-accounts/%s, or `spl service-account`",
+			p.ID, p.ID)
 	}
 	return nil
 }

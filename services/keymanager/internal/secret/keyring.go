@@ -10,6 +10,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -130,3 +131,10 @@ func sealAll(p pepper, digests []apikey.Digest, dst []Seal) []Seal {
 
 // NewID returns n random characters of lower-case base32, at most 26: a name for something, not a secret.
 func NewID(n int) string { return strings.ToLower(rand.Text())[:n] }
+
+// NewTokenID returns an id for a token whose own would tell something about its secret: random, in the form of all tokens' ids.
+func NewTokenID() string {
+	var id [apikey.TokenIDLen / 2]byte
+	_, _ = rand.Read(id[:]) // never fails: it ends the program
+	return hex.EncodeToString(id[:])
+}

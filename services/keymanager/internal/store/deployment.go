@@ -9,10 +9,13 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
 
 // theDeployment is the id of the only row of its table.
@@ -24,7 +27,7 @@ type deploymentRow struct {
 	ContextID       string
 	ManagementKeyID string
 	ContextKeyID    string
-	Attempt         string
+	Attempt         string // empty until a bootstrap
 	CreatedAt       time.Time
 }
 
@@ -34,17 +37,17 @@ func (deploymentRow) TableName() string { return "deployment" }
 // Bootstrap implements deployment.Store.
 func (s *Store) Bootstrap(ctx context.Context, founding deployment.Founding) error {
 	err := s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
-		// This comes first: of all that race, one inserts the row, and the others have done nothing yet.
+		// This comes first: of all that race, one takes the row, and the others have done nothing yet.
 		row := deploymentRow{
 			ID: theDeployment, Authority: founding.Authority, ContextID: founding.Context.ID,
 			ManagementKeyID: founding.Management.ID, ContextKeyID: founding.First.ID,
 			Attempt: founding.Attempt, CreatedAt: at,
 		}
-		if err := tx.Create(&row).Error; err != nil {
-			return fmt.Errorf("founding the deployment: %w", err)
+		if err := takeDeployment(tx, &row); err != nil {
+			return err
 		}
 		founding.Context.CreatedAt = at
-		if err := insertContext(tx, at, founding.Context, founding.Principals); err != nil {
+		if _, err := ensureContext(tx, at, founding.Context, founding.Principals); err != nil {
 			return err
 		}
 		for _, k := range []key.Key{founding.Management, founding.First} {
@@ -58,7 +61,7 @@ func (s *Store) Bootstrap(ctx context.Context, founding deployment.Founding) err
 			return err
 		}
 		return record(tx, at, audit.Entry{
-			Action: audit.DeploymentBootstrapped, ContextID: founding.Context.ID, Target: founding.Authority,
+			Action: audit.DeploymentBootstrapped, ContextID: founding.Context.ID, Target: row.Authority,
 			Detail: map[string]any{"management_key_id": founding.Management.ID, "context_key_id": founding.First.ID},
 		})
 	})
@@ -66,6 +69,55 @@ func (s *Store) Bootstrap(ctx context.Context, founding deployment.Founding) err
 		return deployment.AlreadyDone()
 	}
 	return err
+}
+
+// takeDeployment stores the row, or makes it that of a deployment which was prepared, and keeps its authority: verifiers know it.
+func takeDeployment(tx *gorm.DB, row *deploymentRow) error {
+	var prepared []deploymentRow
+	err := tx.Where("id = ? AND attempt = ''", theDeployment).Find(&prepared).Error
+	if err == nil && len(prepared) > 0 {
+		row.Authority = prepared[0].Authority
+		err = tx.Save(row).Error
+	} else if err == nil {
+		err = tx.Create(row).Error
+	}
+	if err != nil {
+		return fmt.Errorf("founding the deployment: %w", err)
+	}
+	return nil
+}
+
+// ensureContext inserts a context, unless there is one of its id. tx must hold the lock of revisions.
+func ensureContext(tx *gorm.DB, at time.Time, c tenant.Context, principals []principal.Principal) (created bool, err error) {
+	if _, err = findContext(tx, c.ID); fault.KindOf(err) == fault.NotFound {
+		created, err = true, insertContext(tx, at, c, principals)
+	}
+	return created, err
+}
+
+// Prepare implements deployment.Store.
+func (s *Store) Prepare(ctx context.Context, authority string, c tenant.Context, principals []principal.Principal) error {
+	return s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+		var founded int64
+		if err := tx.Model(&deploymentRow{}).Count(&founded).Error; err != nil {
+			return err
+		}
+		if founded == 0 {
+			row := deploymentRow{ID: theDeployment, Authority: authority, ContextID: c.ID, CreatedAt: at}
+			if err := tx.Create(&row).Error; err != nil {
+				return fmt.Errorf("preparing the deployment: %w", err)
+			}
+			if _, err := number(tx, at, revision.Change{Kind: revision.Bootstrapped, ContextID: c.ID}); err != nil {
+				return err
+			}
+		}
+		c.CreatedAt = at
+		created, err := ensureContext(tx, at, c, principals)
+		if err != nil || !created {
+			return err
+		}
+		return record(tx, at, audit.Entry{Action: audit.ContextCreated, ContextID: c.ID, Target: c.ID})
+	})
 }
 
 // Bootstrapped implements deployment.Store.

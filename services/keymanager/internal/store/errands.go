@@ -60,13 +60,13 @@ type usedRow struct {
 	LastUsedAt sql.NullTime
 }
 
-// used selects keys with their last use. The newest entry is found by the index; on SQLite, what max makes of a time is no time
+// used selects keys, but no tokens, with their last use. The newest entry is found by the index; on SQLite, what max makes of a time is no time
 // any more.
 func (l errandLedger) used(contextID string) *gorm.DB {
 	return l.tx.Table("keys").Select("keys.*, key_uses.minute AS last_used_at").
 		Joins(`LEFT JOIN key_uses ON key_uses.key_id = keys.id
 			AND key_uses.minute = (SELECT u.minute FROM key_uses u WHERE u.key_id = keys.id ORDER BY u.minute DESC LIMIT 1)`).
-		Where("keys.context_id = ?", contextID)
+		Where("keys.context_id = ? AND keys.kind = 'context'", contextID)
 }
 
 func (r usedRow) used() (errand.Used, error) {

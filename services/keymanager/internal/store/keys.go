@@ -222,7 +222,7 @@ func (s *Store) Keys(ctx context.Context, contextID, principalID, after string, 
 		}
 		return tx.Table("keys").Select("keys.*, principals.kind AS principal_kind").
 			Joins("JOIN principals ON principals.context_id = keys.context_id AND principals.id = keys.principal_id").
-			Where("keys.context_id = ? AND keys.name > ?", contextID, after).Order("keys.name").Limit(limit).Find(&rows).Error
+			Where("keys.context_id = ? AND keys.kind = 'context' AND keys.name > ?", contextID, after).Order("keys.name").Limit(limit).Find(&rows).Error
 	})
 	if err != nil {
 		return nil, err

@@ -9,16 +9,21 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
 
 const (
-	// Only what says something by being absent is null.
+	// Only what says something by being absent is null. Whom a token may claim to be is looked for when there is a token: other keys
+	// pay nothing for it.
 	foundColumns = `k.digest_hmac, coalesce(k.id, ''), coalesce(k.name, ''), coalesce(k.kind, ''), k.expires_at,
 		coalesce(k.context_id, ''), coalesce(c.incarnation, ''), coalesce(c.enforcement_blocked, false), k.grants, coalesce(p.id, ''), coalesce(p.display_name, ''),
-		coalesce(p.kind, ''), p.grants`
+		coalesce(p.kind, ''), p.grants,
+		CASE WHEN k.kind = 'token' THEN (
+			SELECT a.actors FROM service_accounts a WHERE a.context_id = k.context_id AND a.id = k.principal_id AND a.revoked_at IS NULL
+		) END`
 	foundJoins = `LEFT JOIN principals p ON p.context_id = k.context_id AND p.id = k.principal_id
 		LEFT JOIN contexts c ON c.id = k.context_id`
 )
@@ -78,11 +83,12 @@ func (f *foundRows) scan(row database.Row) error {
 		seal                       []byte
 		expires                    sql.NullTime
 		keyGrants, principalGrants *string
+		actors                     *string
 		found                      key.Found
 	)
 	err := row.Scan(&f.snapshot.AsOf, &micros, &seal, &found.ID, &found.Name, (*string)(&found.Kind), &expires, &found.ContextID,
 		&found.Incarnation, &found.Blocked, &keyGrants, &found.Principal.ID, &found.Principal.DisplayName, (*string)(&found.Principal.Kind),
-		&principalGrants)
+		&principalGrants, &actors)
 	f.snapshot.At = time.UnixMicro(micros)
 	if err != nil || found.ID == "" {
 		return err
@@ -93,6 +99,13 @@ func (f *foundRows) scan(row database.Row) error {
 	}
 	if found.Principal.Grants, err = f.grants(principalGrants); err != nil {
 		return err
+	}
+	if actors != nil {
+		account := &caller.ServiceAccount{}
+		if account.Actors, err = decodeList[string](*actors); err != nil {
+			return err
+		}
+		found.Principal.ServiceAccount = account
 	}
 	f.snapshot.Found[secret.Seal(seal)] = &found
 	return nil

@@ -3,7 +3,6 @@ package store_test
 import (
 	"fmt"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -121,19 +120,7 @@ func TestTheHistoryOfGrantsBeginsWithWhatThereWas(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		db := open(t, url)
-		m := schema(t, db)
-		applied := func() bool {
-			list, err := database.Status(t.Context(), db, m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return slices.ContainsFunc(list, func(s database.MigrationStatus) bool { return s.Version == 4 && s.Applied })
-		}
-		for applied() {
-			if err := database.Rollback(t.Context(), db, m, 1); err != nil {
-				t.Fatal(err)
-			}
-		}
+		down(t, db, 4)
 		created := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 		for _, row := range []struct {
 			table  string
@@ -151,9 +138,7 @@ func TestTheHistoryOfGrantsBeginsWithWhatThereWas(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := database.Migrate(t.Context(), db, m); err != nil {
-			t.Fatal(err)
-		}
+		up(t, db)
 		grants, err := store.New(db, time.Now).GrantsAt(t.Context(), "acme", "p", created)
 		if err != nil || !grants.Equal(grant.Over(scope.Everything, grant.MemoryRead)) {
 			t.Errorf("got %v, %v", grants, err)

@@ -3,6 +3,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/serviceaccount"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
 
@@ -29,6 +31,7 @@ type Store interface {
 	revision.Store
 	key.UseStore
 	errand.Store
+	serviceaccount.Store
 	RetirePeppers(ctx context.Context, versions []uint16) error
 }
 
@@ -48,7 +51,7 @@ type Subject struct {
 // Run runs the suite. open returns a new, empty subject for each test.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, Subject){
+	tests := map[string]func(*testing.T, Subject){
 		"bootstrap happens once":                   bootstrapOnce,
 		"contexts":                                 contexts,
 		"a refused change leaves nothing":          refusedChange,
@@ -95,7 +98,9 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"the longest leases are noted":             longestLeases,
 		"what a rotation read may change":          rotateAgain,
 		"old uses go, the last one stays":          pruneUses,
-	} {
+	}
+	maps.Copy(tests, accountTests)
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open(t))

@@ -15,7 +15,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// document is one of the two API documents.
+// document is one of the three API documents.
 type document struct {
 	name       string
 	operations []operation
@@ -30,24 +30,25 @@ type operation struct {
 }
 
 var (
-	dataPlane  = load("dataplane")
-	keyManager = load("keymanager")
+	dataPlane  = load("dataplane", "dataplane/api/openapi.yaml")
+	keyManager = load("keymanager", "keymanager/api/openapi.yaml")
+	splFace    = load("spl", "dataplane/api/spl.yaml")
 
 	// seen holds "document operation status" of everything that was answered.
 	seen sync.Map
 )
 
-func load(service string) document {
-	spec, err := openapi3.NewLoader().LoadFromFile("../../../" + service + "/api/openapi.yaml")
+func load(name, file string) document {
+	spec, err := openapi3.NewLoader().LoadFromFile("../../../" + file)
 	if err != nil {
 		panic(err)
 	}
-	d := document{name: service}
+	d := document{name: name}
 	for _, route := range slices.Sorted(maps.Keys(spec.Paths.Map())) {
 		item := spec.Paths.Value(route)
 		described := item.Operations()
 		for _, method := range slices.Sorted(maps.Keys(described)) {
-			d.operations = append(d.operations, operation{service, method, route, strings.Split(route, "/"), described[method], item})
+			d.operations = append(d.operations, operation{name, method, route, strings.Split(route, "/"), described[method], item})
 		}
 	}
 	return d
@@ -80,12 +81,20 @@ func (d document) find(method, path string) (operation, bool) {
 
 // operationOf returns the operation that r means, if a document describes it.
 func operationOf(r request) (operation, bool) {
+	if ofSpl(r.path) {
+		return splFace.find(r.method, strings.Replace(r.path, "/v1/federation/sync/", "/v1/sync/", 1))
+	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.path, "/api/v1/"), "/")
 	first, _, _ = strings.Cut(first, "?")
 	if r.direct || slices.Contains([]string{"contexts", "verbs", "migrations"}, first) {
 		return keyManager.find(r.method, r.path)
 	}
 	return dataPlane.find(r.method, r.path)
+}
+
+// ofSpl reports whether a path is one of the spl face.
+func ofSpl(path string) bool {
+	return strings.HasPrefix(path, "/v1/") || path == "/.well-known/syncropel"
 }
 
 // conform holds an answer against the document: the status must be described, and the body must be as its schema says. An error must have
@@ -137,6 +146,7 @@ func checkProblem(tb testing.TB, r request, a answer) {
 	var p struct {
 		Type, Title, Detail, Instance, Message *string
 		Status                                 int
+		Object, Code                           string
 	}
 	if err := json.Unmarshal(a.body, &p); err != nil {
 		tb.Errorf("%s %s: %v", r.method, r.path, err)
@@ -151,6 +161,9 @@ func checkProblem(tb testing.TB, r request, a answer) {
 	if p.Status != a.status || *p.Message != *p.Detail {
 		tb.Errorf("%s %s: %d with %s", r.method, r.path, a.status, a.body)
 	}
+	if ofSpl(r.path) && (p.Object != "error" || p.Code == "") {
+		tb.Errorf("%s %s: %d without object and code: %s", r.method, r.path, a.status, a.body)
+	}
 	path, _, _ := strings.Cut(r.path, "?")
 	if decoded, err := url.PathUnescape(path); *p.Instance != path && (err != nil || *p.Instance != decoded) {
 		tb.Errorf("%s %s: instance %q", r.method, r.path, *p.Instance)
@@ -160,10 +173,10 @@ func checkProblem(tb testing.TB, r request, a answer) {
 	}
 }
 
-// unreached returns the answers of both documents that no test has got.
+// unreached returns the answers of all documents that no test has got.
 func unreached() []string {
 	var missing []string
-	for _, d := range []document{dataPlane, keyManager} {
+	for _, d := range []document{dataPlane, keyManager, splFace} {
 		for _, op := range d.operations {
 			for status := range op.Responses.Map() {
 				code, _ := strconv.Atoi(status)

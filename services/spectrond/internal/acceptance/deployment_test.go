@@ -22,6 +22,9 @@ import (
 	"github.com/spectron-hq/spectron/services/spectrond/internal/migration"
 )
 
+// splContext is the context that the spl face is of. It is there from the start.
+const splContext = "first"
+
 // deployment is both planes, each on an address of its own, with nothing but the network between them.
 type deployment struct {
 	store    string
@@ -43,6 +46,13 @@ func deploy(tb testing.TB, store string) *deployment {
 // deployLeased is deploy with leases of this length, or of the usual one.
 func deployLeased(tb testing.TB, store string, lease time.Duration) *deployment {
 	tb.Helper()
+	return deployFaced(tb, store, lease, dataplane.Spl{SealSecret: settings.Secret(strings.Repeat("z", introspection.MinServiceSecret))})
+}
+
+// deployFaced is deployLeased with the spl face set up in this way.
+func deployFaced(tb testing.TB, store string, lease time.Duration, face dataplane.Spl) *deployment {
+	tb.Helper()
+	face.Context = splContext
 	log := slog.New(slog.DiscardHandler)
 	must := func(err error) {
 		tb.Helper()
@@ -62,6 +72,7 @@ func deployLeased(tb testing.TB, store string, lease time.Duration) *deployment 
 	d.control = d.keymanager.URL
 	data, err := dataplane.Open(tb.Context(), dataplane.Config{
 		ConnectionString: settings.Secret(store), ManagementURL: d.control, ServiceSecret: secret, Log: log, Version: "test",
+		Spl: face,
 	})
 	must(err)
 	front := httptest.NewServer(data.Handler())
@@ -78,7 +89,7 @@ func deployLeased(tb testing.TB, store string, lease time.Duration) *deployment 
 			tb.Error(err)
 		}
 	})
-	first, err := bootstrap.Credentials{ContextID: "first"}.Complete()
+	first, err := bootstrap.Credentials{ContextID: splContext}.Complete()
 	must(err)
 	must(first.Enrol(tb.Context(), control.Bootstrap))
 	d.operator = first.Management.Reveal()

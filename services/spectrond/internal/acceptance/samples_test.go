@@ -27,6 +27,16 @@ var bodies = map[string]string{
 	"keymanager addGrants":          `{"path":"org/acme","verbs":["memory:read"]}`,
 	"keymanager removeGrants":       `{"path":"org/acme","verbs":["memory:read"]}`,
 	"keymanager brokerAccessToken":  `{"external_id":"x","display_name":"x","ttl_seconds":60}`,
+	"spl bootstrapServiceAccount":   `{"name":"x"}`,
+	"spl createServiceAccount":      `{"name":"x"}`,
+	"spl editServiceAccount":        `{"name":"x"}`,
+	"spl appendRecord":              `{"thread":"th_t","act":"DO","actor":"did:sync:user:operator"}`,
+	"spl queryRecords":              `{"thread":"th_t"}`,
+	"spl setRule":                   `{"name":"x"}`,
+	"spl switchPermissions":         `{"enabled":false}`,
+	"spl pushRecords":               `{"ids":[]}`,
+	"spl createPair":                `{"peer_did":"did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK","peer_url":"http://127.0.0.1:1","thread_id":"th_t"}`,
+	"spl federationPair":            `{"did":"did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK","challenge":"0123456789abcdef","sig":"x"}`,
 }
 
 // queries are the query strings of the operations that need one.

@@ -98,9 +98,10 @@ func TestTheDocumentsAreServed(t *testing.T) {
 	d := deploy(t, dbtest.SQLite(t))
 	for _, served := range []struct {
 		document
+		path   string
 		direct bool
-	}{{dataPlane, false}, {keyManager, true}} {
-		a := d.must(t, request{method: http.MethodGet, path: "/openapi.json", direct: served.direct}, http.StatusOK)
+	}{{dataPlane, "/openapi.json", false}, {keyManager, "/openapi.json", true}, {splFace, "/v1/openapi.json", false}} {
+		a := d.must(t, request{method: http.MethodGet, path: served.path, direct: served.direct}, http.StatusOK)
 		paths := lookupAll(t, a, "paths")
 		for _, op := range served.operations {
 			item, _ := paths[op.route].(map[string]any)

@@ -30,7 +30,8 @@ func TestBench(t *testing.T) { //nolint:paralleltest // it needs the machine for
 	for _, n := range []int{1, 10_000, 1_000_000} { //nolint:paralleltest // one at a time
 		// Each in a test of its own, so that nothing is left of its keys when the next begins.
 		if strings.Contains(parts, "verify") {
-			t.Run(fmt.Sprintf("verify %d", n), func(t *testing.T) { verifyRows(t, &out, e, n) })
+			t.Run(fmt.Sprintf("verify %d", n), func(t *testing.T) { verifyRows(t, &out, e, n, "key", aKey) })
+			t.Run(fmt.Sprintf("verify %d tokens", n), func(t *testing.T) { verifyRows(t, &out, e, n, "token", aToken) })
 		}
 		if strings.Contains(parts, "candidates") && n > 1 {
 			t.Run(fmt.Sprintf("candidates %d", n), func(t *testing.T) { candidateRows(t, &out, e, n) })

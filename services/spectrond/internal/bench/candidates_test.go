@@ -110,7 +110,7 @@ func (p *path) fill(keys []string) {
 func candidateRows(t *testing.T, out *table, e effort, n int) {
 	t.Helper()
 	empty := heap()
-	v, keys := filled(t, n)
+	v, keys := filled(t, n, aKey)
 	sizes := []int{heap() - empty - n*textSize}
 	names := []string{"ours"}
 	ways := []func(key string){func(key string) {

@@ -69,7 +69,7 @@ func (t *table) lacks(measure, goal, what, remedy string) {
 }
 
 func (t *table) row(cells ...string) {
-	widths := []int{58, 15, 46}
+	widths := []int{60, 15, 46}
 	for i, width := range widths {
 		if missing := width - len([]rune(cells[i])); missing > 0 {
 			cells[i] += strings.Repeat(" ", missing)

@@ -33,19 +33,15 @@ const contextID = "bench"
 var serviceSecret = strings.Repeat("s", 40)
 
 // generous is an authority in memory that accepts every key: it costs a verifier nothing but the asking.
-type generous struct{ asked atomic.Pointer[askedKey] }
-
-// askedKey is the key that is being asked about: a digest does not tell it.
-type askedKey struct {
-	id     string
-	number int
+type generous struct {
+	// asked is the verdict on the key that is being asked about, which a digest does not tell.
+	asked atomic.Pointer[introspection.Verdict]
 }
 
 func (g *generous) Introspect(_ context.Context, request introspection.Request) (introspection.Response, error) {
 	answer := introspection.Response{Verdicts: make([]introspection.Verdict, len(request.Digests))}
-	asked := g.asked.Load()
 	for i := range request.Digests {
-		answer.Verdicts[i] = verdictOn(asked.id, asked.number)
+		answer.Verdicts[i] = *g.asked.Load()
 	}
 	return answer, nil
 }
@@ -74,8 +70,33 @@ func (*generous) Watch(ctx context.Context, _ string, _ int64, fn func(introspec
 
 func (*generous) Report(context.Context, introspection.Uses) error { return nil }
 
+// credential makes one of a number, with the verdict on it.
+type credential func(tb testing.TB, number int) (text string, _ introspection.Verdict)
+
+func aKey(tb testing.TB, number int) (text string, _ introspection.Verdict) {
+	tb.Helper()
+	key := mint(tb)
+	return key.Reveal(), verdictOn(key.ID(), number)
+}
+
+// aToken makes a token. A hundred share an account, as so many keys share a principal.
+func aToken(tb testing.TB, number int) (text string, _ introspection.Verdict) {
+	tb.Helper()
+	account := "sa_" + strings.NewReplacer("0", "a", "1", "b", "8", "c", "9", "d").Replace(fmt.Sprintf("%016d", number/100))
+	token, err := apikey.MintToken("prod", account)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	verdict := verdictOn(token.ID(), number)
+	verdict.KeyName, verdict.KeyGrants = verdict.KeyID, grant.OfScopes(grant.RecordsRead, grant.RecordsWrite)
+	verdict.Principal = &caller.Principal{
+		ID: account, Kind: caller.Service, Grants: grant.Map{}, ServiceAccount: &caller.ServiceAccount{Actors: []string{"did:sync:svc:bench"}},
+	}
+	return token.Reveal(), verdict
+}
+
 // filled returns a verifier that remembers n keys, and these.
-func filled(tb testing.TB, n int) (*verifier.Verifier, []string) {
+func filled(tb testing.TB, n int, issue credential) (*verifier.Verifier, []string) {
 	tb.Helper()
 	g := new(generous)
 	v, err := verifier.New(verifier.Config{Authority: g, MaxKeys: n, Reread: time.Hour})
@@ -86,10 +107,10 @@ func filled(tb testing.TB, n int) (*verifier.Verifier, []string) {
 	await(tb, func() bool { return v.Stats().LeaseValid })
 	keys := make([]string, n)
 	for i := range keys {
-		key := mint(tb)
-		keys[i] = key.Reveal()
-		g.asked.Store(&askedKey{key.ID(), i})
-		if _, err := v.Verify(tb.Context(), keys[i]); err != nil {
+		text, verdict := issue(tb, i)
+		keys[i] = text
+		g.asked.Store(&verdict)
+		if _, err := v.Verify(tb.Context(), text); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -47,7 +47,7 @@ func authenticate(find lookUp) gin.HandlerFunc {
 // trafficRows compares one handler behind different ways to authenticate.
 func trafficRows(t *testing.T, out *table, e effort, cluster *dbtest.Cluster) {
 	t.Helper()
-	v, keys := filled(t, callers)
+	v, keys := filled(t, callers, aKey)
 	cache, db := startRedis(t), keysInPostgres(t, cluster, keys)
 	if cache != nil {
 		for _, key := range keys {

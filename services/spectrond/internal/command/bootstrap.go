@@ -14,6 +14,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/keymanager"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/secret"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
 )
@@ -58,10 +59,10 @@ The keys' text never leaves this process but for standard output: the deployment
 own with SPECTRON_API_KEY and SPECTRON_MANAGEMENT_API_KEY, or their _FILE.`,
 		Example: `  docker compose exec spectron spectrond bootstrap > first.env
   SPECTRON_PEPPER_FILE=pepper spectrond bootstrap --connection-string postgres://spectron_keymanager@db/spectron`,
-		Args: arguments(),
+		Args: cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var cfg bootstrapSettings
-			if err := load(cmd, environ, &cfg); err != nil {
+			if err := cli.Load(cmd, environ, &cfg); err != nil {
 				return err
 			}
 			credentials, err := firstCredentials(cmd, environ)
@@ -84,7 +85,7 @@ own with SPECTRON_API_KEY and SPECTRON_MANAGEMENT_API_KEY, or their _FILE.`,
 			return credentials.Print(cmd.OutOrStdout(), cfg.PublicURL, cfg.PublicManagementURL)
 		},
 	}
-	addSettings(cmd, &firstKeys{}, &bootstrapSettings{}, &logSettings{})
+	cli.AddSettings(cmd, &firstKeys{}, &bootstrapSettings{}, &logSettings{})
 	cmd.Flags().StringVar(&connection, "connection-string", "", "work on this database, postgres://… or sqlite:///path, instead of asking the key manager; keep its password in a PGPASSFILE")
 	return cmd
 }
@@ -95,7 +96,7 @@ type enroller func(ctx context.Context, send func(context.Context, introspection
 // remotely has the key manager take the enrolment.
 func (s *bootstrapSettings) remotely(ctx context.Context, cmd *cobra.Command, enrol enroller) error {
 	if s.ServiceSecret == "" {
-		return usage(cmd, errors.New("SPECTRON_SERVICE_SECRET or SPECTRON_SERVICE_SECRET_FILE is required to ask the key manager; "+
+		return cli.Usage(cmd, errors.New("SPECTRON_SERVICE_SECRET or SPECTRON_SERVICE_SECRET_FILE is required to ask the key manager; "+
 			"or work on the database itself, with the flag --connection-string"))
 	}
 	c, err := authority.New(authority.Config{
@@ -104,7 +105,7 @@ func (s *bootstrapSettings) remotely(ctx context.Context, cmd *cobra.Command, en
 		Subject:       "spectrond bootstrap",
 	})
 	if err != nil {
-		return usage(cmd, err)
+		return cli.Usage(cmd, err)
 	}
 	return explained(enrol(ctx, c.Bootstrap))
 }
@@ -112,10 +113,10 @@ func (s *bootstrapSettings) remotely(ctx context.Context, cmd *cobra.Command, en
 // directly writes the enrolment into the database.
 func (s *bootstrapSettings) directly(ctx context.Context, cmd *cobra.Command, connection string, log *slog.Logger, enrol enroller) (err error) {
 	if err := checkScheme(connection); err != nil {
-		return usage(cmd, err)
+		return cli.Usage(cmd, err)
 	}
 	if s.Pepper == "" {
-		return usage(cmd, errors.New("SPECTRON_PEPPER or SPECTRON_PEPPER_FILE is required with --connection-string: the pepper of the key manager that will use this database"))
+		return cli.Usage(cmd, errors.New("SPECTRON_PEPPER or SPECTRON_PEPPER_FILE is required with --connection-string: the pepper of the key manager that will use this database"))
 	}
 	service, err := keymanager.Open(ctx, keymanager.Config{
 		ConnectionString: settings.Secret(connection),

@@ -15,6 +15,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/spectron/client"
 	"github.com/spectron-hq/spectron/services/spectron/table"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
 func newContexts(environ settings.Environ) *cobra.Command {
@@ -28,7 +29,7 @@ open it and nothing else. These commands speak to the management API and need a 
 	}
 	out := addOutput(cmd, environ)
 	settings.Flags(cmd.PersistentFlags(), &operatorSettings{})
-	return group(cmd,
+	return cli.Group(cmd,
 		newContextsCreate(environ, out),
 		newContextsList(environ, out),
 		newContextsGet(environ, out),
@@ -52,7 +53,7 @@ underscores. The file given with --config is a JSON object of the settings that 
 		Example: `  spectrond contexts create acme
   echo '{"max_token_ttl_seconds": 86400}' > capped.json
   spectrond contexts create acme-short-lived --config capped.json`,
-		Args: arguments("id"),
+		Args: cli.Arguments("id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			var err error
 			if opts.Config, err = readConfig(cmd, config); err != nil {
@@ -81,7 +82,7 @@ func newContextsList(environ settings.Environ, out *output) *cobra.Command {
 		Short:   "List the contexts",
 		Long:    "List every context of the deployment, ordered by id.",
 		Example: "  spectrond contexts list",
-		Args:    arguments(),
+		Args:    cli.Arguments(),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, _ []string) error {
 			list, err := m.ListContexts(cmd.Context())
 			if err != nil {
@@ -102,7 +103,7 @@ func newContextsGet(environ settings.Environ, out *output) *cobra.Command {
 		Short:   "Show a context with its settings",
 		Long:    "Show one context with its effective settings, the defaults filled in.",
 		Example: "  spectrond contexts get acme",
-		Args:    arguments("id"),
+		Args:    cli.Arguments("id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			got, err := m.GetContext(cmd.Context(), args[0])
 			if err != nil {
@@ -124,7 +125,7 @@ stored; null takes a setting back to its default. A change counts for the next r
 		Example: `  echo '{"max_token_ttl_seconds": 3600}' > patch.json
   spectrond contexts patch acme --config patch.json
   spectrond contexts patch acme --enforcement-blocked=false`,
-		Args: arguments("id"),
+		Args: cli.Arguments("id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			var patch client.ContextPatch
 			var err error
@@ -135,7 +136,7 @@ stored; null takes a setting back to its default. A change counts for the next r
 				patch.EnforcementBlocked = &blocked
 			}
 			if patch.Config == nil && patch.EnforcementBlocked == nil {
-				return usage(cmd, errors.New("nothing to change: give --config or --enforcement-blocked"))
+				return cli.Usage(cmd, errors.New("nothing to change: give --config or --enforcement-blocked"))
 			}
 			patched, err := m.PatchContext(cmd.Context(), args[0], patch)
 			if err != nil {
@@ -157,7 +158,7 @@ func newContextsDelete(environ settings.Environ, out *output) *cobra.Command {
 		Long: `Delete a context with its keys, principals and memory. Its keys are refused from the next request on. This cannot be
 undone, so it asks for the id once more; --yes answers for you.`,
 		Example: "  spectrond contexts delete acme --yes",
-		Args:    arguments("id"),
+		Args:    cli.Arguments("id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			if !yes && !confirmed(cmd, args[0]) {
 				return errors.New("not confirmed, so nothing was deleted (use --yes to delete without being asked)")
@@ -190,7 +191,7 @@ func readConfig(cmd *cobra.Command, path string) (json.RawMessage, error) {
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(content, &object); err != nil || object == nil {
-		return nil, usage(cmd, fmt.Errorf("--config: %s does not hold one JSON object", path))
+		return nil, cli.Usage(cmd, fmt.Errorf("--config: %s does not hold one JSON object", path))
 	}
 	return content, nil
 }
@@ -222,7 +223,7 @@ func newContextsLifecycle(
 		Short:   short,
 		Long:    long + " The work is done by a data plane after this command has ended; printed is its id.",
 		Example: "  spectrond contexts " + name + " acme",
-		Args:    arguments("id"),
+		Args:    cli.Arguments("id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			job, err := ask(m, cmd.Context(), args[0])
 			if err != nil {

@@ -4,11 +4,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/node"
 )
 
 func newDev(version string, environ settings.Environ) *cobra.Command {
-	return group(&cobra.Command{
+	return cli.Group(&cobra.Command{
 		Use:     "dev",
 		Short:   "Run everything in one process",
 		Long:    `Run both planes in one process on one store: to try Spectron, to develop against it, or to serve one machine.`,
@@ -31,10 +32,10 @@ bootstrapped before nothing happens, and the log says so.`,
 		Example: `  spectrond dev start --bootstrap
   spectrond dev start --bootstrap --data-dir /var/lib/spectron > first.env
   spectrond dev start --connection-string postgres://spectron@localhost/spectron`,
-		Args: arguments(),
+		Args: cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var cfg node.Config
-			if err := load(cmd, environ, &cfg); err != nil {
+			if err := cli.Load(cmd, environ, &cfg); err != nil {
 				return err
 			}
 			if seed {
@@ -52,7 +53,7 @@ bootstrapped before nothing happens, and the log says so.`,
 			return node.Run(cmd.Context(), cfg)
 		},
 	}
-	addSettings(cmd, &node.Config{}, &firstKeys{}, &logSettings{})
+	cli.AddSettings(cmd, &node.Config{}, &firstKeys{}, &logSettings{})
 	cmd.Flags().BoolVar(&seed, "bootstrap", false, "give an empty store its first context and keys, and print them")
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/secret"
 )
 
@@ -33,7 +34,7 @@ the key. Well formed is not genuine: only the deployment knows whether a key ope
 			if check && len(args) == 1 {
 				return nil
 			}
-			return arguments()(cmd, args)
+			return cli.Arguments()(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if check {
@@ -85,7 +86,7 @@ func newGenerateSecret() *cobra.Command {
 for each, keep them in files that only the services can read, and back the pepper up: without it no stored key
 verifies any more.`,
 		Example: "  spectrond generate-secret > pepper",
-		Args:    arguments(),
+		Args:    cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), secret.New())
 			return err

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
 // healthTimeout is below what orchestrators grant a health check by default, so that the reason is printed before they
@@ -29,16 +30,16 @@ func newHealthcheck(environ settings.Environ) *cobra.Command {
 SPECTRON_BIND_ADDRESS, or 9090. Made for images that have neither shell nor curl.`,
 		Example: `  spectrond healthcheck
   spectrond healthcheck --url http://127.0.0.1:9091/health`,
-		Args: arguments(),
+		Args: cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if url == "" {
 				var cfg healthSettings
-				if err := load(cmd, environ, &cfg); err != nil {
+				if err := cli.Load(cmd, environ, &cfg); err != nil {
 					return err
 				}
 				_, port, err := net.SplitHostPort(cfg.BindAddress)
 				if err != nil {
-					return usage(cmd, fmt.Errorf("SPECTRON_BIND_ADDRESS: %w", err))
+					return cli.Usage(cmd, fmt.Errorf("SPECTRON_BIND_ADDRESS: %w", err))
 				}
 				url = "http://127.0.0.1:" + port + "/health"
 			}

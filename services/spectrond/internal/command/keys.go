@@ -12,6 +12,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/spectron/client"
 	"github.com/spectron-hq/spectron/services/spectron/table"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
 func newKeys(environ settings.Environ) *cobra.Command {
@@ -25,7 +26,7 @@ commands speak to the management API and need a management key.`,
 	}
 	out := addOutput(cmd, environ)
 	settings.Flags(cmd.PersistentFlags(), &operatorSettings{})
-	return group(cmd,
+	return cli.Group(cmd,
 		newKeysGenerate(environ, out),
 		newKeysRotate(environ, out),
 		newKeysList(environ, out),
@@ -59,7 +60,7 @@ what of it is listed with --grant.`,
   spectrond keys generate-key default auditor --principal supervisor
   spectrond keys generate-key default reader --grant 'memory:read=org/acme/*' --grant 'scope:read=org/acme/*'
   spectrond keys create default laptop --principal admin --expires-in 86400`,
-		Args: arguments("context_id", "name"),
+		Args: cli.Arguments("context_id", "name"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			minted, err := f.mint(cmd, m, args[0], args[1])
 			if err != nil {
@@ -78,22 +79,22 @@ what of it is listed with --grant.`,
 // mint mints a key of a principal of its own, or of one that there is.
 func (f *mintFlags) mint(cmd *cobra.Command, m *client.Management, contextID, name string) (client.MintedKey, error) {
 	if len(f.floor) > 0 && len(f.grants) > 0 {
-		return client.MintedKey{}, usage(cmd, errors.New("--scope-floor and --grant exclude each other"))
+		return client.MintedKey{}, cli.Usage(cmd, errors.New("--scope-floor and --grant exclude each other"))
 	}
 	floor, err := parseFloor(f.floor)
 	if err != nil {
-		return client.MintedKey{}, usage(cmd, err)
+		return client.MintedKey{}, cli.Usage(cmd, err)
 	}
 	grants, err := parseGrants(f.grants)
 	if err != nil {
-		return client.MintedKey{}, usage(cmd, err)
+		return client.MintedKey{}, cli.Usage(cmd, err)
 	}
 	if kind := caller.Kind(f.principal); kind == "" || kind == caller.Agent || kind == caller.Supervisor {
 		opts := client.MintOptions{Kind: kind, ScopeFloor: floor, Grants: grants, TTL: f.ttl.duration()}
 		return m.MintKey(cmd.Context(), contextID, name, opts)
 	}
 	if len(f.floor) > 0 {
-		return client.MintedKey{}, usage(cmd, errors.New("--scope-floor is for agent and supervisor; narrow the key of a principal with --grant"))
+		return client.MintedKey{}, cli.Usage(cmd, errors.New("--scope-floor is for agent and supervisor; narrow the key of a principal with --grant"))
 	}
 	opts := client.PrincipalKeyOptions{Grants: grants, TTL: f.ttl.duration()}
 	return m.MintPrincipalKey(cmd.Context(), contextID, f.principal, name, opts)
@@ -110,7 +111,7 @@ principal and its grants. When this command succeeds the previous secret is dead
 Without --expires-in the key keeps its end; with it, it ends that long from now.`,
 		Example: `  spectrond keys rotate default planner
   spectrond keys rotate default planner --expires-in 86400`,
-		Args: arguments("context_id", "name"),
+		Args: cli.Arguments("context_id", "name"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			rotate, opts := m.RotateKey, client.RotateOptions{TTL: ttl.duration()}
 			if principal != "" {
@@ -138,7 +139,7 @@ func newKeysList(environ settings.Environ, out *output) *cobra.Command {
 		Long:  "List every key of a context, ordered by name. Secrets are not among what is shown: nobody has them any more.",
 		Example: `  spectrond keys list default -o json
   spectrond keys list default --principal admin`,
-		Args: arguments("context_id"),
+		Args: cli.Arguments("context_id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			keys := m.Keys(cmd.Context(), args[0])
 			if principal != "" {
@@ -167,7 +168,7 @@ func newKeysDelete(environ settings.Environ, out *output) *cobra.Command {
 		Short:   "Delete a key",
 		Long:    "Delete a key. It is refused from the next request on.",
 		Example: "  spectrond keys delete default planner",
-		Args:    arguments("context_id", "name"),
+		Args:    cli.Arguments("context_id", "name"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) (err error) {
 			if principal == "" {
 				err = m.DeleteKey(cmd.Context(), args[0], args[1])

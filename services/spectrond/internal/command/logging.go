@@ -8,6 +8,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
 // logSettings are shared by the commands that keep a log.
@@ -20,12 +21,12 @@ type logSettings struct {
 // keys are taken out of everything that is logged, should one ever get there.
 func openLog(cmd *cobra.Command, environ settings.Environ) (*slog.Logger, error) {
 	var cfg logSettings
-	if err := load(cmd, environ, &cfg); err != nil {
+	if err := cli.Load(cmd, environ, &cfg); err != nil {
 		return nil, err
 	}
 	log, err := telemetry.NewLogger(cmd.ErrOrStderr(), cfg.Level, cfg.Format, apikey.Redact)
 	if err != nil {
-		return nil, usage(cmd, err)
+		return nil, cli.Usage(cmd, err)
 	}
 	slog.SetDefault(log)
 	return log, nil

@@ -8,6 +8,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/spectron/client"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
 // operatorSettings are shared by the commands that speak to a running deployment as its operator.
@@ -20,12 +21,12 @@ type operatorSettings struct {
 func operator(environ settings.Environ, act func(cmd *cobra.Command, m *client.Management, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		var cfg operatorSettings
-		if err := load(cmd, environ, &cfg); err != nil {
+		if err := cli.Load(cmd, environ, &cfg); err != nil {
 			return err
 		}
 		m, err := client.NewManagement(client.Config{URL: cfg.URL, APIKey: client.APIKey(cfg.APIKey)})
 		if err != nil {
-			return usage(cmd, err)
+			return cli.Usage(cmd, err)
 		}
 		err = act(cmd, m, args)
 		if errors.Is(err, fault.Unauthenticated) {

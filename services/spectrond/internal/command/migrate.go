@@ -11,6 +11,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/spectron/table"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/migration"
 )
 
@@ -54,7 +55,7 @@ or the public may do in the other one is taken away. The roles must exist; they 
 passwords out of the list of processes: use the variable, SPECTRON_CONNECTION_STRING_FILE, or a PGPASSFILE.`,
 		Example: `  spectrond migrate --connection-string postgres://owner@db/spectron \
     --control-role spectron_keymanager --data-role spectron_dataplane`,
-		Args: arguments(),
+		Args: cli.Arguments(),
 		RunE: m.up,
 	}
 	settings.Flags(cmd.PersistentFlags(), &migrateSettings{})
@@ -68,7 +69,7 @@ passwords out of the list of processes: use the variable, SPECTRON_CONNECTION_ST
 			Short:   "Apply what is pending",
 			Long:    "Apply the migrations that have not been applied. See 'spectrond migrate --help'.",
 			Example: "  spectrond migrate up",
-			Args:    arguments(),
+			Args:    cli.Arguments(),
 			RunE:    m.up,
 		},
 		m.newDown(),
@@ -77,7 +78,7 @@ passwords out of the list of processes: use the variable, SPECTRON_CONNECTION_ST
 			Short:   "Show what has been applied",
 			Long:    "List the migrations of this release and when each was applied. Changes nothing.",
 			Example: "  spectrond migrate status -o json",
-			Args:    arguments(),
+			Args:    cli.Arguments(),
 			RunE:    m.status,
 		},
 	)
@@ -92,10 +93,10 @@ func (m *migrate) newDown() *cobra.Command {
 		Long: `Undo the last migrations of each schema, or of the one that --only names, with the data they hold. Made for going
 back to the previous release right after an upgrade; take a backup first.`,
 		Example: "  spectrond migrate down --only data --steps 1",
-		Args:    arguments(),
+		Args:    cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if steps < 1 {
-				return usage(cmd, errors.New("--steps says how many migrations to undo, at least 1"))
+				return cli.Usage(cmd, errors.New("--steps says how many migrations to undo, at least 1"))
 			}
 			target, _, err := m.target(cmd)
 			if err != nil {
@@ -167,14 +168,14 @@ func (m *migrate) status(cmd *cobra.Command, _ []string) error {
 // target reads the configuration of a command.
 func (m *migrate) target(cmd *cobra.Command) (migration.Target, migration.Roles, error) {
 	var cfg migrateSettings
-	if err := load(cmd, m.environ, &cfg); err != nil {
+	if err := cli.Load(cmd, m.environ, &cfg); err != nil {
 		return migration.Target{}, migration.Roles{}, err
 	}
 	planes := migration.Planes()
 	if m.only != "" {
 		planes = []migration.Plane{migration.Plane(m.only)}
 		if planes[0] != migration.Control && planes[0] != migration.Data {
-			return migration.Target{}, migration.Roles{}, usage(cmd, fmt.Errorf("--only: want %s or %s", migration.Control, migration.Data))
+			return migration.Target{}, migration.Roles{}, cli.Usage(cmd, fmt.Errorf("--only: want %s or %s", migration.Control, migration.Data))
 		}
 	}
 	log, err := openLog(cmd, m.environ)

@@ -8,6 +8,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/bootstrap"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
 const (
@@ -28,7 +29,7 @@ type firstKeys struct {
 func firstCredentials(cmd *cobra.Command, environ settings.Environ) (bootstrap.Credentials, error) {
 	none := bootstrap.Credentials{}
 	var k firstKeys
-	if err := load(cmd, environ, &k); err != nil {
+	if err := cli.Load(cmd, environ, &k); err != nil {
 		return none, err
 	}
 	context, err := pinned(cmd, environ, contextKeyFlag, contextKeyVariable, k.ContextAPIKey)
@@ -41,7 +42,7 @@ func firstCredentials(cmd *cobra.Command, environ settings.Environ) (bootstrap.C
 	}
 	c, err := bootstrap.Credentials{ContextID: k.ContextID, Context: context, Management: management}.Complete()
 	if err != nil {
-		return none, usage(cmd, err)
+		return none, cli.Usage(cmd, err)
 	}
 	return c, nil
 }
@@ -63,5 +64,5 @@ func pinned(cmd *cobra.Command, environ settings.Environ, flag, variable string,
 	case environ[variable] != "":
 		source = "the variable " + variable
 	}
-	return apikey.Key{}, usage(cmd, fmt.Errorf("the key to pin, from %s, is %w; make one with 'spectrond generate-key', or unset it to have a random one", source, err))
+	return apikey.Key{}, cli.Usage(cmd, fmt.Errorf("the key to pin, from %s, is %w; make one with 'spectrond generate-key', or unset it to have a random one", source, err))
 }

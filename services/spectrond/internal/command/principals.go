@@ -12,6 +12,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/spectron/client"
 	"github.com/spectron-hq/spectron/services/spectron/table"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
 func newPrincipals(environ settings.Environ) *cobra.Command {
@@ -25,7 +26,7 @@ management API and need a management key.`,
 	}
 	out := addOutput(cmd, environ)
 	settings.Flags(cmd.PersistentFlags(), &operatorSettings{})
-	return group(cmd,
+	return cli.Group(cmd,
 		newPrincipalsCreate(environ, out),
 		newPrincipalsList(environ, out),
 		newPrincipalsShow(environ, out),
@@ -50,11 +51,11 @@ func newPrincipalsCreate(environ settings.Environ, out *output) *cobra.Command {
 is changed. Without, the name must be free. The kind decides nothing: grants do.`,
 		Example: `  spectrond principals create acme "alpha bot" --kind service --grant 'memory:read=org/acme/*'
   ID=$(spectrond principals create acme Ada --kind human --external-id idp:ada)`,
-		Args: arguments("context_id", "name"),
+		Args: cli.Arguments("context_id", "name"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) (err error) {
 			opts.Kind = caller.Kind(kind)
 			if opts.Grants, err = parseGrants(grants); err != nil {
-				return usage(cmd, err)
+				return cli.Usage(cmd, err)
 			}
 			created, err := m.CreatePrincipal(cmd.Context(), args[0], args[1], opts)
 			if err != nil {
@@ -75,7 +76,7 @@ func newPrincipalsList(environ settings.Environ, out *output) *cobra.Command {
 		Short:   "List the principals of a context",
 		Long:    "List every principal of a context, ordered by id.",
 		Example: "  spectrond principals list acme",
-		Args:    arguments("context_id"),
+		Args:    cli.Arguments("context_id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			list, err := m.ListPrincipals(cmd.Context(), args[0])
 			if err != nil {
@@ -96,7 +97,7 @@ func newPrincipalsShow(environ settings.Environ, out *output) *cobra.Command {
 		Short:   "Show a principal",
 		Long:    "Show a principal with its grants.",
 		Example: "  spectrond principals show acme admin",
-		Args:    arguments("context_id", "id"),
+		Args:    cli.Arguments("context_id", "id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			p, err := m.GetPrincipal(cmd.Context(), args[0], args[1])
 			if err != nil {
@@ -116,14 +117,14 @@ func newPrincipalsPatch(environ settings.Environ, out *output) *cobra.Command {
 		Short:   "Change a principal",
 		Long:    "Change a principal. What is not given stays. --grant replaces all of its grants, at once.",
 		Example: `  spectrond principals patch acme p1 --display-name "beta bot"`,
-		Args:    arguments("context_id", "id"),
+		Args:    cli.Arguments("context_id", "id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) (err error) {
 			patch.Kind = caller.Kind(kind)
 			if patch.Grants, err = parseGrants(grants); err != nil {
-				return usage(cmd, err)
+				return cli.Usage(cmd, err)
 			}
 			if patch.DisplayName == "" && patch.Kind == "" && patch.Grants == nil {
-				return usage(cmd, errors.New("nothing to change: give --display-name, --kind or --grant"))
+				return cli.Usage(cmd, errors.New("nothing to change: give --display-name, --kind or --grant"))
 			}
 			p, err := m.PatchPrincipal(cmd.Context(), args[0], args[1], patch)
 			if err != nil {
@@ -152,14 +153,14 @@ Several patterns are changed one after the other: where one is refused, those be
 		Example: "  spectrond principals " + name + " acme p1 'memory:read=org/acme/*' 'memory:write=org/acme/*'",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 3 {
-				return arguments("context_id", "id", "verb=pattern")(cmd, args)
+				return cli.Arguments("context_id", "id", "verb=pattern")(cmd, args)
 			}
 			return nil
 		},
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			grants, err := parseGrants(args[2:])
 			if err != nil {
-				return usage(cmd, err)
+				return cli.Usage(cmd, err)
 			}
 			var p client.ManagedPrincipal
 			patterns := byPattern(grants)
@@ -179,7 +180,7 @@ func newPrincipalsDelete(environ settings.Environ, out *output) *cobra.Command {
 		Short:   "Delete a principal and its keys",
 		Long:    "Delete a principal and its keys, which are refused from the next request on. system and admin cannot be deleted.",
 		Example: "  spectrond principals delete acme p1",
-		Args:    arguments("context_id", "id"),
+		Args:    cli.Arguments("context_id", "id"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			if err := m.DeletePrincipal(cmd.Context(), args[0], args[1]); err != nil {
 				return err

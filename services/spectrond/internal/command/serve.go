@@ -6,6 +6,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/dataplane"
 	"github.com/spectron-hq/spectron/services/keymanager"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
 func newManagement(environ settings.Environ) *cobra.Command {
@@ -18,10 +19,10 @@ every replica, and SPECTRON_SERVICE_SECRET (or SPECTRON_SERVICE_SECRET_FILE), wh
 to start while migrations are pending. Any number of replicas may run.`,
 		Example: `  SPECTRON_PEPPER_FILE=pepper SPECTRON_SERVICE_SECRET_FILE=service-secret \
     spectrond management start --connection-string postgres://spectron_keymanager@db/spectron`,
-		Args: arguments(),
+		Args: cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var cfg keymanager.Config
-			if err := load(cmd, environ, &cfg); err != nil {
+			if err := cli.Load(cmd, environ, &cfg); err != nil {
 				return err
 			}
 			var err error
@@ -31,8 +32,8 @@ to start while migrations are pending. Any number of replicas may run.`,
 			return keymanager.Run(cmd.Context(), cfg)
 		},
 	}
-	addSettings(start, &keymanager.Config{}, &logSettings{})
-	return group(&cobra.Command{
+	cli.AddSettings(start, &keymanager.Config{}, &logSettings{})
+	return cli.Group(&cobra.Command{
 		Use:     "management",
 		Short:   "Run the key manager",
 		Long:    "The key manager is the plane that owns contexts, keys and grants. Keep it from the public network.",
@@ -50,10 +51,10 @@ refuses every request that it cannot verify. It forwards the management routes, 
 refuses to start while migrations are pending. Any number of replicas may run.`,
 		Example: `  SPECTRON_SERVICE_SECRET_FILE=service-secret spectrond api start \
     --connection-string postgres://spectron_dataplane@db/spectron --management-url http://keymanager:9091`,
-		Args: arguments(),
+		Args: cli.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var cfg dataplane.Config
-			if err := load(cmd, environ, &cfg); err != nil {
+			if err := cli.Load(cmd, environ, &cfg); err != nil {
 				return err
 			}
 			var err error
@@ -64,8 +65,8 @@ refuses to start while migrations are pending. Any number of replicas may run.`,
 			return dataplane.Run(cmd.Context(), cfg)
 		},
 	}
-	addSettings(start, &dataplane.Config{}, &logSettings{})
-	return group(&cobra.Command{
+	cli.AddSettings(start, &dataplane.Config{}, &logSettings{})
+	return cli.Group(&cobra.Command{
 		Use:     "api",
 		Short:   "Run the data plane",
 		Long:    "The data plane is what clients talk to: it verifies keys and serves memory.",

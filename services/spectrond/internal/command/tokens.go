@@ -13,6 +13,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/spectron/client"
 	"github.com/spectron-hq/spectron/services/spectron/table"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
 func newAccessTokens(environ settings.Environ) *cobra.Command {
@@ -27,7 +28,7 @@ func newAccessTokens(environ settings.Environ) *cobra.Command {
 		Long: `Exchange an outside identity for a key and print it on standard output, this once. The principal of the external id is
 created, or taken as it is; with --grant its grants are replaced. There are no refresh tokens: ask again.`,
 		Example: `  spectrond access-tokens create acme idp:ada --display-name Ada --kind human --grant 'memory:read=user/ada/*' --expires-in 3600`,
-		Args:    arguments("context_id", "external_id"),
+		Args:    cli.Arguments("context_id", "external_id"),
 	}
 	create.Flags().StringVar(&opts.DisplayName, "display-name", "", "name of a principal that is created (default the external id)")
 	create.Flags().StringVar(&kind, "kind", "", "human, agent, service or unknown, of a principal that is created (default agent)")
@@ -45,10 +46,10 @@ management key.`,
 	create.RunE = operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) (err error) {
 		opts.ExternalID, opts.Kind, opts.TTL = args[1], caller.Kind(kind), ttl.duration()
 		if opts.TTL == 0 {
-			return usage(cmd, errors.New("--expires-in is required"))
+			return cli.Usage(cmd, errors.New("--expires-in is required"))
 		}
 		if opts.Grants, err = parseGrants(grants); err != nil {
-			return usage(cmd, err)
+			return cli.Usage(cmd, err)
 		}
 		minted, err := m.BrokerAccessToken(cmd.Context(), args[0], opts)
 		if err != nil {
@@ -56,7 +57,7 @@ management key.`,
 		}
 		return out.writeSecret(cmd, "minted", minted)
 	})
-	return group(cmd, create)
+	return cli.Group(cmd, create)
 }
 
 // operatorCommand makes cmd, which stands alone, a command of the operator that answers with act.
@@ -77,7 +78,7 @@ func newUsage(environ settings.Environ) *cobra.Command {
 		Short:   "Show what a context has used of its language model tokens",
 		Long:    "Show what a context has used of its language model tokens in this month (UTC).",
 		Example: "  spectrond usage default",
-		Args:    arguments("context_id"),
+		Args:    cli.Arguments("context_id"),
 	}
 	return operatorCommand(environ, cmd, func(cmd *cobra.Command, m *client.Management, out *output, args []string) error {
 		got, err := m.GetUsage(cmd.Context(), args[0])
@@ -107,7 +108,7 @@ func newVerbs(environ settings.Environ) *cobra.Command {
 		Short:   "List what grants can allow",
 		Long:    "List the verbs of grants.",
 		Example: "  spectrond verbs",
-		Args:    arguments(),
+		Args:    cli.Arguments(),
 	}
 	return operatorCommand(environ, cmd, func(cmd *cobra.Command, m *client.Management, out *output, _ []string) error {
 		verbs, err := m.ListVerbs(cmd.Context())
@@ -128,7 +129,7 @@ func newMigrations(environ settings.Environ) *cobra.Command {
 		Short:   "Show which version of the schema contexts are on",
 		Long:    "Show which version of the schema the contexts of a running deployment are on. To migrate, use 'spectrond migrate'.",
 		Example: "  spectrond migrations",
-		Args:    arguments(),
+		Args:    cli.Arguments(),
 	}
 	return operatorCommand(environ, cmd, func(cmd *cobra.Command, m *client.Management, out *output, _ []string) error {
 		got, err := m.GetMigrations(cmd.Context())

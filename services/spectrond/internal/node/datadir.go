@@ -12,30 +12,49 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/privatefile"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/secret"
 )
 
-const (
-	lockName   = "lock"
-	pepperName = "pepper"
-	storeName  = "spectron.db"
-)
+// Layout says by which name each thing lies in the data directory. The zero value is that of spectrond.
+type Layout struct {
+	Store, Pepper string
+	// Claimed says that the caller keeps other processes out of the directory.
+	Claimed bool
+}
+
+const lockName = "lock"
+
+func (l Layout) orDefault() Layout {
+	if l.Store == "" {
+		l.Store = "spectron.db"
+	}
+	if l.Pepper == "" {
+		l.Pepper = "pepper"
+	}
+	return l
+}
 
 // dataDir is the folder of a node. Nothing in it is for anybody but its owner.
 type dataDir struct {
-	path string
-	lock *flock.Flock
+	path   string
+	layout Layout
+	lock   *flock.Flock // nil when the caller has claimed the folder
 }
 
 // openDataDir creates the folder, if need be, and claims it for this process. The operating system ends the claim with
 // the process, however that ends.
-func openDataDir(path string) (*dataDir, error) {
+func openDataDir(path string, layout Layout) (*dataDir, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("finding the data directory: %w", err)
 	}
 	if err := os.MkdirAll(absolute, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the data directory: %w", err)
+	}
+	dir := &dataDir{path: absolute, layout: layout.orDefault()}
+	if layout.Claimed {
+		return dir, nil
 	}
 	lock := flock.New(filepath.Join(absolute, lockName), flock.SetPermissions(0o600))
 	claimed, err := lock.TryLock()
@@ -45,22 +64,28 @@ func openDataDir(path string) (*dataDir, error) {
 	if !claimed {
 		return nil, fmt.Errorf("another node serves the data directory %s: stop it, or give this one its own with --data-dir", absolute)
 	}
-	return &dataDir{path: absolute, lock: lock}, nil
+	dir.lock = lock
+	return dir, nil
 }
 
 // Close ends the claim. The lock file stays: removing it would let a third process claim a new file of that name while a
 // second one holds the old.
-func (d *dataDir) Close() error { return d.lock.Close() }
+func (d *dataDir) Close() error {
+	if d.lock == nil {
+		return nil
+	}
+	return d.lock.Close()
+}
 
 // storeURL returns the connection string of the SQLite store in the folder.
 func (d *dataDir) storeURL() settings.Secret {
-	store := url.URL{Scheme: "sqlite", Path: filepath.ToSlash(filepath.Join(d.path, storeName))}
+	store := url.URL{Scheme: "sqlite", Path: filepath.ToSlash(filepath.Join(d.path, d.layout.Store))}
 	return settings.Secret(store.String())
 }
 
 // pepper returns the pepper kept in the folder. When there is none it makes one, and says so.
 func (d *dataDir) pepper() (pepper settings.Secret, made bool, err error) {
-	name := filepath.Join(d.path, pepperName)
+	name := filepath.Join(d.path, d.layout.Pepper)
 	content, err := os.ReadFile(name) //nolint:gosec // the operator names the folder
 	if errors.Is(err, fs.ErrNotExist) {
 		pepper, err = d.makePepper(name)
@@ -78,33 +103,12 @@ func (d *dataDir) pepper() (pepper settings.Secret, made bool, err error) {
 
 // makePepper makes a pepper unless there are keys stored with another one already.
 func (d *dataDir) makePepper(name string) (settings.Secret, error) {
-	if info, err := os.Stat(filepath.Join(d.path, storeName)); err == nil && info.Size() > 0 {
+	if info, err := os.Stat(filepath.Join(d.path, d.layout.Store)); err == nil && info.Size() > 0 {
 		return "", fmt.Errorf("the pepper %s is missing beside a store whose keys need it: put it back, or set SPECTRON_PEPPER as before", name)
 	}
 	text := secret.New()
-	if err := writeDurably(name, text+"\n"); err != nil {
+	if err := privatefile.Replace(name, []byte(text+"\n")); err != nil {
 		return "", fmt.Errorf("keeping the pepper: %w", err)
 	}
 	return settings.Secret(text), nil
-}
-
-// writeDurably writes a file for its owner's eyes that is there as a whole or not at all, even after a power cut.
-func writeDurably(name, content string) (err error) {
-	next := name + ".new"
-	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the operator names the folder
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(content)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(next, name); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/dataplane"
+	"github.com/spectron-hq/spectron/services/keymanager"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/bootstrap"
 )
 
@@ -35,6 +37,12 @@ type Config struct {
 	CORSAllowedOrigins           []string        `env:"SPECTRON_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the API from a browser, by commas; none by default, and never all"`
 	ManagementCORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"management-cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas; none by default, and never all"`
 
+	// Layout says where in the data directory things lie.
+	Layout Layout
+	// Spl is how the spl face is served. With authentication off there, it is off in the key manager, too.
+	Spl dataplane.Spl
+	// Prepare, when it is not nil, is called with the key manager before the data plane asks it anything.
+	Prepare func(context.Context, *keymanager.Service) error
 	// Limits are those of the data plane.
 	Limits dataplane.Limits
 	// Version is what health tells.
@@ -57,30 +65,51 @@ func (c *Config) Verify() error {
 	return c.Limits.Verify()
 }
 
+// Node is both planes, open on one store. It is not safe for concurrent use.
+type Node struct {
+	cfg     Config
+	dir     *dataDir
+	metrics *prometheus.Registry
+	planes  *planes
+}
+
+// Open claims the data directory, migrates the store and opens both planes, without listening.
+func Open(ctx context.Context, cfg Config) (*Node, error) {
+	dir, err := openDataDir(cfg.DataDir, cfg.Layout)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, dir: dir, metrics: telemetry.NewRegistry()}
+	if n.planes, err = openPlanes(ctx, cfg, dir, n.metrics); err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	return n, nil
+}
+
+// Handler serves both planes.
+func (n *Node) Handler() http.Handler { return n.planes.data.Handler() }
+
+// Close closes both planes and gives the data directory up. Call it when no request is being served any more.
+func (n *Node) Close() error { return errors.Join(n.planes.Close(), n.dir.Close()) }
+
 // Run serves until ctx ends. It migrates the store first.
 func Run(ctx context.Context, cfg Config) (err error) {
-	dir, err := openDataDir(cfg.DataDir)
+	n, err := Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	metrics := telemetry.NewRegistry()
-	planes, err := openPlanes(ctx, cfg, dir, metrics)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, planes.Close()) }()
+	defer func() { err = errors.Join(err, n.Close()) }()
 	// Before bootstrap: when the address is taken no keys must have been made.
-	listener, err := listen(ctx, cfg.BindAddress)
+	listener, err := Listen(ctx, cfg.BindAddress)
 	if err != nil {
 		return err
 	}
 	tasks := []func(context.Context) error{
-		func(ctx context.Context) error { return web.Serve(ctx, listener, planes.data.Handler(), cfg.Log) },
+		func(ctx context.Context) error { return web.Serve(ctx, listener, n.Handler(), cfg.Log) },
 		func(ctx context.Context) error {
-			url := "http://" + reachable(listener.Addr())
-			cfg.Log.InfoContext(ctx, "serving both planes", slog.String("url", url), slog.String("data_dir", dir.path))
-			if err := seed(ctx, cfg, planes, url); err != nil {
+			url := "http://" + Reachable(listener.Addr())
+			cfg.Log.InfoContext(ctx, "serving both planes", slog.String("url", url), slog.String("data_dir", n.dir.path))
+			if err := seed(ctx, cfg, n.planes, url); err != nil {
 				return err
 			}
 			<-ctx.Done()
@@ -88,7 +117,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		},
 	}
 	if cfg.AdminAddress != "" && cfg.AdminAddress != adminOff {
-		serveAdmin, err := admin(ctx, cfg, planes, metrics)
+		serveAdmin, err := admin(ctx, cfg, n.planes, n.metrics)
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
@@ -115,17 +144,18 @@ func seed(ctx context.Context, cfg Config, planes *planes, url string) error {
 }
 
 func admin(ctx context.Context, cfg Config, planes *planes, metrics *prometheus.Registry) (func(context.Context) error, error) {
-	listener, err := listen(ctx, cfg.AdminAddress)
+	listener, err := Listen(ctx, cfg.AdminAddress)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Log.InfoContext(ctx, "serving metrics, readiness and profiles", slog.String("url", "http://"+reachable(listener.Addr())))
+	cfg.Log.InfoContext(ctx, "serving metrics, readiness and profiles", slog.String("url", "http://"+Reachable(listener.Addr())))
 	return func(ctx context.Context) error {
 		return web.Serve(ctx, listener, telemetry.Admin(metrics, planes.Ready), cfg.Log)
 	}, nil
 }
 
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// Listen listens on address, host:port.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -134,8 +164,8 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// reachable returns the address by which this machine reaches a listener: one on every interface has the loopback's.
-func reachable(bound net.Addr) string {
+// Reachable returns the address by which this machine reaches a listener: one on every interface has the loopback's.
+func Reachable(bound net.Addr) string {
 	host, port, err := net.SplitHostPort(bound.String())
 	if err != nil {
 		return bound.String()

@@ -58,9 +58,15 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		Metrics:          metrics,
 
 		CORSAllowedOrigins: cfg.ManagementCORSAllowedOrigins,
+		AuthenticationOff:  cfg.Spl.AuthenticationOff,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Prepare != nil {
+		if err := cfg.Prepare(ctx, p.control); err != nil {
+			return nil, errors.Join(err, p.control.Close())
+		}
 	}
 	p.transport = NewTransport(p.control.Handler())
 	p.data, err = dataplane.Open(ctx, dataplane.Config{
@@ -72,6 +78,7 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		Version:          cfg.Version,
 		Authority:        p.transport,
 		Limits:           cfg.Limits,
+		Spl:              cfg.Spl,
 
 		CORSAllowedOrigins: cfg.CORSAllowedOrigins,
 	})

@@ -783,7 +783,7 @@ type Identity struct {
 	IsAuthenticated bool       `json:"is_authenticated"`
 	KeyFingerprint  *string    `json:"key_fingerprint"`
 
-	// KeyPath Where the server's key is, for those on its machine; null elsewhere.
+	// KeyPath Where the server's key is, for callers with the scope admin.
 	KeyPath          *string `json:"key_path"`
 	Method           *string `json:"method"`
 	Scopes           []Scope `json:"scopes"`
@@ -800,6 +800,18 @@ type Manifest struct {
 		// Sync Where changes are read.
 		Sync string `json:"sync"`
 	} `json:"federation_manifest,omitempty"`
+}
+
+// Message defines model for Message.
+type Message struct {
+	Act   Act        `json:"act"`
+	Actor string     `json:"actor"`
+	At    *time.Time `json:"at,omitempty"`
+	Clock int64      `json:"clock"`
+	ID    string     `json:"id"`
+
+	// Text The body's text, message, content or title, or all of it as JSON; 16 KiB at most.
+	Text string `json:"text"`
 }
 
 // MintedToken defines model for MintedToken.
@@ -823,6 +835,9 @@ type MintedToken struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // MintedTokenStatus defines model for MintedToken.Status.
@@ -845,10 +860,11 @@ type NewRecord struct {
 	Act   Act    `json:"act"`
 	Actor string `json:"actor"`
 
-	// Body What is said; opaque but for `namespace`.
-	Body *map[string]interface{} `json:"body,omitempty"`
+	// Body What is said; opaque but for `namespace`. At most 256 KiB in its canonical form, and 64 levels deep. A number that a double does not hold exactly is refused: write it as
+	// a text.
+	Body json.RawMessage `json:"body,omitempty"`
 
-	// Clock Does not fall within a thread for one actor. The next one unless given.
+	// Clock Does not fall within a thread for one actor (409 CLOCK_REGRESSION). The next one unless given.
 	Clock    *int64    `json:"clock,omitempty"`
 	DataType *DataType `json:"data_type,omitempty"`
 
@@ -858,7 +874,7 @@ type NewRecord struct {
 	Namespace *string   `json:"namespace,omitempty"`
 	Parents   *[]string `json:"parents,omitempty"`
 
-	// Thread Begins with th_.
+	// Thread Begins with th_, and is printable; at most 256 bytes.
 	Thread string `json:"thread"`
 }
 
@@ -881,7 +897,7 @@ type NewRule struct {
 // NewRuleAction Of a permission rule.
 type NewRuleAction string
 
-// NewServiceAccount defines model for NewServiceAccount.
+// NewServiceAccount `name` or `display_name` is required.
 type NewServiceAccount struct {
 	// Actors The identities that its tokens may claim. Without any, they may do nothing.
 	Actors *[]string `json:"actors,omitempty"`
@@ -892,7 +908,7 @@ type NewServiceAccount struct {
 	// DisplayName Another name of `name` that the bootstrap takes.
 	DisplayName *string `json:"display_name,omitempty"`
 	EnvTag      *string `json:"env_tag,omitempty"`
-	Name        string  `json:"name"`
+	Name        *string `json:"name,omitempty"`
 	Namespace   *string `json:"namespace,omitempty"`
 
 	// Scopes records:read and records:write unless given.
@@ -959,28 +975,34 @@ type PairStats struct {
 // PairStatsObject defines model for PairStats.Object.
 type PairStatsObject string
 
+// Participant defines model for Participant.
+type Participant struct {
+	Actor      string `json:"actor"`
+	FirstClock int64  `json:"first_clock"`
+	LastClock  int64  `json:"last_clock"`
+	Records    int64  `json:"records"`
+}
+
 // ParticipantList defines model for ParticipantList.
 type ParticipantList struct {
-	Data []struct {
-		Actor      string `json:"actor"`
-		FirstClock int64  `json:"first_clock"`
-		LastClock  int64  `json:"last_clock"`
-		Records    int64  `json:"records"`
-	} `json:"data"`
+	Data   []Participant         `json:"data"`
 	Object ParticipantListObject `json:"object"`
 }
 
 // ParticipantListObject defines model for ParticipantList.Object.
 type ParticipantListObject string
 
+// Peer defines model for Peer.
+type Peer struct {
+	Did        string     `json:"did"`
+	LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
+	Pairs      *int       `json:"pairs,omitempty"`
+	URL        string     `json:"url"`
+}
+
 // PeerList defines model for PeerList.
 type PeerList struct {
-	Data []struct {
-		Did        string     `json:"did"`
-		LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
-		Pairs      *int       `json:"pairs,omitempty"`
-		URL        string     `json:"url"`
-	} `json:"data"`
+	Data    []Peer         `json:"data"`
 	Enabled bool           `json:"enabled"`
 	Object  PeerListObject `json:"object"`
 }
@@ -1009,16 +1031,9 @@ type ProblemObject string
 type Projection struct {
 	Format   ProjectionFormat `json:"format"`
 	Lines    *[]string        `json:"lines,omitempty"`
-	Messages *[]struct {
-		Act   Act        `json:"act"`
-		Actor string     `json:"actor"`
-		At    *time.Time `json:"at,omitempty"`
-		Clock int64      `json:"clock"`
-		ID    string     `json:"id"`
-		Text  string     `json:"text"`
-	} `json:"messages,omitempty"`
-	Object ProjectionObject `json:"object"`
-	Thread string           `json:"thread"`
+	Messages *[]Message       `json:"messages,omitempty"`
+	Object   ProjectionObject `json:"object"`
+	Thread   string           `json:"thread"`
 }
 
 // ProjectionFormat defines model for Projection.Format.
@@ -1057,11 +1072,13 @@ type PushedRecord struct {
 
 // Record defines model for Record.
 type Record struct {
-	Act      Act                    `json:"act"`
-	Actor    string                 `json:"actor"`
-	Body     map[string]interface{} `json:"body"`
-	Clock    int64                  `json:"clock"`
-	DataType DataType               `json:"data_type"`
+	Act   Act    `json:"act"`
+	Actor string `json:"actor"`
+
+	// Body In its canonical form.
+	Body     json.RawMessage `json:"body"`
+	Clock    int64           `json:"clock"`
+	DataType DataType        `json:"data_type"`
 
 	// ID The SHA-256 of the canonical JSON (RFC 8785) of the first seven fields.
 	ID         string       `json:"id"`
@@ -1080,10 +1097,12 @@ type RecordList struct {
 	Data []Record `json:"data"`
 
 	// Explain How the query was read, where that was asked for.
-	Explain    *map[string]interface{} `json:"explain,omitempty"`
-	HasMore    bool                    `json:"has_more"`
-	NextCursor *string                 `json:"next_cursor,omitempty"`
-	Object     RecordListObject        `json:"object"`
+	Explain *map[string]interface{} `json:"explain,omitempty"`
+	HasMore bool                    `json:"has_more"`
+
+	// NextCursor To go on behind these, with `since`; not of a query, which goes on by its offset. Large records make a page short.
+	NextCursor *string          `json:"next_cursor,omitempty"`
+	Object     RecordListObject `json:"object"`
 }
 
 // RecordListObject defines model for RecordList.Object.
@@ -1093,11 +1112,14 @@ type RecordListObject string
 type RecordQuery struct {
 	Explain *bool `json:"explain,omitempty"`
 
-	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are those of a record, and `body.<path>`. `$and` and `$or` take lists
-	// of filters.
-	Filter *map[string]interface{}     `json:"filter,omitempty"`
-	Limit  *int32                      `json:"limit,omitempty"`
-	Offset *int32                      `json:"offset,omitempty"`
+	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are id, thread, actor, act, clock, data_type and
+	// `body.<path>`, whose names lead from object to object. Values are texts, numbers, true, false and null; those of different kinds are neither equal nor in an order, and texts are
+	// ordered by their bytes. `$ne` holds of what is absent, too. `$and` and `$or` take lists of filters. At most 200 conditions.
+	Filter json.RawMessage `json:"filter,omitempty"`
+	Limit  *int32          `json:"limit,omitempty"`
+	Offset *int32          `json:"offset,omitempty"`
+
+	// Sort One field of those of a filter: what is neither a number nor a text, then numbers, then texts. By arrival unless given.
 	Sort   *map[string]RecordQuerySort `json:"sort,omitempty"`
 	Thread *string                     `json:"thread,omitempty"`
 }
@@ -1144,6 +1166,9 @@ type RotatedTokens struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // RotatedTokensStatus defines model for RotatedTokens.Status.
@@ -1260,8 +1285,8 @@ type ThreadState struct {
 	Records   int64             `json:"records"`
 
 	// State Of each field of the bodies of KNOW, LEARN, PUT and DO records the last value.
-	State  map[string]interface{} `json:"state"`
-	Thread string                 `json:"thread"`
+	State  map[string]json.RawMessage `json:"state"`
+	Thread string                     `json:"thread"`
 }
 
 // ThreadStateObject defines model for ThreadState.Object.
@@ -1285,6 +1310,9 @@ type Token struct {
 	ServiceAccountName string      `json:"service_account_name"`
 	Status             TokenStatus `json:"status"`
 	TokenID            string      `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // TokenStatus defines model for Token.Status.
@@ -1340,6 +1368,9 @@ type Unavailable = Problem
 
 // Unprocessable defines model for Unprocessable.
 type Unprocessable = Problem
+
+// UnsupportedMedia defines model for UnsupportedMedia.
+type UnsupportedMedia = Problem
 
 // GetCapabilitiesParams defines parameters for GetCapabilities.
 type GetCapabilitiesParams struct {
@@ -1818,16 +1849,16 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/discovery/mdns (the `ListDiscovered` operationId).
 	ListDiscovered(ctx context.Context, params *ListDiscoveredParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// FederationPairWithBody A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-	// stored. Scope federation:manage.
+	// FederationPairWithBody A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+	// signs the same with its own did. Nothing is stored. Scope federation:manage.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/federation/pair (the `FederationPair` operationId).
 	FederationPairWithBody(ctx context.Context, params *FederationPairParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-	// stored. Scope federation:manage.
+	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+	// signs the same with its own did. Nothing is stored. Scope federation:manage.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2053,7 +2084,8 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/threads (the `CreateThread` operationId).
 	CreateThread(ctx context.Context, params *CreateThreadParams, body CreateThreadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	//
 	// Corresponds with DELETE /v1/threads/{id} (the `DeleteThread` operationId).
 	DeleteThread(ctx context.Context, id ThreadID, params *DeleteThreadParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2068,7 +2100,7 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/threads/{id}/participants (the `ListParticipants` operationId).
 	ListParticipants(ctx context.Context, id ThreadID, params *ListParticipantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	//
 	// Corresponds with GET /v1/threads/{id}/project (the `ProjectThread` operationId).
 	ProjectThread(ctx context.Context, id ThreadID, params *ProjectThreadParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2268,8 +2300,8 @@ func (c *Client) ListDiscovered(ctx context.Context, params *ListDiscoveredParam
 	return c.Client.Do(req)
 }
 
-// FederationPairWithBody A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-// stored. Scope federation:manage.
+// FederationPairWithBody A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+// signs the same with its own did. Nothing is stored. Scope federation:manage.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2286,8 +2318,8 @@ func (c *Client) FederationPairWithBody(ctx context.Context, params *FederationP
 	return c.Client.Do(req)
 }
 
-// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-// stored. Scope federation:manage.
+// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+// signs the same with its own did. Nothing is stored. Scope federation:manage.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2883,7 +2915,8 @@ func (c *Client) CreateThread(ctx context.Context, params *CreateThreadParams, b
 	return c.Client.Do(req)
 }
 
-// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+// theirs. Scope threads:write.
 //
 // Corresponds with DELETE /v1/threads/{id} (the `DeleteThread` operationId).
 func (c *Client) DeleteThread(ctx context.Context, id ThreadID, params *DeleteThreadParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2928,7 +2961,7 @@ func (c *Client) ListParticipants(ctx context.Context, id ThreadID, params *List
 	return c.Client.Do(req)
 }
 
-// ProjectThread A thread for people to read. Scope records:read.
+// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 //
 // Corresponds with GET /v1/threads/{id}/project (the `ProjectThread` operationId).
 func (c *Client) ProjectThread(ctx context.Context, id ThreadID, params *ProjectThreadParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -24,14 +25,14 @@ const (
 
 // counts is what clients have met with.
 type counts struct {
-	accepted, refused, unanswered        atomic.Int64 // verifications
-	changed, unchanged, uncertain, mints atomic.Int64 // changes
+	accepted, denied, refused, unanswered atomic.Int64 // verifications; denied are claims of a token that is good
+	changed, unchanged, uncertain, mints  atomic.Int64 // changes
 }
 
 // String tells the counts.
 func (c *counts) String() string {
-	return fmt.Sprintf("%d verifications accepted, %d refused, %d without answer; %d changes, %d refused, %d without answer; %d mints",
-		c.accepted.Load(), c.refused.Load(), c.unanswered.Load(), c.changed.Load(), c.unchanged.Load(), c.uncertain.Load(), c.mints.Load())
+	return fmt.Sprintf("%d verifications accepted, %d accepted but their claim denied, %d refused, %d without answer; %d changes, %d refused, %d without answer; %d mints",
+		c.accepted.Load(), c.denied.Load(), c.refused.Load(), c.unanswered.Load(), c.changed.Load(), c.unchanged.Load(), c.uncertain.Load(), c.mints.Load())
 }
 
 // secret is the text of a key as clients hold it, with what it may be called.
@@ -47,41 +48,56 @@ type verdict struct {
 	source string
 }
 
-// verify asks a data plane about a secret and takes the answer down. No answer is none: asking has no effect.
-func (d *deployment) verify(ctx context.Context, dataplane int, s secret) verdict {
+// reply is what a data plane said to one request.
+type reply struct {
+	from, to time.Duration
+	status   int // 0 when it said nothing, or that it could not tell
+	body     []byte
+}
+
+// get asks a data plane, as the holder of a credential.
+func (d *deployment) get(ctx context.Context, dataplane int, path, credential string, header http.Header) reply {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	r := d.dataplanes[dataplane]
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+"/api/v1/"+s.context+"/me", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.dataplanes[dataplane].address+path, nil)
 	if err != nil {
 		d.t.Error(err)
-		return verdict{}
+		return reply{}
 	}
-	req.Header.Set("Authorization", "Bearer "+s.text.Reveal())
-	from := d.now()
+	maps.Copy(req.Header, header)
+	req.Header.Set("Authorization", "Bearer "+credential)
+	a := reply{from: d.now()}
 	res, err := d.http.Do(req)
-	if err != nil {
-		d.counts.unanswered.Add(1)
-		return verdict{}
+	if err == nil {
+		a.body, err = io.ReadAll(res.Body)
+		_ = res.Body.Close()
 	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	to := d.now()
-	said := history.Operation{Secret: s.label, From: from, To: to, Where: r.name}
-	var source string
-	switch {
-	case err != nil || res.StatusCode >= http.StatusInternalServerError:
+	a.to = d.now()
+	if err != nil || res.StatusCode >= http.StatusInternalServerError {
 		d.counts.unanswered.Add(1)
+		return a
+	}
+	a.status = res.StatusCode
+	return a
+}
+
+// verify asks a data plane about a secret and takes the answer down. No answer is none: asking has no effect.
+func (d *deployment) verify(ctx context.Context, dataplane int, s secret) verdict {
+	a := d.get(ctx, dataplane, "/api/v1/"+s.context+"/me", s.text.Reveal(), nil)
+	said := history.Operation{Secret: s.label, From: a.from, To: a.to, Where: d.dataplanes[dataplane].name}
+	var source string
+	switch a.status {
+	case 0:
 		return verdict{}
-	case res.StatusCode == http.StatusOK:
+	case http.StatusOK:
 		d.counts.accepted.Add(1)
 		said.Kind = history.Accept
-		source, said.Detail = describe(body)
-	case res.StatusCode == http.StatusUnauthorized:
+		source, said.Detail = describe(a.body)
+	case http.StatusUnauthorized:
 		d.counts.refused.Add(1)
 		said.Kind = history.Refuse
 	default:
-		d.t.Errorf("%s answers a verification with %d", r.name, res.StatusCode)
+		d.t.Errorf("%s answers a verification with %d", said.Where, a.status)
 		return verdict{}
 	}
 	d.recorder.Add(said)
@@ -162,8 +178,14 @@ func (d *deployment) change(ctx context.Context, keymanager int, method, path st
 		_ = res.Body.Close()
 	}
 	o.to = d.now()
+	d.note(&o, keymanager, method+" "+path, err == nil || o.status == http.StatusNoContent)
+	return o
+}
+
+// note classes the outcome of a change and takes down how long it took. whole says that its answer could be read.
+func (d *deployment) note(o *outcome, keymanager int, what string, whole bool) {
 	switch {
-	case o.status >= http.StatusOK && o.status < http.StatusMultipleChoices && (err == nil || o.status == http.StatusNoContent):
+	case o.status >= http.StatusOK && o.status < http.StatusMultipleChoices && whole:
 		o.kind = done
 		d.counts.changed.Add(1)
 	case o.status >= http.StatusBadRequest && o.status < http.StatusInternalServerError:
@@ -173,9 +195,8 @@ func (d *deployment) change(ctx context.Context, keymanager int, method, path st
 		d.counts.uncertain.Add(1)
 	}
 	d.mu.Lock()
-	d.changes = append(d.changes, change{keymanager, method + " " + path, o.from, o.to, o.status})
-	d.mu.Unlock()
-	return o
+	defer d.mu.Unlock()
+	d.changes = append(d.changes, change{keymanager, what, o.from, o.to, o.status})
 }
 
 // key is a key of the deployment. One goroutine at a time changes it, any may read it.

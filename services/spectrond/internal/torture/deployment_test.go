@@ -43,7 +43,9 @@ type deployment struct {
 	// dbLinks lead from each key manager to the database, links from each data plane to all key managers.
 	dbLinks, links []*faultproxy.Proxy
 
-	management string // the text of the management key
+	management string              // the text of the management key
+	clerks     []*authority.Client // ask each key manager what concerns service accounts, as admin
+	admin      introspection.Identity
 	http       *http.Client
 	epoch      time.Time
 	recorder   history.Recorder
@@ -92,7 +94,7 @@ func deploy(t *testing.T, s setup) *deployment {
 		d.links = append(d.links, link)
 		d.dataplanes = append(d.dataplanes, newReplica(t, "dataplane-"+strconv.Itoa(i), dataplaneRole, with(s.environ, map[string]string{
 			"SPECTRON_CONNECTION_STRING": d.database.String(), "SPECTRON_MANAGEMENT_URL": "http://" + link.Address(),
-			"SPECTRON_SERVICE_SECRET": serviceSecret,
+			"SPECTRON_SERVICE_SECRET": serviceSecret, "SPECTRON_SPL_CONTEXT": splContext,
 		})))
 	}
 	for _, r := range d.replicas() {
@@ -145,22 +147,30 @@ func (d *deployment) awaitAll() {
 	}
 }
 
+// splContext is the context whose service accounts the data planes serve.
+const splContext = "first"
+
+// bootstrap makes the first keys, and the first service account of [splContext].
 func (d *deployment) bootstrap(serviceSecret string) {
 	d.t.Helper()
-	client, err := authority.New(authority.Config{
-		URL: "http://" + d.keymanagers[0].address, ServiceSecret: []byte(serviceSecret), Subject: "torture",
-	})
-	if err != nil {
-		d.t.Fatal(err)
+	for _, r := range d.keymanagers {
+		clerk, err := authority.New(authority.Config{URL: "http://" + r.address, ServiceSecret: []byte(serviceSecret), Subject: "torture"})
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		d.clerks = append(d.clerks, clerk)
 	}
-	credentials, err := bootstrap.Credentials{ContextID: "first"}.Complete()
+	credentials, err := bootstrap.Credentials{ContextID: splContext}.Complete()
 	if err == nil {
-		err = credentials.Enrol(d.t.Context(), client.Bootstrap)
+		err = credentials.Enrol(d.t.Context(), d.clerks[0].Bootstrap)
 	}
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	d.management = credentials.Management.Reveal()
+	if d.admin, err = firstAccount(d.t.Context(), d.clerks[0]); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 // now is the clock of the history.

@@ -34,6 +34,18 @@ func scenarios() []scenario {
 			rule: mutant.NoBarrier, lease: time.Second, attempts: 5, attempt: slowWatch,
 		},
 		{
+			name: "the revocation of a token waits for verifiers whose watch is slow",
+			rule: mutant.NoBarrier, lease: time.Second, attempts: 5, attempt: slowWatchOfAToken,
+		},
+		{
+			name: "so does an edit of the identities that tokens may claim",
+			rule: mutant.NoBarrier, lease: time.Second, attempts: 5, attempt: slowWatchOfAnAccount,
+		},
+		{
+			name: "an answer about a token that is older than a revision applied is not remembered",
+			rule: mutant.NoFillCheck, lease: time.Second, attempts: 5, attempt: slowAnswerAboutAToken,
+		},
+		{
 			name: "a process that was paused does not trust what it remembers",
 			rule: mutant.TimerFlag, lease: 500 * time.Millisecond, attempts: 30, attempt: pausedVerifier,
 			// Go's scheduler looks at the network before it looks at the timers of its other, idle processors. The more of these,

@@ -13,22 +13,25 @@ import (
 )
 
 const (
-	readers    = 6
+	readers    = 6 // of keys, and half as many of tokens
 	mutators   = 3
+	accounts   = 2
 	keysEach   = 2 // of a mutator
 	shortLived = 1 // seconds that keys with an end have
 )
 
 // workload is what clients do in one round, in contexts of its own.
 type workload struct {
-	d       *deployment
-	round   string
-	keys    []*key
-	madeUp  sync.Map // secrets that nobody ever made, by key
-	running sync.WaitGroup
+	d     *deployment
+	round string
+	keys  []*key
+	// accounts are the service accounts, each of which somebody administers.
+	accounts []*account
+	madeUp   sync.Map // secrets that nobody ever made, by key
+	running  sync.WaitGroup
 }
 
-// newWorkload makes the contexts and keys of a round.
+// newWorkload makes the contexts, keys and service accounts of a round.
 func newWorkload(ctx context.Context, d *deployment, round string) *workload {
 	d.t.Helper()
 	w := &workload{d: d, round: round}
@@ -46,6 +49,13 @@ func newWorkload(ctx context.Context, d *deployment, round string) *workload {
 		w.keys = append(w.keys, &key{d: d, context: w.fleeting(), name: fmt.Sprintf("key-%d", i)})
 	}
 	w.keys = append(w.keys, &key{d: d, context: w.steady(), name: "short-lived"})
+	for i := range accounts {
+		a := &account{d: d, name: fmt.Sprintf("%s-account-%d", round, i)}
+		if o := a.create(ctx, i%keymanagers); o.kind != done {
+			d.t.Fatalf("making a service account: status %d", o.status)
+		}
+		w.accounts = append(w.accounts, a)
+	}
 	return w
 }
 
@@ -72,6 +82,14 @@ func (w *workload) run(ctx context.Context, seed uint64) {
 	for range readers {
 		random := source()
 		w.running.Go(func() { w.read(ctx, random) })
+	}
+	for _, a := range w.accounts {
+		random := source()
+		w.running.Go(func() { w.administer(ctx, random, a) })
+	}
+	for range readers / 2 {
+		random := source()
+		w.running.Go(func() { w.readTokens(ctx, random) })
 	}
 }
 
@@ -211,7 +229,7 @@ func (w *workload) settle(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return w.settleTokens(ctx)
 }
 
 func (w *workload) answered(ctx context.Context, dataplane int, s secret) error {

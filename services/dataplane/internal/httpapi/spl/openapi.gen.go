@@ -790,7 +790,7 @@ type Identity struct {
 	IsAuthenticated bool       `json:"is_authenticated"`
 	KeyFingerprint  *string    `json:"key_fingerprint"`
 
-	// KeyPath Where the server's key is, for those on its machine; null elsewhere.
+	// KeyPath Where the server's key is, for callers with the scope admin.
 	KeyPath          *string `json:"key_path"`
 	Method           *string `json:"method"`
 	Scopes           []Scope `json:"scopes"`
@@ -807,6 +807,18 @@ type Manifest struct {
 		// Sync Where changes are read.
 		Sync string `json:"sync"`
 	} `json:"federation_manifest,omitempty"`
+}
+
+// Message defines model for Message.
+type Message struct {
+	Act   Act        `json:"act"`
+	Actor string     `json:"actor"`
+	At    *time.Time `json:"at,omitempty"`
+	Clock int64      `json:"clock"`
+	ID    string     `json:"id"`
+
+	// Text The body's text, message, content or title, or all of it as JSON; 16 KiB at most.
+	Text string `json:"text"`
 }
 
 // MintedToken defines model for MintedToken.
@@ -830,6 +842,9 @@ type MintedToken struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // MintedTokenStatus defines model for MintedToken.Status.
@@ -852,10 +867,11 @@ type NewRecord struct {
 	Act   Act    `json:"act"`
 	Actor string `json:"actor"`
 
-	// Body What is said; opaque but for `namespace`.
-	Body *map[string]interface{} `json:"body,omitempty"`
+	// Body What is said; opaque but for `namespace`. At most 256 KiB in its canonical form, and 64 levels deep. A number that a double does not hold exactly is refused: write it as
+	// a text.
+	Body json.RawMessage `json:"body,omitempty"`
 
-	// Clock Does not fall within a thread for one actor. The next one unless given.
+	// Clock Does not fall within a thread for one actor (409 CLOCK_REGRESSION). The next one unless given.
 	Clock    *int64    `json:"clock,omitempty"`
 	DataType *DataType `json:"data_type,omitempty"`
 
@@ -865,7 +881,7 @@ type NewRecord struct {
 	Namespace *string   `json:"namespace,omitempty"`
 	Parents   *[]string `json:"parents,omitempty"`
 
-	// Thread Begins with th_.
+	// Thread Begins with th_, and is printable; at most 256 bytes.
 	Thread string `json:"thread"`
 }
 
@@ -888,7 +904,7 @@ type NewRule struct {
 // NewRuleAction Of a permission rule.
 type NewRuleAction string
 
-// NewServiceAccount defines model for NewServiceAccount.
+// NewServiceAccount `name` or `display_name` is required.
 type NewServiceAccount struct {
 	// Actors The identities that its tokens may claim. Without any, they may do nothing.
 	Actors *[]string `json:"actors,omitempty"`
@@ -899,7 +915,7 @@ type NewServiceAccount struct {
 	// DisplayName Another name of `name` that the bootstrap takes.
 	DisplayName *string `json:"display_name,omitempty"`
 	EnvTag      *string `json:"env_tag,omitempty"`
-	Name        string  `json:"name"`
+	Name        *string `json:"name,omitempty"`
 	Namespace   *string `json:"namespace,omitempty"`
 
 	// Scopes records:read and records:write unless given.
@@ -966,28 +982,34 @@ type PairStats struct {
 // PairStatsObject defines model for PairStats.Object.
 type PairStatsObject string
 
+// Participant defines model for Participant.
+type Participant struct {
+	Actor      string `json:"actor"`
+	FirstClock int64  `json:"first_clock"`
+	LastClock  int64  `json:"last_clock"`
+	Records    int64  `json:"records"`
+}
+
 // ParticipantList defines model for ParticipantList.
 type ParticipantList struct {
-	Data []struct {
-		Actor      string `json:"actor"`
-		FirstClock int64  `json:"first_clock"`
-		LastClock  int64  `json:"last_clock"`
-		Records    int64  `json:"records"`
-	} `json:"data"`
+	Data   []Participant         `json:"data"`
 	Object ParticipantListObject `json:"object"`
 }
 
 // ParticipantListObject defines model for ParticipantList.Object.
 type ParticipantListObject string
 
+// Peer defines model for Peer.
+type Peer struct {
+	Did        string     `json:"did"`
+	LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
+	Pairs      *int       `json:"pairs,omitempty"`
+	URL        string     `json:"url"`
+}
+
 // PeerList defines model for PeerList.
 type PeerList struct {
-	Data []struct {
-		Did        string     `json:"did"`
-		LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
-		Pairs      *int       `json:"pairs,omitempty"`
-		URL        string     `json:"url"`
-	} `json:"data"`
+	Data    []Peer         `json:"data"`
 	Enabled bool           `json:"enabled"`
 	Object  PeerListObject `json:"object"`
 }
@@ -1016,16 +1038,9 @@ type ProblemObject string
 type Projection struct {
 	Format   ProjectionFormat `json:"format"`
 	Lines    *[]string        `json:"lines,omitempty"`
-	Messages *[]struct {
-		Act   Act        `json:"act"`
-		Actor string     `json:"actor"`
-		At    *time.Time `json:"at,omitempty"`
-		Clock int64      `json:"clock"`
-		ID    string     `json:"id"`
-		Text  string     `json:"text"`
-	} `json:"messages,omitempty"`
-	Object ProjectionObject `json:"object"`
-	Thread string           `json:"thread"`
+	Messages *[]Message       `json:"messages,omitempty"`
+	Object   ProjectionObject `json:"object"`
+	Thread   string           `json:"thread"`
 }
 
 // ProjectionFormat defines model for Projection.Format.
@@ -1064,11 +1079,13 @@ type PushedRecord struct {
 
 // Record defines model for Record.
 type Record struct {
-	Act      Act                    `json:"act"`
-	Actor    string                 `json:"actor"`
-	Body     map[string]interface{} `json:"body"`
-	Clock    int64                  `json:"clock"`
-	DataType DataType               `json:"data_type"`
+	Act   Act    `json:"act"`
+	Actor string `json:"actor"`
+
+	// Body In its canonical form.
+	Body     json.RawMessage `json:"body"`
+	Clock    int64           `json:"clock"`
+	DataType DataType        `json:"data_type"`
 
 	// ID The SHA-256 of the canonical JSON (RFC 8785) of the first seven fields.
 	ID         string       `json:"id"`
@@ -1087,10 +1104,12 @@ type RecordList struct {
 	Data []Record `json:"data"`
 
 	// Explain How the query was read, where that was asked for.
-	Explain    *map[string]interface{} `json:"explain,omitempty"`
-	HasMore    bool                    `json:"has_more"`
-	NextCursor *string                 `json:"next_cursor,omitempty"`
-	Object     RecordListObject        `json:"object"`
+	Explain *map[string]interface{} `json:"explain,omitempty"`
+	HasMore bool                    `json:"has_more"`
+
+	// NextCursor To go on behind these, with `since`; not of a query, which goes on by its offset. Large records make a page short.
+	NextCursor *string          `json:"next_cursor,omitempty"`
+	Object     RecordListObject `json:"object"`
 }
 
 // RecordListObject defines model for RecordList.Object.
@@ -1100,11 +1119,14 @@ type RecordListObject string
 type RecordQuery struct {
 	Explain *bool `json:"explain,omitempty"`
 
-	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are those of a record, and `body.<path>`. `$and` and `$or` take lists
-	// of filters.
-	Filter *map[string]interface{}     `json:"filter,omitempty"`
-	Limit  *int32                      `json:"limit,omitempty"`
-	Offset *int32                      `json:"offset,omitempty"`
+	// Filter Field by field what must hold: a value, or {"$eq"|"$ne"|"$gt"|"$gte"|"$lt"|"$lte"|"$in"|"$exists": …}. Fields are id, thread, actor, act, clock, data_type and
+	// `body.<path>`, whose names lead from object to object. Values are texts, numbers, true, false and null; those of different kinds are neither equal nor in an order, and texts are
+	// ordered by their bytes. `$ne` holds of what is absent, too. `$and` and `$or` take lists of filters. At most 200 conditions.
+	Filter json.RawMessage `json:"filter,omitempty"`
+	Limit  *int32          `json:"limit,omitempty"`
+	Offset *int32          `json:"offset,omitempty"`
+
+	// Sort One field of those of a filter: what is neither a number nor a text, then numbers, then texts. By arrival unless given.
 	Sort   *map[string]RecordQuerySort `json:"sort,omitempty"`
 	Thread *string                     `json:"thread,omitempty"`
 }
@@ -1151,6 +1173,9 @@ type RotatedTokens struct {
 	// Token The secret, shown once.
 	Token   string `json:"token"`
 	TokenID string `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // RotatedTokensStatus defines model for RotatedTokens.Status.
@@ -1267,8 +1292,8 @@ type ThreadState struct {
 	Records   int64             `json:"records"`
 
 	// State Of each field of the bodies of KNOW, LEARN, PUT and DO records the last value.
-	State  map[string]interface{} `json:"state"`
-	Thread string                 `json:"thread"`
+	State  map[string]json.RawMessage `json:"state"`
+	Thread string                     `json:"thread"`
 }
 
 // ThreadStateObject defines model for ThreadState.Object.
@@ -1292,6 +1317,9 @@ type Token struct {
 	ServiceAccountName string      `json:"service_account_name"`
 	Status             TokenStatus `json:"status"`
 	TokenID            string      `json:"token_id"`
+
+	// ValidUntil Its end, where the context caps how long what is minted may live.
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // TokenStatus defines model for Token.Status.
@@ -1347,6 +1375,9 @@ type Unavailable = Problem
 
 // Unprocessable defines model for Unprocessable.
 type Unprocessable = Problem
+
+// UnsupportedMedia defines model for UnsupportedMedia.
+type UnsupportedMedia = Problem
 
 // GetCapabilitiesParams defines parameters for GetCapabilities.
 type GetCapabilitiesParams struct {
@@ -1709,8 +1740,8 @@ type ServerInterface interface {
 	// ListDiscovered The daemons heard of on the local network, where the server listens for them. Scope federation:manage.
 	// (GET /v1/discovery/mdns)
 	ListDiscovered(c *gin.Context, params ListDiscoveredParams)
-	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-	// stored. Scope federation:manage.
+	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+	// signs the same with its own did. Nothing is stored. Scope federation:manage.
 	// (POST /v1/federation/pair)
 	FederationPair(c *gin.Context, params FederationPairParams)
 	// ListPeers The daemons that threads are pulled from. Scope federation:manage.
@@ -1796,7 +1827,8 @@ type ServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(c *gin.Context, params CreateThreadParams)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(c *gin.Context, id ThreadID, params DeleteThreadParams)
 	// GetThread One thread. Scope records:read.
@@ -1805,7 +1837,7 @@ type ServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(c *gin.Context, id ThreadID, params ListParticipantsParams)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(c *gin.Context, id ThreadID, params ProjectThreadParams)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -3961,6 +3993,8 @@ type UnavailableApplicationProblemPlusJSONResponse Problem
 
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
+type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+
 type GetManifestRequestObject struct {
 }
 
@@ -4052,6 +4086,38 @@ func (response BootstrapServiceAccount409ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type BootstrapServiceAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BootstrapServiceAccount413ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BootstrapServiceAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response BootstrapServiceAccount415ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BootstrapServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4086,6 +4152,22 @@ func (response GetCapabilities200JSONResponse) VisitGetCapabilitiesResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCapabilities400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetCapabilities400ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4156,6 +4238,22 @@ func (response GetEngineConfig200JSONResponse) VisitGetEngineConfigResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEngineConfig400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetEngineConfig400ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4295,6 +4393,38 @@ func (response SwitchPermissions409ApplicationProblemPlusJSONResponse) VisitSwit
 	return err
 }
 
+type SwitchPermissions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SwitchPermissions413ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SwitchPermissions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response SwitchPermissions415ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SwitchPermissions503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4330,6 +4460,22 @@ func (response ListRules200JSONResponse) VisitListRulesResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules400ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4378,6 +4524,22 @@ func (response ListRules404ApplicationProblemPlusJSONResponse) VisitListRulesRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules422ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4502,6 +4664,54 @@ func (response SetRule409ApplicationProblemPlusJSONResponse) VisitSetRuleRespons
 	return err
 }
 
+type SetRule413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetRule413ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetRule415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response SetRule415ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetRule422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response SetRule422ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetRule503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4536,6 +4746,22 @@ func (response ListDiscovered200JSONResponse) VisitListDiscoveredResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDiscovered400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDiscovered400ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4659,6 +4885,38 @@ func (response FederationPair403ApplicationProblemPlusJSONResponse) VisitFederat
 	return err
 }
 
+type FederationPair413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response FederationPair413ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FederationPair415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response FederationPair415ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type FederationPair422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
@@ -4725,6 +4983,22 @@ func (response ListPeers200JSONResponse) VisitListPeersResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPeers400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPeers400ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4799,6 +5073,22 @@ func (response GetDaemonHealth200JSONResponse) VisitGetDaemonHealthResponse(w ht
 	return err
 }
 
+type GetDaemonHealth400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetDaemonHealth400ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDaemonHealth401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -4865,6 +5155,22 @@ func (response GetIdentity200JSONResponse) VisitGetIdentityResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentity400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentity400ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5106,6 +5412,22 @@ func (response AppendRecord413ApplicationProblemPlusJSONResponse) VisitAppendRec
 	return err
 }
 
+type AppendRecord415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response AppendRecord415ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AppendRecord503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5193,6 +5515,38 @@ func (response QueryRecords403ApplicationProblemPlusJSONResponse) VisitQueryReco
 	return err
 }
 
+type QueryRecords413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response QueryRecords413ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryRecords415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response QueryRecords415ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type QueryRecords503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5228,6 +5582,22 @@ func (response GetRecord200JSONResponse) VisitGetRecordResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecord400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecord400ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5280,6 +5650,22 @@ func (response GetRecord404ApplicationProblemPlusJSONResponse) VisitGetRecordRes
 	return err
 }
 
+type GetRecord422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecord422ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRecord503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5314,6 +5700,22 @@ func (response ListServiceAccounts200JSONResponse) VisitListServiceAccountsRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListServiceAccounts400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListServiceAccounts400ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5437,6 +5839,38 @@ func (response CreateServiceAccount403ApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
+type CreateServiceAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateServiceAccount413ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateServiceAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateServiceAccount415ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5540,6 +5974,22 @@ func (response RevokeServiceAccount404ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
+type RevokeServiceAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeServiceAccount422ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5575,6 +6025,22 @@ func (response GetServiceAccount200JSONResponse) VisitGetServiceAccountResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetServiceAccount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetServiceAccount400ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5623,6 +6089,22 @@ func (response GetServiceAccount404ApplicationProblemPlusJSONResponse) VisitGetS
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetServiceAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetServiceAccount422ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5747,6 +6229,54 @@ func (response EditServiceAccount409ApplicationProblemPlusJSONResponse) VisitEdi
 	return err
 }
 
+type EditServiceAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response EditServiceAccount413ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditServiceAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response EditServiceAccount415ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditServiceAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response EditServiceAccount422ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EditServiceAccount503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5782,6 +6312,22 @@ func (response ListAccountTokens200JSONResponse) VisitListAccountTokensResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountTokens400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountTokens400ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5830,6 +6376,22 @@ func (response ListAccountTokens404ApplicationProblemPlusJSONResponse) VisitList
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountTokens422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountTokens422ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5954,6 +6516,54 @@ func (response MintToken409ApplicationProblemPlusJSONResponse) VisitMintTokenRes
 	return err
 }
 
+type MintToken413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response MintToken413ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintToken415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response MintToken415ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MintToken422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response MintToken422ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type MintToken503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6074,6 +6684,54 @@ func (response RotateTokens409ApplicationProblemPlusJSONResponse) VisitRotateTok
 	return err
 }
 
+type RotateTokens413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RotateTokens413ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokens415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RotateTokens415ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokens422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateTokens422ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RotateTokens503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6174,6 +6832,22 @@ func (response RevokeToken404ApplicationProblemPlusJSONResponse) VisitRevokeToke
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeToken422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeToken422ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6345,6 +7019,22 @@ func (response GetSyncHealth200JSONResponse) VisitGetSyncHealthResponse(w http.R
 	return err
 }
 
+type GetSyncHealth400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetSyncHealth400ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSyncHealth401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -6411,6 +7101,22 @@ func (response ListPairs200JSONResponse) VisitListPairsResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPairs400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPairs400ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6550,6 +7256,38 @@ func (response CreatePair409ApplicationProblemPlusJSONResponse) VisitCreatePairR
 	return err
 }
 
+type CreatePair413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePair413ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePair415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePair415ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePair501ApplicationProblemPlusJSONResponse struct {
 	NotSupportedApplicationProblemPlusJSONResponse
 }
@@ -6605,6 +7343,22 @@ func (response DeletePair200JSONResponse) VisitDeletePairResponse(w http.Respons
 	return err
 }
 
+type DeletePair400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePair400ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeletePair401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -6653,6 +7407,22 @@ func (response DeletePair404ApplicationProblemPlusJSONResponse) VisitDeletePairR
 	return err
 }
 
+type DeletePair422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeletePair422ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeletePair503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6688,6 +7458,22 @@ func (response GetPair200JSONResponse) VisitGetPairResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPair400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPair400ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6740,6 +7526,22 @@ func (response GetPair404ApplicationProblemPlusJSONResponse) VisitGetPairRespons
 	return err
 }
 
+type GetPair422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPair422ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPair503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6775,6 +7577,22 @@ func (response GetPairStats200JSONResponse) VisitGetPairStatsResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPairStats400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPairStats400ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6827,6 +7645,22 @@ func (response GetPairStats404ApplicationProblemPlusJSONResponse) VisitGetPairSt
 	return err
 }
 
+type GetPairStats422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPairStats422ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPairStats503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6863,6 +7697,22 @@ func (response ActOnPair200JSONResponse) VisitActOnPairResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnPair400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnPair400ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6911,6 +7761,22 @@ func (response ActOnPair404ApplicationProblemPlusJSONResponse) VisitActOnPairRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnPair422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnPair422ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7030,6 +7896,22 @@ func (response PushRecords413ApplicationProblemPlusJSONResponse) VisitPushRecord
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushRecords415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response PushRecords415ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7239,6 +8121,38 @@ func (response CreateThread409ApplicationProblemPlusJSONResponse) VisitCreateThr
 	return err
 }
 
+type CreateThread413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateThread413ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateThread415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateThread415ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7274,6 +8188,22 @@ func (response DeleteThread200JSONResponse) VisitDeleteThreadResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteThread400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteThread400ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7326,6 +8256,22 @@ func (response DeleteThread404ApplicationProblemPlusJSONResponse) VisitDeleteThr
 	return err
 }
 
+type DeleteThread422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteThread422ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7361,6 +8307,22 @@ func (response GetThread200JSONResponse) VisitGetThreadResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetThread400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetThread400ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7413,6 +8375,22 @@ func (response GetThread404ApplicationProblemPlusJSONResponse) VisitGetThreadRes
 	return err
 }
 
+type GetThread422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetThread422ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7448,6 +8426,22 @@ func (response ListParticipants200JSONResponse) VisitListParticipantsResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParticipants400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListParticipants400ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7496,6 +8490,22 @@ func (response ListParticipants404ApplicationProblemPlusJSONResponse) VisitListP
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParticipants422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListParticipants422ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7603,6 +8613,22 @@ func (response ProjectThread404ApplicationProblemPlusJSONResponse) VisitProjectT
 	return err
 }
 
+type ProjectThread422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProjectThread422ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ProjectThread503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7706,6 +8732,22 @@ func (response ListThreadRecords404ApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
+type ListThreadRecords422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ListThreadRecords422ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListThreadRecords503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7741,6 +8783,22 @@ func (response GetThreadState200JSONResponse) VisitGetThreadStateResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetThreadState400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetThreadState400ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7793,6 +8851,22 @@ func (response GetThreadState404ApplicationProblemPlusJSONResponse) VisitGetThre
 	return err
 }
 
+type GetThreadState422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetThreadState422ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetThreadState503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7827,6 +8901,22 @@ func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListTokens400ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7906,8 +8996,8 @@ type StrictServerInterface interface {
 	// ListDiscovered The daemons heard of on the local network, where the server listens for them. Scope federation:manage.
 	// (GET /v1/discovery/mdns)
 	ListDiscovered(ctx context.Context, request ListDiscoveredRequestObject) (ListDiscoveredResponseObject, error)
-	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-	// stored. Scope federation:manage.
+	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+	// signs the same with its own did. Nothing is stored. Scope federation:manage.
 	// (POST /v1/federation/pair)
 	FederationPair(ctx context.Context, request FederationPairRequestObject) (FederationPairResponseObject, error)
 	// ListPeers The daemons that threads are pulled from. Scope federation:manage.
@@ -7993,7 +9083,8 @@ type StrictServerInterface interface {
 	// CreateThread Makes a thread, empty. One that exists is answered alike. Scope threads:write.
 	// (POST /v1/threads)
 	CreateThread(ctx context.Context, request CreateThreadRequestObject) (CreateThreadResponseObject, error)
-	// DeleteThread Hides a thread and its records, for good; it takes no more. Again is done already. Scope threads:write.
+	// DeleteThread Hides a thread and its records from every reader, for good; it takes no more (409 THREAD_DELETED). Again is done already. What other daemons have read of it before stays
+	// theirs. Scope threads:write.
 	// (DELETE /v1/threads/{id})
 	DeleteThread(ctx context.Context, request DeleteThreadRequestObject) (DeleteThreadResponseObject, error)
 	// GetThread One thread. Scope records:read.
@@ -8002,7 +9093,7 @@ type StrictServerInterface interface {
 	// ListParticipants Who has written in a thread. Scope records:read.
 	// (GET /v1/threads/{id}/participants)
 	ListParticipants(ctx context.Context, request ListParticipantsRequestObject) (ListParticipantsResponseObject, error)
-	// ProjectThread A thread for people to read. Scope records:read.
+	// ProjectThread A thread for people to read, its last thousand records. Scope records:read.
 	// (GET /v1/threads/{id}/project)
 	ProjectThread(ctx context.Context, request ProjectThreadRequestObject) (ProjectThreadResponseObject, error)
 	// ListThreadRecords The records of a thread. Scope records:read.
@@ -9457,137 +10548,151 @@ func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D1rc9s4kn8FxZuqSepo2c5rZ5xPTqxMvJvYXtvZbNXYJcFkS8SaAjgAZEWXc9X9mvth90uu8OBLBCTK",
-	"ekzizXyYWBKJR3ej3934GkRslDEKVIrg4GuQYY5HIIHrT4dRxMZUHh+pD4QGB0GGZRKEAcUjCA4CEgdh",
-	"wOGPMeEQBweSjyEMRJTACKs3RvjLB6BDmQQHr16EwYjQ/ON+GMhppoYQkhM6DO7vw+Awkoyr92IQESeZ",
-	"JExNeZkAIjFQSeQUPTk6PnqKZIIlkgkgNTcIiaIUk5FAkqGIjQANOBt1gtAsOQEcAy8X/c+diymNOMsg",
-	"3TFTetb8cv/Z4kWfYcK3BJ9zwEJBZBZAn5NpiAaMa4jgcUxksfc/xsCn5Xq4GWHefl3TRozHa9jj/rNf",
-	"WmxynMLfCI2b2+TjFESIMuAjIgRhdMd+M2BpnP+dAE5lshMlEN0KxDiKISL64YylJCIgCtjUt3Gr5lwj",
-	"si4TDngdUHv28lWL2dgtUO9kUv3aWyui7tVQImNUgOYUb3B8bs6i+hQxKoHqP3GWpSTCCoe7GWc3KYz+",
-	"81+WjMvJf+IwCA6C/9gtudGu+VXsnpm3zKRN1lByLGSPwA2LpwhzQBPO6LAT3IfBW0YHKYm2urhjiWIG",
-	"AlEm0ZChCZEJmljGxQERoVf2jvEbEsdAt7m0i7enZ93eu9PzN8dHR92TEB0dH/Xefjg8/tg76p4cd49C",
-	"dNY9/3h8cXF8elJ8dXL4sXtxdvi22zvv/rX79rJ7pCB+3r3onv+je9S7fH/ePTzSmzph8h0bm0O8RVrQ",
-	"UEWUITGOEiQTYrF/wuTFOMsYl7DlJRGBBPA74GZhEgmQaJxpbq3YtD667APmQ9j2udGnhCiZyVCqFqBX",
-	"84nisUwYJ/+1XVCdMKS5FHpy+Onyfe+8+/dPx+fdo6ehIjFGwYh8lgHVcFSotY8en/zj8MPx0dN8+XeY",
-	"pPgm3To8zfIjTBWabwDdAScDAjGibNJBl3yK8BATapeZcRaBENte6GdIU0V8I4jRzVhqksRRBJlUK+lo",
-	"WWKHMfqfXhLQ8Sg4+D04PrnsnhwFYXB0GoTB305OPwdh8KF7eH4ShMFv3csgDM4+qf+/PfzwIQiDj4dn",
-	"wXVDdoTBW5zhG5ISSYzwyJQyxvNPA8ByzM3fRMJI/9EYw36BOcdT9VmJOpHhCJxPi4hlMyPOg+CFetw1",
-	"yx1wQQwumkK4lK2/Fw9WF1YsIyz3WIKH3fwLIqnBk2Bq+EEdMNGYC6MgN/ZHYufXXKtui3ZrFDwNJjJs",
-	"6l3d+NnLl/u/IqbYmNTKeIgIRTdYwKsXIbqZor4gQwq8r3SrJuz1b269PibxwS1MzelOsED64dgxzgx8",
-	"rTKjF+6H4Qdi9JE6HBMseiPGq5Ryw1gKmGpCgi+yNwfUZtL2tGSx2SCmmQ3lw9YXEJaLde6SA5YQXwC/",
-	"IxFYa00zkTQ9HQQHvy8g8/p79+EspOYfKruOBmJvGJNCcpz1OIhxKkM0MbJZogkWVkWzj7gpxqyrh83C",
-	"eiT2WYWI0QiQgs/Sk2h+7R5XQMRBhkgkbEL1FP4Rep6jN8Gcqj8d1hqWaELSVDPfCeO3odFXsECYIrtn",
-	"rS6yseLOknHhPhAz9HB9HwZHGEaMvtdWUJPylWyvMvSCAMOADQZOXp1hwqscmFAJQ+AzJ0GJFCzNz69e",
-	"lIutPD2DVM+YQmI5FtU1slvnuqS2r9pO3ppv2/nDCgPXQAsrBzSf2rGnHF6uw3qEJb7UX5abu3h7+OHw",
-	"PAiDd6fnHz99OFSy9fji8vz4zafL41MlVs+777rn3ZO3XSVPT8/P3h9ffAzC4B+nx0dOuBxBClbNrePe",
-	"Q6dNgMd2hOuwLayImwd36ZBQUKaXEStNWuyVw7lYcclg8rWBHrIXmTGd9Fq4B0QPqNJqPINrh4FeSBwT",
-	"dTZxelZbYJOK6gf5PZugEaZTa88pg5MNEOAoQbeEVmVYDpIZ+NmvwxlQuPeQL9gF6PeYxiLBty6dIcFp",
-	"CladqK//HQeRIExjxDGNjcNsnt/hlQPasaGqpZxmhZoxO1njuTFPZ5/be/HLIrKMtW5QbtzMNxduh1RM",
-	"jIoyB3q+zTe+v4Vpb0DoEHjGiZHHc2RnTtoDiIFrtb+XAXAncVvAzd9/QVYGELOraQeaY+twdZzbFl5a",
-	"j3/2tf5ODYYl4z8LK7IV+asXjdGjbFI2GGjCpMryI8K87lQLCyy4pLgyvH8WSAnxfGlqCDpOrYVofGCO",
-	"IUWW4mnPuM8c2IMvGeEgeljW5E+MJexIMoI2kxDRq2zcx6UctLRwZPWOdgA6dA8Fb1kFjtK+icj9x0wA",
-	"UiiQAo1wlBAKr5GaD0EqQGOrFQBHIBMWt1rsuiwzt864YPqZk4NtNKCG//wc2T1VwOs6Ww2sVow+xxJr",
-	"pOQ6hx8xJQNwWTFRxYjujSqPzTVGqpb3fVhlOiPvTKvwOTGlkY8OI20ZCS05lUa12OrzcTQ9y/UieeuG",
-	"mBPqSujHl7mF0M6aMo83jahVDY2ZXZjhrp3a/wlMzjBxCDIlUXqtODczzNYoNTMqgStAFJqxH6YI6Fc9",
-	"8PmcyxD10M+iQS3aQjpA2Dre2EBzLQVH7WkvKftghCkeQgcdS6T9sTiF2IgXuANugN9+pz6lpLLVX7z2",
-	"Sq8Bplk168Ui/BfgrqynOryLnk9gcl64ghrifBHTODSDFOSzJJJvWDz1oFehA5P4NWIZ/mMM2iWpBFG/",
-	"cDz0HWp0GEQpi26bYx7l4ZYBTlNNBoQqAtGw0QMrfULvo4MU2VP4IvV3Y5qCEGhI7kCTQsOkHBFKRkpR",
-	"23OZlzGWuCetbTcPlIUNWPjsZmJGA7OGEBGJRmOhPclaacpd4EarUrhECRZOjehf43gIce9m6kLWQoFc",
-	"8/nMBgUd7gGepw4U8tsfKX31wqUs4C/H5tXKz4VcN8hrQuoNDAkV5qzLpLfAeFl4quw0YaEDqHPhO0rj",
-	"FJwHibii86cDhCtBa6TMOLXaXO/HacomSssAOnUq/XPOj9LKDEWMU0ACT4XzuFTs4BgGeJzKGexXFE74",
-	"knEQovVWDtDb7gfjG47GXBGDkTNPnoaIg2BjHkFoKTZEYiokjKxuP3nydAZtL/Z+feUhyaVD1GGQccK4",
-	"tWGKfe/VD/fzZ2YF5nDv7+n/Ksd9p/jK5f8asTuojT7AqXCAdYbY9H48xNX05TrMLzFXihMQhlcogail",
-	"o9Lmp0awd9Dn3LNIp6Einqn+MWZ5XE0nSDjOchteX57lqkVfHGZN6xD3fJs4VEsAjhSAlETvmwf7G1zS",
-	"rK23YEHqj37JiQsXM5L41uSWLGSZQO96Eg9rdKOQHM+8vMaTsBxPL02ymQQc4wE90NJU+43sFxNOZFOG",
-	"+uTBHAztOxCkOHxVR1zbSbssJIvLUVrfukx6esevXlhnGUrgC44hIiOcopgM1VGbBcBS8igMJJEptPCL",
-	"3Xu2k4OovptVqI0XCWeLs8QaS3IbIpGJWM3znDSWkWBREkBTYqVYyB5w7onX6Z+zcZrOn3WhXtT02Cmr",
-	"s5epbfoCJ77gUN0cm2tRzTVCnN78WoBBaSV3oOMSY6HdEQNMUvX09SIjZV5Iq6UHModBuNBqyZdexXZY",
-	"pZZrD4m5Q7xKIW/tU9KU6nApNTGekprDYKEDVq3Ct/ALiaVYKsivMJcnRrSIed1SNqEtn51D3D2hF7o0",
-	"iesT13J69XDbbXEYaEpu83QLujTLzKFVDp8vqgJ2Nya5JBHJMJUtKdHjTW9im3Ahe4Wl2wIymtMt88Iy",
-	"AVyPq7SMilbXW1uLC2xbPGoA/EGY8fFfvTMBQFeSJnPC6m7e7vSEqkfbgHduIHRl2JchSj8WbEpak92x",
-	"2BNcA4lJ6jkZkLpxQ6iQmHrSVUYgBB5Cy3CcUSiunVqRgUFP68kLgupN9BZqnielbRHm9a/5MGEZhLcA",
-	"qwCh3HJYIksD3IMi9ac1/GdS8iyNl+CxI+t0iDFxwikldNkkvmLUuQxzWX9lY9pllM9l+KmHY0j4Ihfj",
-	"lcx6n+yL+RIexkazEqt+hW8Jja7wk1lwOClpLBKXWeX1ErYxYStGYtUdU2x92bQ8tUiIy9TH+ePfe7Z5",
-	"rhPcXFQaQVYP6ro0M09CycRGaTmgGxgwXo0KVYbRbjhXipnxBVknEGU601vNKWpm+cLTWAHp7PhMWHe0",
-	"XioWt6D967Xx15oUWQC01NTy7ftIsMBu21SodtmyZSxliUyWMgd2sXHfBIBzi2sM6Hhdzv7ASwtuuLag",
-	"iCLni/eHO89evkJsoP1uEaaMkgin6K8Xpyfoyfm7t+iXv/zy8mn+gNZGkYA7oEjrCy1CJQ9wATTwMz8y",
-	"0ubIAblb0j+yNBM3lo9dX+iOfVgiyFFeRWcVbH7KXINhXp6zhkL7JUsx8fBQhX9d+KgzgdXe8uRgw7Kw",
-	"qHOsxgZWSxBfjy2zIPPbgObvuryz6fOrQme+v1Rp06l0pee/U6cG3UzN8TGVazoimbA0PkAY3eF0DLo+",
-	"5+tV8BP8cRX891XwEwXz71Dm/9ovUpn/a78g1PwLX4iQ4io4QP/3P/9730F6YhPntwlJA4SLCBKmMeor",
-	"0uxcjff2nkcZlon+C/od1P8J07hvnvmJ8b72yqNUj0/ZAJm9is4VdaE9JSMia0Db31sYLqrEivadnpXB",
-	"QIBcNgS1KOAsGJfzclct5e2HO/vXrvebmmTBQ5aNojpI847drpSBzO0IK2cgnzOJ80Qe0T6Tp5r+08zn",
-	"UZ/wELstJRwp9SQFxR/dyl+KM+H7bYKJhLg3eqBLpjJ1MU91UBeIONyRPNrbymVUINetc1r5a8OOpY6Y",
-	"kruqNttWJDb0ITN9Zd1hDSHuvKhFEfv2CtBcT0o9dt7Ml7Nl7d6oXhuFQ+3kekGwu8FdfK4/b2WNzTBh",
-	"FMmkV0u6NygVeCqQYE6dyoTFPSASIK221VIY2rp8m4pZupqK/Vb3UozvZAbjFNahlCgMbNWFeZH7mepa",
-	"pwnElj5YE4Yt61OKz41UOO0GUsjMR7Cf8hdwPCJuf0GL7ARy59GbyqB/e30YZ6R3C470l8N0okhQqeyt",
-	"MpIfEnd0ZpbHJD4QUxodmFSWA6OFkNjoIK5hyJKHvoy6On4quK+joMX8uJJbel3Z2LKQuB4XB7YiobNY",
-	"rpHK+Tdu7yKj2pJUSSdhGfAsRYVdzMJwYp24uzGZm36ztRSZDU30wFQSB4Wskt/hUiAvpjTyVTB6ApWm",
-	"7Yu/gLF3M+0VsfH2BV+NpZnBJJM4XaJ+MQxiGHIct1FpC3FQ6LbVORvbcdGxL7HlITxwXhDMyt31JlVY",
-	"Q8QdeFmm3tQXZ5nrFMmjKqXjcQHPMLBeg1phkebgpd+BN8Is/iI/YA2WObfOsg0uGx6avPbXp7oWzm9U",
-	"JvAJXWKNjONrOVf40qF1H2E3ju1DybvgZo0UXV2Bapw21hi7YTEBbZr97eT0c4h0y44QnX261K6So9MK",
-	"0ACpvRrnjtM59vCQUXmoilwfW0etScRJWO6ktodwskoinJudjcWKylPGYUC+uKnSFKnkRf1EClv747Gg",
-	"FmmAqyl52Je048v8rAR8dI8526MgwTGyX43IzJFaYxHfwv4QXlW6KY0b6uH1co0dXMVY1vLEuQXqqPJz",
-	"rrikyYJ2qtWCufyfK4E0NKKxsoQvFHQN9m4Ac5dP99DQYYhElvaM5QL0zpguPYF7dWPGfjSEar7q5L0D",
-	"tRQysxRrSqTMTNMhQgesObvVr3PyEZr5yAQIt+4i493Ne6RNdbung5w3hbaOR4TImKtjY9OGlVKvDjpM",
-	"U1MKZsqIdd2Mbq70RYZXtG99sP08V7daj6z7zyjExAibtO/OFb2i3TvgU8TZWKc4x8DR7t2+rlRyJICj",
-	"/qFtn2XsbfRGw+jB8O4bkGh3C6Go3+hd2UeThETJFS0q+Crl0uiwKMAmAqVMEbw6sIQimSj48Bj4Qemv",
-	"Q09e7O2jWgOuENWabIWGdSkaVQ8/R41OcorFXdF+PUmm/zQ0YTuzMFOCZQaY7Txnn5ypMhGIDAxN6DYL",
-	"1Lzb6FH3NMxpStcwX9FKc0D1g1q8jh2gz3Mqz59gFOs2KkhIzCWYUkO0s0OoPmuwk7IIpwkT8mkl2KjI",
-	"07SBELckyyDW5JNXW6jnTCfSIphhS9NNkUNf92LLYYQmagu2+n3CiZRAXxtVZkJszY89RmoUmk4tTIkI",
-	"FaiI6aaky91SRqGD+tqp0y9aEl7Rm2mGRWVOAztvC5rZKhF9NjhXv6g921ZlyKQhCROS/fXFy788NdDr",
-	"G451gHRiVT9E/YjFYGM1Nu+n30HmtGHdj0FvoQK3/j93LjmOYOc47nfQJ6oTAWx0V63hipIhZVwRfl5d",
-	"WBzYXWUmqm9wKljl65J36CdMZCglEVABeQckxTgzHCWw86yzZ7PuDLcTB7u7k8mkg/XPHcaHu/Zdsfvh",
-	"+G335KKr3ynNkeAig0hyxbZ0GX6WooHpDVa0qAn2OvvmHcX/cEaCg+B5Z6/zXFt/MtEcfrczgTTd0SDQ",
-	"K9c8Qf0yNNEmw9UIo8dxcBD8BrKoJJ/p3Plsb29OB7rlOs8Vc3h65OVF152a4AoOfr8OAzEejTCfKhAp",
-	"bmelQNlAMcIUxayDTnTRrmJmQvGyiIPmfDg1EX48FDo/Uh/g4FrNo/Bc8OldK4p3cMWHyYQDZm/yV2ac",
-	"nkYDACHf2CDBWkDXLP26rysbSpm7b+Buf20LcPcS8yAyZxE5U9XiQ7c2fGHIyTVTsfTdSrdY/crzxa+U",
-	"fVL1G78ufqPo+XofBi/bTFFtHjmPPj9qSV/NMqnpNaESySkUbV51F5O2dFt0kiooN5pplug737XWDmGt",
-	"kbcn3Fk+smv6YN9fb5A31FtPuMmquldLTfut8Fb2LH0QPT2MPAqCmF16bnfn7M50V4lwmipFRItD3TfK",
-	"HBo/04qK1lk+pNdabH2DSK+tz4f0qjb/HWHdqCoCpCR0qDlhkkc3jMpa9AXrIG3xokrQrYr2vJtZHe27",
-	"lS5gfiF1MSEySs4qj65CBQ8Ta7MFh94I+YzxnD/psGpbSL4/kUgRFtbCpGzycKm3FSLfkqgseeGYU+E2",
-	"4RjVzZwHgw5ST6lTIxMYIWN52cIrZdn9+rQUoVM0YeM0RrcAmU39VGxUX/GgLSM1TOEiUEfLjKtdBWo+",
-	"+9UVlQ1eUz+WOvptU8Pmn8yvt4TG916+/IEIea6b9W2QaItsBg/B2vsQtPlEhgkIifKUCaO2dLZKhC8W",
-	"v1E0jV+dCBVgRNEYQ5gMQt2UsSUnXpaJFrdW3IdLMFwPSwdNPZuzM0wGy3Z5bDmnm1S/L5a6JDVvmwdf",
-	"QIX6DfFTPDK5uiY7SwHbyf7mML+YiIgpnWd3FFMxl/sd2Uch/haV0qIk1EOPRg3/3gwQu2qUAOaxcX2b",
-	"cB6LcIooSNNqejLTAlJnRwMV+QVCo5wsmg3UKrRR/ljSR8WVluW9H5wM7l3xoK68377COo84yl66W+aQ",
-	"s81ovfeJkBi+dQb57Fmbaap3YOgzsN+KrZZXuax+cA5RkoMd3YCcAND8IJm4iMkeYNR010KThBkxZZzl",
-	"Gbe8FN1M9dUFVqdFRYvd1zbS4hlAvWNYtcAj6KATe7UJEVdUSOPL9h3Hmqa66ECCvdHNy7LP9BPfIbfW",
-	"W/tOebWNqBtbRUdRdDsKc3/dQ/lwUqTO+bxGtUsCvkGU19bnvFlL2IveviO855VpxX1QHXSYOwHNfRAx",
-	"m+cMJJWO3D7EFl27v0GkFmtzIPQN+65Q+TlhdVTavAWGsLhdFq+VtC+/N6HInHoQWsOvztsgi8SsVvcO",
-	"uoq/3OPiVS/V9A5bG3RhhbNvIJ3H11M8tjbeUj1f548t2Woj10/Hb8w4z24gITq7gQhkMj5DZTb3Kymg",
-	"/Tz0YCPopuCq6AzqWrEg1N5N5bnpsiV6TPVkdZz1lVFulDFVypV9DorcvUiMSaXzZiykCUeYc3KH029c",
-	"KV+R51kWZLwJhnOE+gM1+SHmoj7144TQmE3U3/owiNda+zWltwhLlAIWhfOhWspU5ZI5V9SuOKcVeZhl",
-	"QPMWD9+WDVlpEbHdGH51Vm9Rn7IhjWnxyCIXL/ZbTFFct7kGN5uCoijSuUxLcaE7xVIwtz0qYMcmC0tR",
-	"+DTPsVLMGWKEU3ILs0eh4Ygrz0JdZdj9oyj/d54Q3R1gRdVhQyek2r5g257otuz+34OfT3Rqt0mi0zzc",
-	"5tOxgf3phmmy1W1+bNKL5uRap2jNxWco9yuZEz/7DeQD2XpxVflSYZgNk9p8MnvMYbhTWuxyWUKZydKb",
-	"bx7Vc9ZWDru2q2GYvTtztrBxXt6cDcyyNAYhtx+OXUt0FWz6y0zum62rUCJQ3y2dY16nH3sy3R4um9yC",
-	"z6Qy/kjb9JFfWM/bRMTUScw0RnrM0s+kcOJZ8m1DrB4GVYg0c31mkyhNW5wGUS4r4HRl2IallqmMmndL",
-	"e1Fik/fl0wmNI93c5XHF7ldWsxQwazf7qrNnmGcFliZFdMhY3EGHy1oO83mrT8dy8McNUdRSzOmxK0QP",
-	"YDnLy0f96rJ6cIZllDRJpRsTuRVZ6ui/sWXbcMnihx8pS2tLWXprb/czeUqmCFZZo/b6c3NIdDPHKCnu",
-	"NNJt2lCKJfAwr1KrclYszZ2KK0r13bKbjdcEsSRzmbea2bwBkrena2V35PW1f6bVsW1mW+47LwTespHy",
-	"MCbstGg+EktbmzNjLD1Zjrsha6XWWXEOqdavRP3BWleydYiuta+0oDDBa8NRHU0djEBbD9Pc5azoCvPn",
-	"HR/TB7TCnLd9gtZondVamnrOEIXJj3O02XNk7r8zxp3ROQDzlNhkwTwKnwscYor5JcdUmLaj6zpfX/MW",
-	"JC2cD7kE+a58DsdWxZY/fA0tfQ2a0nRt6bpdCRtk4Zo2l+P2+fGY0mjX3g4+V0e3NsY3mEVVp/jFCT1/",
-	"bi7P4v7lC7J5PLMOAGL3pAFV86WVW5OLL1JGhxlLU9PFVhI6ZmPhbG/nQR8ZARvL3ki4p36+t2DDzxf3",
-	"a/fOjfkQTDMoczurB3Oua1o3W6uvT4qNkYe1gb7s0Pghg3kLa82hfNzhhkZfQp0yBnGe0oeLfL75GWao",
-	"n5N7H00wkUXVjrHmQ5TgdIAwGhE6loCwRCMm5GvUL49G33ISgfT9XPpahL9enJ6EplWWxoZuIRiiMZUk",
-	"RUB0CYQgMSCgsVihIEFz6sXp6ZX+r99gHnNldW6SJvz7TU7X3WWrLQuWrj7QOC5uN/SXm+gnNlk2kt8N",
-	"6ysbUQv4zspG8koRy0Jq5SK2UimvXVwafZuJwdsCvw0Z3Obi3u3G28s53TT1+NpBbL8q7w0MCRVIMk3g",
-	"Rb6xoXPbm9FSeiXpUkG/zLp0mzcrsLOFAf4j/X1B8ZuqjdKzzLGUh4zCY3brd2lsujgrbFOdqzLM690z",
-	"AP5z3o3MNAGcYJGzSSErKYvLcEaforJpXLfkNY82VK73uHFJpqD8cMdDyRt2RX6j+zx6Mde+b36NGyZL",
-	"sw1vs6QxleIxU6dmLZYJJQWHWZeU2f1qfMT3/tz+w0iePqx9QoWUtE8iw9rOKovszKVadY2q6pgorhbG",
-	"Y2G61Iix7mZ9S2rXFFc9L98G0c7jpa5sjkdJumcKbbkEDZHBntApaIxrQq7F/x5Gy5WiVjf9msuT11LV",
-	"aroDlyRc7ZFdthrx+dZ8nrX1Gyz6WuwtJzRV7qh20H6hIA0UbSn0/ygMg1UamKzWi8T65WTFWVhE64fk",
-	"DigitkZHmMqz8oe8ZAl9zl+wPbPdh+EA7ZtrQoyHUQCiAFqtHjJmupJgOea6Y9QVpUVTEksf6MmLZ8+e",
-	"ruAItI6MuR6iS/tMgzssLo42wz8oSOK+k/uRVTxXLi3yJeHkVy3cTBGJH7dzPm8WqHe8qFApp9xNOcwu",
-	"y8tyNpOjYq+Z2myaVzmLn7h+9E11VqTkpfUwyuS0g5QZrN295pZsv2erdumnm2LrzLelP6tCkH+WRyvR",
-	"SHnMOvl7EleQX1RnFX0n8tqQ18pEMRfNUGZSYNwpHktQhd+9tXnUL8EnHq2Ty+5yY3LHwPhBDq4qp1CP",
-	"SRKRDC+qxj2rPriN1W7Ua1DsZZ66ZGoPtLakdMPH7fli2uNlLyVChBZ8qz0NO+mLs/zKRCdpnZnfC6a0",
-	"cbryZSkZrd6dp2QvMhKVTKXKV3JMXP6xjRKwgZoiVZ/zq3jiRzrlTG/QPOzIOMqAZSkgydDqlN6m45uh",
-	"14d6yNZH7T+6g/17dAf7M4qzeLOl2GoHq7gTd75Ge2Fvn/2uNZPqVjyEqcHx6KNw0k1JKGIjxa+V8ZTG",
-	"EDdO5xPdnS5EJH66PNUtLggtio3+lATGx1lBupYLm4qmC6ZqZ6Wa0Jlb4sqLd3+/Vii0b3x1hV2qVxsS",
-	"3ZzTSkrbH7ZZFrDw+txONYxr19gc5ng0GksFnRBZctrBccxBCJMiI2EEOnpfDJbrK82x9E7yw3cDKaND",
-	"JFlntjjC9ep5fjGLIijQNzBV3rN3Tzhes5PZVDCjnNVTH6sFBUXo4f76/v8DAAD//w==",
+	"7H37Uhu5+uCrqHqn6iS1jYGE5EzIX05wZjiTAD8gJ7+qgbJFt2zr0JZ6JBnjzVK1T7MPtk+ype9T39xq",
+	"X8Aml2H+mGC7W5dP3/2mr0EkR6kUTBgd7H8NUqroiBmm4FM7iuRYmMMD+4GLYD9IqRkGYSDoiAX7AY+D",
+	"MFDsrzFXLA72jRqzMNDRkI2ofWNEbz8yMTDDYP/1XhiMuMg+7oaBmaZ2CG0UF4Pg7i4M2pGRyr4XMx0p",
+	"nhou7ZTnQ0Z4zIThZkqeHRwePCdmSA0xQ0bs3EwbEiWUjzQxkkRyxEhfyVErCHHJQ0ZjpopF//fW2VRE",
+	"SqYs2cIpG9b8avfF4kWfUK4eCT6njGoLkVkAfRlOQ9KXCiBCxzE3+d7/GjM1LdajcIR5+/VNG0kVr2GP",
+	"uy9+XWKT44T9wUVc36YaJ0yHJGVqxLXmUmy5b/oyibO/h4wmZrgVDVl0rYlUJGYRh4dTmfCIM53DprqN",
+	"azvnGg/rfKgYXQfUXrx6vcRs8pqJxsmM/bW71oO6s0PpVArNgFO8o/Ep0qL9FElhmIA/aZomPKL2DLdT",
+	"Ja8SNvqf/3FoXEz+i2L9YD/4H9sFN9rGX/X2Cb6Fk9ZZQ8GxiCOBKxlPCVWMTJQUg1ZwFwbvpegnPHrU",
+	"xR0aEkumiZCGDCSZcDMkE8e4FCNcw8o+SHXF45iJx1za2fvjk073w/Hpu8ODg85RSA4OD7rvP7YPP3UP",
+	"OkeHnYOQnHROPx2enR0eH+VfHbU/dc5O2u873dPOvzrvz+13x6eHvx0e5V/YIzjtnHVO/9056J7/ftpp",
+	"H8Auj6T5IMdI1Y+IHABmIiTR42hIzJA7dDiS5mycplIZ9shL4ppopm6YwoUZopkh4xTYt+XbQMvyI1UD",
+	"9tiEBGTDrRCVJLELgNV8FnRshlLx//W4oDqSBNgWedb+fP5797TzX58PTzsHz0OLYlIw1AFkygTA0R6t",
+	"e/Tw6N/tj4cHz7Pl31Ce0Kvk0eGJy4+osMd8xcgNU7zPWUyEnLTIuZoSOqBcuGWmSkZM68de6BeWJBb5",
+	"RiwmV2MDKEmjiKXGrsStTWe08onFnH4TvByNNQDxX2fHRy0Qee5tVFNhJUyMR8H+n8Hh0Xnn6CAIg4Pj",
+	"IAz+ODr+EoTBx0779CgIg98650EYnHy2/3/f/vgxCINP7ZPgsibiwuA9TekVT7jhKONSqzOq7FOfUTNW",
+	"+Dc3bAR/1MZwX1Cl6NR+thJZpzRi3qd1JNOZEecB7sw+7pvlhinN8QjqukKhAvyZP1heWL6MsNhjAR55",
+	"9R8WGQDPkArkUlXARGOlUY+v7Y/H3q8VaJiLdot6KICJD+rqYSd+8erV7hsiLXM1YDOEhAtyRTV7vReS",
+	"qynpaT4QTPWsCliHPfzmNz9iHu9fsynynCHVBB6OPePMwNfpXLDwZhh+5Kg2VeE4pLo7kqqMKVdSJowK",
+	"QCR2a7pzQI2TLo9L7jRryDSzoWzY6gLCYrHeXSpGDYvPmLrhEXNGJfCOJDnuB/t/LkDz6nt34Syk5hOV",
+	"W0ftYK+kNNoomnYV0+PEhGSCGoMhE6qdJuke8WMMrqtLcWFdHjcZr0SKiBELn5UnASniH1ezSDETEj2U",
+	"EwFTNI/QbSC9CVXC/ukxKqkhE54kIBImUl2HqEVRTaggbs+g1cqxlRlGKu0niBl8uLwLgwPKRlL8DsZa",
+	"HfOtxlFm6DkChoHs9728OqVclTkwF4YNmJqhBCvoqMGfX+8Viy09PXOoDWNqQ81Yl9cor73rMmAGLjv5",
+	"0nzbzR+WGDgALSwRaDa1Z08ZvHzEekANPYcvi82dvW9/bJ8GYfDh+PTT549tK1sPz85PD999Pj88tmL1",
+	"tPOhc9o5et+x8vT49OT3w7NPQRj8+/jwwAuXA5Ywp3xXz74BT+sAj90Il+GysOJ+HtwRAy6YtRBRrNRx",
+	"sVsM52PFBYPJ1sZgyG6EY3rxNfdi6C4TVtdqGBz8GrCQOOaWNmlyUllgHYuqhPy7nJARFVNndlq7WPYJ",
+	"o9GQXHNRlmEZSGbg574OZ0Dh30O2YB+gf6ci1kN67dMZhjRJmFMnquv/oJgeEipioqiI0a83zz3y2gPt",
+	"GLFqJd9ermbMTlZ7bqyS2ed29n5dhJYx6AbFxnG+uXBrCz1BFWUO9Jo2X/v+mk27fS4GTKWKozyeIzsz",
+	"1O6zmCnQ9rspY8qL3A5w8/efoxUCYnY1y4Hm0PmFPXS7hDO5wY38Fr6zg1Ej1T+0E9kW/e2LaOtYS1n2",
+	"+4CYwtqjXOPrXrUwPwWfFFc3zM5ihXi2NDuEGCfObkVXnWdInSZ02kUvn+f02G3KFdNdairyJ6aGbRk+",
+	"YstMwnW3tPEmLuXBpYUj23fAT+nRPSy8TRk4VvvmGt3ckcULpdGjBk9Ze4XQeGSt6SX2NGJmKOOlFrku",
+	"i8yvKy6YfoZiqAtWVM49ox+3pxJYfTRVO82SsedZYgWFfPT3iQreZz7rJSoZz91R6bG5RkjZ4r4Ly8xm",
+	"1DjTQ/ibnoqoCf8isIg0SEyrSS229po4GcxyuUjO+iHmhTrTmvpMbxotBHEbh8jZYw0kc5hF7dkokdH1",
+	"krptwykZdmv8jPFKxtN/aGIfCMkItxwS53kCXz83CQN/IE0Sq9RwY62Tf50dH70lu6/JH/wdoYaMpDZL",
+	"WuoZhVEQTLC0bJPec7Dbi88zC205axYfrxuxDzX0ZvaDw116ra8jNjmh3KNIWIneXUpyShR2qFTOqGS+",
+	"OGKIY99PEYNXG+DzJZPh9qF/6BrVgpTYJ9S5YwFLUNaC+Cg4zP6ICjpgLXJoCHjpacJiFO/shikE/vI7",
+	"bVIKS1v9tdFe7NbANKvm7i06/xzcpfWUh/fh8xGbnOauuAdzlhUP2ZJ7w/Ha46A8fktkSv8aM3BUW0Wg",
+	"lzt+ei3SRkonL14h5XMBJx1RIQWPKHq5QzjQ13skYTcs0SRmLG2RNhHj0RW4DakhlMRyfJWwIno3lElM",
+	"2C2NTAIREsX6Y83ifTJR3DBkOxeCAqtqXYiaRRUGt1sDueW+/I+WonVKJxkXL/26pa95uiVTtPO2UmkZ",
+	"jELtoMxuqzA6yNbZt3zQojUXFuHhrAFQVj+FcyHP9nbekPcfj9//0T3t/HbagQjf8xax1C3YrYFHxyJh",
+	"WpMBv2GA8TXuPqK3fGTtgTc7O//cffPmxau9f+7tvHmzC6eMP+34hEBMDe0a512Yh0y5FyKXHDPB1T4u",
+	"L7TQz4IDoLZnoSHU6y02kyHVXp38P+N4wOLu1dSHrgtVw4rXcTZ67nFQqSzHJtckm1MKXu/51FZ6e4iv",
+	"ln7ONUw87jqk3rEBF7my3EUK4JqAcmI3+DYTkkA6V1ODORIPYT5uLVWB2sRxxolfk+G+XJfjPqGlFBCi",
+	"xgmIn8w8pUkiJ1YpZmLqtU3nsBmWaMQhOyjRdKo9zhE7Ve6uiVmfjhMzgyIlu4jdpoppvfRW9sn7zkcM",
+	"YURjZTEGxfGz5yFRTMuxiljo0DokeqoNGzkTdPLs+cyx7e28ed2AtysnfIRBqrhUztTO971TZQ4vX5SZ",
+	"w+4O/FfiCVv5Vz437UjesMrofZpoD1hnkA3204Bc9ZBD9QxAgvSsCtkrW1U95PI4h4Wqx7eg56pInGlk",
+	"Q1YGgeqhyYhOUWtqkS+Z21xMQ4tyU/gxllkoG5KUPGxiGUFasImyuyrnE0AhLO42baJtl8AUsXCw6lIP",
+	"H+xtcEmzjowFC8ITypl8Hj8hhl7XeJefGzNx0zV0UME2e8jxzMtrpJ/VxEXhd5hJgkP3/j6IdnCKui9Q",
+	"FZmV3E2iZs4J7XoOyAqPsgK+kD59tHieCyifx7+6TTPsZpoaen3JkN3SmEV8RBMS84Elq9nNriSxwgDM",
+	"xyUcvE3bycBR3c1DMEvlCZ6LszJrS/JbdBGGXrurWPVDqovDrsu0hGrTZUo1+A/g53ScJPNnXahe1V3P",
+	"eiqibmq32RQBbIpyVu3auabpXGvOG5aqRMqs3nLDIMBmTQSrPFOe2KcvF1l782KzS7rSMxiEC82/bOnl",
+	"0w7L2HLZgGL+XAWr1y/tJAVM9fhI6yee8IoHbGEkwa6iaeFnhhq9UraKPbksw2cJB9e1kBOx5LNzkLur",
+	"YaErozhQ3JLT24eX3ZYzdpd6egm8xGVm0CqGzxZVArv/JJXhEU+pMHNiPvWj5Eqb7iruSmBjq7ywSppB",
+	"g2O/iN2X11tZywKYrIU6Cwg/LpEyX2yziS0DTDRj4kFCZk7aiJ/lez3+9tGmHa3jRBjz8su5eQMPPqci",
+	"ot98Yi5xs85UZdwQi2aG8qSBRFniP2outKGiIbtrVMRCllAhUG259OpeCIMuaN4LclDq2JIrkw0ZoIsQ",
+	"CX7NhgmLnBUHsBIQii2HxWEBwBuOyP7pHBAzGayOZArwuJEhe2jMvXBKuFg15zUfdVmEzzyjS7GftNhh",
+	"s4q1gg6V+64ceLxQHeuhz5BpdO8tYyCWTLCyiyTf+qoZnXaRLC6yZuePf9ewzVPIjfTJ2oil1XwAny7U",
+	"kIs0cQF+xcgV60tVDmiVhgHXmC87ET0tzsUiJKSI2zl1xehdiJklkM6OL7XzI8NSqb5m4EqvjL/WfNoc",
+	"oIVulG2/CQXz0102i265ROsiDLRCElSRPr3YnK4DwLvFNcailnQDH/piRq0V4zkrxsXXFhKxNHH2e3vr",
+	"xavXRPbBNVZs5F9nx0fk2emH9+TXf/766nn2AOiZRLMbJggI4CUCJfew3GuHPD8usgzdMn6zoltjZUmA",
+	"BotbX+gPajhMyo68fJxlsDWj9xr0w4JYaxribZpQ3sCI7flDfTBkotu9ZcnpyPeorrK92gZWKlCYwVVJ",
+	"BpJIQa7YkIvYrkWzEINUPc1FxHpvIaQp+4TiKu3ieDQkA8k0vDnFSH6/r5lpESiZy7yhZESvGaEkpQNG",
+	"9FAq40Xr9dgyC4of8HT+Cwqx697C8gHN96paDTkxvgqVD5ZwLTyAgrHGFEKiQ5nE+4SSG5qMMVHm60Xw",
+	"C/vrIvjfF8EvguG/A5P9675ITPav+4IL/Jfdcm30RbBP/t//+b93LQITY6oFj0MXcA4x0gz/hATIIiQ5",
+	"VRAq4gvRs0TTuhjv7LyMUmqG8Bfr2SO2chdc5SSB6LWSI4LAJEa6v1rk33ZHOLNht0aHLoKvQwJMiQAQ",
+	"MTI2TpK3xMDAsk9i3u8zS9KQ/YxDCMYhwsD+GtOECKkIF4QKIlXMFAZMYRb78IWAbxkA3AwZVy5kSnq/",
+	"CNYDmFusxGPgmtArzYQJiZHSPkNF3IMRe79I1YOQBbFYB+/gCetSMsPODomkwMxvvcncgoSPuKng4e7O",
+	"wuheKbS363VzAXGuGjFclESgpTLzMuIdMe+GW7uX4cL8+GPBHOGATHRoQt1Z7OfnmCEJzZJFLJ5Ql55m",
+	"hkyUUNB+AoxpkXdTQpXiNzTxxSvKC9/1MI9CZq0ajvfwoRt5/aCKC+VGeHDFxak0NEuc08tnzpXT7er5",
+	"c/YTHVC/qUsjq1MnzMpjv8WS0FQ3/Tah3LC4O7qnc680dT5PeVAfiBS74VnawFLOx/xw/YaS0/dcJLow",
+	"bBJ+UzbBllXBako8Tl9ad1g5EH8e4qLUj0atfV5OxqIkjHqesOs20hjoXUbBtTu5XJA1UeN7TU7kxkpC",
+	"l88kBTHDbqXICI9U06kmWnqVHcyvaACRZsZp90tqPq5diktBL3yF+X7Le8nH9zKDccLWoQTbE3hUf/VZ",
+	"5iisWjkYmy+8+RiZL+rx8s+11FPw49nDzEZwn7IXoMDBi2X1NJc6Sd006OlFHsjy9hdNefeaeQzodjKx",
+	"KGh1rqUqMe4TnvZW0sQ83tdTEe1jTtQ+6pY8Rs3SNwxfkeiL4Lznp5z7egr48McHhSnWVYViconb4Jej",
+	"TiS0Fss1XqJ/DIPklSQOpQo8CYu4eCEq3GIWRp2ryN2JeVPkr9H7upGsqQ1NdM/sIg+GPCTlx6dAnk1F",
+	"1FSx3RDPxm5czQXb3atpN0+hWL7AtbY0HMxIQ5MV6rWtJTBQNF5Gpc3FQa7bluesbceHx035T/fhgfOC",
+	"ok7urjf3xhki/sjZKvX1TYGyuU64LCxWeMsX8AyE9RrUCndoHl76sPYcj+J6wsWfZQRWY5lz68qXOcua",
+	"RzDrddCkuuYRG1LkdGpoKUHQ0bpa/GblJI0mxK6R7X3RO+dmtVxvqLgvORqgwI0zMM3+ODr+EhJoURSS",
+	"k8/n4CA6OC4BjRG7V/TkLQpIjGj6J67/0hObuH9AtKC+PHfMNZgAXPJioD9J8j4sr5RY6ed7Y/1ALStV",
+	"rM9v/eiL1WNZtxNutCvKazC1FqmKD9MGaVMSWFPWcCmcCT1CXfOWIY2J+2rEZ2hvjVXOCxvnNOrcdbFd",
+	"0yMvV+14c0MTHnfHwmAeymzPRk2YKAVCGBac3hoS0VSToZyQRIpB7hUcgU8Ksvczvfk+h+or3nSWM80s",
+	"aE91theQBankKF2u8s70l7kSFA4pGltL/sweOiLVFaPKF4BoI3mERKdJFy0vJm7Q9Opq2q0aY+4j0g9+",
+	"1cpa0oIUxVnyNQ2NSbE3HBd9WZ/d2QcZVmv014NnHk0M9OBnrTen0DRwP+OtWdhCQ2lxnw/GaJOHpdLQ",
+	"FmnnBcbQ9gGqzBxihBei57zbvczFW+4fAf3C7MHEhGIlQ+tCXIjODVNTouQYsvZjpsj2zS5UNnpqGkiv",
+	"7Zowor+AvAMY3RvePQQJuIu4IL1aS+QeBtsuRF7xW2pvQdp5wwyuSSItHVo+wgUxQwsfFTO1X/gbybO9",
+	"nV1SaeMYkkqrxhA5KrRxeLa385LUGpRaznshetUsrd7zEEkUF1aUOL6sNTR1T86UW2nC+4gT0BZH4Lu1",
+	"1qfPwwynID/gQpR6zkI1ndFQrd4iX+Z0CnlGSQxtr4g2VFmuAeHOrS0ugNbYViIjmgylNs9LwXmLnti2",
+	"R1/zNGXxW1yIFMk0OwdNjLwQ1J5FekWja0LjWFlEtK9R6BrDYtyE7ENUFM6dkislJ5opHCwPfsApjmg0",
+	"5IK5nVfkRwW1rd7KYoTcTDfY5y1y5DQ9C7MBAz6Z43ZIMKQC9JBVRNnxsWM3oY5GXW8ULESC0qz80C2f",
+	"FsS1X5kobgwTb3HGCXfVfI4v2FHsLhFJuA7t2XNs5wf1sYkUrEV64GXr5cW/F+JqmlJdmhPh2NgDbbaS",
+	"C4hdKfuLPQ3XIpNgYp/GnIw3e6/++dxFv5EF7xNIVeyFpBfJmLmQocuk67UIsg88WthCCW69/946VzRi",
+	"W4dxr0U+C0gncukdGMLkAyGVpeSsvDrnQNvWboewZaJl6euCGcITGIlMeMSEZlkLPisJUhoN2daL1o5L",
+	"i0X2rfe3tyeTSYvCzy2pBtvuXb398fB95+isA+8U9mFwlrLIKMuHocNLmpA+NqfMe6QFO61dfMcydJry",
+	"YD942dppvQRz3AxBZG23JixJtgAEsHJgcvaXAQYmEZe5FIdxsB/8xkze0mSmw/WLnZ05nU9X63iaz9HQ",
+	"8jTr/tGqSOJg/8/LMNDj0YiqqQWRZd9OrBV9hSMqSCxb5Ai6FljurC1zjhQDVk4TTPGhAw0JzMCRgks7",
+	"jz3nnDi3nW6xRUtOZak9MHuXvTLjhUaVhmnzzkVt1gK6elHnXVV7cvHsmbPbXdsC/M0sGw4yYxGZlAB5",
+	"CF119xCdfDPlS98udVWHV14ufqXoJw5vvFn8Rt4b3b6wu8QUeYNqeOHV4hdqHYTvwuDVMpspd2+eRwmf",
+	"QEkqJ7RVVEJIHUpY3ngdGnYtSyF508ScRqKZvsBNnKTSzSisXK3REOkuHtnGmynuLjfIhardlvwIXN7r",
+	"/fF2d6mjLvqM3wvZ74dROQ7N7jbz0mS82NN7DLoqIkU3c9QobyzZhCeVBpTfIZ5U1teEJ2Xb6edGFFS9",
+	"NDOGiwFw9mEWPkObIm+02SLgKSGlqG4ZU7L2oFVM2S611WwWumcTbqLhSenRhyDO/cT0bOFzYwrGjHcj",
+	"e9LjdlhCkn9DvCZUOxeAkJPvHMl/OtFfMOqxEtpvzUsBt0P0+y1in7L0aYZsRNAId6Wm0APpeaESTMlE",
+	"jpOYXDOWuqx5y+Mx9dTalHaY3FtkiRjHBa+Rnc99dSFMjRFWGQAkcrgkzvk84Os1F/Fdo9D4yLU5hT67",
+	"GySPPDGngTTcjUtgePLBkGlDsuwfVMO+ewrZW/xGfnGNfeHFi2XWVb7J4+HY/hFyg7OuRBpzU6Fx85LC",
+	"ZVW5kF/AdReuIEMapBQDNN2cKYhZX48rNoo5/TTxY0mJVWng+xUr34Q8z1iJOpE4BR1hsQVmXFpk8MqB",
+	"OVIg5jqSVs3cHsVCzxUDB+5RFn+PpkNeAd9AL2gs/Q0sS7dRMmRUxRhBwqi+jGhCBDN4w8ZkpvM1eteF",
+	"zq53HGWYVO9bWkKn4scCpUoO3DTrFOTl2R/yB6FPy+ObFfPwqbhC4JGZ/mwP/sbL3XjMvnee/91z5N2l",
+	"ZFJxg9/DSbRNhtkBkytmJoyJjGQxkInpSlJgX0gyGUqU8RgMSpVj9ORqCndDWQuhl4cbSoO70KzRJM7i",
+	"s+67/LoDF6J964Kp/ikvhJ0GRY+mI4YOqay1cczjFjlyt+JZrDQY7mniHRWTZBH3YO5y4EaRdAJP/IDS",
+	"CLb295FFLp6LdizEJqE5E96efF85M8wzhJvcnZW7n75DLKmsz3uvq3bXDP/cqJLViOf3lbZIO3N4481g",
+	"sZzn+Oalu1macCG/v+U7xIN8bR4ceCd/9tP/MpTV03dJVJJQfb0qKpRyaJv9WXl26b0wIfzqvfE8T15d",
+	"6m5tXyWtf1z60IvjG4etDLqwx0nTQJAU3bWcvDJevZP7nErr+WMb+bCRqwT1W9bVIesHwTXB9PmQUE16",
+	"pXz6XhaZc9kvWL2a9+v2rRg6SgRzbnNf8niwSL48zvqq5TfKy0q9Rpo8V5mDm6NhCkl8DtJcZTXsPzfP",
+	"cywI3ThZNwv7QWQ9LSC6QCiZcBHLif0biEG/BT0dWwYQakjCqM69PuW60DKXzLgi+Gi9tng7TZnImjx9",
+	"X5Z4qUnU4+bflGdtrJAubJ6nKN23idKdWfDrPIcTbxgBSxWSLQeUQ0wuxtRLSxrTLLES01UJTfg1m6Wh",
+	"muu0IKKqrrH9V95xx0ta0JDngTrHhkir3DHosWMby8qJJx/XesgkEznY+AhzdEHMuHRdaCRkf7qSQCDQ",
+	"i9BluoGwAbVnaUEzQyNf+Zwg82/M3FPy4GuHB6uFEDeM1PMR+ilWvQZkPhY5OFfFyJls4/mmYjX39sFJ",
+	"EMvVvM1eQj9bMT8v/9elScgkZtr8EMkRa8laYC5TbiYZ15XuWUVAY1u0s+oFrp7U2/tLaL/4xyzup4z1",
+	"JowNqynrhGPN20xTyCcdYB06AGav01lCWYYsGrhnLtjxkvw6+mMzuBr6ryrmocx5w7Iby3w92Hoky3d6",
+	"gofStVCGxOwRtDR7kuprUFHtEehyxZvlDcjcSyeACfIDKeMWaa9q383n/U36qYd/bwgPV2KeT2i3JmXy",
+	"HhxxdUUBXl3VWEmpiYZ1nOzE3DyKUuFpivXIroIVC+CeciL/NjmR790V3JgIiZ0n4JZ2qI92RAwdx6Nh",
+	"fjcm9tFIqGEqzCqpyyKGGrz4/IFK0XbRAq/RvHQofZ71p9u8cZn1tF3KpsyaWvxgFuWPIXUKAGdtPh7Z",
+	"bL2fNPLauJ+4Q+LNGbYOcZ3o2ZD9Wun7PIcmQryjH/nEk4z5qWWMxQlrMxd9uTBbBUWLp9MVah7rkR7b",
+	"SuY99b4deWMX9ZKUemwKX6OVX2kI30Djgk2e6PzvTed44TW6I1A5ZFQl3GVmZ2lBmcDm2BnIKCo0NpVf",
+	"F/1/zRq0LeFkyyTwD+VbO3S2mnnyqW3Upwb4CR0k1u0y26BgAoxeTYZlRDUV0XaE5uFcE8yZkN9hMmiV",
+	"ThbnJX7blMTFt+0sSEpsmLXPWOyfNBB2vgS6UGLLzvyLRIpBKpMEbzYwXIzlWHtbHjccHx8xOTbdkfZP",
+	"/XJnwYZfLr5dqHFuKz6xwaZOafPJQa/22f1stIkPUIrL2AkrA91uifg+gzX2wkCi/PkLZCq9qiHzlcVZ",
+	"ZjLN05LnJ8qSXobuPTKh3OQlnOisCcmQJn1CyYiLsWGE4oVfb0mvII2e4ySawKW7F0L24R7HENuPwmlA",
+	"W+mQQDtb104RahAJE7F+QMEXcOrFtTylOwG+wwqO0ur8KM3V36qSBy4pKDcmWrm6C9AivzS9uQIQnthk",
+	"JR/l8yv57AJ+fkaVFe85RlWp4HMlq1mF/convpmMG1dTviFnBYz+yNk1xZx+NHzKQL9/Ws3jF4K/YwMu",
+	"NDESSCkvA0GKcv27HU2VUtrtORc57X5z7QG8dmE6zwF8n9PWpgpjYZY5/oKBFE/ugXW4BzpwM61DKwHJ",
+	"doOs0UzKmPpH1kkWGzhPqM44vzalfPBVmH2ThrdppPrh2eePkksDwNy4FmCP8/6uoYLbbWtDzdzuunam",
+	"M3ho82vcMP7jNho7UI6F0U9ksJaadqsmI1sd5jxzXQJ6+ysGGe6ai87akTm+X1ulEs6CeyqlYHIXZeN4",
+	"525V7S37qDJvXErHGhvy6TFcFnPNo+sGJ9z3QR3zpMPPnVf2LWjkxOJHpnyEBNFEQ3qvVEAxlUj6/Yim",
+	"1A/CTygnYz1cU0MIvBSjoJXyXTdFr7Mmf26TN3f95qvd8mPncCKY9TjxOlJy3bJvMdIe/1NN9Q8YQm87",
+	"J7IpebbzhJkBv2GCcFd0qrFou/ghq/YlX7IX3B0zfiraJ7t4zyG6wzUjgjEwZQZSxtAZjZqxgvaYF0LM",
+	"Nigjz/ZevHj+AK+184fN9U2eu2dqbGVxQxIc/l4RvfJdvz9tl5HSratNeXrZXWtXU8Ljv0MNpNvxooLY",
+	"DHM35Xc9Ly7x3EyamLsnd7OZoMUszcj1JJ2+cRlj1jiHjVIzbZFj4W6OY7dAEI0OUkcC9RYfBW1U2fyS",
+	"btES6n8rx+gQjv/JPllHLJPHJSzLq5QzxQb89JgaqEBTKaoS31pLEa/TFBJS2eAmCHL++2mnfdA96Hzs",
+	"4J2F3kws52qtBNXIkN4wmMfVoGatyAydargOguf1LjPoXVFlysy/yd21eSz+KZjrj+KNdeDcmFaAh3kv",
+	"T2yZu9rHDI94Shf15DgpP/gYq92o1ynfyzxlFqvUQJe1mvsTbayp7eiQ5ne54i21qxKLF5GVzK7+9+Lw",
+	"Cf6es9mNI3BTZiUad/7cSnf/qy5lV5a+MmPuc+RulFIQapYmmry0+RNP9LGWRvVZQoJUJGUyTRgxkqDG",
+	"bRWhhMKd0XKssVjC+W8eQjrLdO9FArivy3Z95PPU6fXv0en1x6kmVvWmsg8jR53VHs43Fc7gsR9cEytv",
+	"pQGdARxP2Lqu8LjxoyyJ5MhKGmtOJzGLa8zjGTRCDgmPn6+O3ot7MuRlrt8kyfypicM6r87Ne0ahn+ZB",
+	"DRZmbgX/GlwxqpgK9v+8tKfu3vjqi2yWL83n0DreyX53e0G92uus2o4Ir0RAqYnn2SqnZLg11oc5HI3G",
+	"xkInJA4Dt2gcK6Y1JvAZNmKQ8pMPlmlg9bFgJxm9XrFEigExsjVb8+Z79TS7T9LiIIO7cEvvuSvpPK+V",
+	"PW0uOXEm17xcJ5YH6e4u7/5/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -2,88 +2,137 @@ package spl
 
 import (
 	"net/http"
+	"strings"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/engineconfig"
 )
 
-// route is one row of the route table. scope is what its token must have; empty where any token will do.
+// route is one row of the route table.
 type route struct {
 	method, path string
-	scope        grant.Verb
-	serve        gin.HandlerFunc
+	// scope is what its token must have; empty where any token will do.
+	scope grant.Verb
+	// resource is what the permission rules know it as.
+	resource engineconfig.Resource
+	serve    gin.HandlerFunc
 }
 
 // routes is the whole route table of the face, but for what asks for no token. None of the scopes implies another, but admin all.
 func routes(api ServerInterfaceWrapper) []route {
 	const get, post, patch, remove = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
 	return []route{
-		{get, "/v1/health", "", api.GetDaemonHealth},
-		{get, "/v1/capabilities", "", api.GetCapabilities},
-		{get, "/v1/identity", "", api.GetIdentity},
+		{get, "/v1/health", "", daemonRead, api.GetDaemonHealth},
+		{get, "/v1/capabilities", "", daemonRead, api.GetCapabilities},
+		{get, "/v1/identity", "", daemonRead, api.GetIdentity},
 
-		{get, "/v1/service-accounts", grant.Admin, api.ListServiceAccounts},
-		{post, "/v1/service-accounts", grant.Admin, api.CreateServiceAccount},
-		{get, "/v1/service-accounts/:id", grant.Admin, api.GetServiceAccount},
-		{patch, "/v1/service-accounts/:id", grant.Admin, api.EditServiceAccount},
-		{remove, "/v1/service-accounts/:id", grant.Admin, api.RevokeServiceAccount},
-		{get, "/v1/service-accounts/:id/tokens", grant.Admin, api.ListAccountTokens},
-		{post, "/v1/service-accounts/:id/tokens", grant.Admin, api.MintToken},
-		{post, "/v1/service-accounts/:id/tokens/rotate", grant.Admin, api.RotateTokens},
-		{remove, "/v1/service-accounts/:id/tokens/:token_id", grant.Admin, api.RevokeToken},
-		{get, "/v1/tokens", grant.Admin, api.ListTokens},
+		{get, "/v1/service-accounts", grant.Admin, accountRead, api.ListServiceAccounts},
+		{post, "/v1/service-accounts", grant.Admin, accountWrite, api.CreateServiceAccount},
+		{get, "/v1/service-accounts/:id", grant.Admin, accountRead, api.GetServiceAccount},
+		{patch, "/v1/service-accounts/:id", grant.Admin, accountWrite, api.EditServiceAccount},
+		{remove, "/v1/service-accounts/:id", grant.Admin, accountWrite, api.RevokeServiceAccount},
+		{get, "/v1/service-accounts/:id/tokens", grant.Admin, accountRead, api.ListAccountTokens},
+		{post, "/v1/service-accounts/:id/tokens", grant.Admin, accountWrite, api.MintToken},
+		{post, "/v1/service-accounts/:id/tokens/rotate", grant.Admin, accountWrite, api.RotateTokens},
+		{remove, "/v1/service-accounts/:id/tokens/:token_id", grant.Admin, accountWrite, api.RevokeToken},
+		{get, "/v1/tokens", grant.Admin, accountRead, api.ListTokens},
 
-		{get, "/v1/records", grant.RecordsRead, api.ListRecords},
-		{get, "/v1/records/:id", grant.RecordsRead, api.GetRecord},
-		{post, "/v1/records", grant.RecordsWrite, api.AppendRecord},
-		{post, "/v1/records/query", grant.RecordsRead, api.QueryRecords},
-		{get, "/v1/threads", grant.RecordsRead, api.ListThreads},
-		{post, "/v1/threads", grant.ThreadsWrite, api.CreateThread},
-		{get, "/v1/threads/:id", grant.RecordsRead, api.GetThread},
-		{remove, "/v1/threads/:id", grant.ThreadsWrite, api.DeleteThread},
-		{get, "/v1/threads/:id/records", grant.RecordsRead, api.ListThreadRecords},
-		{get, "/v1/threads/:id/state", grant.RecordsRead, api.GetThreadState},
-		{get, "/v1/threads/:id/project", grant.RecordsRead, api.ProjectThread},
-		{get, "/v1/threads/:id/participants", grant.RecordsRead, api.ListParticipants},
+		{get, "/v1/records", grant.RecordsRead, recordRead, api.ListRecords},
+		{get, "/v1/records/:id", grant.RecordsRead, recordRead, api.GetRecord},
+		{post, "/v1/records", grant.RecordsWrite, recordWrite, api.AppendRecord},
+		{post, "/v1/records/query", grant.RecordsRead, recordRead, api.QueryRecords},
+		{get, "/v1/threads", grant.RecordsRead, threadRead, api.ListThreads},
+		{post, "/v1/threads", grant.ThreadsWrite, threadWrite, api.CreateThread},
+		{get, "/v1/threads/:id", grant.RecordsRead, threadRead, api.GetThread},
+		{remove, "/v1/threads/:id", grant.ThreadsWrite, threadWrite, api.DeleteThread},
+		{get, "/v1/threads/:id/records", grant.RecordsRead, threadRead, api.ListThreadRecords},
+		{get, "/v1/threads/:id/state", grant.RecordsRead, threadRead, api.GetThreadState},
+		{get, "/v1/threads/:id/project", grant.RecordsRead, threadRead, api.ProjectThread},
+		{get, "/v1/threads/:id/participants", grant.RecordsRead, threadRead, api.ListParticipants},
 
-		{get, "/v1/config", grant.ConfigRead, api.GetEngineConfig},
-		{post, "/v1/config/permissions", grant.ConfigWrite, api.SwitchPermissions},
-		{get, "/v1/config/:kind", grant.ConfigRead, api.ListRules},
-		{post, "/v1/config/:kind", grant.ConfigWrite, api.SetRule},
+		{get, "/v1/config", grant.ConfigRead, configRead, api.GetEngineConfig},
+		{post, "/v1/config/permissions", grant.ConfigWrite, configWrite, api.SwitchPermissions},
+		{get, "/v1/config/:kind", grant.ConfigRead, configRead, api.ListRules},
+		{post, "/v1/config/:kind", grant.ConfigWrite, configWrite, api.SetRule},
 
-		{get, "/v1/sync/changes", grant.FederationManage, api.ListChanges},
-		{post, "/v1/sync/records", grant.FederationManage, api.PushRecords},
-		{get, "/v1/sync/pairs", grant.FederationManage, api.ListPairs},
-		{post, "/v1/sync/pairs", grant.FederationManage, api.CreatePair},
-		{get, "/v1/sync/pairs/:id", grant.FederationManage, api.GetPair},
-		{remove, "/v1/sync/pairs/:id", grant.FederationManage, api.DeletePair},
-		{get, "/v1/sync/pairs/:id/stats", grant.FederationManage, api.GetPairStats},
-		{post, "/v1/sync/pairs/:id/:action", grant.FederationManage, api.ActOnPair},
-		{get, "/v1/sync/health", grant.FederationManage, api.GetSyncHealth},
-		{post, "/v1/federation/pair", grant.FederationManage, api.FederationPair},
-		{get, "/v1/federation/peers", grant.FederationManage, api.ListPeers},
-		{get, "/v1/discovery/mdns", grant.FederationManage, api.ListDiscovered},
+		{get, "/v1/sync/changes", grant.FederationManage, federation, api.ListChanges},
+		{post, "/v1/sync/records", grant.FederationManage, federation, api.PushRecords},
+		{get, "/v1/sync/pairs", grant.FederationManage, federation, api.ListPairs},
+		{post, "/v1/sync/pairs", grant.FederationManage, federation, api.CreatePair},
+		{get, "/v1/sync/pairs/:id", grant.FederationManage, federation, api.GetPair},
+		{remove, "/v1/sync/pairs/:id", grant.FederationManage, federation, api.DeletePair},
+		{get, "/v1/sync/pairs/:id/stats", grant.FederationManage, federation, api.GetPairStats},
+		{post, "/v1/sync/pairs/:id/:action", grant.FederationManage, federation, api.ActOnPair},
+		{get, "/v1/sync/health", grant.FederationManage, federation, api.GetSyncHealth},
+		{post, "/v1/federation/pair", grant.FederationManage, federation, api.FederationPair},
+		{get, "/v1/federation/peers", grant.FederationManage, federation, api.ListPeers},
+		{get, "/v1/discovery/mdns", grant.FederationManage, federation, api.ListDiscovered},
 	}
 }
 
-func (s server) mount(engine *gin.Engine, validate gin.HandlerFunc) {
+const manifestPath = "/.well-known/syncropel"
+
+// within reports whether an escaped path belongs to this face, be there a route or not.
+func within(path string) bool {
+	return path == manifestPath || path == "/v1" || strings.HasPrefix(path, "/v1/")
+}
+
+// Codes gives the errors of this face their codes, for [web.Options].
+func Codes(path string) web.Coding {
+	if within(path) {
+		return code
+	}
+	return nil
+}
+
+// mirrored is the path that a route is also served at, if there is one.
+func mirrored(path string) (string, bool) {
+	rest, ok := strings.CutPrefix(path, "/v1/sync/")
+	return "/v1/federation/sync/" + rest, ok
+}
+
+func (s server) mount(engine *gin.Engine, spec *openapi3.T) {
 	api := ServerInterfaceWrapper{
 		Handler: NewStrictHandlerWithOptions(s, []StrictMiddlewareFunc{detach}, StrictGinServerOptions{
 			RequestErrorHandlerFunc:  web.RefuseBody,
-			HandlerErrorFunc:         web.Fail,
+			HandlerErrorFunc:         refuse,
 			ResponseErrorHandlerFunc: web.Fail,
 		}),
 		ErrorHandler: web.RefuseParameter,
 	}
-	face := engine.Group("", web.Codes(code))
-	face.GET("/.well-known/syncropel", api.GetManifest)
-	face.POST("/v1/bootstrap/service-account", validate, api.BootstrapServiceAccount)
-	for _, r := range routes(api) {
-		face.Handle(r.method, r.path, validate, r.serve)
+	for path, item := range spec.Paths.Map() {
+		if other, ok := mirrored(path); ok {
+			spec.Paths.Set(other, item)
+		}
 	}
+	validate := web.Validate(spec)
+	engine.GET(manifestPath, api.GetManifest)
+	engine.POST("/v1/bootstrap/service-account", s.refuseOtherPages, validate, api.BootstrapServiceAccount)
+	for _, r := range routes(api) {
+		handlers := append(s.stages(r), invalidAs(r), validate, r.serve)
+		engine.Handle(r.method, r.path, handlers...)
+		if other, ok := mirrored(r.path); ok {
+			engine.Handle(r.method, other, handlers...)
+		}
+	}
+	engine.NoRoute(s.elsewhere, web.NoRoute)
+	engine.NoMethod(s.elsewhere, web.NoMethod)
+}
+
+// invalidAs gives a route its own code for a body that is wrong.
+func invalidAs(r route) gin.HandlerFunc {
+	invalid := map[string]string{"POST /v1/records": "INVALID_RECORD", "POST /v1/records/query": "INVALID_QUERY"}[r.method+" "+r.path]
+	return web.Codes(func(kind fault.Kind) string {
+		if kind == fault.Invalid && invalid != "" {
+			return invalid
+		}
+		return code(kind)
+	})
 }
 
 // code is the code of an error that has none of its own.

@@ -1,4 +1,5 @@
-// Package history is what clients saw of keys, and the promise of revocation as a check of it.
+// Package history is what clients saw of keys, and the promise of revocation as a check of it. A token is a secret here, too, and so
+// is an identity that the tokens of a service account may claim: it lives until an edit takes it away.
 //
 // Each secret of each key is an object of its own with three states: live, dying, dead. A change that ends a secret, such as
 // a rotation, is two acts, to dying and to dead, both somewhere between its request and its answer. A verifier may accept
