@@ -84,7 +84,11 @@ func at(field string, decoder *jsontext.Decoder) string {
 	return field
 }
 
-// exact reports whether the canonical form of a JSON number, the shortest text of the nearest double, is the same number.
+// longestDouble is how many digits tell any double from the others. Many programs write all of them: 0.10000000000000001.
+const longestDouble = 17
+
+// exact reports whether the canonical form of a JSON number, the shortest text of the nearest double, is the same number, or the
+// number is that double to as many digits as it has.
 func exact(literal string) bool {
 	float, err := strconv.ParseFloat(literal, 64)
 	if err != nil {
@@ -95,6 +99,9 @@ func exact(literal string) bool {
 		return digits == ""
 	}
 	kept, keptExponent := decimal(strconv.FormatFloat(float, 'e', -1, 64))
+	if len(digits) <= longestDouble && (digits != kept || exponent != keptExponent) {
+		kept, keptExponent = decimal(strconv.FormatFloat(float, 'e', len(digits)-1, 64))
+	}
 	return digits == kept && exponent == keptExponent
 }
 

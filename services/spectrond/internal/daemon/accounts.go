@@ -13,12 +13,27 @@ import (
 // CodeNoAccounts is the code of the refusal to serve while there is no account.
 const CodeNoAccounts = "AUTH_NO_ACCOUNTS"
 
-// AccountsError says that nobody could pass the authentication of the daemon: there never was a service account.
-type AccountsError struct{ operator string }
+// AccountsError says that nobody could pass the authentication of the daemon: there is no service account, or all are revoked.
+type AccountsError struct {
+	operator string
+	revoked  bool
+}
 
 // Error tells it in one line.
-func (*AccountsError) Error() string {
-	return CodeNoAccounts + ": authentication is required, and there is no service account yet, so nobody could be let in"
+func (e *AccountsError) Error() string {
+	why := "there is no service account yet"
+	if e.revoked {
+		why = "every service account is revoked"
+	}
+	return CodeNoAccounts + ": authentication is required, and " + why + ", so nobody could be let in"
+}
+
+// lead begins the way out.
+func (e *AccountsError) lead() string {
+	if e.revoked {
+		return "Every service account is revoked. A new first one is made with four commands:"
+	}
+	return "A fresh install is opened with four commands:"
 }
 
 // WayOut returns the commands that lead to a daemon with authentication.
@@ -50,7 +65,7 @@ type keyManager interface {
 }
 
 // admit makes sure that there is the daemon's context, and whom to let into it. It refuses when authentication is on and there
-// never was an account.
+// is no account that could be used.
 func (d *starting) admit(ctx context.Context, keys keyManager) (Standing, error) {
 	if err := keys.EnsureContext(ctx, Namespace); err != nil {
 		return Standing{}, fmt.Errorf("making the context %s: %w", Namespace, err)
@@ -64,10 +79,10 @@ func (d *starting) admit(ctx context.Context, keys keyManager) (Standing, error)
 	if err != nil {
 		return Standing{}, fmt.Errorf("looking at the service accounts: %w", err)
 	}
-	if !d.options.Insecure && standing.Accounts == 0 {
-		refusal := &AccountsError{operator: d.options.Operator}
+	if !d.options.Insecure && standing.Active == 0 {
+		refusal := &AccountsError{operator: d.options.Operator, revoked: standing.Accounts > 0}
 		_, _ = fmt.Fprintln(d.audience.Banner, "Auth: "+authLine(statedir.Secure, Standing{Standing: standing})) // as in announce
-		note(d.audience, "A fresh install is opened with four commands:")
+		note(d.audience, refusal.lead())
 		for _, command := range refusal.WayOut() {
 			note(d.audience, "  "+command)
 		}
@@ -130,8 +145,6 @@ func Warnings(mode statedir.Mode, standing Standing, operator string) []string {
 	switch {
 	case mode == statedir.Insecure:
 		return nil
-	case standing.Active == 0:
-		return []string{"every service account is revoked, so every request is refused"}
 	case !standing.Operator:
 		return []string{"no service account may act as " + operator + ", so your own commands are refused"}
 	default:
@@ -147,11 +160,6 @@ func Guidance(mode statedir.Mode, standing Standing, operator string) []string {
 	const revoke = "  spl service-account revoke <sa_id>"
 	secure := mode == statedir.Secure
 	switch {
-	case secure && standing.Active == 0:
-		return []string{
-			"Every service account is revoked: every request is refused, with 401. To make a new first one:",
-			stop, insecure, create, save, stop, start,
-		}
 	case secure && !standing.Operator:
 		return []string{
 			"No service account may act as " + operator + ": your own commands are refused, with DID_CLAIM_DENIED.",

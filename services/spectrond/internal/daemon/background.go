@@ -55,8 +55,8 @@ func Start(
 	if err != nil {
 		return run, err
 	}
-	if pid, running, err := Running(dir); err != nil || running {
-		return run, errors.Join(err, fault.New(fault.AlreadyDone, "already running (pid %d)", pid))
+	if err := refuseRunning(dir); err != nil {
+		return run, err
 	}
 	child, err := spawn(dir, environ, arguments)
 	if err != nil {

@@ -61,12 +61,21 @@ func exclude(dir statedir.Dir, lock *os.File) error {
 		if err != nil || !held {
 			return err
 		}
-		if pid, running, err := Running(dir); err != nil || running {
-			return errors.Join(err, fault.New(fault.AlreadyDone, "already running (pid %d)", pid))
+		if err := refuseRunning(dir); err != nil {
+			return err
 		}
 		time.Sleep(probePause)
 	}
 	return fault.New(fault.AlreadyDone, "already running, or being started by another command")
+}
+
+// refuseRunning returns an error when a daemon runs in dir.
+func refuseRunning(dir statedir.Dir) error {
+	pid, running, err := Running(dir)
+	if err == nil && running {
+		err = fault.New(fault.AlreadyDone, "already running (pid %d); to start it in another way: spl serve --stop, then this again", pid)
+	}
+	return err
 }
 
 // clean removes what a daemon left that ended without a word.
@@ -161,7 +170,7 @@ func Running(dir statedir.Dir) (pid int, running bool, err error) {
 	n, err := file.ReadAt(content, 0)
 	pid, convErr := strconv.Atoi(strings.TrimSpace(string(content[:n])))
 	if convErr != nil || pid <= 0 {
-		return 0, false, fmt.Errorf("the PID file %s is damaged: %w", dir.PID(), errors.Join(err, convErr))
+		return 0, false, fmt.Errorf("the PID file %s is damaged, though a daemon runs: find its process with ps, kill it, remove the file and start again", dir.PID())
 	}
 	return pid, true, nil
 }

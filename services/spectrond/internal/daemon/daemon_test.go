@@ -167,12 +167,11 @@ func TestGuidance(t *testing.T) {
 		commands []string
 		warned   bool
 	}{
-		"all is well":              {statedir.Secure, standing(1, 1, true), "required (service accounts: 1)", nil, false},
-		"the last one was revoked": {statedir.Secure, standing(2, 0, false), "required (service accounts: 0, revoked: 2)", []string{"spl serve --stop", "spl serve --daemon --insecure-localhost", create, "spl token save spl_prod_sa_...", "spl serve --stop", "spl serve --daemon"}, true},
-		"made without actors":      {statedir.Secure, standing(1, 1, false), "required (service accounts: 1)", []string{"spl serve --stop", "spl serve --daemon --insecure-localhost", "spl service-account list", "spl service-account revoke <sa_id>", create, "spl token save spl_prod_sa_...", "spl serve --stop", "spl serve --daemon"}, true},
-		"a fresh install, open":    {statedir.Insecure, standing(0, 0, false), "off, for programs on this machine only (service accounts: 0)", []string{create, "spl token save spl_prod_sa_...", "spl serve --stop", "spl serve --daemon"}, false},
-		"a lost token":             {statedir.Insecure, standing(1, 1, true), "off, for programs on this machine only (service accounts: 1)", []string{"spl service-account list", "spl token rotate <sa_id>", "spl token save spl_prod_sa_...", "spl serve --stop", "spl serve --daemon"}, false},
-		"no actors, open":          {statedir.Insecure, standing(1, 1, false), "off, for programs on this machine only (service accounts: 1)", []string{"spl service-account list", "spl service-account revoke <sa_id>", create, "spl token save spl_prod_sa_...", "spl serve --stop", "spl serve --daemon"}, false},
+		"all is well":           {statedir.Secure, standing(1, 1, true), "required (service accounts: 1)", nil, false},
+		"made without actors":   {statedir.Secure, standing(1, 1, false), "required (service accounts: 1)", []string{"spl serve --stop", "spl serve --daemon --insecure-localhost", "spl service-account list", "spl service-account revoke <sa_id>", create, "spl token save spl_prod_sa_...", "spl serve --stop", "spl serve --daemon"}, true},
+		"a fresh install, open": {statedir.Insecure, standing(0, 0, false), "off, for programs on this machine only (service accounts: 0)", []string{create, "spl token save spl_prod_sa_...", "spl serve --stop", "spl serve --daemon"}, false},
+		"a lost token":          {statedir.Insecure, standing(1, 1, true), "off, for programs on this machine only (service accounts: 1)", []string{"spl service-account list", "spl token rotate <sa_id>", "spl token save spl_prod_sa_...", "spl serve --stop", "spl serve --daemon"}, false},
+		"no actors, open":       {statedir.Insecure, standing(1, 1, false), "off, for programs on this machine only (service accounts: 1)", []string{"spl service-account list", "spl service-account revoke <sa_id>", create, "spl token save spl_prod_sa_...", "spl serve --stop", "spl serve --daemon"}, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/contract/fault"
@@ -68,10 +70,11 @@ func New(cfg Config) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range map[string]string{"token": cfg.Token.Reveal(), "actor": cfg.Actor} {
-		if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return nil, fault.InvalidField(name, "must not hold spaces, line ends or anything but ASCII")
-		}
+	if strings.ContainsFunc(cfg.Token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, fault.InvalidField("token", "must not hold spaces, line ends or anything but ASCII")
+	}
+	if !utf8.ValidString(cfg.Actor) || strings.ContainsFunc(cfg.Actor, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }) {
+		return nil, fault.InvalidField("actor", "must not hold spaces, line ends or anything else that is not printed")
 	}
 	client, err := splclient.NewClient(base, splclient.WithHTTPClient(&sender{cfg: cfg, base: base, client: &http.Client{
 		Timeout:       timeout,

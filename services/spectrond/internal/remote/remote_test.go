@@ -90,7 +90,7 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 	for field, configs := range map[string][]remote.Config{
 		"url":   {{URL: ""}, {URL: "localhost:9100"}, {URL: "ftp://x"}, {URL: "http://"}, {URL: "http://u:p@x"}, {URL: "http://x?a=b"}, {URL: "http://x#a"}},
 		"token": {{URL: remote.DefaultURL, Token: "a b"}, {URL: remote.DefaultURL, Token: "a\r\nX-Evil: 1"}, {URL: remote.DefaultURL, Token: "é"}},
-		"actor": {{URL: remote.DefaultURL, Actor: "did:x\n"}},
+		"actor": {{URL: remote.DefaultURL, Actor: "did:x\n"}, {URL: remote.DefaultURL, Actor: "did: x"}, {URL: remote.DefaultURL, Actor: "did:\xff"}, {URL: remote.DefaultURL, Actor: "did:\u202ex"}},
 	} {
 		for _, cfg := range configs {
 			_, err := remote.New(cfg)

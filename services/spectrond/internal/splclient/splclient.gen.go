@@ -1129,8 +1129,10 @@ type RecordQuerySort int
 
 // Revoked defines model for Revoked.
 type Revoked struct {
-	ID     string        `json:"id"`
-	Status RevokedStatus `json:"status"`
+	// Already Whether it had been revoked before, so that nothing has changed.
+	Already *bool         `json:"already,omitempty"`
+	ID      string        `json:"id"`
+	Status  RevokedStatus `json:"status"`
 }
 
 // RevokedStatus defines model for Revoked.Status.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/spectron/table"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
@@ -181,6 +182,9 @@ To replace the tokens of an account that stays, see 'spl token rotate'; to kill 
 			}
 			if s.account() == args[0] {
 				a.tell(cmd, "the token of the %s was one of its: it is dead", a.sourceName(s.dir, s.source))
+			}
+			if done.Already != nil && *done.Already {
+				return fault.New(fault.AlreadyDone, "the service account %s was revoked before", args[0])
 			}
 			return a.answer(cmd, done, "revoked service account "+args[0]+" and every token of it")
 		}),

@@ -53,8 +53,8 @@ func examineProcess(dir statedir.Dir) finding {
 	if running {
 		return finding{check, pass, fmt.Sprintf("the daemon runs, pid %d", pid), ""}
 	}
-	if _, err := dir.ReadRun(); pid != 0 || !errors.Is(err, statedir.ErrNotRunning) {
-		return finding{check, warn, fmt.Sprintf("stale PID file: the daemon (pid %d) has ended without a word", pid), "spl serve --daemon"}
+	if run, err := dir.ReadRun(); !errors.Is(err, statedir.ErrNotRunning) {
+		return finding{check, warn, fmt.Sprintf("stale PID file: the daemon (pid %d) has ended without a word", run.PID), "spl serve --daemon"}
 	}
 	return finding{check, warn, "no daemon runs from this state directory", "spl serve --daemon"}
 }

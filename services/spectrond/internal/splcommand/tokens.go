@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/spectron/table"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/remote"
@@ -120,6 +121,9 @@ was lost. 'spl token list' tells the ids.`,
 			}
 			if s.tokenID() == id {
 				a.tell(cmd, "it was the token of the %s", a.sourceName(s.dir, s.source))
+			}
+			if done.Already != nil && *done.Already {
+				return fault.New(fault.AlreadyDone, "the token %s was revoked before", id)
 			}
 			return a.answer(cmd, done, "revoked token "+id)
 		})(cmd, args)

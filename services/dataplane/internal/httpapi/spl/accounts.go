@@ -147,7 +147,7 @@ func (s server) RevokeServiceAccount(
 	if !revoked.Already {
 		s.audit(ctx, who, event{Event: accountRevoked, AccountID: revoked.ID, Revoked: revoked.Revoked, Reason: reason})
 	}
-	return RevokeServiceAccount200JSONResponse{ID: revoked.ID, Status: RevokedStatusRevoked}, nil
+	return RevokeServiceAccount200JSONResponse{ID: revoked.ID, Status: RevokedStatusRevoked, Already: &revoked.Already}, nil
 }
 
 // draftOf reads what an account is to be. What its fields must be is the key manager's to say.

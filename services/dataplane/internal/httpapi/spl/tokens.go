@@ -95,7 +95,7 @@ func (s server) RevokeToken(ctx context.Context, request RevokeTokenRequestObjec
 	if !revoked.Already {
 		s.audit(ctx, who, event{Event: tokenRevoked, AccountID: revoked.AccountID, TokenID: revoked.ID, Reason: reason})
 	}
-	return RevokeToken200JSONResponse{ID: revoked.ID, Status: RevokedStatusRevoked}, nil
+	return RevokeToken200JSONResponse{ID: revoked.ID, Status: RevokedStatusRevoked, Already: &revoked.Already}, nil
 }
 
 func tokenDraft(account string, body *NewToken) introspection.TokenDraft {
