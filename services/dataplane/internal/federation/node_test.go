@@ -89,6 +89,7 @@ type node struct {
 	identity *identity.Identity
 	tokens   *tokens
 	timing   federation.Timing
+	network  http.RoundTripper // nil: as outside tests
 	log      *syncBuffer
 	server   *httptest.Server
 
@@ -195,7 +196,7 @@ func (n *node) start() {
 	log := slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	shared := federation.New(federation.Config{
 		Store: rows, Records: records, Namespace: "default", Identity: n.identity, Sealer: sealer,
-		Replica: fmt.Sprint(rand.Uint64()), Timing: n.timing, Now: time.Now, Log: log,
+		Replica: fmt.Sprint(rand.Uint64()), Timing: n.timing, Transport: n.network, Now: time.Now, Log: log,
 	})
 	engine := web.NewEngine(web.Options{Log: slog.New(slog.DiscardHandler)})
 	err = spl.Mount(engine, spl.Parts{
