@@ -95,6 +95,12 @@ torture: ## kill, pause, cut and restart real processes for TORTURE (10m) and ho
 mutants: ## break each rule of the revocation protocol in turn and see the torture notice
 	go test -tags mutant -count=1 -v -timeout 30m -run '^Test(Mutants|Scenarios)$$' ./services/spectrond/internal/torture/
 
+SPL_KILLS ?= 200
+
+.PHONY: spl-kill
+spl-kill: ## kill the spl daemon SPL_KILLS (200) times under load, and see that it has forgotten nothing
+	SPECTRON_SPL_KILLS=$(SPL_KILLS) go test -count=1 -v -timeout 0 -run '^TestKilled$$' ./services/spectrond/cmd/spl/
+
 STORM ?= 60s
 
 .PHONY: storm

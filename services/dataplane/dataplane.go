@@ -37,6 +37,7 @@ import (
 
 // Service is an open data plane. It is safe for concurrent use.
 type Service struct {
+	cfg      Config
 	db       *database.DB
 	verifier *verifier.Verifier
 	// keymanager is asked about service accounts.
@@ -133,7 +134,7 @@ func assemble(
 	}
 	// Not ctx: the service outlives its opening.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	service := &Service{db: db, verifier: verify, keymanager: keymanager, handler: handler, traces: traces, stop: stop}
+	service := &Service{cfg: cfg, db: db, verifier: verify, keymanager: keymanager, handler: handler, traces: traces, stop: stop}
 	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{
 		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
 	})

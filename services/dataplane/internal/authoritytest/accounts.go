@@ -101,3 +101,18 @@ func (a *Authority) RevokeAccount(account string) {
 		}
 	}
 }
+
+// standing counts the accounts of a context. Where there are none it is in its first life.
+func (a *Authority) standing(contextID string) introspection.Standing {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := introspection.Standing{Context: contextID, Incarnation: contextID + "-1"}
+	for _, account := range a.accounts {
+		if account.Context == contextID {
+			out.Incarnation = account.Incarnation
+			out.Accounts++
+			out.Active++
+		}
+	}
+	return out
+}

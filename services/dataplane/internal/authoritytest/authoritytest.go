@@ -177,6 +177,8 @@ func (a *Authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 	case r.URL.Path == introspection.Path:
 		a.introspect(w, r)
+	case r.URL.Path == introspection.StandingPath:
+		reply(w, a.standing(r.URL.Query().Get(introspection.StandingContextParam)))
 	case strings.HasPrefix(r.URL.Path, introspection.JobsPath):
 		a.job(w, r)
 	default:

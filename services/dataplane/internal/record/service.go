@@ -135,6 +135,7 @@ type Service struct {
 	now       func() time.Time
 	namespace string
 	guards    map[string]Guard
+	followers map[string]func(space string)
 	waiting   *waiting
 }
 
@@ -143,12 +144,16 @@ const DefaultNamespace = "default"
 
 // New returns a Service of records whose namespace, if they name one, is the given one or [DefaultNamespace].
 func New(store Store, now func() time.Time, namespace string) *Service {
-	return &Service{store, now, namespace, map[string]Guard{}, newWaiting()}
+	return &Service{store, now, namespace, map[string]Guard{}, map[string]func(string){}, newWaiting()}
 }
 
 // Protect makes guard decide on what callers add to a reserved thread; without one, they add nothing. It is called before the
 // service is used.
 func (s *Service) Protect(thread string, guard Guard) { s.guards[thread] = guard }
+
+// Follow makes the service call added, with the space, after it has added a record to a thread and before it answers for it. It is
+// called before the service is used.
+func (s *Service) Follow(thread string, added func(space string)) { s.followers[thread] = added }
 
 // Append stores a caller's record. One that is there already is returned with created false, and nothing is changed.
 func (s *Service) Append(ctx context.Context, space string, draft Draft) (stored Record, created bool, err error) {
@@ -200,6 +205,9 @@ func (s *Service) add(ctx context.Context, space string, draft Draft) (stored Re
 	}
 	if created {
 		s.waiting.wake(space, stored.Seq)
+		if added := s.followers[stored.Thread]; added != nil {
+			added(space)
+		}
 	}
 	return stored, created, nil
 }

@@ -28,6 +28,7 @@ import (
 var accountTests = map[string]func(*testing.T, Subject){
 	"service accounts":                      accounts,
 	"a token without its account":           tokenWithoutAccount,
+	"whom active accounts may be":           actingAccounts,
 	"there is one first account":            firstAccountRace,
 	"a first account races another one":     firstAgainstCreation,
 	"a mint races the end of its account":   mintAgainstRevocation,
@@ -221,6 +222,26 @@ func tokenWithoutAccount(t *testing.T, subject Subject) {
 	if found, snapshot := find(t, s, made.Token.Key.Seal); found.Caller(snapshot.At) != nil {
 		t.Error("it opens its context")
 	}
+}
+
+// actingAccounts: an account counts that may claim exactly that identity, in this context, and has not been revoked.
+func actingAccounts(t *testing.T, subject Subject) {
+	s := subject.Store
+	create(t, s, "acme")
+	create(t, s, "other")
+	account(t, s)
+	check := func(contextID, actor string, want bool) {
+		t.Helper()
+		if may, err := s.ActingAccount(t.Context(), contextID, actor); may != want || err != nil {
+			t.Errorf("%s in %s: %t, %v", actor, contextID, may, err)
+		}
+	}
+	check("acme", "did:a", true)
+	check("acme", "did:", false)
+	check("acme", "did:b", false)
+	check("other", "did:a", false)
+	subject.Exec(t, "UPDATE service_accounts SET revoked_at = created_at")
+	check("acme", "did:a", false)
 }
 
 // firstAccountRace: of all who would make the first account, one does. Chosen ones race on a path of their own.

@@ -33,6 +33,7 @@ func Run(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 	}
 	if !errors.As(err, new(*ReportedError)) {
 		_, _ = fmt.Fprintf(stderr, "%s: %s\n", root.Name(), Describe(err)) // nowhere left to report a failure to
+		advise(stderr, err)
 	}
 	return Status(err)
 }
@@ -48,6 +49,9 @@ func (e *ReportedError) Unwrap() error { return e.Err }
 
 // Status returns the exit status that err stands for.
 func Status(err error) int {
+	if own, ok := errors.AsType[*StatusError](err); ok {
+		return own.Status
+	}
 	switch {
 	case err == nil:
 		return ExitDone
@@ -64,9 +68,12 @@ func Status(err error) int {
 func Describe(err error) string {
 	text := err.Error()
 	if public, ok := errors.AsType[*fault.Error](err); ok {
-		// The kind is a word for programs, and the exit status tells it.
-		whole := public.Error()
-		text = strings.Replace(text, whole, strings.TrimPrefix(whole, public.Kind.String()+": "), 1)
+		// The kind is a word for programs, and the exit status tells it. The code is what documentation speaks of.
+		whole, told := public.Error(), ""
+		if public.Code != "" {
+			told = public.Code + ": "
+		}
+		text = strings.Replace(text, whole, told+strings.TrimPrefix(whole, public.Kind.String()+": "), 1)
 	}
 	return apikey.Redact(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }

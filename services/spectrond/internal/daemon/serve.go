@@ -23,6 +23,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/dataplane"
+	"github.com/spectron-hq/spectron/services/dataplane/identity"
 	"github.com/spectron-hq/spectron/services/keymanager"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/node"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/privatefile"
@@ -201,6 +202,10 @@ func (d *starting) node(store settings.Secret) (node.Config, error) {
 	if err != nil {
 		return node.Config{}, err
 	}
+	own, err := identity.Open(d.dir.IdentityKey())
+	if err != nil {
+		return node.Config{}, err
+	}
 	return node.Config{
 		DataDir:          d.dir.Path(),
 		Layout:           node.Layout{Store: relative(d.dir, d.dir.Store()), Pepper: relative(d.dir, d.dir.Pepper()), Claimed: true},
@@ -213,6 +218,7 @@ func (d *starting) node(store settings.Secret) (node.Config, error) {
 			AuthenticationOff: d.options.Insecure,
 			Actor:             d.options.Operator,
 			DisplayName:       d.options.DisplayName,
+			Identity:          own,
 		},
 	}, nil
 }

@@ -29,6 +29,8 @@ type app struct {
 	// What the flags of every command say.
 	output output
 	token  settings.Secret
+	// namespace is empty when it was not said.
+	namespace string
 }
 
 func (a *app) root() *cobra.Command {
@@ -54,11 +56,13 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`
 		a.restart(),
 		a.showVersion(),
 	)
+	root.AddCommand(a.client()...)
 	flags := root.PersistentFlags()
 	flags.VarP(&a.output, "output", "o", "text for people; json, or stream-json with one line per thing, for programs")
 	flags.BoolFunc("json", "the same as -o json", func(string) error { return a.output.Set(string(outputJSON)) })
 	flags.StringVar((*string)(&a.token), "token", "",
 		"token to send [$SPL_TOKEN]; prefer the variable or 'spl token save': every user of the machine can see arguments in ps")
+	flags.StringVar(&a.namespace, "namespace", "", "namespace that is meant; a daemon has one, and refuses others (default \"default\")")
 	return root
 }
 

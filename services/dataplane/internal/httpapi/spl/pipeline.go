@@ -21,6 +21,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/contract/scope"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/engineconfig"
 )
 
 // actorHeader names the identity that a request claims to come from.
@@ -209,16 +210,14 @@ func readAhead(r *http.Request) (map[string]any, error) {
 }
 
 // askRules asks the permission rules, where there are any.
-func (s server) askRules(about resource) gin.HandlerFunc {
+func (s server) askRules(about engineconfig.Resource) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		if s.Rules == nil || about == "" {
+		if s.Rules == nil {
 			return
 		}
 		found, err := claimOf(c.Request.Context())
 		if err == nil {
-			err = s.Rules.Allow(c.Request.Context(), Asked{
-				Space: found.space, Actor: found.actor, Resource: string(about), Record: found.draft, Caller: found.caller,
-			})
+			err = s.Rules.Allow(c.Request.Context(), engineconfig.Ask{Space: found.space, Actor: found.actor, Resource: about, Record: found.draft})
 		}
 		if err != nil {
 			refuse(c, err)

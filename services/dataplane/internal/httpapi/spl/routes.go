@@ -10,6 +10,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/engineconfig"
 )
 
 // route is one row of the route table.
@@ -18,7 +19,7 @@ type route struct {
 	// scope is what its token must have; empty where any token will do.
 	scope grant.Verb
 	// resource is what the permission rules know it as.
-	resource resource
+	resource engineconfig.Resource
 	serve    gin.HandlerFunc
 }
 
@@ -26,9 +27,9 @@ type route struct {
 func routes(api ServerInterfaceWrapper) []route {
 	const get, post, patch, remove = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
 	return []route{
-		{get, "/v1/health", "", "", api.GetDaemonHealth},
-		{get, "/v1/capabilities", "", "", api.GetCapabilities},
-		{get, "/v1/identity", "", "", api.GetIdentity},
+		{get, "/v1/health", "", daemonRead, api.GetDaemonHealth},
+		{get, "/v1/capabilities", "", daemonRead, api.GetCapabilities},
+		{get, "/v1/identity", "", daemonRead, api.GetIdentity},
 
 		{get, "/v1/service-accounts", grant.Admin, accountRead, api.ListServiceAccounts},
 		{post, "/v1/service-accounts", grant.Admin, accountWrite, api.CreateServiceAccount},

@@ -53,6 +53,8 @@ type Parts struct {
 	Accounts Accounts
 	// Rules are asked about every request behind the claim; nil allows everything.
 	Rules Rules
+	// Config is the configuration that users may change.
+	Config Config
 
 	Records *record.Service
 	Threads *thread.Service
@@ -93,7 +95,4 @@ func Mount(engine *gin.Engine, parts Parts) error {
 }
 
 // server has one method per operation of the document.
-type server struct {
-	pending
-	Parts
-}
+type server struct{ Parts }

@@ -19,6 +19,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/engineconfig"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/verifier"
@@ -57,9 +58,9 @@ func (accounts) MintToken(
 // rules refuse whoever claims to be this.
 type rules string
 
-func (r rules) Allow(_ context.Context, asked spl.Asked) error {
-	if asked.Actor == string(r) {
-		return &fault.Error{Kind: fault.Forbidden, Code: "PERMISSION_DENIED", Message: "no rule allows " + asked.Resource}
+func (r rules) Allow(_ context.Context, ask engineconfig.Ask) error {
+	if ask.Actor == string(r) {
+		return &fault.Error{Kind: fault.Forbidden, Code: "PERMISSION_DENIED", Message: "no rule allows " + string(ask.Resource)}
 	}
 	return nil
 }

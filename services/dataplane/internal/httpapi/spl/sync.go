@@ -15,6 +15,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/engineconfig"
 	peers "github.com/spectron-hq/spectron/services/dataplane/internal/federation"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 )
@@ -114,7 +115,7 @@ func (s server) still(ctx context.Context) error {
 	if err != nil || s.Rules == nil {
 		return err
 	}
-	return s.Rules.Allow(ctx, Asked{Space: found.space, Actor: found.actor, Resource: string(federation), Caller: found.caller})
+	return s.Rules.Allow(ctx, engineconfig.Ask{Space: found.space, Actor: found.actor, Resource: federation})
 }
 
 // changeList answers with a feed.
