@@ -320,3 +320,51 @@ func TestPeersThatAreNotTrusted(t *testing.T) {
 	}
 	b.keepsSecrets()
 }
+
+// TestREADMEPairsTwoDaemons types what the README's section about two daemons says, on one machine.
+func TestREADMEPairsTwoDaemons(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n### Two daemons, one thread\n")
+	_, rest, _ := strings.Cut(section, "\n```sh\n")
+	session, _, _ := strings.Cut(rest, "\n```\n")
+	here, there, ok := strings.Cut(session, "\n\n")
+	if !ok {
+		t.Fatal("the README has no session of two daemons")
+	}
+	a, b := newParty(t, "emma"), newParty(t, "finn")
+	folder := t.TempDir()
+	sh := func(p *party, script string) string {
+		t.Helper()
+		cmd := exec.Command("sh", "-e", "-c", script)
+		cmd.Dir, cmd.Env = folder, append(slices.Clone(p.env), "SPL_SERVE_URL="+p.url)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %s", err, stderr.String())
+		}
+		return string(out)
+	}
+	sh(a, here)
+	token, err := os.ReadFile(filepath.Join(folder, "token.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.secretsOfOthers = append(b.secretsOfOthers, strings.TrimSpace(string(token)))
+	if out := sh(b, strings.ReplaceAll(there, "http://192.168.1.10:9100", a.url)); !strings.Contains(out, "th_notes") {
+		t.Errorf("listed %s", out)
+	}
+	sh(a, `spl record add --thread th_notes --body '{"text": "hello"}'`)
+	b.eventually("the note has come", func() bool {
+		var list struct {
+			Data []any `json:"data"`
+		}
+		b.ask(http.MethodGet, "/v1/records?thread=th_notes", nil, &list)
+		return len(list.Data) == 1
+	})
+	b.keepsSecrets()
+}
