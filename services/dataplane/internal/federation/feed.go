@@ -122,7 +122,7 @@ func (s *Service) Follow(ctx context.Context, space string, asked Asked, stop <-
 		feed, err := s.Await(ctx, space, asked, heartbeat, stop)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the reader has gone: so ends every stream
 		case err != nil:
 			return err
 		}

@@ -219,6 +219,21 @@ func TestAPeerThatWasSetUpAnew(t *testing.T) {
 	}
 }
 
+func TestTheCursorDoesNotRunAhead(t *testing.T) {
+	t.Parallel()
+	peer, n := newNode(t, dbtest.SQLite(t)), newNode(t, dbtest.SQLite(t))
+	n.stop()
+	n.refuse = &atomic.Int64{}
+	n.refuse.Store(2)
+	n.start()
+	said := peer.say("one")
+	pair := n.pull(peer)
+	eventually(t, "what could not be stored at first is there", n.has(said))
+	if got := n.pair(pair.ID).Stats; got.Failures < 2 || got.Pulled != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestPauseAndResume(t *testing.T) {
 	t.Parallel()
 	peer, n := newNode(t, dbtest.SQLite(t)), newNode(t, dbtest.SQLite(t))
@@ -297,11 +312,13 @@ func TestOneReplicaPulls(t *testing.T) {
 		})
 		each.start()
 	}
-	replicas[0].pull(peer)
+	pair := replicas[0].pull(peer)
 	for _, each := range replicas {
 		said := peer.say(each.server.URL)
 		last := replicas[len(replicas)-1]
 		eventually(t, "what was said is there", last.has(said))
+		pulls := last.pair(pair.ID).Stats.Pulls
+		eventually(t, "three waits for more", func() bool { return last.pair(pair.ID).Stats.Pulls > pulls+3 })
 		if each != last {
 			each.stop()
 		}
