@@ -81,9 +81,9 @@ func (v Value) JSON() string {
 			return "null"
 		}
 		return string(text)
-	default:
-		return "null"
+	case Null:
 	}
+	return "null"
 }
 
 // Explain returns the filter in its one spelling: every operator is named, every condition stands for itself.

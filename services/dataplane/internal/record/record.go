@@ -88,7 +88,7 @@ type Foreign struct {
 // guard lets them.
 const (
 	EngineConfig    = "th_engine_config"
-	AuditTokens     = "th_audit_tokens"
+	AuditTokens     = "th_audit_tokens" //nolint:gosec // the name of a thread
 	ServiceAccounts = "th_service_accounts"
 )
 

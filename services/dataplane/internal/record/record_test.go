@@ -22,19 +22,19 @@ func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 const space = "space"
 
-func open(t testing.TB) *store.Store {
-	t.Helper()
-	db, err := database.Open(t.Context(), dbtest.SQLite(t), store.Schema)
+func open(tb testing.TB) *store.Store {
+	tb.Helper()
+	db, err := database.Open(tb.Context(), dbtest.SQLite(tb), store.Schema)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
+	tb.Cleanup(func() { _ = db.Close() })
 	migrations, err := store.Migrations(db.Engine)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if _, err := database.Migrate(t.Context(), db, migrations); err != nil {
-		t.Fatal(err)
+	if _, err := database.Migrate(tb.Context(), db, migrations); err != nil {
+		tb.Fatal(err)
 	}
 	return store.New(db)
 }

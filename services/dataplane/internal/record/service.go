@@ -44,7 +44,7 @@ func (a Addition) Settle(last *int64) (Record, error) {
 
 // named returns the record of a with its id.
 func (a Addition) named() (Record, error) {
-	id, err := a.Content.id()
+	id, err := a.id()
 	if err != nil {
 		return Record{}, err
 	}

@@ -149,13 +149,19 @@ func compareValues(a, b any) int {
 			return 0
 		}
 	}
-	if order := cmp.Compare(rank(a), rank(b)); order != 0 || rank(a) == 0 {
+	if order := cmp.Compare(rank(a), rank(b)); order != 0 {
 		return order
 	}
-	if number, ok := a.(float64); ok {
-		return cmp.Compare(number, b.(float64))
+	switch a := a.(type) {
+	case float64:
+		number, _ := b.(float64)
+		return cmp.Compare(a, number)
+	case string:
+		text, _ := b.(string)
+		return strings.Compare(a, text)
+	default:
+		return 0
 	}
-	return strings.Compare(a.(string), b.(string))
 }
 
 // absent is the value of what is not there.
@@ -203,7 +209,7 @@ func holds(f record.Filter, r record.Record) bool {
 	}
 	value := valueAt(f.Field, r)
 	equal := func(to record.Value) bool {
-		switch to.Kind {
+		switch to.Kind { //nolint:exhaustive // the last one is the default
 		case record.Null:
 			return value == nil
 		case record.Boolean:
@@ -214,7 +220,7 @@ func holds(f record.Filter, r record.Record) bool {
 			return value == to.Text
 		}
 	}
-	switch f.Op {
+	switch f.Op { //nolint:exhaustive // the others are ordered below
 	case record.Eq:
 		return isScalar(value) && equal(f.Values[0])
 	case record.Ne:

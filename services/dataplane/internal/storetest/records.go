@@ -3,6 +3,7 @@ package storetest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,32 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/thread"
 )
+
+// runRecords runs the part of the suite that is about records and threads.
+func runRecords(t *testing.T, f Fixture) {
+	t.Helper()
+	for name, test := range map[string]func(*testing.T, Fixture){
+		"records are immutable":        testRecordsAreImmutable,
+		"clocks do not fall":           testClocks,
+		"the same record races":        testSameRecordRaces,
+		"clocks race":                  testClocksRace,
+		"the feed skips nothing":       testFeedSkipsNothing,
+		"records are selected":         testSelections,
+		"pages of records are bounded": testLargePages,
+		"records of spaces never mix":  testRecordSpaces,
+		"foreign records":              testImport,
+		"a deleted thread":             testDeletedThread,
+		"deletion races":               testDeletionRaces,
+		"threads by page":              testThreads,
+		"filters equal the reference":  testRecordQuery,
+		"queries by page":              testQueryPages,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, f)
+		})
+	}
+}
 
 func recordsOf(f Fixture) *record.Service {
 	return record.New(f.Store, func() time.Time { return start }, "default")
@@ -235,7 +262,7 @@ func testFeedSkipsNothing(t *testing.T, f Fixture) {
 	})
 	together(writers, func(i int) {
 		for range each {
-			if _, _, err := records.Append(t.Context(), in, stated("th_"+string(rune('a'+i)), "did:a", `{}`)); err != nil {
+			if _, _, err := records.Append(t.Context(), in, stated(fmt.Sprintf("th_%d", i), "did:a", `{}`)); err != nil {
 				t.Errorf("writing: %v", err)
 			}
 		}

@@ -54,6 +54,7 @@ type Fixture struct {
 // Run runs the suite. Each test uses contexts of its own, so the fixture may be shared.
 func Run(t *testing.T, f Fixture) {
 	t.Helper()
+	runRecords(t, f)
 	for name, test := range map[string]func(*testing.T, Fixture){
 		"register scopes":                 testRegister,
 		"register again":                  testRegisterAgain,
@@ -101,20 +102,6 @@ func Run(t *testing.T, f Fixture) {
 		"pairs":                           testPairs,
 		"pairs are bounded":               testPairsAreBounded,
 		"pairs are claimed":               testClaims,
-		"records are immutable":           testRecordsAreImmutable,
-		"clocks do not fall":              testClocks,
-		"the same record races":           testSameRecordRaces,
-		"clocks race":                     testClocksRace,
-		"the feed skips nothing":          testFeedSkipsNothing,
-		"records are selected":            testSelections,
-		"pages of records are bounded":    testLargePages,
-		"records of spaces never mix":     testRecordSpaces,
-		"foreign records":                 testImport,
-		"a deleted thread":                testDeletedThread,
-		"deletion races":                  testDeletionRaces,
-		"threads by page":                 testThreads,
-		"filters equal the reference":     testRecordQuery,
-		"queries by page":                 testQueryPages,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -992,14 +992,17 @@ type ParticipantList struct {
 // ParticipantListObject defines model for ParticipantList.Object.
 type ParticipantListObject string
 
+// Peer defines model for Peer.
+type Peer struct {
+	Did        string     `json:"did"`
+	LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
+	Pairs      *int       `json:"pairs,omitempty"`
+	URL        string     `json:"url"`
+}
+
 // PeerList defines model for PeerList.
 type PeerList struct {
-	Data []struct {
-		Did        string     `json:"did"`
-		LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
-		Pairs      *int       `json:"pairs,omitempty"`
-		URL        string     `json:"url"`
-	} `json:"data"`
+	Data    []Peer         `json:"data"`
 	Enabled bool           `json:"enabled"`
 	Object  PeerListObject `json:"object"`
 }
@@ -1846,16 +1849,16 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/discovery/mdns (the `ListDiscovered` operationId).
 	ListDiscovered(ctx context.Context, params *ListDiscoveredParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// FederationPairWithBody A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-	// stored. Scope federation:manage.
+	// FederationPairWithBody A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+	// signs the same with its own did. Nothing is stored. Scope federation:manage.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/federation/pair (the `FederationPair` operationId).
 	FederationPairWithBody(ctx context.Context, params *FederationPairParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-	// stored. Scope federation:manage.
+	// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+	// signs the same with its own did. Nothing is stored. Scope federation:manage.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2297,8 +2300,8 @@ func (c *Client) ListDiscovered(ctx context.Context, params *ListDiscoveredParam
 	return c.Client.Do(req)
 }
 
-// FederationPairWithBody A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-// stored. Scope federation:manage.
+// FederationPairWithBody A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+// signs the same with its own did. Nothing is stored. Scope federation:manage.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2315,8 +2318,8 @@ func (c *Client) FederationPairWithBody(ctx context.Context, params *FederationP
 	return c.Client.Do(req)
 }
 
-// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing the challenge; this one says who it is, and signs the same. Nothing is
-// stored. Scope federation:manage.
+// FederationPair A handshake between daemons: the other one says who it is, and proves it by signing `syncropel handshake <its did> <challenge>`; this one says who it is, and
+// signs the same with its own did. Nothing is stored. Scope federation:manage.
 //
 // Takes a body of the `application/json` content type.
 //
