@@ -37,7 +37,6 @@ import (
 
 // Service is an open data plane. It is safe for concurrent use.
 type Service struct {
-	cfg      Config
 	db       *database.DB
 	verifier *verifier.Verifier
 	// keymanager is asked about service accounts.
@@ -56,13 +55,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the data plane: %w", err)
 	}
-	keymanager, err := authority.New(authority.Config{
-		URL: management.String(), ServiceSecret: []byte(cfg.ServiceSecret.Reveal()), Subject: replica(), Transport: cfg.Authority, Wrap: web.Propagate,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("opening the data plane: %w", err)
-	}
-	db, err := database.Open(ctx, cfg.ConnectionString.Reveal(), store.Schema)
+	keymanager, db, err := cfg.connect(ctx, management)
 	if err != nil {
 		return nil, fmt.Errorf("opening the data plane: %w", err)
 	}
@@ -71,6 +64,18 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("opening the data plane: %w", errors.Join(err, db.Close()))
 	}
 	return service, nil
+}
+
+// connect returns what every data plane stands on: the key manager, which need not answer yet, and the database.
+func (c Config) connect(ctx context.Context, management *url.URL) (*authority.Client, *database.DB, error) {
+	keymanager, err := authority.New(authority.Config{
+		URL: management.String(), ServiceSecret: []byte(c.ServiceSecret.Reveal()), Subject: replica(), Transport: c.Authority, Wrap: web.Propagate,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := database.Open(ctx, c.ConnectionString.Reveal(), store.Schema)
+	return keymanager, db, err
 }
 
 func assemble(
@@ -90,7 +95,7 @@ func assemble(
 		traces.Close()
 		return nil, err
 	}
-	service := &Service{cfg: cfg, db: db, verifier: verify, keymanager: keymanager, traces: traces}
+	service := &Service{db: db, verifier: verify, keymanager: keymanager, traces: traces}
 	defer func() {
 		if err != nil {
 			verify.Close()

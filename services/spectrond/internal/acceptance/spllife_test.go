@@ -57,12 +57,15 @@ func TestAccountsAndTokens(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, store string) {
 		w := splDeploy(t, store)
-		t.Run("snapshot and live", w.snapshotAndLive)
-		t.Run("rotate and revoke", w.rotateAndRevoke)
-		t.Run("lists", w.lists)
-		t.Run("audit", w.audited)
-		t.Run("refusals", w.accountRefusals)
-		t.Run("one refusal for every bad token", w.oneRefusal)
+		for name, test := range map[string]func(*testing.T){
+			"snapshot and live": w.snapshotAndLive, "rotate and revoke": w.rotateAndRevoke, "lists": w.lists, "audit": w.audited,
+			"refusals": w.accountRefusals, "one refusal for every bad token": w.oneRefusal,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t)
+			})
+		}
 	})
 }
 
