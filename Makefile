@@ -117,8 +117,13 @@ soak: ## change keys, principals and contexts of a million cached keys for SOAK 
 bench: ## compare with what people do today, as ratios in one run (needs Postgres with pgbench, and redis-server)
 	SPECTRON_BENCH=1 go test -count=1 -v -timeout 30m -run '^TestBench$$' ./services/spectrond/internal/bench/
 
+# A module of its own, outside go.work: what reads manifests is larger than what they start.
+.PHONY: kubernetes
+kubernetes: ## build the manifests as kubectl does and hold them against Kubernetes' own types
+	cd deployments/kubernetes && GOWORK=off go vet ./... && GOWORK=off go test -count=1 ./...
+
 .PHONY: check
-check: lint vet boundaries diff-check model test ## everything a change must pass
+check: lint vet boundaries diff-check model kubernetes test ## everything a change must pass
 
 .PHONY: up
 up: ## build and start Docker Compose; the first time, print the keys

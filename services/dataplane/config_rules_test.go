@@ -197,7 +197,9 @@ func TestALockedOutOperatorUnlocksTheRules(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		p := start(t, url)
 		admin := p.token(t, grant.Admin)
-		if err := p.service.UnlockPermissions(t.Context(), ada); fault.KindOf(err) != fault.AlreadyDone {
+		offline := config(url, p.authority)
+		offline.Spl.Actor = ada
+		if err := dataplane.UnlockPermissions(t.Context(), offline); fault.KindOf(err) != fault.AlreadyDone {
 			t.Errorf("they are off, and are unlocked: %v", err)
 		}
 		p.setRule(t, admin, "permission-rules", `{"name":"bob","action":"allow","expression":"current_actor() == 'did:sync:user:bob'"}`)
@@ -205,7 +207,7 @@ func TestALockedOutOperatorUnlocksTheRules(t *testing.T) {
 		if got := p.call(t, admin, "POST", "/v1/config/permissions", `{"enabled":false}`, asActor, ada); got.status != http.StatusForbidden {
 			t.Fatalf("ada is not locked out: %d", got.status)
 		}
-		if err := p.service.UnlockPermissions(t.Context(), ada); err != nil {
+		if err := dataplane.UnlockPermissions(t.Context(), offline); err != nil {
 			t.Fatal(err)
 		}
 		// Written behind the back of what serves, as by another process.

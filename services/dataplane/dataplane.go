@@ -37,7 +37,6 @@ import (
 
 // Service is an open data plane. It is safe for concurrent use.
 type Service struct {
-	cfg      Config
 	db       *database.DB
 	verifier *verifier.Verifier
 	// keymanager is asked about service accounts.
@@ -45,7 +44,7 @@ type Service struct {
 	handler    http.Handler
 	traces     *trace.Log
 	stop       context.CancelFunc // ends the purger
-	purger     sync.WaitGroup
+	background sync.WaitGroup
 }
 
 // Open opens a data plane without listening, and begins to purge deleted contexts in the background. Its database must have
@@ -56,13 +55,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the data plane: %w", err)
 	}
-	keymanager, err := authority.New(authority.Config{
-		URL: management.String(), ServiceSecret: []byte(cfg.ServiceSecret.Reveal()), Subject: replica(), Transport: cfg.Authority, Wrap: web.Propagate,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("opening the data plane: %w", err)
-	}
-	db, err := database.Open(ctx, cfg.ConnectionString.Reveal(), store.Schema)
+	keymanager, db, err := cfg.connect(ctx, management)
 	if err != nil {
 		return nil, fmt.Errorf("opening the data plane: %w", err)
 	}
@@ -73,9 +66,21 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	return service, nil
 }
 
+// connect returns what every data plane stands on: the key manager, which need not answer yet, and the database.
+func (c Config) connect(ctx context.Context, management *url.URL) (*authority.Client, *database.DB, error) {
+	keymanager, err := authority.New(authority.Config{
+		URL: management.String(), ServiceSecret: []byte(c.ServiceSecret.Reveal()), Subject: replica(), Transport: c.Authority, Wrap: web.Propagate,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := database.Open(ctx, c.ConnectionString.Reveal(), store.Schema)
+	return keymanager, db, err
+}
+
 func assemble(
 	ctx context.Context, cfg Config, db *database.DB, keymanager *authority.Client, management *url.URL,
-) (*Service, error) {
+) (_ *Service, err error) {
 	if err := requireMigrated(ctx, db); err != nil {
 		return nil, err
 	}
@@ -84,41 +89,26 @@ func assemble(
 		return nil, err
 	}
 	rows, now := store.New(db), cfg.clock()
-	scopes := scopetree.New(rows, now)
-	memories := memory.New(rows, scopes, now)
-	entities := entity.New(rows, memories, now)
-	reflections, ageing := reflection.New(rows, entities, scopes), lifecycle.New(rows, now)
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
 	if err != nil {
 		traces.Close()
 		return nil, err
 	}
+	service := &Service{db: db, verifier: verify, keymanager: keymanager, traces: traces}
+	defer func() {
+		if err != nil {
+			verify.Close()
+			traces.Close()
+		}
+	}()
+	parts := cfg.parts(rows, traces)
+	parts.Verifier, parts.Keys, parts.Principals, parts.Origins = verify, keymanager, keymanager, origins
 	face, background, err := cfg.face(rows, keymanager, verify, origins)
 	if err != nil {
-		verify.Close()
-		traces.Close()
 		return nil, err
 	}
-	parts := httpapi.Parts{
-		Verifier:     verify,
-		Keys:         keymanager,
-		Principals:   keymanager,
-		Memory:       memories,
-		Scopes:       scopes,
-		Entities:     entities,
-		Reflections:  reflections,
-		Sessions:     session.NewService(rows, scopes, now),
-		Lifecycle:    ageing,
-		Traces:       traces,
-		Limits:       cfg.Limits.api(),
-		MCP:          cfg.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
-		Origins:      origins,
-		ToManagement: cfg.transport(),
-		Spl:          face,
-		Version:      cfg.Version,
-		Log:          cfg.log(),
-	}
+	parts.Spl = face
 	if !cfg.HideManagement {
 		parts.Management = management
 	}
@@ -126,24 +116,47 @@ func assemble(
 		parts.Metrics = cfg.Metrics
 		cfg.Metrics.MustRegister(verifications{verify})
 	}
-	handler, err := httpapi.New(parts)
-	if err != nil {
-		verify.Close()
-		traces.Close()
+	if service.handler, err = httpapi.New(parts); err != nil {
 		return nil, err
 	}
-	// Not ctx: the service outlives its opening.
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	service := &Service{cfg: cfg, db: db, verifier: verify, keymanager: keymanager, handler: handler, traces: traces, stop: stop}
 	jobs := job.New(keymanager, map[introspection.JobKind]job.Work{
-		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: ageing.DecayAll,
+		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: parts.Lifecycle.DecayAll,
 	})
 	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
-	service.purger.Go(func() { purger.Run(running, cfg.log(), jobs.Sweep) })
-	for _, run := range background {
-		service.purger.Go(func() { run(running) })
-	}
+	service.begin(ctx, append(background, func(ctx context.Context) { purger.Run(ctx, cfg.log(), jobs.Sweep) }))
 	return service, nil
+}
+
+// parts are those of the API that keep rows, and what they are configured with.
+func (c Config) parts(rows *store.Store, traces *trace.Log) httpapi.Parts {
+	now := c.clock()
+	scopes := scopetree.New(rows, now)
+	memories := memory.New(rows, scopes, now)
+	entities := entity.New(rows, memories, now)
+	reflections := reflection.New(rows, entities, scopes)
+	return httpapi.Parts{
+		Memory:       memories,
+		Scopes:       scopes,
+		Entities:     entities,
+		Reflections:  reflections,
+		Sessions:     session.NewService(rows, scopes, now),
+		Lifecycle:    lifecycle.New(rows, now),
+		Traces:       traces,
+		Limits:       c.Limits.api(),
+		MCP:          c.mcp(mcp.Config{Memory: memories, Entities: entities, Reflections: reflections, Traces: traces}),
+		ToManagement: c.transport(),
+		Version:      c.Version,
+		Log:          c.log(),
+	}
+}
+
+// begin runs what goes on in the background until the service is closed.
+func (s *Service) begin(ctx context.Context, background []func(context.Context)) {
+	// Not ctx: the service outlives its opening.
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	for _, run := range background {
+		s.background.Go(func() { run(ctx) })
+	}
 }
 
 // mcp returns the handler of /mcp on the given parts.
@@ -181,7 +194,7 @@ func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
 // Close ends the purger, waits for it and closes the database. Call it when no request is being served any more.
 func (s *Service) Close() error {
 	s.stop()
-	s.purger.Wait()
+	s.background.Wait()
 	s.verifier.Close()
 	s.traces.Close()
 	return s.db.Close()

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
@@ -27,24 +28,36 @@ func (c Config) engineConfigOptions(records *record.Service) engineconfig.Option
 	}
 }
 
-// UnlockPermissions turns the permission rules of the spl face off, as actor, for an operator whom they keep out: whoever opens the
-// store needs no leave. The rules stay as they are. Errors: fault.AlreadyDone when they are off.
-func (s *Service) UnlockPermissions(ctx context.Context, actor string) error {
-	standing, err := s.keymanager.Standing(ctx, s.cfg.Spl.contextID())
+// UnlockPermissions turns the permission rules of the spl face off, as cfg.Spl.Actor, for an operator whom they keep out: whoever
+// opens the store needs no leave. The rules stay as they are. A data plane that serves the store heeds it within a second. Errors:
+// fault.AlreadyDone when they are off.
+func UnlockPermissions(ctx context.Context, cfg Config) (err error) {
+	management, err := cfg.managementURL()
 	if err != nil {
-		return fmt.Errorf("finding the context of the rules: %w", err)
+		return fmt.Errorf("unlocking the permissions: %w", err)
 	}
-	// Not the records of the face, whose guard asks who calls.
-	records := record.New(store.New(s.db), s.cfg.clock(), s.cfg.Spl.contextID())
-	records.Protect(engineconfig.Thread, func(context.Context, string, record.Content) error { return nil })
-	config := engineconfig.New(s.cfg.engineConfigOptions(records))
+	keymanager, db, err := cfg.connect(ctx, management)
+	if err != nil {
+		return fmt.Errorf("unlocking the permissions: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := requireMigrated(ctx, db); err != nil {
+		return err
+	}
+	standing, err := keymanager.Standing(ctx, cfg.Spl.contextID())
+	if err != nil {
+		return fmt.Errorf("finding the context of the permission rules: %w", err)
+	}
+	records := record.New(store.New(db), cfg.clock(), cfg.Spl.contextID())
+	records.Protect(engineconfig.Thread, func(context.Context, string, record.Content) error { return nil }) // nobody calls
+	config := engineconfig.New(cfg.engineConfigOptions(records))
 	current, err := config.Current(ctx, standing.Incarnation)
 	if err != nil {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}
 	if !current.PermissionsEnabled {
-		return fault.New(fault.AlreadyDone, "the permission rules are off")
+		return fault.New(fault.AlreadyDone, "the permission rules are off already")
 	}
-	_, err = config.Switch(ctx, standing.Incarnation, actor, false)
+	_, err = config.Switch(ctx, standing.Incarnation, cfg.Spl.Actor, false)
 	return err
 }

@@ -114,5 +114,6 @@ func (a *Authority) standing(contextID string) introspection.Standing {
 			out.Active++
 		}
 	}
+	out.Open = out.Accounts == 0
 	return out
 }

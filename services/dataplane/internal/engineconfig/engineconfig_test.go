@@ -122,7 +122,7 @@ func rule(name string, priority int32, action engineconfig.Action, expression st
 	}
 }
 
-func (b *bench) set(t testing.TB, rules ...engineconfig.Rule) {
+func (b *bench) set(t *testing.T, rules ...engineconfig.Rule) {
 	t.Helper()
 	for _, each := range rules {
 		if _, err := b.Set(t.Context(), space, ada, each); err != nil {
@@ -131,7 +131,7 @@ func (b *bench) set(t testing.TB, rules ...engineconfig.Rule) {
 	}
 }
 
-func (b *bench) enable(t testing.TB) {
+func (b *bench) enable(t *testing.T) {
 	t.Helper()
 	// By itself, so that rules may be tried that keep everybody out.
 	if _, err := b.thread.Learn(t.Context(), space, ada, json.RawMessage(`{"topic":"permissions_enabled","enabled":true}`)); err != nil {
@@ -140,7 +140,7 @@ func (b *bench) enable(t testing.TB) {
 	b.Changed(space)
 }
 
-func (b *bench) allows(t testing.TB, ask engineconfig.Ask) bool {
+func (b *bench) allows(t *testing.T, ask engineconfig.Ask) bool {
 	t.Helper()
 	ask.Space = space
 	err := b.Allow(t.Context(), ask)
@@ -157,7 +157,7 @@ func codeOf(err error) string {
 	return ""
 }
 
-func (b *bench) list(t testing.TB, kind engineconfig.Kind) []engineconfig.Rule {
+func (b *bench) list(t *testing.T, kind engineconfig.Kind) []engineconfig.Rule {
 	t.Helper()
 	config, err := b.Current(t.Context(), space)
 	if err != nil {
@@ -247,12 +247,9 @@ func TestThereIsACeilingOfRules(t *testing.T) {
 	b.set(t, engineconfig.Rule{Kind: engineconfig.FoldRules, Name: "7", Removed: true}, one)
 }
 
-func (b *bench) admit(t testing.TB, body json.RawMessage, scopes ...grant.Verb) error {
+func (b *bench) admit(t *testing.T, body json.RawMessage) error {
 	t.Helper()
-	if scopes == nil {
-		scopes = []grant.Verb{grant.ConfigWrite}
-	}
-	return b.Admit(t.Context(), holder(grant.OfScopes(scopes...)), space, engineconfig.Entry{Actor: ada, Act: "LEARN", Body: body})
+	return b.Admit(t.Context(), holder(grant.OfScopes(grant.ConfigWrite)), space, engineconfig.Entry{Actor: ada, Act: "LEARN", Body: body})
 }
 
 type holder grant.Map

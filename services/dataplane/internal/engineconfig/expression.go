@@ -123,10 +123,10 @@ func (p *program) holds(ctx context.Context, activation any) (bool, error) {
 func reason(ctx context.Context, err error) error {
 	var cancelled interpreter.EvalCancelledError
 	switch {
+	case errors.As(err, &cancelled) && cancelled.Cause != interpreter.ContextCancelled:
+		return errTooMuch
 	case ctx.Err() != nil:
 		return errTooLong
-	case errors.As(err, &cancelled):
-		return errTooMuch
 	case strings.HasPrefix(err.Error(), "no such key"):
 		return errNoKey
 	default:

@@ -159,7 +159,7 @@ func naive(rules map[string]engineconfig.Rule, says map[string]func(engineconfig
 func TestADenialIsLoggedWithoutTheRecord(t *testing.T) {
 	t.Parallel()
 	b := newBench()
-	b.set(t, rule("convert", 1, engineconfig.Deny, "int(record.body.text) == 1"))
+	b.set(t, rule("convert", 1, engineconfig.Deny, "record.body[record.body.text] == 1"))
 	b.enable(t)
 	b.allows(t, engineconfig.Ask{Actor: ada, Resource: engineconfig.RecordWrite, Record: map[string]any{
 		"thread": "th_a", "body": map[string]any{"text": "very private"},
@@ -174,6 +174,20 @@ func TestADenialIsLoggedWithoutTheRecord(t *testing.T) {
 	}
 	if strings.Contains(logged, "private") {
 		t.Errorf("the body is in the log: %s", logged)
+	}
+}
+
+func TestWhatNoClockInterruptsHasItsCost(t *testing.T) {
+	t.Parallel()
+	b := newBench()
+	match := `record.body.text.matches("(x+x+)+y")`
+	b.set(t, rule("search", 9, engineconfig.Deny, match+strings.Repeat(" || "+match, 9)), rule("all", 1, engineconfig.Allow, "true"))
+	b.enable(t)
+	ask := engineconfig.Ask{Actor: ada, Resource: engineconfig.RecordWrite, Record: map[string]any{
+		"body": map[string]any{"text": strings.Repeat("x", 256<<10)},
+	}}
+	if b.allows(t, ask) || !strings.Contains(b.log.String(), "costs too much") {
+		t.Errorf("it was evaluated to its end: %s", b.log)
 	}
 }
 

@@ -52,11 +52,9 @@ func TestPage(t *testing.T) {
 		return setup(env)
 	}
 	p.Cmds = maps.Clone(p.Cmds)
-	for name, command := range map[string]func(*testscript.TestScript, bool, []string){
+	maps.Copy(p.Cmds, map[string]func(*testscript.TestScript, bool, []string){
 		"exits": recorded, "minted": minted, "sh": shell, "api": api, "sealed": sealed, "tokenid": tokenID, "flaky": flaky, "setenv": setenv, "readme": readme, "paired": paired,
-	} {
-		p.Cmds[name] = command
-	}
+	})
 	testscript.Run(t, p)
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/daemon"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/statedir"
 )
@@ -31,6 +33,29 @@ const patience = time.Minute
 func TestServe(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, params("testdata/serve"))
+}
+
+// TestServeOnPostgres runs the scripts about a store that is elsewhere.
+func TestServeOnPostgres(t *testing.T) {
+	t.Parallel()
+	p := params("testdata/postgres")
+	setup := p.Setup
+	p.Setup = func(env *testscript.Env) error {
+		store, err := url.Parse(dbtest.Postgres(t))
+		if err != nil {
+			return err
+		}
+		// One that the URL holds even where the server asks for none.
+		password, has := store.User.Password()
+		if !has {
+			password = "a-password-nobody-asks-for"
+			store.User = url.UserPassword(store.User.Username(), password)
+		}
+		env.Setenv("STORE", store.String())
+		env.Setenv("PASSWORD", password)
+		return setup(env)
+	}
+	testscript.Run(t, p)
 }
 
 // params makes each script a user of its own: a home, a free port, and a daemon that does not outlive it.
@@ -54,16 +79,17 @@ func params(dir string) testscript.Params {
 			return os.Mkdir(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"http":   request,
-			"mode":   mode,
-			"crash":  crash,
-			"pid":    setPID,
-			"occupy": occupy,
-			"follow": follow,
-			"append": appendTo,
-			"racing": racing,
-			"chosen": chosen,
+			"exits":      exits,
+			"http":       request,
+			"mode":       mode,
+			"crash":      crash,
+			"pid":        setPID,
+			"occupy":     occupy,
+			"follow":     follow,
+			"append":     appendTo,
+			"racing":     racing,
+			"chosen":     chosen,
+			"secretless": secretless,
 		},
 	}
 }
@@ -246,6 +272,22 @@ func racing(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if counts[0] != 1 || counts[3] != n-1 {
 		ts.Fatalf("exit statuses: %v", counts)
+	}
+}
+
+// secretless TEXT checks that neither the arguments nor the environment of the daemon's process hold a text, where the system tells.
+func secretless(ts *testscript.TestScript, _ bool, args []string) {
+	pid, _, err := daemon.Running(stateDir(ts))
+	ts.Check(err)
+	for _, name := range []string{"cmdline", "environ"} {
+		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		ts.Check(err)
+		if len(content) == 0 || bytes.Contains(content, []byte(args[0])) {
+			ts.Fatalf("the %s of the daemon is empty, or holds a secret", name)
+		}
 	}
 }
 

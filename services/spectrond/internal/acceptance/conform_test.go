@@ -176,7 +176,7 @@ func checkProblem(tb testing.TB, r request, a answer) {
 // unreached returns the answers of all documents that no test has got.
 func unreached() []string {
 	var missing []string
-	for _, d := range []document{dataPlane, keyManager} {
+	for _, d := range []document{dataPlane, keyManager, splFace} {
 		for _, op := range d.operations {
 			for status := range op.Responses.Map() {
 				code, _ := strconv.Atoi(status)

@@ -46,6 +46,13 @@ func deploy(tb testing.TB, store string) *deployment {
 // deployLeased is deploy with leases of this length, or of the usual one.
 func deployLeased(tb testing.TB, store string, lease time.Duration) *deployment {
 	tb.Helper()
+	return deployFaced(tb, store, lease, dataplane.Spl{SealSecret: settings.Secret(strings.Repeat("z", introspection.MinServiceSecret))})
+}
+
+// deployFaced is deployLeased with the spl face set up in this way.
+func deployFaced(tb testing.TB, store string, lease time.Duration, face dataplane.Spl) *deployment {
+	tb.Helper()
+	face.Context = splContext
 	log := slog.New(slog.DiscardHandler)
 	must := func(err error) {
 		tb.Helper()
@@ -65,7 +72,7 @@ func deployLeased(tb testing.TB, store string, lease time.Duration) *deployment 
 	d.control = d.keymanager.URL
 	data, err := dataplane.Open(tb.Context(), dataplane.Config{
 		ConnectionString: settings.Secret(store), ManagementURL: d.control, ServiceSecret: secret, Log: log, Version: "test",
-		Spl: dataplane.Spl{Context: splContext, SealSecret: secret},
+		Spl: face,
 	})
 	must(err)
 	front := httptest.NewServer(data.Handler())

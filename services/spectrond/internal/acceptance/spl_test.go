@@ -22,7 +22,13 @@ type splWorld struct {
 // splDeploy starts a deployment and makes the first account.
 func splDeploy(t *testing.T, store string) *splWorld {
 	t.Helper()
-	w := &splWorld{deployment: deploy(t, store)}
+	return begin(t, deploy(t, store))
+}
+
+// begin makes the first account of a deployment.
+func begin(t *testing.T, d *deployment) *splWorld {
+	t.Helper()
+	w := &splWorld{deployment: d}
 	first := w.must(t, request{
 		method: http.MethodPost, path: "/v1/bootstrap/service-account",
 		body: fmt.Sprintf(`{"name":"admin","actors":[%q],"scopes":["admin"],"with_token":true}`, operatorDID),

@@ -81,13 +81,8 @@ func TestSplWithoutTheKeyManager(t *testing.T) {
 // TestTheFacesAreApart wants no credential of one face to open the other.
 func TestTheFacesAreApart(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, dbtest.SQLite(t))
-	w := &splWorld{deployment: d}
-	tenant := d.newWorld(t, "")
-	first := w.must(t, request{
-		method: http.MethodPost, path: "/v1/bootstrap/service-account", body: `{"name":"admin","actors":["` + operatorDID + `"],"scopes":["admin"],"with_token":true}`,
-	}, http.StatusCreated)
-	token := first.text(t, "token")
+	w := splDeploy(t, dbtest.SQLite(t))
+	tenant, token := w.newWorld(t, ""), w.admin
 	for _, path := range []string{"/api/v1/" + splContext + "/me", "/api/v1/" + tenant.id + "/me", "/mcp", "/api/v1/contexts"} {
 		if a := w.send(t, request{method: http.MethodGet, path: path, key: token}); a.status != http.StatusUnauthorized {
 			t.Errorf("a token at %s: %d %s", path, a.status, public(a))

@@ -26,11 +26,23 @@ type planes struct {
 
 // openPlanes migrates the store and opens both services on it.
 func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *prometheus.Registry) (*planes, error) {
+	p, config, err := openControl(ctx, cfg, dir, metrics)
+	if err != nil {
+		return nil, err
+	}
+	if p.data, err = dataplane.Open(ctx, config); err != nil {
+		return nil, errors.Join(err, p.control.Close())
+	}
+	return p, nil
+}
+
+// openControl migrates the store and opens the key manager on it. It returns the configuration of the data plane beside it.
+func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometheus.Registry) (*planes, dataplane.Config, error) {
 	pepper, made, store := cfg.Pepper, false, cfg.ConnectionString
 	var err error
 	if pepper == "" {
 		if pepper, made, err = dir.pepper(); err != nil {
-			return nil, err
+			return nil, dataplane.Config{}, err
 		}
 	}
 	if store == "" {
@@ -45,7 +57,7 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, dataplane.Config{}, err
 	}
 	// Only the two halves of this process need it, and only while it runs.
 	serviceSecret := settings.Secret(secret.New())
@@ -61,15 +73,15 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		AuthenticationOff:  cfg.Spl.AuthenticationOff,
 	})
 	if err != nil {
-		return nil, err
+		return nil, dataplane.Config{}, err
 	}
 	if cfg.Prepare != nil {
 		if err := cfg.Prepare(ctx, p.control); err != nil {
-			return nil, errors.Join(err, p.control.Close())
+			return nil, dataplane.Config{}, errors.Join(err, p.control.Close())
 		}
 	}
 	p.transport = NewTransport(p.control.Handler())
-	p.data, err = dataplane.Open(ctx, dataplane.Config{
+	return p, dataplane.Config{
 		ConnectionString: store,
 		ManagementURL:    authorityURL,
 		ServiceSecret:    serviceSecret,
@@ -81,11 +93,7 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 		Spl:              cfg.Spl,
 
 		CORSAllowedOrigins: cfg.CORSAllowedOrigins,
-	})
-	if err != nil {
-		return nil, errors.Join(err, p.control.Close())
-	}
-	return p, nil
+	}, nil
 }
 
 // Ready reports whether both planes can do their work.

@@ -29,12 +29,14 @@ const (
 
 // The codes that a daemon refuses with and that commands have an answer to.
 const (
-	CodeAuthRequired      = "AUTH_REQUIRED"
-	CodeAuthInvalid       = "AUTH_INVALID"
-	CodeScopeForbidden    = "SCOPE_FORBIDDEN"
-	CodeClaimDenied       = "DID_CLAIM_DENIED"
-	CodeNamespaceRejected = "NAMESPACE_REJECTED"
-	CodeBootstrapClosed   = "BOOTSTRAP_CLOSED"
+	CodeAuthRequired       = "AUTH_REQUIRED"
+	CodeAuthInvalid        = "AUTH_INVALID"
+	CodeScopeForbidden     = "SCOPE_FORBIDDEN"
+	CodeClaimDenied        = "DID_CLAIM_DENIED"
+	CodeNamespaceRejected  = "NAMESPACE_REJECTED"
+	CodePermissionDenied   = "PERMISSION_DENIED"
+	CodePermissionsLockout = "PERMISSIONS_LOCKOUT"
+	CodeBootstrapClosed    = "BOOTSTRAP_CLOSED"
 )
 
 const (

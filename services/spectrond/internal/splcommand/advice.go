@@ -49,6 +49,11 @@ func (a *app) advice(s *session, refusal *fault.Error) []string {
 		return a.adviseClaim(s)
 	case remote.CodeBootstrapClosed:
 		return append([]string{"there is a service account already: with its token, create more without --bootstrap"}, lost(s)...)
+	case remote.CodePermissionDenied:
+		return advisePermission(s)
+	case remote.CodePermissionsLockout:
+		return []string{"see what there is: spl config rules list permission-rules", "let yourself in: spl config add-permission-rule --name operator " +
+			"--action allow --priority 100 --expression 'current_actor() == \"" + s.actor + "\"'"}
 	case remote.CodeNamespaceRejected:
 		return []string{"leave --namespace away, or give it the one that the daemon has"}
 	default:
@@ -126,4 +131,16 @@ func notAToken(id string) error {
 		return errors.New("that is a token, not an id: its account is " + token.Account() + ", and 'spl token info' tells the rest")
 	}
 	return errors.New("that is a token, not an id")
+}
+
+// advisePermission tells whom the permission rules keep out how to turn them off.
+func advisePermission(s *session) []string {
+	if !s.local() {
+		return []string{"ask whoever runs " + s.url + ": its log names the rule"}
+	}
+	return []string{
+		"the log names the rule: spl serve --logs --no-follow",
+		"if the rules keep you out of what you need to mend them, and this is your machine:",
+		"  spl serve --stop", "  spl config permissions-unlock", "  spl serve --daemon",
+	}
 }
