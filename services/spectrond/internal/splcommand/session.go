@@ -32,9 +32,9 @@ type session struct {
 	// url is the daemon, urlOrigin says who named it.
 	url, urlOrigin string
 	// ended says that the daemon that named the address is gone without a word: whoever answers there now is somebody else.
-	ended bool
-	token          settings.Secret
-	source         tokenSource
+	ended  bool
+	token  settings.Secret
+	source tokenSource
 	// actor is whom the command claims to act as.
 	actor string
 }
