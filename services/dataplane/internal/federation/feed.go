@@ -16,6 +16,8 @@ const (
 	heartbeat = 15 * time.Second
 	// streamed is how many changes a stream reads at once.
 	streamed = 200
+	// together is how many records are looked up at once by their ids, and maxFound how large they may be together.
+	together, maxFound = 50, 8 << 20
 )
 
 // Asked is what a peer wants to know.
@@ -120,7 +122,7 @@ func (s *Service) Follow(ctx context.Context, space string, asked Asked, stop <-
 		feed, err := s.Await(ctx, space, asked, heartbeat, stop)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the reader has gone: so ends every stream
 		case err != nil:
 			return err
 		}
@@ -136,16 +138,31 @@ func (s *Service) Follow(ctx context.Context, space string, asked Asked, stop <-
 	}
 }
 
-// Find returns those of the records with the given ids that are here and for peers, and the ids of which there is none.
+// Find returns those of the records with the given ids that are here and for peers, and the ids of which there is none. Who asks for
+// more than an answer holds is told to ask for fewer.
 func (s *Service) Find(ctx context.Context, space string, ids []string) (found []Change, missing []string, err error) {
-	records, err := s.Records.Find(ctx, space, ids)
-	if err != nil {
-		return nil, nil, err
+	var records []record.Record
+	size := 0
+	for some := range slices.Chunk(ids, together) {
+		more, err := s.Records.Find(ctx, space, some)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, r := range more {
+			if size += len(r.Body); size > maxFound {
+				return nil, nil, fault.New(fault.TooLarge, "these records are larger than %d bytes together: ask for fewer", maxFound)
+			}
+		}
+		records = append(records, more...)
 	}
 	records = slices.DeleteFunc(records, func(r record.Record) bool { return record.Reserved(r.Thread) })
+	known := map[string]bool{}
+	for _, r := range records {
+		known[r.ID] = true
+	}
 	for _, id := range ids {
-		if !slices.ContainsFunc(records, func(r record.Record) bool { return r.ID == id }) && !slices.Contains(missing, id) {
-			missing = append(missing, id)
+		if !known[id] {
+			missing, known[id] = append(missing, id), true
 		}
 	}
 	return s.sign(space, records), missing, nil

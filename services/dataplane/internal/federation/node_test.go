@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,6 +90,8 @@ type node struct {
 	identity *identity.Identity
 	tokens   *tokens
 	timing   federation.Timing
+	network  http.RoundTripper // nil: as outside tests
+	refuse   *atomic.Int64     // not nil: how many imports are still to fail
 	log      *syncBuffer
 	server   *httptest.Server
 
@@ -177,6 +180,19 @@ func open(t *testing.T, url string) *database.DB {
 	return db
 }
 
+// unlucky are records of which some cannot be stored.
+type unlucky struct {
+	*record.Service
+	refuse *atomic.Int64
+}
+
+func (u unlucky) Import(ctx context.Context, space string, records []record.Foreign) ([]record.Outcome, error) {
+	if u.refuse != nil && u.refuse.Add(-1) >= 0 {
+		return nil, fault.New(fault.Unavailable, "the database does not answer")
+	}
+	return u.Service.Import(ctx, space, records)
+}
+
 type accounts struct{ spl.Accounts }
 
 func (accounts) Standing(context.Context, string) (introspection.Standing, error) {
@@ -194,8 +210,8 @@ func (n *node) start() {
 	}
 	log := slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	shared := federation.New(federation.Config{
-		Store: rows, Records: records, Namespace: "default", Identity: n.identity, Sealer: sealer,
-		Replica: fmt.Sprint(rand.Uint64()), Timing: n.timing, Now: time.Now, Log: log,
+		Store: rows, Records: unlucky{records, n.refuse}, Namespace: "default", Identity: n.identity, Sealer: sealer,
+		Replica: fmt.Sprint(rand.Uint64()), Timing: n.timing, Transport: n.network, Now: time.Now, Log: log,
 	})
 	engine := web.NewEngine(web.Options{Log: slog.New(slog.DiscardHandler)})
 	err = spl.Mount(engine, spl.Parts{

@@ -22,7 +22,7 @@ const (
 	// pulled is how many records are asked for at once.
 	pulled = 200
 	// maxAnswer is the most bytes of an answer that are read: more than a peer of this kind ever sends.
-	maxAnswer = 64 << 20
+	maxAnswer = 16 << 20
 	// maxSmall is that of every other answer.
 	maxSmall = 64 << 10
 	// answerTime is what a peer has for an answer beyond the time that it is asked to wait.

@@ -45,6 +45,8 @@ type Options struct {
 	Insecure bool
 	// Memory keeps nothing when the daemon ends.
 	Memory bool
+	// Discover listens for other daemons on the local network and, where they can reach this one, tells them of it.
+	Discover bool
 	// Store is the URL of the store; empty for the one in the state directory.
 	Store settings.Secret
 	// Chosen, the secret of a first token that somebody has chosen, is enrolled where there is no account yet.
@@ -219,8 +221,24 @@ func (d *starting) node(store settings.Secret) (node.Config, error) {
 			Actor:             d.options.Operator,
 			DisplayName:       d.options.DisplayName,
 			Identity:          own,
+			Discovery:         d.discovery(),
 		},
 	}, nil
+}
+
+// discovery tells the local network of this daemon only where others can reach it.
+func (d *starting) discovery() dataplane.Discovery {
+	found := dataplane.Discovery{Enabled: d.options.Discover}
+	if !d.onlyHere() {
+		found.Port = d.options.Port
+	}
+	return found
+}
+
+// onlyHere reports whether the daemon listens to this machine only.
+func (d *starting) onlyHere() bool {
+	ip := net.ParseIP(d.options.Host)
+	return d.options.Insecure || ip != nil && ip.IsLoopback() || d.options.Host == "localhost"
 }
 
 func relative(dir statedir.Dir, path string) string {
@@ -344,7 +362,7 @@ func (d *starting) announce(ctx context.Context, run statedir.Run, standing Stan
 			note(d.audience, fmt.Sprintf("--host %s is ignored: --insecure-localhost listens on %s only", *host, Loopback))
 		}
 	}
-	if ip := net.ParseIP(d.options.Host); !d.options.Insecure && (ip == nil || !ip.IsLoopback()) && d.options.Host != "localhost" {
+	if !d.onlyHere() {
 		d.log.WarnContext(ctx, "serving beyond this machine in plain HTTP: put TLS before it", slog.String("bind", run.Bind))
 		note(d.audience, "others can reach this address, and it speaks plain HTTP: put TLS before it")
 	}

@@ -39,7 +39,7 @@ type serveSettings struct {
 type serveFlags struct {
 	background, foreground, stop, restart, status, logs bool
 
-	insecure, memory, noFollow, detached bool
+	insecure, memory, discover, noFollow, detached bool
 	lines                                int
 }
 
@@ -82,6 +82,7 @@ Exit status: 3 when it is already running, or, for --stop, when nothing is.`,
 	flags.BoolVar(&f.noFollow, "no-follow", false, "show the log as it is, and end")
 	flags.BoolVar(&f.insecure, "insecure-localhost", false, "ask nobody for a token, and listen on 127.0.0.1 only, whatever --host says")
 	flags.BoolVar(&f.memory, "memory", false, "keep nothing when the daemon ends")
+	flags.BoolVar(&f.discover, "discover", false, "listen for other daemons on the local network (multicast DNS) and, with --host, tell them of this one")
 	flags.BoolVar(&f.detached, "detached", false, "")
 	if err := flags.MarkHidden("detached"); err != nil {
 		panic(err) // the flag is right above
@@ -192,9 +193,12 @@ func (a *app) options(
 	if cmd.Flags().Changed("memory") {
 		arguments.Memory = f.memory
 	}
+	if cmd.Flags().Changed("discover") {
+		arguments.Discover = f.discover
+	}
 	options := daemon.Options{
 		Host: first(arguments.Host, config.Host, defaultHost), Port: defaultPort,
-		Insecure: arguments.Insecure, Memory: arguments.Memory,
+		Insecure: arguments.Insecure, Memory: arguments.Memory, Discover: arguments.Discover,
 		Chosen: said.Chosen, Operator: operator, DisplayName: config.DisplayName, LogLevel: said.LogLevel, Version: a.version,
 	}
 	switch {
@@ -370,6 +374,9 @@ func spoken(arguments statedir.Arguments) string {
 	}
 	if arguments.Memory {
 		words = append(words, "--memory")
+	}
+	if arguments.Discover {
+		words = append(words, "--discover")
 	}
 	if arguments.Host != nil {
 		words = append(words, "--host "+*arguments.Host)

@@ -48,6 +48,7 @@ type Arguments struct {
 	Port     *int    `json:"port,omitempty"`
 	Insecure bool    `json:"insecure_localhost,omitempty"`
 	Memory   bool    `json:"memory,omitempty"`
+	Discover bool    `json:"discover,omitempty"`
 	// Store is the URL of the store; one that holds a password is kept in a file of its own, and is StoreKept here.
 	Store     string `json:"store,omitempty"`
 	StoreKept bool   `json:"store_kept,omitempty"`
