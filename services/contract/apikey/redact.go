@@ -5,8 +5,8 @@ import "regexp"
 // The patterns match the secret part of anything that looks like a key or a token, well formed or not: a truncated one in a
 // log is as bad as a whole one.
 var (
-	secretPattern = regexp.MustCompile(`\bsp-([a-z2-7]{16})-[0-9A-Za-z]+`)
-	tokenPattern  = regexp.MustCompile(`\b(spl_[0-9A-Za-z-]*_)(?:(sa_[0-9A-Za-z]*_)[0-9A-Za-z]+|(sa-bootstrap-env_)\S+)`)
+	secretPattern = regexp.MustCompile(`sp-([a-z2-7]{16})-[0-9A-Za-z]+`)
+	tokenPattern  = regexp.MustCompile(`(spl_[0-9A-Za-z-]*_)(?:(sa_[0-9A-Za-z]*_)[0-9A-Za-z]+|(sa-bootstrap-env_)\S+)`)
 )
 
 // Redact returns text with the secret part of every key and every token in it replaced by REDACTED. The rest stays, so that a

@@ -115,6 +115,7 @@ func TestATokenShowsNothing(t *testing.T) {
 	for how, shown := range map[string]string{
 		"formatted": fmt.Sprintf("%v %+v %#v %s %q %x", token, token, token, token, token, token), "encoded": string(encoded),
 		"masked": token.Masked(), "redacted": apikey.Redact("token=" + token.Reveal() + "\""), "cut": apikey.Redact(token.Reveal()[:len(token.Reveal())-5]),
+		"escaped": apikey.Redact("token%3D" + token.Reveal()), "joined": apikey.Redact("x_" + token.Reveal()),
 	} {
 		if strings.Contains(shown, secret[:20]) {
 			t.Errorf("%s, the secret shows", how)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -157,7 +158,7 @@ func (s *Service) noteFailure(ctx context.Context, claim Claim, cause error) err
 	}
 	const longest = 512
 	if len(what.Reason) > longest {
-		what.Reason = what.Reason[:longest]
+		what.Reason = strings.ToValidUTF8(what.Reason[:longest], "") // a character may have been cut
 	}
 	return s.Store.PairFailed(ctx, s.Replica, claim, what)
 }

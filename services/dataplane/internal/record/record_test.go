@@ -248,6 +248,15 @@ func TestReservedThreads(t *testing.T) {
 	if err != nil || codeOf(outcomes[0].Err) != record.CodeReserved {
 		t.Errorf("from elsewhere: %+v, %v", outcomes, err)
 	}
+	// Nobody speaks for the engine on other threads, either.
+	if _, _, err := records.Append(t.Context(), space, draft(func(d *record.Draft) { d.Actor = record.System })); codeOf(err) != record.CodeActor {
+		t.Errorf("as the engine: %v", err)
+	}
+	made.Thread = "th_x"
+	outcomes, err = records.Import(t.Context(), space, []record.Foreign{{Content: made.Content}})
+	if err != nil || codeOf(outcomes[0].Err) != record.CodeActor || outcomes[0].State != record.Refused {
+		t.Errorf("as the engine, from elsewhere: %+v, %v", outcomes, err)
+	}
 }
 
 // TestChanged: one replica is woken by what it stores itself, another one when it looks.

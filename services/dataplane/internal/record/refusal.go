@@ -10,6 +10,7 @@ const (
 	CodeClock     = "CLOCK_REGRESSION"
 	CodeDeleted   = "THREAD_DELETED"
 	CodeReserved  = "RESERVED_THREAD"
+	CodeActor     = "RESERVED_ACTOR"
 	CodeNamespace = "NAMESPACE_REJECTED"
 )
 
@@ -41,6 +42,11 @@ func ThreadDeleted() error {
 // ThreadReserved is the answer to who does with a reserved thread what only the engine does.
 func ThreadReserved(thread string) error {
 	return coded(fault.Forbidden, CodeReserved, "%s is kept by the engine alone", thread)
+}
+
+// actorReserved is the answer to who wants to write in the name of the engine, whose records are on threads that are not shared.
+func actorReserved() error {
+	return coded(fault.Forbidden, CodeActor, "actor: %s is the engine itself, and nobody else", System)
 }
 
 func clockFell(last int64) error {

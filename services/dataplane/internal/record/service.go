@@ -160,6 +160,9 @@ func (s *Service) Append(ctx context.Context, space string, draft Draft) (stored
 	if draft.Content, err = draft.normal(); err != nil {
 		return Record{}, false, err
 	}
+	if draft.Actor == System {
+		return Record{}, false, actorReserved()
+	}
 	if err := s.checkNamespace(draft); err != nil {
 		return Record{}, false, err
 	}
@@ -292,6 +295,9 @@ func (s *Service) foreign(foreign Foreign) (Record, error) {
 	}
 	if Reserved(content.Thread) {
 		return Record{ID: foreign.ID}, ThreadReserved(content.Thread)
+	}
+	if content.Actor == System {
+		return Record{ID: foreign.ID}, actorReserved()
 	}
 	if err := checkJudge(foreign.JudgedBy); err != nil {
 		return Record{ID: foreign.ID}, err

@@ -69,9 +69,6 @@ func (d *Desk) MintToken(ctx context.Context, who introspection.Identity, draft 
 
 // RotateTokens makes a token as MintToken does and revokes all that the account had. Errors: those of MintToken.
 func (d *Desk) RotateTokens(ctx context.Context, who introspection.Identity, draft introspection.TokenDraft) (out introspection.RotatedTokens, err error) {
-	if err := serviceaccount.CheckReason(draft.Reason); err != nil {
-		return out, err
-	}
 	err = d.mint(ctx, who, draft, func(l Ledger, a serviceaccount.Account, m serviceaccount.Minted) error {
 		out.IssuedToken = m.Issued(a.Name)
 		out.Revoked, out.Revision, err = l.RotateTokens(a, m, draft.Reason)
@@ -95,6 +92,9 @@ func (d *Desk) mint(
 		return err
 	}
 	if _, err := serviceaccount.CheckEnv(draft.EnvTag); err != nil {
+		return err
+	}
+	if err := serviceaccount.CheckReason(draft.Reason); err != nil { // of a new token, too: the data plane writes it down
 		return err
 	}
 	return d.store.Alter(ctx, func(l Ledger) error {

@@ -365,6 +365,17 @@ func TestRepeatedRevocationsOfATokenSucceed(t *testing.T) {
 		} {
 			refused(t, s.ask(t, who, introspection.RevokeTokenPath, errand), fault.NotFound, "")
 		}
+		// A reason is shown to others, so it is no place for a secret, nor for what no terminal can show.
+		for _, reason := range []string{"it was " + token.Text, "x" + admin.Token.Text, "two\nlines", strings.Repeat("x", 513)} {
+			for path, body := range map[string]any{
+				introspection.MintTokenPath:     introspection.TokenDraft{AccountID: admin.ID, Reason: reason},
+				introspection.RotateTokensPath:  introspection.TokenDraft{AccountID: admin.ID, Reason: reason},
+				introspection.RevokeTokenPath:   introspection.TokenErrand{AccountID: admin.ID, TokenID: token.ID, Reason: reason},
+				introspection.RevokeAccountPath: introspection.AccountErrand{ID: admin.ID, Reason: reason},
+			} {
+				refused(t, s.ask(t, who, path, body), fault.Invalid, "reason")
+			}
+		}
 		// The bearer may revoke itself.
 		into[introspection.RevokedToken](t, s.ask(t, who, introspection.RevokeTokenPath,
 			introspection.TokenErrand{AccountID: admin.ID, TokenID: admin.Token.ID}), http.StatusOK)

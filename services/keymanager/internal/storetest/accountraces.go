@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"

@@ -72,6 +72,7 @@ func TestAccountsAndTokens(t *testing.T) {
 const bob, carol = "did:sync:user:bob", "did:sync:user:carol"
 
 func (w *splWorld) snapshotAndLive(t *testing.T) {
+	t.Helper()
 	id, old := w.account(t, []string{bob}, []string{"records:read"})
 	path := "/v1/service-accounts/" + id
 	threads := func(token, actor string) answer {
@@ -110,6 +111,7 @@ func (w *splWorld) snapshotAndLive(t *testing.T) {
 }
 
 func (w *splWorld) rotateAndRevoke(t *testing.T) {
+	t.Helper()
 	id, first := w.account(t, []string{bob}, []string{"records:read"})
 	path := "/v1/service-accounts/" + id
 	works := func(what, token string, want bool) {
@@ -158,6 +160,7 @@ func (w *splWorld) rotateAndRevoke(t *testing.T) {
 }
 
 func (w *splWorld) lists(t *testing.T) {
+	t.Helper()
 	id, token := w.account(t, []string{bob}, []string{"records:read"})
 	w.must(t, as(w.admin, "", http.MethodDelete, "/v1/service-accounts/"+id, ""), http.StatusOK)
 	for _, path := range []string{"/v1/service-accounts", "/v1/service-accounts/" + id + "/tokens", "/v1/tokens"} {
@@ -197,6 +200,7 @@ func (w *splWorld) lists(t *testing.T) {
 
 // audited wants every act on record, with who did it and why, and no secret; and nobody to forge one.
 func (w *splWorld) audited(t *testing.T) {
+	t.Helper()
 	id, token := w.account(t, []string{bob}, []string{"records:read"})
 	path := "/v1/service-accounts/" + id
 	w.must(t, as(w.admin, "", http.MethodPatch, path, `{"name":"renamed"}`), http.StatusOK)
@@ -246,6 +250,7 @@ func (w *splWorld) audited(t *testing.T) {
 }
 
 func (w *splWorld) accountRefusals(t *testing.T) {
+	t.Helper()
 	id, _ := w.account(t, []string{bob}, []string{"records:read"})
 	other, _ := w.account(t, []string{bob}, []string{"records:read"})
 	theirs := w.must(t, as(w.admin, "", http.MethodPost, "/v1/service-accounts/"+other+"/tokens", ""), http.StatusCreated).text(t, "token_id")
@@ -277,6 +282,7 @@ func (w *splWorld) accountRefusals(t *testing.T) {
 
 // oneRefusal wants one body, to the letter, for whatever is wrong with a token.
 func (w *splWorld) oneRefusal(t *testing.T) {
+	t.Helper()
 	_, foreign := w.account(t, []string{bob}, []string{"admin"})
 	tenant := w.newWorld(t, "")
 	id, revoked := w.account(t, []string{bob}, []string{"admin"})

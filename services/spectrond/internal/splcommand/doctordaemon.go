@@ -24,6 +24,9 @@ func (a *app) examineDaemon(ctx context.Context, s *session) []finding {
 
 func examineAnswer(ctx context.Context, s *session) finding {
 	const check = "daemon"
+	if err := s.alive(); err != nil {
+		return finding{check, fail, cli.Describe(err), "spl serve --daemon"}
+	}
 	if err := daemon.Healthy(ctx, s.url); err != nil {
 		fix := "spl serve --daemon"
 		if s.urlOrigin == urlVariable {

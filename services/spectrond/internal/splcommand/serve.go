@@ -40,7 +40,7 @@ type serveFlags struct {
 	background, foreground, stop, restart, status, logs bool
 
 	insecure, memory, discover, noFollow, detached bool
-	lines                                int
+	lines                                          int
 }
 
 func (a *app) serve() *cobra.Command {

@@ -12,6 +12,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/daemon"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/remote"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/splclient"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/statedir"
@@ -30,8 +31,10 @@ type session struct {
 	dir statedir.Dir
 	// url is the daemon, urlOrigin says who named it.
 	url, urlOrigin string
-	token          settings.Secret
-	source         tokenSource
+	// ended says that the daemon that named the address is gone without a word: whoever answers there now is somebody else.
+	ended  bool
+	token  settings.Secret
+	source tokenSource
 	// actor is whom the command claims to act as.
 	actor string
 }
@@ -43,7 +46,7 @@ func (a *app) connect(cmd *cobra.Command) (*session, error) {
 		return nil, err
 	}
 	s := &session{dir: dir}
-	if s.url, s.urlOrigin, err = a.target(dir); err != nil {
+	if err = a.target(s); err != nil {
 		return nil, err
 	}
 	if s.token, s.source, err = a.findToken(dir); err != nil {
@@ -63,19 +66,33 @@ func (a *app) connect(cmd *cobra.Command) (*session, error) {
 	return s, nil
 }
 
-// target returns the daemon that commands speak to, and who says so.
-func (a *app) target(dir statedir.Dir) (address, origin string, err error) {
+// target finds the daemon that commands speak to, and who says so.
+func (a *app) target(s *session) error {
 	if named := a.environ[urlVariable]; named != "" {
-		return named, urlVariable, nil
+		s.url, s.urlOrigin = named, urlVariable
+		return nil
 	}
-	run, err := dir.ReadRun()
-	switch {
-	case err == nil:
-		return run.URL, "the daemon's own word in " + dir.Shown(dir.RunFile(), a.environ), nil
-	case errors.Is(err, statedir.ErrNotRunning):
-		return remote.DefaultURL, "the default", nil
-	default:
-		return "", "", err
+	run, err := s.dir.ReadRun()
+	if errors.Is(err, statedir.ErrNotRunning) {
+		s.url, s.urlOrigin = remote.DefaultURL, "the default"
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.url, s.urlOrigin = run.URL, "the daemon's own word in "+s.dir.Shown(s.dir.RunFile(), a.environ)
+	_, running, err := daemon.Running(s.dir)
+	s.ended = !running
+	return err
+}
+
+// alive refuses to send anything to an address whose daemon is gone: the token is not for whoever listens there now.
+func (s *session) alive() error {
+	if !s.ended {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Unavailable, Code: remote.CodeUnreachable, Message: "the daemon is not running: the last one ended without a word",
 	}
 }
 
@@ -133,7 +150,10 @@ func (a *app) asking(act func(cmd *cobra.Command, s *session, args []string) err
 		if err != nil {
 			return err
 		}
-		if err = a.checkNamespace(cmd, s); err == nil {
+		if err = s.alive(); err == nil {
+			err = a.checkNamespace(cmd, s)
+		}
+		if err == nil {
 			err = act(cmd, s, args)
 		}
 		return a.advise(s, err)

@@ -15,7 +15,11 @@ import (
 
 // refuseOtherPages refuses what a page sends that was not told it may.
 func (s server) refuseOtherPages(c *gin.Context) {
-	if err := s.ofKnownPage(c.Request); err != nil {
+	check := s.ofKnownPage
+	if s.AuthenticationOff {
+		check = s.ofThisMachine
+	}
+	if err := check(c.Request); err != nil {
 		refuse(c, err)
 	}
 }

@@ -225,6 +225,36 @@ func (s server) askRules(about engineconfig.Resource) gin.HandlerFunc {
 	}
 }
 
+// confirm looks at the caller again behind a body, which may have been sent so slowly that the token was revoked meanwhile.
+func (s server) confirm(verb grant.Verb) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		found, err := claimOf(c.Request.Context())
+		if err == nil && !found.off && c.Request.ContentLength != 0 {
+			author, _ := found.draft["actor"].(string)
+			var now claim
+			if now, err = s.again(c.Request, verb, author); err == nil && now.actor != found.actor {
+				err = denied("the claimed actor is not one of this service account any more")
+			}
+		}
+		if err != nil {
+			refuse(c, err)
+		}
+	}
+}
+
+// again goes through the stages before the permission rules once more, for a request that has passed them a while ago.
+func (s server) again(r *http.Request, verb grant.Verb, author string) (claim, error) {
+	found, err := s.callerOf(r)
+	switch {
+	case err != nil || found.off:
+		return found, err
+	case verb != "" && !found.has(verb):
+		return claim{}, lacks(verb)
+	}
+	found.actor, err = prove(found.caller.Principal.ServiceAccount.Actors, r.Header.Values(actorHeader), author)
+	return found, err
+}
+
 // refuse answers with err and, where a token is what is wrong, says so as RFC 6750 has it.
 func refuse(c *gin.Context, err error) {
 	var e *fault.Error

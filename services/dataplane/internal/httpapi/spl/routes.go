@@ -114,7 +114,7 @@ func (s server) mount(engine *gin.Engine, spec *openapi3.T) {
 	engine.GET(manifestPath, api.GetManifest)
 	engine.POST("/v1/bootstrap/service-account", s.refuseOtherPages, validate, api.BootstrapServiceAccount)
 	for _, r := range routes(api) {
-		handlers := append(s.stages(r), invalidAs(r), validate, r.serve)
+		handlers := append(s.stages(r), invalidAs(r), validate, s.confirm(r.scope), r.serve)
 		engine.Handle(r.method, r.path, handlers...)
 		if other, ok := mirrored(r.path); ok {
 			engine.Handle(r.method, other, handlers...)

@@ -2,10 +2,12 @@ package spl_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -222,6 +224,7 @@ func TestPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	off := newFace(t, func(p *spl.Parts) { p.AuthenticationOff, p.Origins = true, origins })
+	shut := newFace(t, func(p *spl.Parts) { p.AuthenticationOff, p.Origins, p.BootstrapClosed = true, origins, true })
 	on := newFace(t, func(p *spl.Parts) { p.Origins, p.BootstrapClosed = origins, true })
 	for name, test := range map[string]struct {
 		headers []string
@@ -239,6 +242,9 @@ func TestPages(t *testing.T) {
 	} {
 		if a := off.send(t, http.MethodGet, "/v1/capabilities", "", test.headers...); a.Code != test.off {
 			t.Errorf("%s: authentication off: %d %s, want %s", name, a.status, a.Code, test.off)
+		}
+		if a := shut.send(t, http.MethodPost, "/v1/bootstrap/service-account", `{"name":"x"}`, test.headers...); a.Code != cmp.Or(test.off, "BOOTSTRAP_CLOSED") {
+			t.Errorf("%s: bootstrap, authentication off: %d %s", name, a.status, a.Code)
 		}
 		if a := on.send(t, http.MethodPost, "/v1/bootstrap/service-account", `{"name":"x"}`, test.headers...); a.Code != test.on {
 			t.Errorf("%s: bootstrap: %d %s, want %s", name, a.status, a.Code, test.on)
@@ -278,6 +284,48 @@ func TestTheOrderOfThePipeline(t *testing.T) {
 				if a := f.send(t, route.method, route.path, body, step.headers...); a.Code != step.code {
 					t.Errorf("%s %s: %d %s, want %s", route.method, route.path, a.status, a.Code, step.code)
 				}
+			}
+		}
+	}
+}
+
+// slow is a body during which something happens.
+type slow struct {
+	io.Reader
+	meanwhile func()
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	s.meanwhile()
+	return s.Reader.Read(p)
+}
+
+// Whoever has sent the head of a request before a revocation, and its body after it, is refused.
+func TestABodyThatOutlivesItsToken(t *testing.T) {
+	t.Parallel()
+	f := newFace(t)
+	for what, change := range map[string]struct {
+		code   string
+		change func(token string)
+	}{
+		"revoked":        {"AUTH_INVALID", func(token string) { delete(f.verifiers, token) }},
+		"lost its scope": {"SCOPE_FORBIDDEN", func(token string) { f.verifiers[token].Effective = grant.Snapshot(grant.OfScopes(grant.ConfigRead)) }},
+		"lost its actor": {"DID_CLAIM_DENIED", func(token string) { f.verifiers[token].Principal.ServiceAccount.Actors = []string{"did:b"} }},
+	} {
+		for path, body := range map[string]string{
+			"/v1/records":                      `{"thread":"th_t","act":"DO","actor":"did:a"}`,
+			"/v1/threads":                      `{"id":"th_t"}`,
+			"/v1/config/rules":                 `{"name":"r"}`,
+			"/v1/sync/records":                 `{"records":[]}`,
+			"/v1/service-accounts/sa_x/tokens": `{}`,
+		} {
+			token := f.token(t, "default", []string{"did:a"}, grant.Admin)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, &slow{strings.NewReader(body), func() { change.change(token) }})
+			r.Header.Set(auth, "Bearer "+token)
+			w := httptest.NewRecorder()
+			f.ServeHTTP(w, r)
+			if !strings.Contains(w.Body.String(), `"code":"`+change.code+`"`) {
+				t.Errorf("%s, %s: %d %s", what, path, w.Code, w.Body)
 			}
 		}
 	}

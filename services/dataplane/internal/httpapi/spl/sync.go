@@ -102,17 +102,8 @@ func (s server) still(ctx context.Context) error {
 	if !ok {
 		return errors.New("a route outside Gin asked who calls")
 	}
-	found, err := s.callerOf(c.Request)
-	switch {
-	case err != nil:
-		return err
-	case found.off:
-		return nil
-	case !found.has(grant.FederationManage):
-		return lacks(grant.FederationManage)
-	}
-	found.actor, err = prove(found.caller.Principal.ServiceAccount.Actors, c.Request.Header.Values(actorHeader), "")
-	if err != nil || s.Rules == nil {
+	found, err := s.again(c.Request, grant.FederationManage, "")
+	if err != nil || found.off || s.Rules == nil {
 		return err
 	}
 	return s.Rules.Allow(ctx, engineconfig.Ask{Space: found.space, Actor: found.actor, Resource: federation})
