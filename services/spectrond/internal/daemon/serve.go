@@ -47,6 +47,8 @@ type Options struct {
 	Memory bool
 	// Discover listens for other daemons on the local network and, where they can reach this one, tells them of it.
 	Discover bool
+	// Origins are the pages that may call from a browser.
+	Origins []string
 	// Store is the URL of the store; empty for the one in the state directory.
 	Store settings.Secret
 	// Chosen, the secret of a first token that somebody has chosen, is enrolled where there is no account yet.
@@ -214,6 +216,9 @@ func (d *starting) node(store settings.Secret) (node.Config, error) {
 		ConnectionString: store,
 		Version:          d.options.Version,
 		Log:              d.log,
+
+		CORSAllowedOrigins: d.options.Origins,
+
 		Spl: dataplane.Spl{
 			Context:           Namespace,
 			SealSecret:        seal,

@@ -20,7 +20,10 @@ import (
 )
 
 // pairPage is the page that takes what a device needs from its own address: a fragment is sent to no server.
-const pairPage = "https://syncropel.com/local/pair#"
+const (
+	pairOrigin = "https://syncropel.com"
+	pairPage   = pairOrigin + "/local/pair#"
+)
 
 // deviceScopes are the scopes of devices by the beginning of their names, where no others are asked for.
 var deviceScopes = []struct {
@@ -152,6 +155,7 @@ func (a *app) runPair(cmd *cobra.Command, s *session, f pairFlags, body splclien
 	if len(made.Actors) == 0 {
 		a.warnOfNoActors(cmd, made.ID, false)
 	}
+	a.tell(cmd, "the page behind the link may call the daemon when that was started with --cors-origins %s", pairOrigin)
 	a.tell(cmd, "paired %s as %s, scopes %s; to shut it out: spl service-account revoke %s", f.name, made.ID, joinScopes(made.Scopes), made.ID)
 	return nil
 }

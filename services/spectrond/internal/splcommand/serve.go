@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/daemon"
@@ -31,6 +32,7 @@ type serveSettings struct {
 	Host     string          `env:"SPL_HOST" flag:"host" usage:"address to listen on; 127.0.0.1 unless config.toml says otherwise, because what listens beyond this machine is a decision"`
 	Port     string          `env:"SPL_PORT" flag:"port" usage:"port to listen on; 9100 unless config.toml says otherwise"`
 	Store    settings.Secret `env:"SPL_STORE" flag:"store" usage:"store to use, sqlite:///path or postgres://…, instead of hub.db in the state directory; prefer the variable, or config.toml, for one with a password"`
+	Origins  []string        `env:"SPL_CORS_ORIGINS" flag:"cors-origins" usage:"pages that may call the daemon from a browser, by commas, such as https://syncropel.com for spl pair; none unless config.toml says otherwise, and never all"`
 	Chosen   settings.Secret `env:"SPL_BOOTSTRAP_TOKEN" usage:"secret of the first token, when there is no account yet"`
 	LogLevel string          `env:"SPL_LOG_LEVEL" envDefault:"info" flag:"log-level" usage:"least level that is logged: debug, info, warn or error"`
 }
@@ -58,7 +60,8 @@ SPL_BOOTSTRAP_TOKEN (16 to 256 printable characters, no space) makes the first a
 insecure moment: its token is spl_prod_sa-bootstrap-env_ and that value, its only actor is you.
 
 Its state is in ~/.syncro, or where SYNCROPEL_HOME says: hub.db, logs/spl.log, run/spl.pid, config.toml. Whatever config.toml
-says ([identity] actor, display_name; [store] url; [server] host, port) a variable overrules, and a flag that.
+says ([identity] actor, display_name; [store] url; [server] host, port, cors_origins)
+a variable overrules, and a flag that.
 
 At each start hub.db is copied to ~/.local/share/syncropel/backups/hub.db.bak (or backups/hub.db.bak in SYNCROPEL_HOME).
 
@@ -196,16 +199,23 @@ func (a *app) options(
 	if cmd.Flags().Changed("discover") {
 		arguments.Discover = f.discover
 	}
+	if len(said.Origins) > 0 {
+		arguments.Origins = said.Origins
+	}
 	options := daemon.Options{
 		Host: first(arguments.Host, config.Host, defaultHost), Port: defaultPort,
 		Insecure: arguments.Insecure, Memory: arguments.Memory, Discover: arguments.Discover,
-		Chosen: said.Chosen, Operator: operator, DisplayName: config.DisplayName, LogLevel: said.LogLevel, Version: a.version,
+		Origins: config.Origins,
+		Chosen:  said.Chosen, Operator: operator, DisplayName: config.DisplayName, LogLevel: said.LogLevel, Version: a.version,
 	}
 	switch {
 	case arguments.Port != nil:
 		options.Port = *arguments.Port
 	case config.Port != nil:
 		options.Port = *config.Port
+	}
+	if len(arguments.Origins) > 0 {
+		options.Origins = arguments.Origins
 	}
 	if options.Store, err = chooseStore(&arguments, said.Store, storeBefore, config.StoreURL); err != nil {
 		return daemon.Options{}, cli.Usage(cmd, err)
@@ -272,6 +282,9 @@ func check(cmd *cobra.Command, options daemon.Options) error {
 	}
 	if strings.ContainsAny(options.Host, " /") || strings.Contains(options.Host, ":") && net.ParseIP(options.Host) == nil {
 		return cli.Usage(cmd, fmt.Errorf("host %q: want a name or an address, without a port", options.Host))
+	}
+	if _, err := web.ParseOrigins(options.Origins); err != nil {
+		return cli.Usage(cmd, fmt.Errorf("--cors-origins (SPL_CORS_ORIGINS): %w", err))
 	}
 	if options.Memory && options.Store != "" && options.Arguments.Store+boolText(options.Arguments.StoreKept) != "" {
 		return cli.Usage(cmd, errors.New("--memory and --store exclude each other"))
@@ -377,6 +390,9 @@ func spoken(arguments statedir.Arguments) string {
 	}
 	if arguments.Discover {
 		words = append(words, "--discover")
+	}
+	if len(arguments.Origins) > 0 {
+		words = append(words, "--cors-origins "+strings.Join(arguments.Origins, ","))
 	}
 	if arguments.Host != nil {
 		words = append(words, "--host "+*arguments.Host)

@@ -26,6 +26,8 @@ type Config struct {
 	// Host and Port are where the daemon serves; nothing and nil when not said.
 	Host string
 	Port *int
+	// Origins are the pages that may call the daemon from a browser.
+	Origins []string
 	// Unknown are the names in the file that mean nothing here.
 	Unknown []string
 }
@@ -42,6 +44,8 @@ type document struct {
 	Server struct {
 		Host string `toml:"host"`
 		Port *int   `toml:"port"`
+
+		Origins []string `toml:"cors_origins"`
 	} `toml:"server"`
 }
 
@@ -61,7 +65,7 @@ func (d Dir) ReadConfig() (Config, error) {
 	}
 	config := Config{
 		Actor: doc.Identity.Actor, DisplayName: doc.Identity.DisplayName, StoreURL: settings.Secret(doc.Store.URL),
-		Host: doc.Server.Host, Port: doc.Server.Port,
+		Host: doc.Server.Host, Port: doc.Server.Port, Origins: doc.Server.Origins,
 	}
 	// The file has other readers, so a name that is unknown here is no error. It is often a slip, though.
 	strict := toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields()

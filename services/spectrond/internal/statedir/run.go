@@ -49,6 +49,8 @@ type Arguments struct {
 	Insecure bool    `json:"insecure_localhost,omitempty"`
 	Memory   bool    `json:"memory,omitempty"`
 	Discover bool    `json:"discover,omitempty"`
+	// Origins are the pages that may call from a browser.
+	Origins []string `json:"cors_origins,omitempty"`
 	// Store is the URL of the store; one that holds a password is kept in a file of its own, and is StoreKept here.
 	Store     string `json:"store,omitempty"`
 	StoreKept bool   `json:"store_kept,omitempty"`

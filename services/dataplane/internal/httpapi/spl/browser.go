@@ -27,7 +27,7 @@ func (s server) refuseOtherPages(c *gin.Context) {
 func (s server) ofKnownPage(r *http.Request) error {
 	for _, origin := range r.Header.Values("Origin") {
 		if !s.Origins.Allow(origin) {
-			return rejected("this page may not call here: SPECTRON_CORS_ALLOWED_ORIGINS lists those that may")
+			return rejected("this page may not call here: SPECTRON_CORS_ALLOWED_ORIGINS lists those that may, or --cors-origins of spl serve")
 		}
 	}
 	return nil
