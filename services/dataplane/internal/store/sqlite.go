@@ -83,8 +83,13 @@ func (sqlite) locking() string { return "" }
 func (sqlite) tryLock(*gorm.DB, int64) (bool, error) { return true, nil }
 
 func (sqlite) clock(tx *gorm.DB) (time.Time, error) {
+	// Not by Row, which panics when a statement cannot be prepared, as after the end of its context.
+	var text string
+	if err := tx.Raw("SELECT strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')").Scan(&text).Error; err != nil {
+		return time.Time{}, err
+	}
 	var at moment
-	err := tx.Raw("SELECT strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')").Row().Scan(&at)
+	err := at.Scan(text)
 	return at.UTC(), err
 }
 
