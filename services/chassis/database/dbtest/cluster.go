@@ -136,13 +136,14 @@ func (c *Cluster) end(signal syscall.Signal) error {
 	return nil
 }
 
-// CrashBackend kills the process of one session of the given database. Postgres ends all the others and recovers.
+// CrashBackend kills the process of one session of the given database. Postgres has begun to end all the others, and to recover,
+// when it returns.
 func (c *Cluster) CrashBackend(ctx context.Context, database *url.URL) error {
 	conn, err := pgx.Connect(ctx, localURL(c.port).String())
 	if err != nil {
 		return fmt.Errorf("connecting to the test server: %w", err)
 	}
-	defer func() { _ = conn.Close(ctx) }() // the session ends with the others
+	defer func() { _ = conn.Close(ctx) }()
 	var pid int
 	err = conn.QueryRow(ctx, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = $1 LIMIT 1",
 		strings.TrimPrefix(database.Path, "/")).Scan(&pid)
@@ -152,7 +153,11 @@ func (c *Cluster) CrashBackend(ctx context.Context, database *url.URL) error {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("killing a session: %w", err)
 	}
-	return nil
+	// This session ends with the others, when the server has noticed. Until then it takes new ones, which end, too.
+	for conn.Ping(ctx) == nil {
+		time.Sleep(time.Millisecond)
+	}
+	return ctx.Err()
 }
 
 // Await returns when the server answers.

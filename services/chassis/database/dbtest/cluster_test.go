@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/url"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -43,14 +42,11 @@ func TestClusterKeepsWhatIsCommitted(t *testing.T) {
 		expect(t, session, "kept", i+1)
 		expect(t, session, "fleeting", tt.fleeting)
 	}
-	// One session is there to be killed, another to notice.
 	if err := cluster.CrashBackend(t.Context(), database); err != nil {
 		t.Fatal(err)
 	}
-	for limit := time.Now().Add(time.Minute); session.Ping(t.Context()) == nil; {
-		if time.Now().After(limit) {
-			t.Fatal("the session has outlived the crash")
-		}
+	if session.Ping(t.Context()) == nil {
+		t.Error("the session has outlived the crash")
 	}
 	if err := cluster.Await(); err != nil {
 		t.Fatal(err)
