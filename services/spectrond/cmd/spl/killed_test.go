@@ -37,7 +37,9 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	d := newDrill(t)
-	for round := range kills {
+	round := 0
+	// On a slow machine a few kills may all come too early: then there are some more.
+	for ; round < kills || round < 5*kills && d.idle(); round++ {
 		d.start()
 		d.look(round)
 		d.mopUp()
@@ -53,13 +55,18 @@ func TestKilled(t *testing.T) {
 		d.work(rand.N(window))
 	}
 	d.start()
-	d.look(kills)
+	d.look(round)
 	d.lookAtAll()
 	t.Logf("%d kills: %d records acknowledged, %d tokens minted, %d revoked, %d rotations in one request, %d by mint and revoke; two tokens lived %d times",
-		kills, len(d.records), len(d.live)+len(d.dead)+d.unsure, len(d.dead), d.rotated, d.replaced, d.pairs)
-	if len(d.records) == 0 || len(d.dead) == 0 || d.rotated == 0 || d.replaced == 0 {
+		round, len(d.records), len(d.live)+len(d.dead)+d.unsure, len(d.dead), d.rotated, d.replaced, d.pairs)
+	if d.idle() {
 		t.Error("nothing was going on when the daemon was killed")
 	}
+}
+
+// idle reports whether there is something that has not been done yet.
+func (d *drill) idle() bool {
+	return len(d.records) == 0 || len(d.dead) == 0 || d.rotated == 0 || d.replaced == 0
 }
 
 const drillActor = "did:sync:user:ada"
