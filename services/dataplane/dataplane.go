@@ -32,6 +32,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
+	"github.com/spectron-hq/spectron/services/verifier/admission"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
 )
 
@@ -107,7 +108,7 @@ func assemble(
 		}
 	}()
 	parts := cfg.parts(rows, traces)
-	parts.Verifier, parts.Keys, parts.Principals = verify, keymanager, keymanager
+	parts.Verifier, parts.Keys, parts.Principals, parts.Gate = verify, keymanager, keymanager, admission.New(now)
 	parts.Origins, parts.Proxies = origins, proxies
 	face, background, err := cfg.face(rows, keymanager, verify, origins)
 	if err != nil {
@@ -119,7 +120,7 @@ func assemble(
 	}
 	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
 		parts.Metrics = cfg.Metrics
-		cfg.Metrics.MustRegister(verifications{verify})
+		cfg.Metrics.MustRegister(verifications{verify}, admissions{parts.Gate})
 	}
 	if service.handler, err = httpapi.New(parts); err != nil {
 		return nil, err

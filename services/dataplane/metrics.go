@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/spectron-hq/spectron/services/verifier"
+	"github.com/spectron-hq/spectron/services/verifier/admission"
 )
 
 // verifications tells Prometheus what a verifier counts.
@@ -55,4 +56,25 @@ func (v verifications) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(valid, lease)
 	gauge(revision, float64(s.Revision))
+}
+
+// admissions tells Prometheus how callers fared whose keys have limits.
+type admissions struct{ gate *admission.Gate }
+
+var (
+	admitted = prometheus.NewDesc("spectron_admission_total",
+		"Requests with keys that have limits: admitted, rate_limited or address_refused.", []string{"outcome"}, nil)
+	metered = prometheus.NewDesc("spectron_admission_keys", "Keys whose use is remembered for their rate limit.", nil, nil)
+)
+
+// Describe sends the descriptions of all metrics.
+func (a admissions) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(a, ch) }
+
+// Collect sends the present values.
+func (a admissions) Collect(ch chan<- prometheus.Metric) {
+	s := a.gate.Stats()
+	for outcome, n := range map[string]int64{"admitted": s.Admitted, "rate_limited": s.Limited, "address_refused": s.Displaced} {
+		ch <- prometheus.MustNewConstMetric(admitted, prometheus.CounterValue, float64(n), outcome)
+	}
+	ch <- prometheus.MustNewConstMetric(metered, prometheus.GaugeValue, float64(s.Keys))
 }

@@ -44,6 +44,8 @@ type cache struct {
 	targets *targets           // has a mutex of its own for readers
 	history history
 	since   time.Duration // what was asked before is not remembered; since the verifier's epoch
+	// counted is told how often keys were used whose entries go; nil for nobody.
+	counted func(id string, uses int64)
 	// The nameless keys that were used in a minute: one for each context at the most.
 	nameless struct {
 		minute int32
@@ -93,7 +95,7 @@ func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Ca
 		h := hashOf(q.credentials[i].id)
 		if !verdict.Active || verdict.Principal == nil {
 			if q.credentials[i].id != nameless && !outdated(introspection.Event{ID: q.credentials[i].id}, "") {
-				c.bad.put(h, q.credentials[i].id, &entry{refusal, &q.credentials[i].mark, present, until, minute})
+				c.bad.put(h, q.credentials[i].id, &entry{refusal, &q.credentials[i].mark, present, until, minute, 0})
 			}
 			continue
 		}
@@ -139,9 +141,12 @@ func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf in
 		caller: caller.Caller{
 			Context: a.tenant.context, Incarnation: a.tenant.incarnation,
 			KeyID: verdict.KeyID, KeyName: verdict.KeyName,
-			Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective, Blocked: a.tenant.blocked,
+			Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective, Limits: verdict.Limits,
 		},
 		asOf: asOf,
+	}
+	if a.tenant.blocked {
+		fresh.caller.Limits = verdict.Limits.Stopped()
 	}
 	if verdict.KeyGrants != nil {
 		if !reflect.DeepEqual(a.own.grants, verdict.KeyGrants) {
@@ -201,6 +206,9 @@ func (c *cache) releaseLocked(out left) {
 		return
 	}
 	who := &out.verdict.caller
+	if out.uses > 0 && c.counted != nil {
+		c.counted(who.KeyID, out.uses)
+	}
 	t := c.tenants[who.Context]
 	if t == nil {
 		return

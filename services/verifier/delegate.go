@@ -37,7 +37,8 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 	}
 	// Before the cache is read: what is found there then has outlived every revision up to this one.
 	applied := v.lease.applied.Load()
-	if known := v.recall(key); known != nil {
+	known := v.recall(key)
+	if known != nil {
 		if known == refusal {
 			return Verdict{}, fault.BadCredential()
 		}
@@ -49,7 +50,11 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 		}
 	}
 	v.stats.misses.Inc()
-	return v.askOnBehalf(ctx, parsed, target)
+	verdict, err := v.askOnBehalf(ctx, parsed, target)
+	if err == nil && known == nil { // recall has counted it otherwise
+		v.uses.count(verdict.Caller.KeyID, 1)
+	}
+	return verdict, err
 }
 
 // askOnBehalf asks about both in one question, whichever is not known: its answers are of one snapshot.

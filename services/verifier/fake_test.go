@@ -36,6 +36,7 @@ type registry struct {
 	targets  []int                        // how many principals each asked about
 	acks     []int64
 	uses     []string
+	counts   map[string]int64 // how often keys were used
 	releases int
 }
 
@@ -139,7 +140,14 @@ func (r *registry) Report(_ context.Context, uses introspection.Uses) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, use := range uses.Uses {
-		r.uses = append(r.uses, use.KeyID)
+		if use.Count == 0 {
+			r.uses = append(r.uses, use.KeyID)
+			continue
+		}
+		if r.counts == nil {
+			r.counts = make(map[string]int64)
+		}
+		r.counts[use.KeyID] += use.Count
 	}
 	return r.err
 }
@@ -195,6 +203,13 @@ func (r *registry) reported() map[string]int {
 		counts[key]++
 	}
 	return counts
+}
+
+// counted returns how often a key was used, as far as that was reported.
+func (r *registry) counted(id string) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.counts[id]
 }
 
 func (r *registry) released() int {

@@ -115,8 +115,8 @@ func TestABlockedContextIsKnownAtOnce(t *testing.T) {
 			for range 2 { // from the authority, then from the cache
 				for _, k := range []apikey.Key{key, other} {
 					verdict, err := v.Check(t.Context(), k.Reveal())
-					if err != nil || verdict.Caller.Blocked != blocked {
-						t.Errorf("from %q: blocked %t, %v; want %t", verdict.Source, verdict.Caller.Blocked, err, blocked)
+					if err != nil || verdict.Caller.Blocked() != blocked {
+						t.Errorf("from %q: blocked %t, %v; want %t", verdict.Source, verdict.Caller.Blocked(), err, blocked)
 					}
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,9 @@ import (
 )
 
 // Middleware lets requests with a good key pass (Authorization: Bearer, RFC 6750) and refuses all others with problem
-// details (RFC 9457): 401, or 503 when the authority cannot be asked. Handlers find the caller with [caller.From].
+// details (RFC 9457): 401, or 503 when the authority cannot be asked. A key that has limits is held to them: 403 from an address that
+// it may not be used from, 429 when it is used too often, and the RateLimit headers; see admission. Handlers find the caller with
+// [caller.From].
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if admitted, ok := v.Admit(w, r); ok {
@@ -34,7 +37,29 @@ func (v *Verifier) Admit(w http.ResponseWriter, r *http.Request) (admitted *http
 		refuse(w, r, err)
 		return nil, false
 	}
+	if who.Limits != nil && !v.within(w, r, who) {
+		return nil, false
+	}
 	return r.WithContext(caller.With(r.Context(), who)), true
+}
+
+// within holds who to the limits of its key, or else has answered.
+func (v *Verifier) within(w http.ResponseWriter, r *http.Request, who *caller.Caller) bool {
+	decision, err := v.gate.Admit(who, v.cfg.ClientAddr(r))
+	decision.SetHeaders(w.Header())
+	if err != nil {
+		refuse(w, r, err)
+	}
+	return err == nil
+}
+
+// peer returns the address of the other end of a request's connection.
+func peer(r *http.Request) netip.Addr {
+	if address, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return address.Addr()
+	}
+	address, _ := netip.ParseAddr(r.RemoteAddr)
+	return address
 }
 
 // bearer returns the credential of a request that has exactly one.

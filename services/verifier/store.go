@@ -44,12 +44,11 @@ type tally struct {
 // place is written once: first everything else, then verdict, which lets readers see it. From then on only the atomic fields
 // change, and verdict only once more, when it is dropped. The size is that of a cache line.
 type place struct {
-	verdict    atomic.Pointer[worth] // nil while the place is free, dropped when it has been used
-	digest     apikey.Digest         // of a token its mark
-	gone       *atomic.Bool          // of the actor, see there
-	until      time.Duration         // since the verifier's epoch
-	usedMinute atomic.Int32          // since the verifier's epoch
-	tag        uint32
+	verdict atomic.Pointer[worth] // nil while the place is free, dropped when it has been used
+	digest  apikey.Digest         // of a token its mark
+	gone    *atomic.Bool          // of the actor, see there
+	until   time.Duration         // since the verifier's epoch
+	footing atomic.Uint64         // a footing; its minute is since the verifier's epoch
 }
 
 // worth is what a key is worth. It does not change.
@@ -82,12 +81,12 @@ func hashOf(id string) hashed {
 }
 
 // tag stands for the id in its segment. Few ids of a million share one.
-func (h hashed) tag() uint32 { return uint32(h >> 32) }
+func (h hashed) tag() uint32 { return uint32(h >> (64 - tagBits)) } //nolint:gosec // as many bits as it has
 
 func (h hashed) segment() int { return int(h % segments) }
 
 // home is where the search for a tag begins.
-func (t table) home(tag uint32) int { return int(uint64(tag) * uint64(len(t)) >> 32) }
+func (t table) home(tag uint32) int { return int(uint64(tag) * uint64(len(t)) >> tagBits) } //nolint:gosec // below len(t)
 
 // prefetch begins to fetch what find will read, and does not wait for it.
 func (s *store) prefetch(h hashed) {
@@ -108,7 +107,7 @@ func (s *store) find(h hashed, digest *apikey.Digest) (*place, *worth) {
 		if verdict == nil {
 			return nil, nil
 		}
-		if p.tag == tag && verdict != dropped && p.digest.Equal(digest) {
+		if footing(p.footing.Load()).tag() == tag && verdict != dropped && p.digest.Equal(digest) {
 			return p, verdict
 		}
 	}
@@ -135,6 +134,7 @@ type entry struct {
 	gone    *atomic.Bool
 	until   time.Duration
 	minute  int32
+	count   uint64 // of uses, see footing
 }
 
 // left is what has left a store. It is zero when nothing has.
@@ -142,6 +142,7 @@ type left struct {
 	verdict *worth
 	gone    *atomic.Bool
 	minute  int32 // in which it was used
+	uses    int64 // that have not been harvested, about
 }
 
 // put stores e and returns what had to go for it, if anything: its predecessor, or a victim.
@@ -175,7 +176,8 @@ func (t table) successor(live int) table {
 	for i := range t {
 		p := &t[i]
 		if verdict := p.verdict.Load(); verdict != nil && verdict != dropped {
-			next.add(p.tag, &entry{verdict, &p.digest, p.gone, p.until, p.usedMinute.Load()})
+			f := footing(p.footing.Load())
+			next.add(f.tag(), &entry{verdict, &p.digest, p.gone, p.until, f.minute(), f.count()})
 		}
 	}
 	return next
@@ -187,8 +189,8 @@ func (t table) add(tag uint32, e *entry) {
 		i = t.next(i)
 	}
 	p := &t[i]
-	p.digest, p.gone, p.until, p.tag = *e.digest, e.gone, e.until, tag
-	p.usedMinute.Store(e.minute)
+	p.digest, p.gone, p.until = *e.digest, e.gone, e.until
+	p.footing.Store(uint64(newFooting(tag, e.minute, e.count)))
 	p.verdict.Store(e.verdict)
 }
 
@@ -204,7 +206,7 @@ func (s *store) remove(h hashed, id string) (out left) {
 		if verdict == nil {
 			return out
 		}
-		if p.tag == tag && verdict != dropped && (verdict == refusal || verdict.caller.KeyID == id) {
+		if footing(p.footing.Load()).tag() == tag && verdict != dropped && (verdict == refusal || verdict.caller.KeyID == id) {
 			out = s.drop(h.segment(), p)
 		}
 	}
@@ -213,14 +215,15 @@ func (s *store) remove(h hashed, id string) (out left) {
 func (s *store) drop(segment int, p *place) left {
 	s.tallies[segment].live--
 	s.count--
-	return left{p.verdict.Swap(dropped), p.gone, p.usedMinute.Load()}
+	f := footing(p.footing.Load())
+	return left{p.verdict.Swap(dropped), p.gone, f.minute(), usesOf(f.count())}
 }
 
 // evict drops one of a few random entries, the one that has not been used for longest. The store must not be empty.
 func (s *store) evict() left {
 	segment, best := s.random()
 	for range samples - 1 {
-		if other, p := s.random(); p.usedMinute.Load() < best.usedMinute.Load() {
+		if other, p := s.random(); footing(p.footing.Load()).minute() < footing(best.footing.Load()).minute() {
 			segment, best = other, p
 		}
 	}

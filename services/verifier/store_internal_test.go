@@ -171,7 +171,7 @@ func TestAStoreIsReadWhileItChanges(t *testing.T) {
 				if found == nil {
 					continue
 				}
-				p.usedMinute.Store(1)
+				p.footing.Store(uint64(newFooting(footing(p.footing.Load()).tag(), 1, 0)))
 				if found.caller.KeyID != name(id) {
 					t.Errorf("%s under the digest of %d", found.caller.KeyID, id)
 					return

@@ -13,13 +13,19 @@ import (
 // reportEvery is how often the keys that were used are reported.
 const reportEvery = 10 * time.Second
 
-// uses collects which keys were used, each once a minute. What does not fit is lost: no request waits for it. Times are since the
-// verifier's epoch.
+// roundTime is how long it takes to harvest how often every key was used: that much later it is reported, at the least.
+const roundTime = time.Minute
+
+// uses collects which keys were used, each once a minute, and how often. What does not fit is lost: no request waits for it. Times are
+// since the verifier's epoch.
 type uses struct {
 	full atomic.Bool // so that nobody takes the lock for nothing
 
-	mu      sync.Mutex // guards the following field
+	mu      sync.Mutex // guards the following fields
 	waiting []use
+	counts  map[string]int64 // by the key's id
+
+	segment int // to be harvested next; of the one goroutine that reports
 }
 
 type use struct {
@@ -40,7 +46,27 @@ func (u *uses) add(c *caller.Caller, at time.Duration) {
 	u.full.Store(len(u.waiting) >= introspection.MaxUses)
 }
 
-// take returns what waits.
+// count notes that a key was used so often.
+func (u *uses) count(id string, often int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.counts[id]; !known && len(u.counts) >= introspection.MaxUses {
+		return
+	}
+	if u.counts == nil {
+		u.counts = make(map[string]int64)
+	}
+	u.counts[id] += often
+}
+
+// room reports whether another key may be counted.
+func (u *uses) room() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.counts) < introspection.MaxUses
+}
+
+// take returns what waits, and of the counts as much as there is room for besides.
 func (u *uses) take(now time.Duration) introspection.Uses {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -50,6 +76,13 @@ func (u *uses) take(now time.Duration) introspection.Uses {
 	}
 	u.waiting = nil
 	u.full.Store(false)
+	for id, often := range u.counts {
+		if len(report.Uses) >= introspection.MaxUses {
+			break
+		}
+		report.Uses = append(report.Uses, introspection.Use{KeyID: id, Count: often})
+		delete(u.counts, id)
+	}
 	return report
 }
 
@@ -60,24 +93,38 @@ func (v *Verifier) report(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
+			// While the authority cannot be reached, the counts wait where they are.
+			if v.lease.trusted(v.now()) {
+				v.gather(int(segments*reportEvery/roundTime) + 1)
+			}
 			v.reportOnce(ctx)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			v.reportOnce(last)
+			for more := true; more && last.Err() == nil; {
+				v.gather(segments)
+				more = v.reportOnce(last)
+			}
 			cancel()
 			return
 		}
 	}
 }
 
-func (v *Verifier) reportOnce(ctx context.Context) {
+// gather harvests how often the keys of some segments were used.
+func (v *Verifier) gather(parts int) {
+	v.uses.segment = v.cache.harvest(v.uses.segment, parts, v.uses.room, v.uses.count)
+}
+
+// reportOnce reports whether there was something to report that got through.
+func (v *Verifier) reportOnce(ctx context.Context) bool {
 	report := v.uses.take(v.elapsed(v.now()))
 	if len(report.Uses) == 0 {
-		return
+		return false
 	}
 	if v.cfg.Authority.Report(ctx, report) != nil {
 		v.stats.reportErrors.Inc()
-		return
+		return false
 	}
 	v.stats.reports.Inc()
+	return true
 }

@@ -24,6 +24,8 @@ package verifier
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +34,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/verifier/admission"
 	"github.com/spectron-hq/spectron/services/verifier/authority"
 )
 
@@ -72,6 +75,9 @@ type Config struct {
 	// Reread bounds the age of a remembered verdict; 5 minutes if zero. The actual age varies by a fifth, so that keys learnt
 	// together are not read again together.
 	Reread time.Duration
+	// ClientAddr tells the address that a request comes from, for keys that may be used from some networks only: the middleware asks
+	// it. The peer of the connection if nil; behind a proxy it must be whom that one asks for.
+	ClientAddr func(*http.Request) netip.Addr
 	// Now is the clock; time.Now if nil. It must carry a monotonic reading.
 	Now func() time.Time
 }
@@ -101,6 +107,7 @@ type Verifier struct {
 	asker   asker
 	uses    uses
 	stats   counters
+	gate    *admission.Gate
 	now     func() time.Time
 	epoch   time.Time
 	closed  atomic.Bool
@@ -118,9 +125,10 @@ func New(cfg Config) (*Verifier, error) {
 		cfg.Authority = client
 	}
 	setDefaults(&cfg)
-	v := &Verifier{cfg: cfg, now: cfg.Now, epoch: cfg.Now(), stats: newCounters()}
+	v := &Verifier{cfg: cfg, now: cfg.Now, epoch: cfg.Now(), stats: newCounters(), gate: admission.New(cfg.Now)}
 	v.cache = newCache(cfg.MaxKeys, cfg.MaxRefused)
 	v.cache.targets = newTargets(cfg.MaxTargets)
+	v.cache.counted = v.uses.count
 	ctx, stop := context.WithCancel(context.Background())
 	v.stop = stop
 	v.asker = asker{authority: cfg.Authority, timeout: cfg.Timeout, now: v.now, filled: v.fill, ctx: ctx, stats: &v.stats}
@@ -147,6 +155,9 @@ func setDefaults(cfg *Config) {
 	}
 	if cfg.Reread == 0 {
 		cfg.Reread = 5 * time.Minute
+	}
+	if cfg.ClientAddr == nil {
+		cfg.ClientAddr = peer
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the default of the injected clock
@@ -210,7 +221,7 @@ func (v *Verifier) recall(key string) *worth {
 	elapsed := v.elapsed(now)
 	if p, known := recall(v.cache.good, h, &mark, elapsed); known != nil {
 		v.stats.hits.Inc()
-		if minute := minuteOf(elapsed); p.usedMinute.Load() != minute && p.usedMinute.Swap(minute) != minute {
+		if note(&p.footing, minuteOf(elapsed)) {
 			v.uses.add(&known.caller, elapsed)
 		}
 		return known
@@ -238,7 +249,11 @@ func (v *Verifier) ask(ctx context.Context, about credential) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	return v.await(ctx, q, place)
+	verdict, err := v.await(ctx, q, place)
+	if err == nil {
+		v.uses.count(verdict.Caller.KeyID, 1)
+	}
+	return verdict, err
 }
 
 // await returns the verdict at a place of q, once it has been answered.

@@ -63,8 +63,11 @@ func crossOrigin(origins Origins, skip func(*http.Request) bool) gin.HandlerFunc
 			http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		},
 		AllowedHeaders: []string{"*"},
-		ExposedHeaders: []string{traceHeader, "Link", "Retry-After", "Mcp-Session-Id"},
-		MaxAge:         int(preflightAge.Seconds()),
+		ExposedHeaders: []string{
+			traceHeader, "Link", "Retry-After", "Mcp-Session-Id",
+			"RateLimit", "RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+		},
+		MaxAge: int(preflightAge.Seconds()),
 	})
 	return func(c *gin.Context) {
 		if skip != nil && skip(c.Request) {

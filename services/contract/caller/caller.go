@@ -63,8 +63,8 @@ type Caller struct {
 	KeyGrants grant.Map
 	// Effective is what the caller may do.
 	Effective grant.Map
-	// Blocked says that the context's operator has stopped its calls to language models; everything else goes on.
-	Blocked bool
+	// Limits are what holds the caller back beside its grants; nil for nearly all.
+	Limits *Limits
 }
 
 // Authority returns the effective grants; it makes a Caller a [grant.Holder].

@@ -75,10 +75,16 @@ type Verdict struct {
 	Principal *caller.Principal `json:"principal,omitempty"`
 	// KeyGrants attenuates the principal's grants; nil (null) inherits them.
 	KeyGrants grant.Map `json:"key_grants"`
+	// Limits bound the use of the key; nil for nearly all. Whoever admits requests enforces them.
+	Limits *caller.Limits `json:"limits,omitempty"`
 }
 
 // Caller returns the caller that an active verdict describes.
 func (v Verdict) Caller() *caller.Caller {
+	limits := v.Limits
+	if v.Blocked {
+		limits = limits.Stopped()
+	}
 	return &caller.Caller{
 		Context:     v.Context,
 		Incarnation: v.Incarnation,
@@ -87,6 +93,6 @@ func (v Verdict) Caller() *caller.Caller {
 		Principal:   v.Principal,
 		KeyGrants:   v.KeyGrants,
 		Effective:   v.Principal.Effective(v.KeyGrants),
-		Blocked:     v.Blocked,
+		Limits:      limits,
 	}
 }

@@ -2,8 +2,10 @@ package introspection_test
 
 import (
 	"encoding/json"
+	"net/netip"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -47,7 +49,7 @@ func TestAnswersAreWrittenAndReadAsJSON(t *testing.T) {
 	t.Parallel()
 	// What is drawn below, and what the writer knows, is all there is.
 	for kind, fields := range map[reflect.Type]int{
-		reflect.TypeFor[introspection.Response](): 3, reflect.TypeFor[introspection.Verdict](): 9, reflect.TypeFor[caller.Principal](): 5,
+		reflect.TypeFor[introspection.Response](): 3, reflect.TypeFor[introspection.Verdict](): 10, reflect.TypeFor[caller.Principal](): 5,
 	} {
 		if kind.NumField() != fields {
 			t.Fatalf("%v has %d fields: teach them to the writer and to this test", kind, kind.NumField())
@@ -63,6 +65,12 @@ func TestAnswersAreWrittenAndReadAsJSON(t *testing.T) {
 				KeyID: rapid.String().Draw(t, "id"), KeyName: rapid.SampledFrom([]string{"", "k", `"<\\>&`, "\u2028\x00é"}).Draw(t, "name"),
 				Blocked:   rapid.Bool().Draw(t, "blocked"),
 				KeyGrants: grants.Draw(t, "key"),
+			}
+			if rapid.Bool().Draw(t, "limited") {
+				v.Limits = &caller.Limits{
+					RateLimit:    &caller.RateLimit{Requests: rapid.Int().Draw(t, "requests"), Per: time.Duration(rapid.Int64().Draw(t, "per")), Burst: 1},
+					AllowedCIDRs: rapid.SampledFrom([][]netip.Prefix{nil, {netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::/0")}}).Draw(t, "networks"),
+				}
 			}
 			if rapid.Bool().Draw(t, "bound") {
 				v.Principal = &caller.Principal{ID: rapid.String().Draw(t, "p"), Kind: caller.Agent, Grants: grants.Draw(t, "principal")}

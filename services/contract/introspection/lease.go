@@ -69,13 +69,15 @@ const UsesPath = "/internal/v1/uses"
 // MaxUses is the most that one report may hold.
 const MaxUses = 4096
 
-// Uses reports which keys were used. A verifier reports a key once a minute at most.
+// Uses reports which keys were used. A verifier reports the use of a key once a minute at most, and how often a while later.
 type Uses struct {
 	Uses []Use `json:"uses"`
 }
 
-// Use says that a key was accepted AgoMicros before the report was sent: a duration, because clocks are never compared.
+// Use says that a key was accepted AgoMicros before the report was sent: a duration, because clocks are never compared. Or else it
+// says how often it was, about, since that was last said: then Count is positive and AgoMicros is not looked at.
 type Use struct {
 	KeyID     string `json:"key_id"`
 	AgoMicros int64  `json:"ago_us"`
+	Count     int64  `json:"count,omitempty"`
 }

@@ -74,6 +74,13 @@ func (w *writer) verdict(v *Verdict) error {
 	if err := w.grants(`,"key_grants":`, v.KeyGrants); err != nil {
 		return err
 	}
+	if v.Limits != nil {
+		encoded, err := json.Marshal(v.Limits)
+		if err != nil {
+			return err
+		}
+		w.out = append(append(w.out, `,"limits":`...), encoded...)
+	}
 	w.out = append(w.out, '}')
 	return nil
 }

@@ -27,12 +27,26 @@ func (p Parts) authenticate(c *gin.Context) {
 		return
 	}
 	verdict, err := p.check(c, token)
+	if err == nil {
+		err = p.admit(c, verdict.Caller)
+	}
 	if err != nil {
 		web.Fail(c, err)
 		return
 	}
 	ctx := caller.With(c.Request.Context(), verdict.Caller)
 	c.Request = c.Request.WithContext(context.WithValue(ctx, verdictKey{}, verdict))
+}
+
+// admit holds who to the limits of its key, and tells how it stands. Behind the check, so that nobody but the holder of a good key
+// learns of them.
+func (p Parts) admit(c *gin.Context, who *caller.Caller) error {
+	if who.Limits == nil {
+		return nil
+	}
+	decision, err := p.Gate.Admit(who, web.ClientAddr(c.Request))
+	decision.SetHeaders(c.Writer.Header())
+	return err
 }
 
 // check tells what token is worth on behalf of whom the request names. Only the holder of a good key of the right context

@@ -24,6 +24,7 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/session"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
+	"github.com/spectron-hq/spectron/services/verifier/admission"
 )
 
 // Verifier tells what a key is worth.
@@ -38,7 +39,9 @@ type Verifier interface {
 
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.
 type Parts struct {
-	Verifier    Verifier
+	Verifier Verifier
+	// Gate holds keys to their limits.
+	Gate        *admission.Gate
 	Keys        Keys
 	Principals  Principals
 	Memory      *memory.Service

@@ -167,7 +167,7 @@ func checkSessionID(id string) error {
 
 // checkBlocked refuses what a language model would be asked for where the context's operator has stopped that.
 func checkBlocked(who *caller.Caller, infer Infer) error {
-	if who.Blocked && (infer == Full || infer == Preview) {
+	if who.Blocked() && (infer == Full || infer == Preview) {
 		return fault.New(fault.RateLimited, "this context's calls that need a language model are stopped; infer none stores the text as it is")
 	}
 	return nil

@@ -85,7 +85,7 @@ type Reflection struct {
 func (s *Service) Reflect(ctx context.Context, who *caller.Caller, r Request) (Reflection, error) {
 	region := who.Effective[grant.MemoryRead].Normal()
 	switch {
-	case who.Blocked:
+	case who.Blocked():
 		return Reflection{}, fault.New(fault.RateLimited, "reflections are stopped in this context; its operator can allow them again")
 	case strings.TrimSpace(r.Question) == "":
 		return Reflection{}, fault.InvalidField("query", "must not be empty")

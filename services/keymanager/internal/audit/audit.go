@@ -22,6 +22,9 @@ const (
 	KeyMinted              Action = "key.minted"
 	KeyRotated             Action = "key.rotated"
 	KeyDeleted             Action = "key.deleted"
+	KeyDisabled            Action = "key.disabled"
+	KeyEnabled             Action = "key.enabled"
+	KeyEdited              Action = "key.edited" // its limits
 	AccountCreated         Action = "service_account.created"
 	AccountEdited          Action = "service_account.edited"
 	AccountRevoked         Action = "service_account.revoked"

@@ -64,6 +64,10 @@ func (d *Desk) MintKey(ctx context.Context, who introspection.Identity, errand i
 		} else if err := grants.Within(c.Effective); err != nil {
 			return err
 		}
+		calling, err := l.KeyNamed(c.Context, c.KeyName)
+		if err != nil {
+			return err
+		}
 		if name != "" {
 			if _, err := l.KeyNamed(c.Context, name); err == nil {
 				return key.Taken(name)
@@ -78,6 +82,8 @@ func (d *Desk) MintKey(ctx context.Context, who introspection.Identity, errand i
 		if err != nil {
 			return err
 		}
+		// Or else whoever holds a key that has limits could make one that has none.
+		made.Limits = calling.Limits
 		newest, err := l.AddKey(made, owner)
 		issued = issue(made, text, newest)
 		return err

@@ -15,20 +15,22 @@ func (p Parts) ListKeys(ctx context.Context, request ListKeysRequestObject) (Lis
 	if err != nil {
 		return nil, err
 	}
-	keys, err := p.Keys.List(ctx, request.ContextId, page.after, page.limit+1)
+	within := request.Params.ExpiringWithin
+	keys, err := p.Keys.ListWithin(ctx, request.ContextId, "", page.after, page.limit+1, within)
 	if err != nil {
 		return nil, err
 	}
 	path := "/api/v1/contexts/" + request.ContextId + "/keys"
-	keys, link := cut(page, path, keys, func(k key.Listed) string { return k.Name })
+	keys, link := cutWith(page, path, filter("expiring_within", within), keys, func(k key.Listed) string { return k.Name })
 	body, err := each(keys, keyBody)
 	return ListKeys200JSONResponse{Body: body, Headers: ListKeys200ResponseHeaders{Link: link}}, err
 }
 
 // MintKey makes a key.
 func (p Parts) MintKey(ctx context.Context, request MintKeyRequestObject) (MintKeyResponseObject, error) {
-	shape := shapeOf(value(request.Body))
-	minted, err := p.Keys.Mint(ctx, request.ContextId, request.Name, request.Params.TtlSeconds, shape)
+	body := value(request.Body)
+	first := firstSettings(body.Enabled, body.RateLimit, body.AllowedCidrs)
+	minted, err := p.Keys.Mint(ctx, request.ContextId, request.Name, request.Params.TtlSeconds, shapeOf(body), first)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +80,8 @@ func keyBody(k key.Listed) (Key, error) {
 	return Key{
 		Id: k.ID, Name: k.Name, Grants: grantsBody(k.Grants), PrincipalId: k.PrincipalID, Principal: KeyPrincipal(k.PrincipalKind),
 		ValidUntil: given(k.ExpiresAt), CreatedAt: k.CreatedAt,
+		Enabled: new(!k.Disabled), RateLimit: rateLimitBody(k.Limits), AllowedCidrs: networksBody(k.Limits),
+		LastUsedAt: given(k.LastUsedAt), UseCount: &k.Uses,
 	}, nil
 }
 

@@ -78,6 +78,33 @@ func (e CreatePrincipalRequestKind) Valid() bool {
 	}
 }
 
+// Defines values for ExpiringKeyPrincipal.
+const (
+	ExpiringKeyPrincipalAgent      ExpiringKeyPrincipal = "agent"
+	ExpiringKeyPrincipalHuman      ExpiringKeyPrincipal = "human"
+	ExpiringKeyPrincipalService    ExpiringKeyPrincipal = "service"
+	ExpiringKeyPrincipalSupervisor ExpiringKeyPrincipal = "supervisor"
+	ExpiringKeyPrincipalUnknown    ExpiringKeyPrincipal = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ExpiringKeyPrincipal enum.
+func (e ExpiringKeyPrincipal) Valid() bool {
+	switch e {
+	case ExpiringKeyPrincipalAgent:
+		return true
+	case ExpiringKeyPrincipalHuman:
+		return true
+	case ExpiringKeyPrincipalService:
+		return true
+	case ExpiringKeyPrincipalSupervisor:
+		return true
+	case ExpiringKeyPrincipalUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeyPrincipal.
 const (
 	KeyPrincipalAgent      KeyPrincipal = "agent"
@@ -150,6 +177,33 @@ func (e PatchPrincipalRequestKind) Valid() bool {
 	}
 }
 
+// Defines values for PatchedKeyPrincipal.
+const (
+	PatchedKeyPrincipalAgent      PatchedKeyPrincipal = "agent"
+	PatchedKeyPrincipalHuman      PatchedKeyPrincipal = "human"
+	PatchedKeyPrincipalService    PatchedKeyPrincipal = "service"
+	PatchedKeyPrincipalSupervisor PatchedKeyPrincipal = "supervisor"
+	PatchedKeyPrincipalUnknown    PatchedKeyPrincipal = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PatchedKeyPrincipal enum.
+func (e PatchedKeyPrincipal) Valid() bool {
+	switch e {
+	case PatchedKeyPrincipalAgent:
+		return true
+	case PatchedKeyPrincipalHuman:
+		return true
+	case PatchedKeyPrincipalService:
+		return true
+	case PatchedKeyPrincipalSupervisor:
+		return true
+	case PatchedKeyPrincipalUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PrincipalKind.
 const (
 	PrincipalKindAgent      PrincipalKind = "agent"
@@ -215,6 +269,11 @@ type AccessTokenRequest struct {
 
 // AccessTokenRequestKind defines model for AccessTokenRequest.Kind.
 type AccessTokenRequestKind string
+
+// AllowedCIDRs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+//
+// Example: ["10.0.0.0/8","2001:db8::/32"]
+type AllowedCIDRs = []string
 
 // Context defines model for Context.
 type Context struct {
@@ -313,6 +372,47 @@ type CreatePrincipalRequest struct {
 // CreatePrincipalRequestKind defines model for CreatePrincipalRequest.Kind.
 type CreatePrincipalRequestKind string
 
+// ExpiringKey defines model for ExpiringKey.
+type ExpiringKey struct {
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+	ContextId    string        `json:"contextId"`
+	CreatedAt    time.Time     `json:"createdAt"`
+
+	// Enabled Whether the key opens anything.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap `json:"grants,omitempty"`
+	Id     string    `json:"id"`
+
+	// LastUsedAt To the minute; absent when the key was never used.
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	Name       string     `json:"name"`
+
+	// Principal The kind of the principal.
+	Principal   ExpiringKeyPrincipal `json:"principal"`
+	PrincipalId string               `json:"principalId"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// UseCount About how often the key was verified, a minute or so behind. Up to a thousand a minute and data plane are counted one by one, beyond that a sample; what a data plane had not reported when it was killed is missing.
+	UseCount *int64 `json:"useCount,omitempty"`
+
+	// ValidUntil Absent when the key has no end.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// ExpiringKeyPrincipal The kind of the principal.
+type ExpiringKeyPrincipal string
+
 // GrantMap Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 //
 // Example: {"memory:read":["org/acme/*"]}
@@ -338,7 +438,15 @@ type Job struct {
 
 // Key defines model for Key.
 type Key struct {
-	CreatedAt time.Time `json:"createdAt"`
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+	CreatedAt    time.Time     `json:"createdAt"`
+
+	// Enabled Whether the key opens anything.
+	Enabled *bool `json:"enabled,omitempty"`
 
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
@@ -346,11 +454,20 @@ type Key struct {
 	// Example: {"memory:read":["org/acme/*"]}
 	Grants *GrantMap `json:"grants,omitempty"`
 	Id     string    `json:"id"`
-	Name   string    `json:"name"`
+
+	// LastUsedAt To the minute; absent when the key was never used.
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	Name       string     `json:"name"`
 
 	// Principal The kind of the principal.
 	Principal   KeyPrincipal `json:"principal"`
 	PrincipalId string       `json:"principalId"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// UseCount About how often the key was verified, a minute or so behind. Up to a thousand a minute and data plane are counted one by one, beyond that a sample; what a data plane had not reported when it was killed is missing.
+	UseCount *int64 `json:"useCount,omitempty"`
 
 	// ValidUntil Absent when the key has no end.
 	ValidUntil *time.Time `json:"validUntil,omitempty"`
@@ -372,6 +489,15 @@ type MigrationStatus struct {
 
 // MintKeyRequest Either `scope_floor`, with what the kind of principal may do there, or `grants`.
 type MintKeyRequest struct {
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+
+	// Enabled See PATCH.
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
@@ -380,6 +506,9 @@ type MintKeyRequest struct {
 
 	// Principal An agent reads, writes and forgets, sees and registers scopes; a supervisor reads and sees scopes.
 	Principal *MintKeyRequestPrincipal `json:"principal,omitempty"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
 	// ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.
 	ScopeFloor *ScopeFloor `json:"scope_floor,omitempty"`
@@ -390,11 +519,23 @@ type MintKeyRequestPrincipal string
 
 // MintPrincipalKeyRequest defines model for MintPrincipalKeyRequest.
 type MintPrincipalKeyRequest struct {
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+
+	// Enabled See PATCH.
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
 	Grants *GrantMap `json:"grants,omitempty"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 }
 
 // MintedKey defines model for MintedKey.
@@ -429,6 +570,16 @@ type PatchContextRequest struct {
 	EnforcementBlocked *bool `json:"enforcement_blocked,omitempty"`
 }
 
+// PatchKeyRequest defines model for PatchKeyRequest.
+type PatchKeyRequest struct {
+	// AllowedCidrs As AllowedCIDRs.
+	AllowedCidrs json.RawMessage `json:"allowed_cidrs,omitempty"`
+	Enabled      *bool           `json:"enabled,omitempty"`
+
+	// RateLimit As RateLimit.
+	RateLimit json.RawMessage `json:"rate_limit,omitempty"`
+}
+
 // PatchPrincipalRequest defines model for PatchPrincipalRequest.
 type PatchPrincipalRequest struct {
 	DisplayName *string `json:"display_name,omitempty"`
@@ -443,6 +594,52 @@ type PatchPrincipalRequest struct {
 
 // PatchPrincipalRequestKind defines model for PatchPrincipalRequest.Kind.
 type PatchPrincipalRequestKind string
+
+// PatchedKey defines model for PatchedKey.
+type PatchedKey struct {
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+	CreatedAt    time.Time     `json:"createdAt"`
+
+	// Enabled Whether the key opens anything.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap `json:"grants,omitempty"`
+	Id     string    `json:"id"`
+
+	// LastUsedAt To the minute; absent when the key was never used.
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	Name       string     `json:"name"`
+
+	// Principal The kind of the principal.
+	Principal   PatchedKeyPrincipal `json:"principal"`
+	PrincipalId string              `json:"principalId"`
+
+	// Propagation How a rotation reached the verifiers before it was answered: each has applied it, or has lost the lease under which it may answer from memory. Absent after a mint.
+	Propagation Propagation `json:"propagation"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// Revision The revision of authority that holds the change.
+	Revision int64 `json:"revision"`
+
+	// UseCount About how often the key was verified, a minute or so behind. Up to a thousand a minute and data plane are counted one by one, beyond that a sample; what a data plane had not reported when it was killed is missing.
+	UseCount *int64 `json:"useCount,omitempty"`
+
+	// ValidUntil Absent when the key has no end.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// PatchedKeyPrincipal The kind of the principal.
+type PatchedKeyPrincipal string
 
 // Principal defines model for Principal.
 type Principal struct {
@@ -497,6 +694,14 @@ type Propagation struct {
 	WaitedMs int64 `json:"waited_ms"`
 }
 
+// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+type RateLimit struct {
+	// Burst As many as `requests` if absent.
+	Burst      *int64 `json:"burst,omitempty"`
+	PerSeconds int64  `json:"per_seconds"`
+	Requests   int64  `json:"requests"`
+}
+
 // ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.
 type ScopeFloor struct {
 	Agent *string `json:"agent,omitempty"`
@@ -528,6 +733,9 @@ type Verb struct {
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// ExpiringWithin defines model for ExpiringWithin.
+type ExpiringWithin = int64
 
 // KeyName defines model for KeyName.
 type KeyName = string
@@ -585,6 +793,9 @@ type ListContextsParams struct {
 
 // ListKeysParams defines parameters for ListKeys.
 type ListKeysParams struct {
+	// ExpiringWithin Only keys that end within so many seconds and have not yet.
+	ExpiringWithin *ExpiringWithin `form:"expiring_within,omitempty" json:"expiring_within,omitempty"`
+
 	// Limit The most rows to answer.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -634,6 +845,18 @@ type RotatePrincipalKeyParams struct {
 	TtlSeconds *TtlSeconds `form:"ttl_seconds,omitempty" json:"ttl_seconds,omitempty"`
 }
 
+// ListExpiringKeysParams defines parameters for ListExpiringKeys.
+type ListExpiringKeysParams struct {
+	// Within In how many seconds at most. Thirty days if absent.
+	Within *int64 `form:"within,omitempty" json:"within,omitempty"`
+
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // CreateContextNamedJSONRequestBody defines body for CreateContextNamed for application/json ContentType.
 type CreateContextNamedJSONRequestBody = CreateContextNamedRequest
 
@@ -645,6 +868,9 @@ type CreateContextJSONRequestBody = CreateContextRequest
 
 // BrokerAccessTokenJSONRequestBody defines body for BrokerAccessToken for application/json ContentType.
 type BrokerAccessTokenJSONRequestBody = AccessTokenRequest
+
+// PatchKeyJSONRequestBody defines body for PatchKey for application/json ContentType.
+type PatchKeyJSONRequestBody = PatchKeyRequest
 
 // MintKeyJSONRequestBody defines body for MintKey for application/json ContentType.
 type MintKeyJSONRequestBody = MintKeyRequest
@@ -699,6 +925,9 @@ type ServerInterface interface {
 	// DeleteKey Delete a key
 	// (DELETE /api/v1/contexts/{context_id}/keys/{name})
 	DeleteKey(c *gin.Context, contextId ContextId, name KeyName)
+	// PatchKey Change the settings of a key
+	// (PATCH /api/v1/contexts/{context_id}/keys/{name})
+	PatchKey(c *gin.Context, contextId ContextId, name KeyName)
 	// MintKey Mint a key
 	// (POST /api/v1/contexts/{context_id}/keys/{name})
 	MintKey(c *gin.Context, contextId ContextId, name KeyName, params MintKeyParams)
@@ -750,6 +979,9 @@ type ServerInterface interface {
 	// GetHealth The process serves
 	// (GET /api/v1/health)
 	GetHealth(c *gin.Context)
+	// ListExpiringKeys List the keys of all contexts that end soon
+	// (GET /api/v1/keys/expiring)
+	ListExpiringKeys(c *gin.Context, params ListExpiringKeysParams)
 	// GetMigrations Which version of the schema contexts are on
 	// (GET /api/v1/migrations)
 	GetMigrations(c *gin.Context)
@@ -961,6 +1193,14 @@ func (siw *ServerInterfaceWrapper) ListKeys(c *gin.Context) {
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListKeysParams
 
+	// ------------- Optional query parameter "expiring_within" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expiring_within", c.Request.URL.Query(), &params.ExpiringWithin, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter expiring_within: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
@@ -1019,6 +1259,40 @@ func (siw *ServerInterfaceWrapper) DeleteKey(c *gin.Context) {
 	}
 
 	siw.Handler.DeleteKey(c, contextId, name)
+}
+
+// PatchKey operation middleware
+func (siw *ServerInterfaceWrapper) PatchKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PatchKey(c, contextId, name)
 }
 
 // MintKey operation middleware
@@ -1642,6 +1916,49 @@ func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
 	siw.Handler.GetHealth(c)
 }
 
+// ListExpiringKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListExpiringKeys(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListExpiringKeysParams
+
+	// ------------- Optional query parameter "within" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "within", c.Request.URL.Query(), &params.Within, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter within: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListExpiringKeys(c, params)
+}
+
 // GetMigrations operation middleware
 func (siw *ServerInterfaceWrapper) GetMigrations(c *gin.Context) {
 
@@ -1719,8 +2036,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id", wrapper.CreateContext)
 	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/keys", wrapper.ListKeys)
 	router.DELETE(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.DeleteKey)
+	router.PATCH(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.PatchKey)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.MintKey)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name/rotate", wrapper.RotateKey)
+	router.GET(options.BaseURL+"/api/v1/keys/expiring", wrapper.ListExpiringKeys)
 	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/principals", wrapper.ListPrincipals)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/principals", wrapper.CreatePrincipal)
 	router.DELETE(options.BaseURL+"/api/v1/contexts/:context_id/principals/:principal_id", wrapper.DeletePrincipal)
@@ -3082,6 +3401,180 @@ type DeleteKey503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteKey503ApplicationProblemPlusJSONResponse) VisitDeleteKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKeyRequestObject struct {
+	ContextId ContextId `json:"context_id"`
+	Name      KeyName   `json:"name"`
+	Body      *PatchKeyJSONRequestBody
+}
+
+type PatchKeyResponseObject interface {
+	VisitPatchKeyResponse(w http.ResponseWriter) error
+}
+
+type PatchKey200JSONResponse PatchedKey
+
+func (response PatchKey200JSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKey400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PatchKey400ApplicationProblemPlusJSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PatchKey401ApplicationProblemPlusJSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PatchKey403ApplicationProblemPlusJSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PatchKey404ApplicationProblemPlusJSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKey413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PatchKey413ApplicationProblemPlusJSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKey415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response PatchKey415ApplicationProblemPlusJSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PatchKey422ApplicationProblemPlusJSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKey500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response PatchKey500ApplicationProblemPlusJSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PatchKey503ApplicationProblemPlusJSONResponse) VisitPatchKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5695,6 +6188,124 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type ListExpiringKeysRequestObject struct {
+	Params ListExpiringKeysParams
+}
+
+type ListExpiringKeysResponseObject interface {
+	VisitListExpiringKeysResponse(w http.ResponseWriter) error
+}
+
+type ListExpiringKeys200ResponseHeaders struct {
+	Link *string
+}
+
+type ListExpiringKeys200JSONResponse struct {
+	Body    []ExpiringKey
+	Headers ListExpiringKeys200ResponseHeaders
+}
+
+func (response ListExpiringKeys200JSONResponse) VisitListExpiringKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExpiringKeys400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListExpiringKeys400ApplicationProblemPlusJSONResponse) VisitListExpiringKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExpiringKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListExpiringKeys401ApplicationProblemPlusJSONResponse) VisitListExpiringKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExpiringKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListExpiringKeys403ApplicationProblemPlusJSONResponse) VisitListExpiringKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExpiringKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListExpiringKeys500ApplicationProblemPlusJSONResponse) VisitListExpiringKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExpiringKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListExpiringKeys503ApplicationProblemPlusJSONResponse) VisitListExpiringKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMigrationsRequestObject struct {
 }
 
@@ -5927,6 +6538,9 @@ type StrictServerInterface interface {
 	// DeleteKey Delete a key
 	// (DELETE /api/v1/contexts/{context_id}/keys/{name})
 	DeleteKey(ctx context.Context, request DeleteKeyRequestObject) (DeleteKeyResponseObject, error)
+	// PatchKey Change the settings of a key
+	// (PATCH /api/v1/contexts/{context_id}/keys/{name})
+	PatchKey(ctx context.Context, request PatchKeyRequestObject) (PatchKeyResponseObject, error)
 	// MintKey Mint a key
 	// (POST /api/v1/contexts/{context_id}/keys/{name})
 	MintKey(ctx context.Context, request MintKeyRequestObject) (MintKeyResponseObject, error)
@@ -5978,6 +6592,9 @@ type StrictServerInterface interface {
 	// GetHealth The process serves
 	// (GET /api/v1/health)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
+	// ListExpiringKeys List the keys of all contexts that end soon
+	// (GET /api/v1/keys/expiring)
+	ListExpiringKeys(ctx context.Context, request ListExpiringKeysRequestObject) (ListExpiringKeysResponseObject, error)
 	// GetMigrations Which version of the schema contexts are on
 	// (GET /api/v1/migrations)
 	GetMigrations(ctx context.Context, request GetMigrationsRequestObject) (GetMigrationsResponseObject, error)
@@ -6348,6 +6965,51 @@ func (sh *strictHandler) DeleteKey(ctx *gin.Context, contextId ContextId, name K
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(DeleteKeyResponseObject); ok {
 		if err := validResponse.VisitDeleteKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PatchKey operation middleware
+func (sh *strictHandler) PatchKey(ctx *gin.Context, contextId ContextId, name KeyName) {
+	var request PatchKeyRequestObject
+
+	request.ContextId = contextId
+	request.Name = name
+
+	var body PatchKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchKey(ctx, request.(PatchKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PatchKeyResponseObject); ok {
+		if err := validResponse.VisitPatchKeyResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -6971,6 +7633,32 @@ func (sh *strictHandler) GetHealth(ctx *gin.Context) {
 	}
 }
 
+// ListExpiringKeys operation middleware
+func (sh *strictHandler) ListExpiringKeys(ctx *gin.Context, params ListExpiringKeysParams) {
+	var request ListExpiringKeysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListExpiringKeys(ctx, request.(ListExpiringKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListExpiringKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListExpiringKeysResponseObject); ok {
+		if err := validResponse.VisitListExpiringKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetMigrations operation middleware
 func (sh *strictHandler) GetMigrations(ctx *gin.Context) {
 	var request GetMigrationsRequestObject
@@ -7048,110 +7736,129 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F3bchs3k34V1OxflWR3TFKS7cR07YXiHH7Hju2ynfjC8ZLgTJNENANMAIwo/i5V7dPsg+2TbKGBOWNE",
-	"0qJkR8srUSQGAzT68HWj0fgYRCLNBAeuVTD+GCyBxiDx43PGz8zfGFQkWaaZ4ME4mP6Rj0Yn0f/+9//g",
-	"B3hMJCT/+UfA4UL/EUzJagmc6CVIIEyRVEggX7/+6Qn57vi7774ZBGGgoiWk1HSs1xkE40BpyfgiuLy8",
-	"DIOMSpqCdiN4IriGC/007g7j7RIIi4mYm3eRyDY03TPza0b1MggDTlPzAvfrhMVBGEj4K2cS4mCsZQ71",
-	"4fxDwjwYB/82rCgytL+qYTUSM8onuVRCdgf1DqetBVkIInhIqCILdg6czNY4TENRYilcjDyjCyAzmAsJ",
-	"A/Iyo3/lUM7irxzkujYN+9b6kFN68Rz4Qi+D8dHo+H4YpIyXX4QdAofBM1i/wN589DTvKcZ1BuuQ5Jz9",
-	"lQNhnDCtCiKPyZGZ4tHxdySTjGs6S4BESyppZNYtJFwQldEICNUEmGEFAjwOCeUx4UITSmKhQ6JXwnxQ",
-	"REh8o+nbvJ2adw/IKVEJVUv7csNKoCKaQWy+sITTy8Ef3L/i+Oeqta4T7vi7zXR7zlKm/VRLhdJEipUy",
-	"VKFcrUD2rWCCvdTHEcOc5ok2yzcahcFcyJTqYBwwrk+Og9CMk6V5WvyeMu7+LQfJuIYFSBzlK8l4xDKa",
-	"bJaYrGj6mFCSSZizCzItvxxPDcXZggsJcY9UlY03yVWd1iffbqb1W528gUjwWHUn4X4gcylSwsWK5Fyz",
-	"pOBYw2dqQN5WGuErRaYpvZhocQZ8onUyUbaHKYlopgjTfWtVa9tYsfoSPbxfX6KTowcnD0ejzQt1aail",
-	"MsEVFGpunrAI+QvHzfEjzbKERdTMfJhJMUsg/Y8/lSHDxy211iv7lH1ln7xLwxVMEU3PgIeFNBpqLqki",
-	"cJGZVbXCCxArMq1TcRBchsFPQs5YHAO/7QmYQTJFBAerONyiPyZ6yZQbLiUp5XQBKXBtNctL2ZQA04UE",
-	"BfLc8PplGPwTaKKX6ytms9ssbH99k8ikiEApggNQOICnXIPkNLlNep4S1ESFfjCjYRFYYYpBU5aQpUhi",
-	"ZXW1NPqdxYVOXzK+IJAocMM/pwmLb5sbjAYChbYipYmRU4gfk+mcQRJPkdkVWS0pNlhJwRc42BdC/yRy",
-	"ftujtfDImMo8WhaMG9aYUkjkVjPEt0I8p3IBt03QmYjXBC4ilCODANB+4ZB+4zTXSyHZv+BWKfdCWGQi",
-	"JEq9NsspMuCq5EJD2gE5TdAoKHAWWREqgdCEnSG8qqHcd+/e3TvN9RK4NqPugUY4NIR2uYINKNaS55yy",
-	"xECj2160mGo6owpILEBZvIUUeEy0XBO6oIwTOtcgyfQ1aLm+d2r+mRKn0VvUqTXpN8ZakBW1lrRDlprV",
-	"Q7o4bXfblDnlhMVmiecMZENDGFZqaP/fuMqzTEgN8a8QM/pZpI7ZpfvlzcsXAwRF7mHT92lkKPjWIBrz",
-	"byZFBlIziyWs2m3xZBicwbqHsSGSoAfkqS7eqZZixS2jmBXtdMWd/9D5IWuiT8/vIqMLal++kURlU0RL",
-	"50y5xzwwBlZG7ReNEApY5aTXZgYdxNZmzTBAe/WbgZINiBdTDfc0Q1+ii1MrxPs+QAjsvA5D60aXTdLU",
-	"pvOh7FbM/oRIm6HUVve1NWjIdXHMzJRp8qq23HOaKOhDdsp4SorTMyARRUWIvlNEU0jsNylQ60spmsJj",
-	"MoULCzsmLJ5i8wbUQw1azNn05GCXXkI6CMIWH8ZMZQktnc2aD3D84OHVPkAYXNxbiHsOh/9QdXSaMKoM",
-	"jVznE+51ZX+wPhXqJTO7YlqEoSuzy1Auw6B42jJ17eEHR8e7zOPHsp9yGjV679r3ZRgsJHUxm6sk6WfT",
-	"6leaoRJgPG44nQFdGK0WBsCNr/I+WOYpNS518b3KM4MDXdjBQsIgDHJ+xsWqzr/VsHTDe7u2t9QkYuUa",
-	"lkSs+2n7cc88QunCP111Gwk+Z4sto0dPbOPLMIgkUA3xhOpt9U0YFIbdPAEXNM2MBQ1o1NO6LhIeZdwW",
-	"oS7f87mQEbpNk1kiojOoa/WZEAlQVM6WeTePCHVSRqOtJtCnXm0HNWKExRL4R9wg9Yf+lX1SrmNXmcJ8",
-	"DpFm5xhUmLNFLtEwhSQuFM2cJQnqxK4epEkiVhMFyXzi5GdyBmvlJ2WSpBO4MM6VecEEuIFJPWT3RjW8",
-	"EsDzxCFRG5npmr9UxJCofjvTeK6iXSbFOTNIcVIQxg6WaUiVl6ncF1RKusb/cQJJEVz7hKGjJzqRYOCZ",
-	"43X/HD5ugwNaU2xxYd9a9i1G74I2J96dRLkiPTTeyMivqI6WO+KGUxItKV+gTW8w+oC8yJOELIw/MaPR",
-	"WWFXHfvvxPOdeDmGh82vJKVrkjKuEXlIoakG+4OwIMWIPMkSymFAnIknhisG/XyylWj5h6S0MDAHg9IY",
-	"H6Ixma0JJQnli5wugOASVUNBmm43ll7RbQ7lCc1ctIVZ1zMxOkjMLVWoblPLRtgNIjN9K/PJkZ/QKBI5",
-	"1+oxofapFdNLkWvEcAvQGAgtp8IFBy9w3mhL96Vq2mvCoqWlt/VqV0uqryC1R0NdpRc29tIcza84jrJn",
-	"wxXGMg3IO8m0BoOLk/VjB8ENZnYOlSJTnzBPQ3JOk9y1NQ7YGWTaAdX6QB/e32LCLYXalnAl5tpGcYxU",
-	"NVnZsc02bFCs+OimNXTFcA8fNHhtqze33AK6xsUyKBilxIxrQH48B2lXEHcPjGMzncR0raaeNTg53rgG",
-	"HSviEKz78k8l+OA1Xf0KStEF1DS3b8/mhWWicn+TTN0nNQ3J9BzkDD+kbGFVNf63xHCz+cRcHNl5c2mU",
-	"FV5cEe8Iu0gso9o8FYyD/3pP7/1rdO/RB/d3cu/Dx1H48PjyHz589wSBlpuMGXi8rf/ash5xyvhkexdv",
-	"ig9MP8G1s29qeWHNF33PuAt5V5FZ90K73UdErhWLwYWXbMRhR0/uE5wIa+BbXsHVbnDH+9288dlxI+oE",
-	"Ht3/LtzsV7SXpPOAj+qnqmT0CYunaLV88To0X0y5CCfEaNbI/ePjwUYHZCOtyFRlEGkp+LS5QRTuvHnc",
-	"8mS86K0uPAe5OcjNRrn5bNzcw7tl7sGnce+m+W8ZpbtDobSW4mgQyKdCyuFdAbBKz7yTONShSUovntrW",
-	"df4rPfcmx72ymAHxlUElA3JKHI5A/Uy4iIF8PRVyMTQwY/pNWHxpkAkYDGa372aQiBVhutZ4+O+muZD1",
-	"Zl9PzbfmNSnNMHXBekRCafLwPnnGvre5QSW6+RikkAq5HhtPztCz6j34cNlLzlzTq0Grl5kxUcYDvx1J",
-	"xqQiREjq8zSzNDNry6V/iRD/XR1wqVbxxIqB+++ovaItbnOpPvYNPm5zOQ2dgKjSVOeqGeITZxsDfO4x",
-	"35t+EbPua/4Us4l3q6vVr2vn6/eZ3RJrxXNttPB0h7js7sqjZ49u88aaPz5ZOjR1azvYb1R/095ecwOt",
-	"xfczBVyXiaFlahEXxuNqeJiftuHW3F2rqBXWltPHAb8WbtObkmk70X10tiYzWDqFv31sMwYaTxLQRTJr",
-	"K4pQumw2icHgV5csmmc2f6F4O1FL47QZrGu5KSQrjIgwRaznB7FLISW0DPkoTaVWIVHCZePa8IJ16duz",
-	"qAUQWrM4B6nMKK8ZWG1O/p9iRVLK19UU7QQJ0GhJ3CvLTCSccw3R90Rny5GGnXVrLYafF7h+ButP23L9",
-	"0Wa5TlUkMpjMEyHkNLTOCCYc6ZqUVng4pWsSu9VB+za1qmTajajurmNaOqONUjrZEfgDhjlVSFaSaWNQ",
-	"eUzmQi4A+QjcNxIWTBk6EpwuxhQrjWK7wIb4hG1T10YeLeTTODVabpr3G9P0J2zpBahmbUt4usMiX28N",
-	"+kYCsdfy+LyoN7k8Z+egbICXCX9CxiG3Y4fcjls2TTYXZIf0jxc2jW3XvRtOIM30mtiOUJsUCXFUE5ok",
-	"Hv0ZBugNXyvocB0XvGeHuTmz1zDPFSgS0SRxppIDxN2NmKC703LZN+XP66t+ure5T9+yS5m6xfCi4t3S",
-	"FTYmGFwVPzIIoZOkbXgA4iJyFNrUWaqIyqUEmtyLEpHH41zJydHgRpF65f3Xx2zVrBZJHBJufFVC1RnE",
-	"Y2LfS2hiIFwMEYthcIORAtQ/DfK7EZcU2JgVUaQoerZHEasanSmF8cNf//SEPLr/4NtvHN6ZpnZjY0rg",
-	"r5wmGGi06eMeWGN/8JIYs7b9NkHM58Bjo9oYz3IddPOuVvYcVpFljaB3zPMkMUvKlaY86snzNX5vATxd",
-	"PrmXldwsvUOvXGDPZhjTCVzhPnR4qkhaVS0QievT3L/JJR8XUb6xazHmQt+bY377JrbBX4sRlrMIi0Wq",
-	"Ua6afg/v1KFAV65pCWcMWIyWEOPczkFidq4qfBmmyYpWwf2x9Q6MecYcXIgJs5bOfJUIZXF2AlQByXkM",
-	"snCTNEJt2489OWRjQQPi7L/Nh7Zb4zZu1AqtR0b0EogXPhP1ezlwNE9Leg7lCPFwIqZVDLzgJKGZ2rbP",
-	"YopM2kn6e1xRZgQ7VX7iJ0ZqsU8txNlWEKqdBVMnRjmD+ot9XFHD6LunsxqXo3IIz2A9xg8YP0xpXB5a",
-	"jFkKHJ3A4pSgkHjWUi5C5+EISTTQNCS5Ahn2RR8HpERU6IHg+cOy2YCculCjS4GdYt9FzizQdOrlooVL",
-	"IW9H3Du6QMjFVu3Mq7ZqaCa7RUMfLPit0HOtECdIJuIJWEO4HSRwz2BkYvun9pAjhj3kZiKTyGAFriep",
-	"4L4Y7YhY28FFOzuCKcMy8ZZOR/2VWeTJxcCUqiILhxYna+r+hshnqIh75sfzdOaRzlZiWe/Mu0NsrU9Y",
-	"X2KfRP8O0hOY3ZR3eu6eqsxWPS6/yUbh000N8cEXF1IQ5cZFfIPHdtyOR3EK8JnPXz7tHBM8RW+wfq7Q",
-	"7pwZf6TYaR6dGBWyrs6/Fd8flYdh0CMBKjGX2Y10qXVmj38wPhc9x4qr4Zy+ejouQ2VWZzk9qKoTUDYP",
-	"36WzSJFrILNcE5sMUuyQtCaJSUmn7iAXWuQx+R7HOh2Q70XMXMinfobqlzcvXzy2ypCAlFY3OrThDgqq",
-	"GiwckN8sbiWI6JQlaHFUzyajIEUH5A2GK+o5U4JHEBaq3NlvLaq8Ny0aqW9cWOHFg4iogBMWAbebvC6D",
-	"/DQziOPe8WBkILVM3Gqo8XC4Wq0GFH8eCLkYumfV8PnTJz++ePMjPlNBuOCNg1pISEtXGZQB02AcHA1G",
-	"9gmzPDRjwTg4GYwGJzbHZolcOaQZG54fDYvVxUATePTFS2PIAHMQ7Ya0ETpcsqdxMA6eM6WfFH00yyi8",
-	"97s7VZOhPdx+GW5s6OoeXH5oHWA+Ho12Oixbhp+3CBp0g9LdY1MvuSukYFNXkQqtg2xFMQvfG12zIbbB",
-	"7u/bCfkalxMfFsdcsf3R5vaNM5P40Mnmh6qz1Zdh8GC7YbnDw/jAyVbjKg8rovLM05TKteOqkqBGfdGF",
-	"Yagyvo47p5lQPZURFE3BqJhXL9+8JW1OH36sMnwuuwzdzSZzNQZA6e9FvL/D2f1pa5dN62Os72WH8Y/2",
-	"N5CC3/3HAgsbZFwi5707l5tpVcVJFJmqtdKQOjRaJPl8uUx9f/Ro8xNliQTzwNEWryjPTOMDD7aZSOvY",
-	"p3nw+HibB+tnWj+DlFoOrsGU1VIocFUdnPGcGZHxCvBlGFwpmla0E/CdjH6qlUUhSouMrIQ8cwFnY7jt",
-	"gUOtbOK+caAkRTv/VEpAKzlLwMCsYtiOq0lCjTeOrF0cTnSToVzgRluRDos2vqk3fsChFrLUEdf7fk1V",
-	"A3gLjBbdJvvf3/xEWaTgb8OUdh1qTNnytLGsT59JcQioubI/g+5d1tGta+FC8fYcDjtw0LU56M0SY4VR",
-	"ueZ+9LET0q2V8fqAKDzyxACmdiUxUTIFuYCYxABZsiaMa1GWEHEnhL42DpFtR7DDkBjn59uTRw+/GZeN",
-	"qQ00Kk3XKiT8yvNUHq1W36i7IRzk2wvcCgHduuxR5SqCcbH6soHNrnJ5ADZNYGPPI27WAc4DucKDuA3n",
-	"oSY1Bz/h4Cd88X7Cp/kDQ4oFSu7Z04I22/kaJtgbPLAjbZ8fEfNWiRIhXVwTd3p4teMbEglZQiOwZavc",
-	"/jtm+SiR2lRIzLW0ccOU4fY8BvJmRhkbi8w01j4rEyeJhLkEtXTHJMeEqjOXSeUx2N9LcQayXqnnZhSQ",
-	"p1rMLYct6nPsL9NXU0E2Ky2shXgPRvwOa50fL1xZAc+ZLzIX0spdTRdVJmobbVQUFtgUNOc0hbDccLO7",
-	"6JYTlT+a/sxWdrgLkfRnsN41im7Iehcj6HfUV8ZAfbknWN+zrAkWisr1fOatxHH40QjblYHDonir0iJT",
-	"7cAhHh4rrb49HVGBWdQZTFv32RmVQU8Y8Bkqlu1CgK6W7CH8t9/wX1O3X58FN6vWosT5ZnhJa2w2r9U9",
-	"rm956zKPPnTM+a5M2sBKjbriHeqOUXyliDiH+nlFH0R0J052tjG18tjWfOyCKmvnIWsnRKrU0+ahC5ex",
-	"FGQJ5Rx3tzEzyVaKqKpSbrI/rbM1N+wfV2csdoCjdwuCHjzl62mvXzHBxK+7djGBQ5udci0neR8Kr7Bv",
-	"ZwCZdYlZHJIZwyzqsMxP57E1skxwrDn12DngcM5EXkhKn80u1GKzZqitv5kxubax78eF4IXGhtuiVGUx",
-	"f5+WfI0U3IuevKGo9Y76hsPqoHP+NprgtY0j1WBAeUXJJ6iGhM0hWkcJDGOI6PpmgmfPRQlcWGrUL+UR",
-	"+nSrAklzofGIpwaOuCcRfoTygxnkzQbQi+NuXkxwvLfX/CJm/jsPqqKCZMWShMQY+DvEo+6ubT9dQCsP",
-	"4boB8UqqJTAew8W+5LplCW3nB3k8yONdksfXMMtZEjsLS2W0JMjnfVGsXSSzFkreLq/aYwSfM1UVD7gr",
-	"EeHqrO+OceGKoofo8N8vOlzb/e+RrsbmS3gD6PQdHhJu3jTRjvYuywyfsrBjzu0uUpHLcDwaVS6n8SYp",
-	"mdaPPE9tT8W1Zp6TO498wt4qZXejWSOdIgS3nG1V0wF9F5N1VgXvVavdpxFWC4NGep9xvB3GV9seOATy",
-	"DuDCk/JS8goeGF+ALnNGjCLkdZ7+5K3oqvXwY/1yzE9PoR94k7RIRLlx4WdAbK9xfyJ8U5Vtsw9WSVWR",
-	"v2/LzUs47I3teW/MT+p+a9yXFn/FIn8Oc3FgkX3lvtdLGe4boW32SOq3CV+RLv/Ok+I+KGvZVZl4NEnc",
-	"TkPo0W9MEZamOd4m3ZsBf9PAzF8c6svFZXc3E/4AfPaUOr9RhXw6rBlW9bR683wwPdcWC8DW6H1VN7ib",
-	"+Q5IoUGwBcQ2eYKSFYtBlmWkUa+M0Z3Dp+2vBpH4dg0hFefwc1Ht6iZ0RbM+9EFHHAKpn1nkjaxh8XVV",
-	"CFAhOnRF16XN/TKghHeH4zSODyJ7ENn/PyKLDOmV2Ruw1vvIlN+0P3JImj9si/ydk+a/JIf7mqK+RRb+",
-	"qSunUT78lapSmRs3ao3ubxFiPGTbfwnZ9l8cI+8jgbWMJnEqpSsNbebqvMnGyeavigOfj+tGLDWQCmvH",
-	"JoktFyoUhAT3tGCN4W2qbYXZou5vT85+i99vMXl/+3xU320HX2La/d09BXoIYO0rBX9LhbYfc3k7Gft7",
-	"0I++LPn9aqYvLV3+oCvuTOr8vkQ6L2pT9+2M2uLVN8jN9gU9nIzDK2qTu/LLJKIJ8JhKgnWYyde/vX3y",
-	"zQECX5vb8EqxPMLLG4ze8N5tXitHZ6BgbgvX77muWI1rl+UliX0M6q5R9HPo1bSwj64b9a6D8fsPjZgw",
-	"xhVxYfBiOKhnF7jRNeSsukn8qlFXl9cFN2opmtfz9UiZvahicIfL8L7Dayy81+K1b9DbmChd3hnqXdvn",
-	"TOnfscVthNiwgvwWMTZb09yMHIuBuzxPe7fDXV73t8tyQ2dOyqt7ivV1d7Pi4nYUTV8xZltDnSrSVFEh",
-	"ngMTCW64SjEDT1GUn0E/Z+fAQanPra+aPXRq+7//YBAsPu/Ud5ccrtgiFpUqLs2J6+Xx8RYEvLOoqhI/",
-	"Hg6Pjr8djAajwdH40ejREUJlN75uXgxgdE135jQgTyRgCRyaWMG110UlQpxBTCjWs3D16t2kjZfgSbuh",
-	"blc9opzQJBGr2pOWP7oPPlUiwUIaGrgNk2DUA2FZZoykuyPUdVOqkW5PBsqHJGFKh2UdfhtrrD2P2w6+",
-	"4QtCI60aB7DC8rrMtbsds7ztgMkyvO46rkHFyw+X/xcAAP//",
+	"7H3pchu3tu6roPruqiT3tihKsh2bqvtDdpzEsWO7LHv7VDk+JNi9SCLqBjoAWhS3S1Xnac6DnSc5hQX0",
+	"SDQHTXa0mfwwRfaAYQ3fGvEliESaCQ5cq2DwJZgBjUHix1eMn5l/Y1CRZJlmggeDYPRH3u8fRf/zX/+N",
+	"H+CYSEj+/x8Bhwv9RzAi8xlwomcggTBFUiGBfP/u52fk8eHjxz/0gjBQ0QxSah6sFxkEg0Bpyfg0uLy8",
+	"DIOMSpqCdiN4JriGC/0iXh7G+xkQFhMxMe8ikb3QPJ6ZXzOqZ0EYcJqaF7hfhywOwkDCXzmTEAcDLXOo",
+	"D+cfEibBIPg/+9WK7Ntf1X41EjPKZ7lUQi4P6iNOWwsyFUTwkFBFpuwcOBkvcJhmRYld4WLkGZ0CGcNE",
+	"SOiRNxn9K4dyFn/lIBe1adi31oec0otXwKd6FgwO+ocPwiBlvPwiXFrgMHh+kTHzx0emZ+Yd7Rm84cmC",
+	"nMFCET2jmgCPyRwvJUqQlPIFURAJHitCeUxm9BwIF5osQHeNGtwbh/Y5jeFPhEypDgYB4/rRgyA082Fp",
+	"ngaDo4OHR4/65j+ck/2ymhHjGqYgcUovYfEaX+UjETOIYqnPYBGSnLO/ciCME6ZVQTcDcmB27eDwMckk",
+	"45qOEyDRjEoaGVIMCRdEZTQCYtaEGeo2SxPiIpj5UxILHRI9F+aDIkLiG82zzdupeXePnBCVUDWzLzfc",
+	"ASqiGcTmC0sLetb7g/uJGP9ZRb51Wjh8vJ4UXrGUaf+qpUJpIsVcmVWhXM1Bdm1vgk+pjyOGCc0TbSjS",
+	"7F59j48O63t8sMnuvpWMRyyjyXohkBWXHhNKMgkTdkFG5ZeDkVlxNuVCQtwhKMqL14mK+lof/bh+rd/r",
+	"5NTyzfIk3A9kIkVKuJiTnGuWFBRr6Ez1yPtKyH2nyCilF0MtzoAPtU6GjiVHJKKZIqyTFWvX3jQbXprV",
+	"UpngCgrJPUlYhPSF4+b4kWZZwiJqZr6fSTFOIP1/fyqBgmgzQfzW3mVf2cXv0lAFU0TTM+BhwY1mNWdU",
+	"EZRIEFvmBYgVGdVXsRdchsHPQo5ZHAO/6wmYQTJFBAcrONymHxM9Y8oNlxpJTKeQAtdWsryRTQ4wj5Cg",
+	"QJ4bWr8Mg1+BJnq2WDGb7WZhn9c1iUyKCJQiOACFA3jBNUhOk7tczxOCkqiQD2Y0LALLTDFoyhIyE0ms",
+	"rKyWRr6zuJDpM8anBBIFbvjnNGHxXVODkUCgUFekNDF8CvExGU0YJPEIiV2RuVHUTJG5FHyKg30t9M8i",
+	"53c9Wov4jKrMo1lBuGGNKIVEajVDfC/EKyqncNcLOhbxgsBFhHxkEADqLxzSB05zPROS/QvudOVeC4tM",
+	"hESuR9wlMuCqpEKztD1ykqBSUOA0siJUAqEJO0PEWAPuHz9+3DvJ9Qy4NqPugEY4NESruYI1wNwuzzll",
+	"iYFGd71pMdV0TBWQWICyeAtX4JhouSB0ShkndKJBktE70HKxd2L+GBVQtbU6tUu6lbEWZE6tJl1alprW",
+	"w3Vx0u6uV+aEExabLZ4wkA0JYUipIf0/cJVnmZAa4t8hZvSrcB2zW/fb6ZvXPQRF7mbz7JPIrOB7g2jM",
+	"n5kUGUjNLJawYrdFk2FwBosOwoZIgu6RF7p4p5qJObeEYnZ06VHc2Q9LP2RN9On5XWR0Su3L1y5ReSmi",
+	"pXOm3G0eGANzI/aLixAKWOGkF2YGS4itTZphgPrqg4GSDYgXUw17mqEtsYxTK8T7KUAI7KwOs9aNRzaX",
+	"pjadz+VjxfhPiLQZSm1331mFhlQXx8xMmSZva9s9oYmCLmSnjKWkOD0DElEUhGg7RTSFxH6TArW2lKIp",
+	"HJMRXFjYMWTxCC9vQD2UoMWczZMc7NIzSHtB2KLDmKksoaWxWbMBDh8+Wm0DhMHF3lTsORz+U/Wgk4RR",
+	"ZdbIPXzIvabsT9amQrlkZldMizA0ZbYZymUYFHdboq7d/PDgcJt5PC+fU06jtt7bPvsyDKaSOjfUKk76",
+	"xVz1O81QCDAeN4zOgE6NVAsD4MZW+RTM8pQak7r4XuWZwYHOk2IhYRAGOT/jYl6n32pYumG9Xdtaai5i",
+	"ZRqWi1i3027KS7LMlEki5hA/e/HTO9UlhPRcyDOF0ITGsQSlQIUWoaBLg6R0QcZgAESM9uuxtWINbJ5b",
+	"X9isgCtGFj/oH4VkPmPRjGhIEgu83ZN75LXhPqYInINczC3oeQozxmNjUFwwsNdHCQNurGB3o7kF944I",
+	"niwImxQoybxe5kpDTL4/ffv82ft3b14P37/7cPr++U/Dt+/e/MeL56c/WH8LXNA0M+r7U3DQ7+H/+4+D",
+	"MDjs9w8G8fjxYLB/dGhog2lIVYuyHz3w0ExKL17Ya2s/Uynpwvzq3InLui4SfMKmG3ojn9mLL8MgkkA1",
+	"xEOqNxX2YVCgKnNHOf+ARh1X18nDownb8mtZ6PCJkBHarMNxIqIzqKvUsRAJUNSMVnKsHxEqhIxGG02g",
+	"S7fZB9QWIyy2wD/ixlL7dF1za7x8BZMJRJqdo0dnwqa5RFQQkriQ8hOWJKiQlpUQNWw7VJBMhk54Dc9g",
+	"ofxLmSTpEC6MZWteMARuMGrHsntdSl7xw/PEmQHWLbaMPVIRQ6K6lXzjvmrtMinOmYHpw2Jh7GBLpluW",
+	"zC2+shNICs/mFYaOboChBIONHa375/BlExDWmmKLCrv2smszOje0OfHlSZQ70rHGawn5LdXRbEvQdkKi",
+	"GeVTBFQNQu+R13mSkKkx5sY0OitAjSP/rWh+Kf6CvnkMYBjdlDKuEfZJoakG+4OwCNGwPMkSyqFHHL4y",
+	"+gJN4Q462Yi1/ENSWhiMiREBdM7RmIwXhJKE8mlOp0Bwi6qh4JpuNpZO1m0O5RnNnKuLWbs/MTJITOyq",
+	"UN1eLRveMHDYPFuZT275CY0ikXOtjgm1d82ZnolcI4CegkYvdDkVLjh4rZa1QOamRE17TwwCwTutS2E+",
+	"o3rFUnsk1Cq5sPYpzdH8juMon2yowmimHvkomdZgYc2xs38MqHHWrCIjHzOPQnJOk9xda6zfM8i0sxLq",
+	"AzW4ZO1QWwK1zeFKTLR1oRmuapKyI5tNyKDY8f5tS+iK4B49bNDaRm9u2WR0gZtlTBDkEjOuHnlu0KuN",
+	"QwCP0WIdDWO6UCPPHhwdrt2DJS3izAf35Z9K8N47Ov8dlKJTqEluX8DstSWiMl5ORu6TGoVkdA5yjB9S",
+	"NrWiGv+aoa/ffGLOie9M6TTKChO6cDaFy0gso9rcFQyC//xE9/7V33vy2f073Pv8pR8+Orz8hw/fPUOg",
+	"5SZjBh5v6jxoaY84ZXy4uX09whtGV7Cr7ZtaJnDzRU8Zd/GGyi3uXmhjrUTkWrEYnG/Punu2NKOvYERY",
+	"Bd+yClb7IJZcD+ujzktmRH2B+w8eh+vtivaWLN3gW/UTVRL6kMUj1Fo+ZylxFqi1WMHmPpAHh4e9tQbI",
+	"2rUiI5VBpKXgo2Z0Ltw6ct+yZLzorc48O77Z8c1avvlq1NxBu2Xix9Wod938N3SR3iM/ZktwNBbIJ0KK",
+	"VLGXNs5Ck+TNJBh8Wj0nc/Fl6PFqVYhk9bCqS5fH9PkyDMpFWwH7fE46mx63wk1X54rSn9Dkg7cWySDq",
+	"M1ipR06IQzeoNQgXMZDvR0JO9w34Gf0QFl8avIR+TRvRHUMi5oTp2sX7/9dcLmT9su9H5lvzmpRmmM1i",
+	"7TShNHn0gLxkT1vuyy9BCqmQi4GxL81yVk8PPvt4zS5nrulqKO1lMcyd8hgFbkkGpFqIkNTnaWZpZtaW",
+	"Fv4tQlS62g1U7eKRZU7310F7R1vE5rK/7Bt8PODSXJbctEpTnaum41GcrXU7utt8b/pNjJdf86cYD9kG",
+	"TOOu8z3Xca/HoQLxMGKxXCumGoGCytd8soWrea13pEjPsnkPlFv6r6Gumrdje+HaEUBOqNIfVDGTlp/W",
+	"arqU8VzDMaFjBVyXuc041jlVhBtmxfBHw7BduRjrg81+t3FpZ9ZBUO9mI13r4t2Saqi8AavW/x3VYDNM",
+	"L8MgV/BM5NznQhiLXJOZmBMx0a3FPQfJJgzi0DqZco2ZfUqQMQaFeuRDhtiP6JnIlZGw5XXmj8q/hzYq",
+	"OqwcxB8vzD8hGcNC8LgIaCnk5GObUEXr98+oTfOVYJMoLCEwjcM8c856RVKmlCFblMlbh+jbC7NMcTOK",
+	"6VXAN6a2FSH9Zvy+or06g/sEyu+Fb+C0lIFeZa+Gdpu2c+DHQONhArqoAGi5ykq/hN0zY6S5DPs8sxlS",
+	"xduJmpldN7ttSbIIPOI+mcdA7PLuzdY7v6bSVGoVGiKzJQzWh2b9Vu1Z1LxkrVmcg1RmlNeMHjQn/6uY",
+	"2wz8cop2ggRoNCPulWWuI865JkA7QhDlSMOlfWtthp8WuH4Ji6sldTy3efQjFYkMhpNECDkKrcWNHKhr",
+	"Mq8y+lK6ILHbHYRLI6sPRh1hg6tquYbKcpjc50s+BSBvT94/+/WmlFVLC7TNgaUcMPwB4wkqJHPJNNja",
+	"jImQU0BaBveNhClTZi8JLjk67ysdYR+BF+Id9pq6fvHoFZ8OuaKOqJHBuvtOzaU/45VeA9KQZWk+bkGf",
+	"94F8rrT6XYsIsRc++hw0p7k8Z+egbOyICX+i3S5n79sFBDbHb4u0vtc2PXnbsDAnkGZ6QeyDUIYXic4G",
+	"dyWJR2uFATraruXPvI53ryN5pTmzdzDJFSgSUZvaRDXWayzHeD2sftk15S3EV8p4/duDtQJtyUlel2IN",
+	"xLNdtlNHRMvCo9Xhq9qve+qMZXsis/PdywRGn+wzmxJ2WW42peA21KlIKRd9EeHmio5zqfTqQONBf4P8",
+	"vDDIQG6W8vf40YP1T3NlI+oGhtYSGOWTm0P+vF2QctNd7uSKr+scvrp79yaduf6VKVX2dfy1t6UivbrR",
+	"SsqqEMtmDW2kMZeI0728qeT9juS3dZzd0hRXyaZcm/+4KrxlbLulAj6jRyAuAluhLauiiqhcSqDJXpSI",
+	"PB7kSg4PvAjpxhxlVXCiPmYL1bRI4tD5wag6g3hA7HsJTYzxHUPEYujdYiADMUxj+d2IyxVYm7RZlK94",
+	"/JPoZTC4Swo+tZ0Mnjx4+OMPzlIdpVakjQj8ldME46C2tNBjkNofvEuMFX1+phGTCfDYwCPGs1wHyzn5",
+	"Zaq1rcBDd8XAaC6zpVxpyqOOGrCM6lnhMnCi3UtKbpbeoVe+cE+uDtMJrHD8LNFUUdCkWuY/7k8zvSSX",
+	"fFAEIQfuigEXem+CtY/ryAZ/LUZYziIsNqm2ctX0O2inLiuX+ZqWJpExsY2Exrk576ZUhRfKuROL3IOB",
+	"9esYiI/1WRATZtGy+SoRynpIEqAKSM5jkIWDS6OTxGXdYz6+DQr1iLMhbK2czdyzzsoWUIwM6yUQT30w",
+	"95/lwK3gpudQjrApv5fpIaGZ2vSZxRSZtJP0P3FOmWHsVPkXPzFci8/UQpxdRak0FqOcQf3FPqqojOvt",
+	"8OevpSd8qcBiULbgKEAYcW05jF4weikkcA48WRCVSaCuPQUliFKLsiZjYwmOiWqGvGpObpvRSSZCEqYV",
+	"JBN0gyoj2WlCaJwybbQPjsC8TeFfeTTrkafWj850u97j8ImPvkrYvIS98eFUkVExxRFhExd9WZ1B+m+K",
+	"sy/DoOYN276qTsK05jU+g8UAP2DMOqVx2TslZilw9BQXzUqExC42cho6F6SQRANNQ0OsMuyKePdI6QBA",
+	"X19Z8GMjfuTEhbddJd4In12U7gFNR16BNXWVrO3ckyW1I+R0o+vMqza60Ex2gwt9eP1DoVJb4BskE/EQ",
+	"LObaDH26ezB8sfldN1AtgU/IzUSGkYGlXA9TwX15AX1iYQoX7TxhppYjqCtKKmqvzCKPGMHigiIfnRYF",
+	"/nX3mMjHqPM75sfzdOxhyVaJRefMl4fY2p+wvsU+jv4nSE8ywLoKrHN3V4WQ6rkg6+AQ3t2UEJ99wSMF",
+	"UW6stlPsHuCcQ0Uzkpc+9+7JUreSExvrr7U3sTlkE6wjtDmX/aOwzAPAesLi+4OyJh99PkAlllS6kc60",
+	"zmwVOuMT0dHdqBrOydsXgzKeZmWWk4OqasRgy4FdYrcUuQYyzjWxadFFVk5rkqjETlw/CQR/A/IUxzrq",
+	"kaciZi4mU2/l8Nvpm9fHVhgSkNLKRgdsXb8SVbNAeuSDNZEIGg/KLmjRMcSmZeOK9sgpetfr1QMGAoSF",
+	"KHcKW4uqAkSLRhEIF5Z5sR8KCuCERcBtuqMrZD3JDLjdO+z1jfUmE7cbarC/P5/PexR/7gk53Xf3qv1X",
+	"L549f336HO+prIXg1KF6h4DMusqgjKoGg+Cg17d3mO2hGQsGwVGv3zuy2eYzpMp9mrH984P9YnfNd1Pw",
+	"yIs3RpEBVuPY1EzDdLhlL+JgELxiSj8rntFsUNfhW6ku2S+iW2svdB3lLj+3+igd9vtb9ewpPbYb+LiX",
+	"I9fL3RvecNeizhZx4Sq0+mkUbQJ9b3SX7eM1+PgHdkK+i8uJ7xfddvD6g/XXN1q34E1H62+qWjxdhsHD",
+	"zYblehjhDUcbjavsmYLCM09TKheOqsoFNeKLTlUt/VFhtl4mVEeDNkVTMCLm7ZvT96RN6ftfqlz3y2WC",
+	"Xq6rCEok+1TEN9cjqruA47KpfZxHv0X4Bzc3kILe/d1JCh1krG/nKHLeHaZV5ZJTZKQWSkPq0GiR7v7t",
+	"EvWD/pP1d5Sd2swNBxu8omzdhDc83GQire4z5sbDw01urLfW+Qpcaim4BlPmM6HANZdzynNsWMbLwJdh",
+	"sJI1LWsn4GvQ9EIri0KUFhmZC3nm4qNGcdu+J1pZ690YUJKinn8hJaCWHCdgYFYxbEfVJKEapCXtokeK",
+	"mwzlArNxisIw1PFNufETDrXgpSV2feCXVDWAN0XH5F2S/4P1d5S90v42RGn3oUaULUsbu4t2qRSHgJo7",
+	"+wvozm3t37kULgRvR5uEHQVdm4JOZ+iWjso996OPrZBurUHyZ0ThkccHMLI7iSVDKcgpxCQGyJIFYVyL",
+	"spOhq5X/3hhE9jqCDwyJMX5+PHry6IdBebFLzVaaLlRI+MrOAh6pVs8ruSUc5Etd2QgB3TnvUeUaE3Mx",
+	"/7aBzbZ8uQM2TWBjO3OslwHOAllhQdyF8VDjmp2dsLMTvnk74Wr2wD7FPol7tm+GrbC7hgr2Og/sSNuV",
+	"1GLS6pQopPNrYqSHV8kFIZGQJTQC2z3XpXpgUqoSqa2XwIIM6zdMGWaCoCNvbISx0chMYwvmsrqCSJhI",
+	"UDPXMGRAqDpzib8ehf1UijOQ9YahtyOAPE0r79htUZ9jd7fwmgiySdRhzcW7U+L3WOo8v3ANtjzdDzCM",
+	"j3xXk0WVitpEGhUtttY5zTlNISwDbjZhw1Ki8nvTX9oeZ9sJt9bBJRu41L9N37tNuNzK72424j763O+p",
+	"dY2u/TKKWI9y1lgRmet6VvZGDLz/xbDnSldjceqE0iJTbVcjtjgocYItuqzgr0sWsga3U0O9DsfhSxRF",
+	"mzkN3SEYO4fhzToMm9rg+iS4XrQWZzOt8Ak9xzoOPDIpZsp+Lk9rMhgSMy4s3MwV9MhHj+PnGB0/LuGt",
+	"yC9KmE17q/oY2+MpbEaIy0LQ7mnu3XHz6AX7xPlMYH6zwVXoIcEOh/XIOZ6VhYH7MY3xubb20h7l4w57",
+	"sgUrDtmW07A6PHYJ8JiuiRlYxtIsgvmC20NLwKbDWjxtb1Rt+IftAgdEAbgIvpkpImt7a6uFY1FDpkBr",
+	"xqeq00dW8O82SLvWl6RVfNTos/y5XbDTyNJ71K8n2h30+9XZARt53moVVHfsdasVZKw47WfndPv3crrZ",
+	"o4gst5Xc7JXLKy14WtPLk9oJV/WsIl1W1oZOm38s8+LwTA5dKVvqSsm/U0QYYVdLyvSIBFf5vzWMrx2E",
+	"ZvH2FcVJrUq+KiRpVpC7pNAgSyjnmECEyZ+2LeXmMqTV4+CWXZBV1fUWFv/9kho7Z+T1xMzvmMPnFyrb",
+	"2Az7Fj5cyw+5JULszHcyMuoMILMwkMUhGTOsiQrLajMeW6uECY7lCcfOxwnnTOQlOOowcgqx2Dwdxp60",
+	"kjG5KFCmY7zQaOyiXsId2+iTku9wBW9ETt4SRNlS3nCY72TO30YSvLOu+hoMWIE31oqGhE0gWkQJ7McQ",
+	"0cXtxCdeiRK4sNSIX8ojdILNC9cDFxrb3GjgiHsS4UcoP5lB3m6MsmiA4cUEhzf2mt/E2H+6Za14a86S",
+	"hMQYW9mZEPdXt59MoZXqdd2YY8XVEhiP4eKm+LqlCe3Dd/y448f7xI/vYJyzJHYalspoRpDOu9z+23Bm",
+	"LVq3WemKRwm+YqrqhHZfyleqzh1bBtKqFd2F0/5+4bRaglUHdzXi2+EtoNOP2PKjeaZoOzw2K/255SkS",
+	"OXdOfmdJHfb7lclprElKRvUGJqMyKoEH2HuKI5/4mL3VN/9WE/OWGjDdtWu9kgFdR9Av7QqeoF87OTWs",
+	"NgaV9E368bYYXy2eunPk7cCFJ6uwpBVs/zIFXablGUHI6zR95Wyf6ur9L+Xna1Up9bx5sCSi3JjwYyD2",
+	"qXF3rVFTlG2SOFBxVVEiZc+2k7BLJrjhZAL/Undr467KoxWb/DXUxY5Ebqq8qN5S/qYR2nqL5G2tj+2K",
+	"7BNfMkmv7CleJTvTJHGRhtAj35giLE1zbRajM4HitoGZvzHmt4vL7m/eww743FB10loRcnVYs191x+xM",
+	"jMQKCJvWhVej9eXKvt0hR1UeF14BsU2eoGTOYpDl6VAoVwZozuHd9leDSHxRQ0jFOfxS9K68DVnRPPZp",
+	"JyN2jtSvzPKG1/BMNVUwUME6dE4Xpc79NqCEN8JxEsc7lt2x7L8PyyJBenn2FrT1TRQjrYuPXKkuaVdl",
+	"tAuLfCNVRt+SwX1NVt+gbOnEdSwqb/5OVanMjeO7+w82cDHuypO+hfKkb46QbyKBtfQmcSqlO+gBz7i0",
+	"1mSjecR3RU39cV2JpQZSYSf4JLEdmYWCkGBMCxbo3qba9osvuvh35Oy36P0Ok/c3z0f1Hd32Labd399C",
+	"+50D66ZS8DcUaDejLu8mY/8G5KMvS/5mJdO3li6/kxX3JnX+plg6L9r/d0VGP7iz0m6Nmu0LOigZh1cc",
+	"/+A63JOIJsBjKgm2uifff3j/7IcdBL42teHRznmERzEZudE6IMH2Rap1/DRQMLfH0Nxw68Ya1dr+9qsI",
+	"9Fd7hZ9CV6+FvXXROFIgGHz63PAJo18RNwar1qGeXeBG1+AzVIXgGsV0eotOheCgNJkwqXSXr4i8LI8A",
+	"wMOIgMcQu35VmtDUHitkj6RadikVzWr8HqVWDg3H4+/x5BtXeWbAfCoUtsliUi9ITBeqeRAOM7f+lYNc",
+	"FAe4DgJrTwT1wtby7OHDh08O8Qya7mNqjg4eHj3a6KSav6lTrLYrO+fYV2x73/Ba1Y/st200eEyUEHxl",
+	"hZo9wb84Yr9LPv1eXXWrmNC95dQeIdehT+0Bc717vLkf8fg5d0pHgRzsKlV7bERoY3P9JREYVujcW0NG",
+	"/8Qr7kJu4HE8GwgMe0CMGTmerOIyuu1BWfd539/PytDthJRHbhb7a3fSbu4SpOg62cK21aGKNMFIiBWf",
+	"IsHUCinG4Okw9wvoV+wcOCj1tZFJ8wlLByV9+mz0Ht7vRQbvq87V2KGzOOwyrp81hEdK4Vmj1ZE7g/39",
+	"g8Mfsb3OweBJ/8kBKlg3vuUMOEA/ul6aU488k4D9BGliGdce85oIcWbAkD0g22IPN2mj8j0JdtTlz0SU",
+	"E2wEVLvT0sfyjS+USLDHmAZuHaLo30QDDFs0ofe9fEwpRpafZIz2ELtBheWhRjaqULsfdYxv+ILQyB61",
+	"WEqx0FYjo+81pQsSi/LoKCZLrOAeXDMKLz9f/m8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -39,12 +39,19 @@ func pageOf(limit *Limit, cursor *Cursor) (page, error) {
 
 // cut returns the rows of the page and, when there is one row more than that, the Link header that leads on.
 func cut[T any](p page, path string, rows []T, name func(T) string) ([]T, *string) {
+	return cutWith(p, path, url.Values{}, rows, name)
+}
+
+// cutWith is cut for a list that was asked for with more parameters.
+func cutWith[T any](p page, path string, asked url.Values, rows []T, name func(T) string) ([]T, *string) {
 	if len(rows) <= p.limit {
 		return rows, nil
 	}
 	rows = rows[:p.limit]
 	cursor := base64.RawURLEncoding.EncodeToString([]byte(name(rows[p.limit-1])))
-	link := fmt.Sprintf(`<%s?%s>; rel="next"`, path, url.Values{"limit": {fmt.Sprint(p.limit)}, "cursor": {cursor}}.Encode())
+	asked.Set("limit", fmt.Sprint(p.limit))
+	asked.Set("cursor", cursor)
+	link := fmt.Sprintf(`<%s?%s>; rel="next"`, path, asked.Encode())
 	return rows, &link
 }
 

@@ -113,9 +113,10 @@ func (p Parts) ListPrincipalKeys(ctx context.Context, request ListPrincipalKeysR
 
 // MintPrincipalKey makes a key of a principal.
 func (p Parts) MintPrincipalKey(ctx context.Context, request MintPrincipalKeyRequestObject) (MintPrincipalKeyResponseObject, error) {
-	grants := value(request.Body).Grants
+	body := value(request.Body)
 	minted, err := p.Keys.MintFor(
-		ctx, request.ContextId, request.PrincipalId, request.Name, request.Params.TtlSeconds, (*map[string][]string)(grants))
+		ctx, request.ContextId, request.PrincipalId, request.Name, request.Params.TtlSeconds, (*map[string][]string)(body.Grants),
+		firstSettings(body.Enabled, body.RateLimit, body.AllowedCidrs))
 	if err != nil {
 		return nil, err
 	}

@@ -44,11 +44,13 @@ type Found struct {
 	Principal caller.Principal
 	// Grants attenuates the principal's grants; nil inherits them. Those of a token are its scopes.
 	Grants grant.Map
+	Settings
 }
 
-// opens reports whether f opens its context, unless it has ended. A token does as long as its account is there.
+// opens reports whether f opens its context, unless it has ended. A token does as long as its account is there, no key that is
+// disabled does.
 func (f *Found) opens() bool {
-	return f.Kind == Context || f.Kind == Token && f.Principal.ServiceAccount != nil
+	return !f.Disabled && (f.Kind == Context || f.Kind == Token && f.Principal.ServiceAccount != nil)
 }
 
 // live reports whether f has not ended at the time at.
@@ -87,7 +89,7 @@ func (j *Judge) Operator(ctx context.Context, text string) (keyID string, err er
 	}
 	for _, found := range snapshot.Found {
 		switch {
-		case !found.live(snapshot.At):
+		case !found.live(snapshot.At) || found.Disabled:
 		case found.Kind == Management:
 			return found.ID, nil
 		default:
@@ -172,6 +174,7 @@ func (f *Found) verdict(at time.Time) introspection.Verdict {
 		KeyName:     f.Name,
 		Principal:   &f.Principal,
 		KeyGrants:   f.Grants,
+		Limits:      f.Limits,
 	}
 	if !f.ExpiresAt.IsZero() {
 		// Never 0, which would mean that the key has no end.

@@ -51,6 +51,7 @@ type Key struct {
 	// Seal stands for the secret, under the pepper of that version.
 	Seal   secret.Seal
 	Pepper uint16
+	Settings
 	// CreatedAt is set by the store.
 	CreatedAt time.Time
 	// RotatedAt is zero until the first rotation, ExpiresAt for a key that has no end.
@@ -64,6 +65,9 @@ func (k Key) Expired(at time.Time) bool { return !k.ExpiresAt.IsZero() && !at.Be
 type Listed struct {
 	Key
 	PrincipalKind caller.Kind
+	// LastUsedAt is to the minute, and zero for a key that was never used; Uses is about how often it was verified.
+	LastUsedAt time.Time
+	Uses       int64
 }
 
 // Minted is a key with its secret, right after it was made.
@@ -134,9 +138,14 @@ type Store interface {
 	// DeleteKey removes a key that allowed returns no error for, and the principal made for it unless another key is bound to
 	// that, and returns the revision. Errors: tenant.NotFound, [NotFound], and those of allowed.
 	DeleteKey(ctx context.Context, contextID, name string, allowed func(Key) error) (int64, error)
-	// Keys returns at most limit keys of a context by name, those after the name after and no tokens; only those of the principal
-	// unless that is empty. Errors: tenant.NotFound, principal.NotFound.
-	Keys(ctx context.Context, contextID, principalID, after string, limit int) ([]Listed, error)
+	// EditKey gives a key the settings that edit returns, alone with it, and returns the result and its revision; the newest where
+	// nothing is left to change. Errors: tenant.NotFound, [NotFound], and those of edit.
+	EditKey(ctx context.Context, contextID, name string, edit func(Key) (Settings, error)) (Listed, int64, error)
+	// Keys returns the keys of a context that q is for. Errors: tenant.NotFound, principal.NotFound.
+	Keys(ctx context.Context, q Query) ([]Listed, error)
+	// ExpiringKeys returns at most limit keys of all contexts that end within a time and have not yet, soonest first and no tokens,
+	// behind a place.
+	ExpiringKeys(ctx context.Context, within time.Duration, after Place, limit int) ([]Listed, error)
 }
 
 // Barrier is the wait between a change and its answer.

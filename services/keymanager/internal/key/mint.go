@@ -27,10 +27,14 @@ func NewRegistry(store Store, ring *secret.Keyring, barrier Barrier) *Registry {
 	return &Registry{store, ring, barrier}
 }
 
-// Mint makes a key called name and a principal for it, shaped by shape. ttl is in seconds; nil is none, up to the
-// context's cap. Errors: Unprocessable, Invalid, NotFound, Conflict.
-func (r *Registry) Mint(ctx context.Context, contextID, name string, ttl *int64, shape principal.Shape) (Minted, error) {
+// Mint makes a key called name and a principal for it, shaped by shape, with the settings of first. ttl is in seconds; nil is none,
+// up to the context's cap. Errors: Unprocessable, Invalid, NotFound, Conflict.
+func (r *Registry) Mint(ctx context.Context, contextID, name string, ttl *int64, shape principal.Shape, first Edit) (Minted, error) {
 	if err := check(contextID, name, ttl); err != nil {
+		return Minted{}, err
+	}
+	settings, err := first.Apply(Settings{})
+	if err != nil {
 		return Minted{}, err
 	}
 	text, err := apikey.Mint(apikey.NewID())
@@ -42,7 +46,9 @@ func (r *Registry) Mint(ctx context.Context, contextID, name string, ttl *int64,
 		return Minted{}, err
 	}
 	k, newest, err := r.store.MintKey(ctx, contextID, owner, func(at time.Time, policy tenant.Config) Key {
-		return r.bind(text, owner, name, Expiry(at, ttl, policy, time.Time{}))
+		k := r.bind(text, owner, name, Expiry(at, ttl, policy, time.Time{}))
+		k.Settings = settings
+		return k
 	})
 	if err != nil {
 		return Minted{}, err
@@ -142,7 +148,7 @@ func (r *Registry) delete(ctx context.Context, contextID, name string, allowed f
 
 // List returns at most limit keys of a context by name, those after the name after. Errors: NotFound.
 func (r *Registry) List(ctx context.Context, contextID, after string, limit int) ([]Listed, error) {
-	return r.store.Keys(ctx, contextID, "", after, limit)
+	return r.ListWithin(ctx, contextID, "", after, limit, nil)
 }
 
 // anyKey allows every key that is managed as one.

@@ -11,16 +11,19 @@ import (
 )
 
 // MintFor makes a key called name of a principal. grants attenuate it, each pattern within one of the principal's; nil inherits
-// the principal's, live. ttl is as in [Registry.Mint]. Errors: Unprocessable, Invalid, Forbidden, NotFound, Conflict.
+// the principal's, live. ttl and first are as in [Registry.Mint]. Errors: Unprocessable, Invalid, Forbidden, NotFound, Conflict.
 func (r *Registry) MintFor(
-	ctx context.Context, contextID, principalID, name string, ttl *int64, grants *map[string][]string,
+	ctx context.Context, contextID, principalID, name string, ttl *int64, grants *map[string][]string, first Edit,
 ) (Minted, error) {
 	if err := check(contextID, name, ttl); err != nil {
 		return Minted{}, err
 	}
+	settings, err := first.Apply(Settings{})
+	if err != nil {
+		return Minted{}, err
+	}
 	var attenuation grant.Map
 	if grants != nil {
-		var err error
 		if attenuation, err = grant.Parse(*grants); err != nil {
 			return Minted{}, err
 		}
@@ -37,7 +40,7 @@ func (r *Registry) MintFor(
 			return Key{}, err
 		}
 		k := r.bind(text, owner, name, Expiry(at, ttl, policy, time.Time{}))
-		k.Grants = attenuation
+		k.Grants, k.Settings = attenuation, settings
 		return k, nil
 	}
 	k, newest, err := r.store.MintKeyFor(ctx, contextID, principal.Bare(principalID), mint)
@@ -59,7 +62,7 @@ func (r *Registry) DeleteOf(ctx context.Context, contextID, principalID, name st
 
 // ListOf is [Registry.List] for the keys of a principal. Errors: NotFound.
 func (r *Registry) ListOf(ctx context.Context, contextID, principalID, after string, limit int) ([]Listed, error) {
-	return r.store.Keys(ctx, contextID, principal.Bare(principalID), after, limit)
+	return r.ListWithin(ctx, contextID, principalID, after, limit, nil)
 }
 
 // ownedBy allows the keys of a principal that are managed as such.

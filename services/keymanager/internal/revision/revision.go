@@ -8,7 +8,8 @@ type Kind string
 // The kinds. A mint takes none: a key that nobody knew cannot have been answered for. A bootstrap does, because its keys
 // were chosen by somebody who may have tried them before.
 const (
-	Bootstrapped     Kind = "bootstrapped"
+	Bootstrapped Kind = "bootstrapped"
+	// KeyRotated stands for every change of a key that leaves it there, its settings too: the release before knows no other word.
 	KeyRotated       Kind = "key_rotated"
 	KeyDeleted       Kind = "key_deleted"
 	PrincipalChanged Kind = "principal_changed"

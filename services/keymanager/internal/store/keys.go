@@ -80,6 +80,12 @@ func addKey(tx *gorm.DB, at time.Time, k key.Key, p principal.Principal) (int64,
 	if k.Grants != nil {
 		detail["key_grants"] = k.Grants
 	}
+	if k.Disabled {
+		detail["enabled"] = false
+	}
+	if k.Limits != nil {
+		detail["limits"] = k.Limits
+	}
 	return revised, record(tx, at, audit.Entry{Action: audit.KeyMinted, ContextID: k.ContextID, Target: k.ID, Detail: detail})
 }
 
@@ -205,33 +211,4 @@ func deleteKey(tx *gorm.DB, at time.Time, k key.Key) (revised int64, err error) 
 		Action: audit.KeyDeleted, ContextID: k.ContextID, Target: k.ID,
 		Detail: map[string]any{"name": k.Name, "principal_id": k.PrincipalID, "revision": revised},
 	})
-}
-
-// Keys implements key.Store.
-func (s *Store) Keys(ctx context.Context, contextID, principalID, after string, limit int) ([]key.Listed, error) {
-	var rows []listedRow
-	err := s.read(ctx, func(tx *gorm.DB) error {
-		if _, err := findContext(tx, contextID); err != nil {
-			return err
-		}
-		if principalID != "" {
-			if _, err := findPrincipal(tx, contextID, principalID); err != nil {
-				return err
-			}
-			tx = tx.Where("keys.principal_id = ?", principalID)
-		}
-		return tx.Table("keys").Select("keys.*, principals.kind AS principal_kind").
-			Joins("JOIN principals ON principals.context_id = keys.context_id AND principals.id = keys.principal_id").
-			Where("keys.context_id = ? AND keys.kind = 'context' AND keys.name > ?", contextID, after).Order("keys.name").Limit(limit).Find(&rows).Error
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]key.Listed, len(rows))
-	for i, row := range rows {
-		if out[i], err = row.listed(); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }

@@ -1,20 +1,16 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
-	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/contract/mutant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
@@ -226,6 +222,13 @@ func (s *Store) Prune(ctx context.Context, age, uses time.Duration) error {
 				)
 				LIMIT ?
 			)`
+		const orphans = `
+			DELETE FROM key_counts WHERE key_id IN (
+				SELECT c.key_id FROM key_counts c WHERE NOT EXISTS (SELECT 1 FROM keys k WHERE k.id = c.key_id) LIMIT ?
+			)`
+		if err := tx.Exec(orphans, pruneAtOnce).Error; err != nil {
+			return err
+		}
 		return tx.Exec(statement, at.Add(-uses), pruneAtOnce).Error
 	})
 }
@@ -258,31 +261,5 @@ func (s *Store) RetirePeppers(ctx context.Context, versions []uint16) error {
 		return record(tx, at, audit.Entry{
 			Action: audit.PepperRetired, Detail: map[string]any{"peppers": versions, "revision": revised},
 		})
-	})
-}
-
-type keyUseRow struct {
-	KeyID  string
-	Minute time.Time
-}
-
-// TableName tells GORM where the rows are.
-func (keyUseRow) TableName() string { return "key_uses" }
-
-// RecordUses implements key.UseStore.
-func (s *Store) RecordUses(ctx context.Context, uses []introspection.Use) error {
-	return s.change(ctx, func(tx *gorm.DB, at time.Time) error {
-		rows := make([]keyUseRow, len(uses))
-		for i, use := range uses {
-			rows[i] = keyUseRow{KeyID: use.KeyID, Minute: at.Add(-time.Duration(use.AgoMicros) * time.Microsecond).Truncate(time.Minute)}
-		}
-		if len(rows) == 0 {
-			return nil
-		}
-		// In one order, so that no two reports of the same keys wait for each other.
-		slices.SortFunc(rows, func(a, b keyUseRow) int {
-			return cmp.Or(strings.Compare(a.KeyID, b.KeyID), a.Minute.Compare(b.Minute))
-		})
-		return tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, 500).Error
 	})
 }

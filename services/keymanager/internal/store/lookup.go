@@ -23,7 +23,7 @@ const (
 		coalesce(p.kind, ''), p.grants,
 		CASE WHEN k.kind = 'token' THEN (
 			SELECT a.actors FROM service_accounts a WHERE a.context_id = k.context_id AND a.id = k.principal_id AND a.revoked_at IS NULL
-		) END`
+		) END, coalesce(k.enabled, true), k.limits`
 	foundJoins = `LEFT JOIN principals p ON p.context_id = k.context_id AND p.id = k.principal_id
 		LEFT JOIN contexts c ON c.id = k.context_id`
 )
@@ -83,17 +83,23 @@ func (f *foundRows) scan(row database.Row) error {
 		seal                       []byte
 		expires                    sql.NullTime
 		keyGrants, principalGrants *string
-		actors                     *string
+		actors, limits             *string
+		enabled                    bool
 		found                      key.Found
 	)
 	err := row.Scan(&f.snapshot.AsOf, &micros, &seal, &found.ID, &found.Name, (*string)(&found.Kind), &expires, &found.ContextID,
 		&found.Incarnation, &found.Blocked, &keyGrants, &found.Principal.ID, &found.Principal.DisplayName, (*string)(&found.Principal.Kind),
-		&principalGrants, &actors)
+		&principalGrants, &actors, &enabled, &limits)
 	f.snapshot.At = time.UnixMicro(micros)
 	if err != nil || found.ID == "" {
 		return err
 	}
-	found.ExpiresAt = expires.Time
+	found.ExpiresAt, found.Disabled = expires.Time, !enabled
+	if limits != nil {
+		if found.Limits, err = decodeLimits(*limits); err != nil {
+			return err
+		}
+	}
 	if found.Grants, err = f.grants(keyGrants); err != nil {
 		return err
 	}

@@ -81,7 +81,8 @@ func TestTokensComeAndGo(t *testing.T) {
 		must(insert(t, db, "keys", keyValues("m1", "management", "m", 2)))
 		guarded := func(kinds ...string) {
 			t.Helper()
-			if diff := cmp.Diff(before, indexes(t, db)); diff != "" {
+			ofLater := func(index string) bool { return strings.Contains(index, "keys_expires_at") }
+			if diff := cmp.Diff(before, slices.DeleteFunc(indexes(t, db), ofLater)); diff != "" {
 				t.Errorf("the indexes of keys (-before +after):\n%s", diff)
 			}
 			ownerless := keyValues("x", "context", "x", 9)

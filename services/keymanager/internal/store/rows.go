@@ -108,6 +108,8 @@ type keyRow struct {
 	Grants        sql.NullString
 	DigestHMAC    []byte `gorm:"column:digest_hmac"`
 	PepperVersion uint16
+	Enabled       bool
+	Limits        sql.NullString
 	CreatedAt     time.Time
 	RotatedAt     sql.NullTime
 	ExpiresAt     sql.NullTime
@@ -119,7 +121,7 @@ func (keyRow) TableName() string { return "keys" }
 func rowOfKey(k key.Key) (keyRow, error) {
 	row := keyRow{
 		ID: k.ID, Kind: string(k.Kind), ContextID: optional(k.ContextID), PrincipalID: optional(k.PrincipalID), Name: k.Name,
-		DigestHMAC: k.Seal[:], PepperVersion: k.Pepper, CreatedAt: k.CreatedAt,
+		DigestHMAC: k.Seal[:], PepperVersion: k.Pepper, Enabled: !k.Disabled, CreatedAt: k.CreatedAt,
 		RotatedAt: optionalTime(k.RotatedAt), ExpiresAt: optionalTime(k.ExpiresAt),
 	}
 	if k.Grants != nil {
@@ -129,7 +131,28 @@ func rowOfKey(k key.Key) (keyRow, error) {
 		}
 		row.Grants = sql.NullString{String: string(grants), Valid: true}
 	}
-	return row, nil
+	var err error
+	row.Limits, err = encodeLimits(k.Limits)
+	return row, err
+}
+
+func encodeLimits(limits *caller.Limits) (sql.NullString, error) {
+	if limits == nil {
+		return sql.NullString{}, nil
+	}
+	text, err := json.Marshal(limits)
+	if err != nil {
+		return sql.NullString{}, fmt.Errorf("encoding limits: %w", err)
+	}
+	return sql.NullString{String: string(text), Valid: true}, nil
+}
+
+func decodeLimits(text string) (*caller.Limits, error) {
+	limits := new(caller.Limits)
+	if err := json.Unmarshal([]byte(text), limits); err != nil {
+		return nil, fmt.Errorf("decoding limits: %w", err)
+	}
+	return limits, nil
 }
 
 func (r keyRow) key() (key.Key, error) {
@@ -143,22 +166,31 @@ func (r keyRow) key() (key.Key, error) {
 			return key.Key{}, fmt.Errorf("reading key %s: %w", r.ID, err)
 		}
 	}
+	settings := key.Settings{Disabled: !r.Enabled}
+	if r.Limits.Valid {
+		var err error
+		if settings.Limits, err = decodeLimits(r.Limits.String); err != nil {
+			return key.Key{}, fmt.Errorf("reading key %s: %w", r.ID, err)
+		}
+	}
 	return key.Key{
 		ID: r.ID, Kind: key.Kind(r.Kind), ContextID: r.ContextID.String, PrincipalID: r.PrincipalID.String, Name: r.Name,
 		Grants: grants, Seal: secret.Seal(r.DigestHMAC), Pepper: r.PepperVersion, CreatedAt: r.CreatedAt.UTC(),
-		RotatedAt: r.RotatedAt.Time, ExpiresAt: r.ExpiresAt.Time,
+		RotatedAt: r.RotatedAt.Time, ExpiresAt: r.ExpiresAt.Time, Settings: settings,
 	}, nil
 }
 
-// listedRow is a key with the kind of its principal.
+// listedRow is a key with the kind of its principal and its use.
 type listedRow struct {
 	Row           keyRow `gorm:"embedded"`
 	PrincipalKind string
+	LastUsedAt    sql.NullTime
+	Uses          int64
 }
 
 func (r listedRow) listed() (key.Listed, error) {
 	k, err := r.Row.key()
-	return key.Listed{Key: k, PrincipalKind: caller.Kind(r.PrincipalKind)}, err
+	return key.Listed{Key: k, PrincipalKind: caller.Kind(r.PrincipalKind), LastUsedAt: r.LastUsedAt.Time, Uses: r.Uses}, err
 }
 
 func parseGrants(text string) (grant.Map, error) {

@@ -225,7 +225,7 @@ func deleteContext(t *testing.T, subject Subject) {
 	if found, _ := find(t, s, gone.Seal); found != nil {
 		t.Error("a key of the first life opens the second")
 	}
-	if keys, err := s.Keys(t.Context(), "acme", "", "", 10); err != nil || len(keys) != 0 {
+	if keys, err := s.Keys(t.Context(), key.Query{ContextID: "acme", PrincipalID: "", After: "", Limit: 10}); err != nil || len(keys) != 0 {
 		t.Errorf("the second life has %d keys, %v", len(keys), err)
 	}
 }

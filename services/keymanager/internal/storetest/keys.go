@@ -247,7 +247,7 @@ func listKeys(t *testing.T, subject Subject) {
 	}
 	var got []string
 	for after := ""; ; after = got[len(got)-1] {
-		page, err := s.Keys(t.Context(), "acme", "", after, 4)
+		page, err := s.Keys(t.Context(), key.Query{ContextID: "acme", PrincipalID: "", After: after, Limit: 4})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +264,7 @@ func listKeys(t *testing.T, subject Subject) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the list is not by name (-want +got):\n%s", diff)
 	}
-	if _, err := s.Keys(t.Context(), "nobody", "", "", 1); !errors.Is(err, fault.NotFound) {
+	if _, err := s.Keys(t.Context(), key.Query{ContextID: "nobody", PrincipalID: "", After: "", Limit: 1}); !errors.Is(err, fault.NotFound) {
 		t.Errorf("listing an unknown context: %v, want NotFound", err)
 	}
 }

@@ -265,10 +265,10 @@ func deletePrincipal(t *testing.T, subject Subject) {
 	if _, err := mintFor(t, s, p.ID, "late"); !errors.Is(err, fault.NotFound) {
 		t.Errorf("minting for a deleted principal: %v, want NotFound", err)
 	}
-	if keys, err := s.Keys(t.Context(), "acme", other.ID, "", 10); err != nil || len(keys) != 1 {
+	if keys, err := s.Keys(t.Context(), key.Query{ContextID: "acme", PrincipalID: other.ID, After: "", Limit: 10}); err != nil || len(keys) != 1 {
 		t.Errorf("the other has %d keys, %v", len(keys), err)
 	}
-	if _, err := s.Keys(t.Context(), "acme", p.ID, "", 10); !errors.Is(err, fault.NotFound) {
+	if _, err := s.Keys(t.Context(), key.Query{ContextID: "acme", PrincipalID: p.ID, After: "", Limit: 10}); !errors.Is(err, fault.NotFound) {
 		t.Errorf("the keys of a deleted principal: %v, want NotFound", err)
 	}
 	if n := subject.Count(t, "SELECT count(*) FROM audit_log WHERE action = 'principal.deleted' AND target = '"+p.ID+"'"); n != 1 {

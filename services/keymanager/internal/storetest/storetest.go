@@ -83,6 +83,9 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"replicas hear of revisions":               listen,
 		"retired peppers":                          retirePeppers,
 		"uses are kept by the minute":              recordUses,
+		"settings of a key":                        settings,
+		"keys that end soon":                       expiring,
+		"uses are counted":                         countUses,
 		"jobs":                                     jobs,
 		"a job is taken once":                      jobRace,
 		"principals":                               principals,
@@ -163,11 +166,16 @@ func mintKey(t *testing.T, s Store, contextID, name string) key.Key {
 func tryMint(t *testing.T, s Store, contextID, name string) (key.Key, int64, error) {
 	t.Helper()
 	k := sealed(t, contextID, "", name)
-	p := principal.Principal{
-		ContextID: contextID, ID: secret.NewID(16), DisplayName: name, Kind: "agent", Grants: grant.All(), OwnerKey: k.ID,
-	}
-	k.PrincipalID = p.ID
+	p := ownerOf(&k)
 	return s.MintKey(t.Context(), contextID, p, func(time.Time, tenant.Config) key.Key { return k })
+}
+
+// ownerOf returns a principal made for k.
+func ownerOf(k *key.Key) principal.Principal {
+	k.PrincipalID = secret.NewID(16)
+	return principal.Principal{
+		ContextID: k.ContextID, ID: k.PrincipalID, DisplayName: k.Name, Kind: "agent", Grants: grant.All(), OwnerKey: k.ID,
+	}
 }
 
 // reseal is a rotation to the given seal.
