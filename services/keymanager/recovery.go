@@ -10,13 +10,17 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/store"
 )
 
-// What backups are described by, and what a restored database is told.
-type (
-	Facts    = deployment.Facts
-	Recovery = deployment.Recovery
-	Revoked  = deployment.Revoked
-	Place    = deployment.Place
-)
+// Facts are what a backup is described by.
+type Facts = deployment.Facts
+
+// Recovery is what a restored database is told about itself.
+type Recovery = deployment.Recovery
+
+// Revoked names what must not come back with a backup.
+type Revoked = deployment.Revoked
+
+// Place is a principal in its context.
+type Place = deployment.Place
 
 // Describe calls take with what the key manager's part of a database holds at one moment, by which, on Postgres, other sessions can read
 // the same: snapshot is its name.
