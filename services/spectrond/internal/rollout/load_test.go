@@ -113,7 +113,9 @@ func (l *load) exchange(ctx context.Context, method, url, key, body string) (sta
 	if err != nil {
 		return 0, "", err
 	}
-	req.Header.Set("Authorization", "Bearer "+key)
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -126,11 +128,11 @@ func (l *load) exchange(ctx context.Context, method, url, key, body string) (sta
 	return res.StatusCode, string(text), err
 }
 
-func (l *load) me() string    { return l.data + "/api/v1/" + l.context + "/me" }
-func (l *load) query() string { return l.data + "/api/v1/" + l.context + "/query" }
-func (l *load) facts() string { return l.data + "/api/v1/" + l.context + "/facts" }
-func (l *load) keys(name string) string {
-	return l.management + "/api/v1/contexts/" + l.context + "/keys/" + name
+func (t target) me() string    { return t.data + "/api/v1/" + t.context + "/me" }
+func (t target) query() string { return t.data + "/api/v1/" + t.context + "/query" }
+func (t target) facts() string { return t.data + "/api/v1/" + t.context + "/facts" }
+func (t target) keys(name string) string {
+	return t.management + "/api/v1/contexts/" + t.context + "/keys/" + name
 }
 
 // worker is one client. Its keys are changed by nobody else.
