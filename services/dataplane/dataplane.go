@@ -88,6 +88,10 @@ func assemble(
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return nil, err
+	}
 	rows, now := store.New(db), cfg.clock()
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
@@ -103,7 +107,8 @@ func assemble(
 		}
 	}()
 	parts := cfg.parts(rows, traces)
-	parts.Verifier, parts.Keys, parts.Principals, parts.Origins = verify, keymanager, keymanager, origins
+	parts.Verifier, parts.Keys, parts.Principals = verify, keymanager, keymanager
+	parts.Origins, parts.Proxies = origins, proxies
 	face, background, err := cfg.face(rows, keymanager, verify, origins)
 	if err != nil {
 		return nil, err
@@ -226,7 +231,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		handler       http.Handler
 	}{
 		{"api", cfg.BindAddress, service.Handler()},
-		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, service.Ready)},
+		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, web.ReadyUntil(ctx, service.Ready))},
 	} {
 		if l.address == "" {
 			continue
@@ -237,7 +242,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		}
 		defer func() { _ = listener.Close() }() // Serve has closed it, unless it never began
 		cfg.log().InfoContext(ctx, "listening", slog.String("server", l.name), slog.String("address", listener.Addr().String()))
-		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.log()) })
+		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.drain(), cfg.log()) })
 	}
 	return process.Group(ctx, parts...)
 }
