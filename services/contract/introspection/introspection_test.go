@@ -16,7 +16,9 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/scope"
 )
 
-var comparePatterns = cmp.Comparer(func(a, b scope.Pattern) bool { return a == b })
+var comparePatterns = cmp.Options{
+	cmp.Comparer(func(a, b scope.Pattern) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+}
 
 func TestAKeyWithoutGrantsIsNotAKeyWithEmptyGrants(t *testing.T) {
 	t.Parallel()

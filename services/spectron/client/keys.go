@@ -34,6 +34,21 @@ type Key struct {
 	// ValidUntil is nil when the key has no end.
 	ValidUntil *time.Time `json:"validUntil,omitempty"`
 	CreatedAt  time.Time  `json:"createdAt"`
+	// Enabled is false for a key that opens nothing until it is enabled again; nil from a server that cannot disable keys.
+	Enabled *bool `json:"enabled,omitempty"`
+	// RateLimit is nil where there is none, AllowedCIDRs empty where the key may be used from everywhere.
+	RateLimit    *RateLimit `json:"rate_limit,omitempty"`
+	AllowedCIDRs []string   `json:"allowed_cidrs,omitempty"`
+	// LastUsedAt is to the minute; nil when the key was never used. UseCount is about how often it was verified.
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	UseCount   int64      `json:"useCount,omitempty"`
+}
+
+// RateLimit lets Requests pass in PerSeconds, evenly spread, and Burst at once; as many as Requests if it is zero.
+type RateLimit struct {
+	Requests   int64 `json:"requests"`
+	PerSeconds int64 `json:"per_seconds"`
+	Burst      int64 `json:"burst,omitempty"`
 }
 
 // MintedKey is the answer to mint and rotate, the only one that holds the secret.

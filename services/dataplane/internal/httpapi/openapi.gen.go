@@ -1388,11 +1388,17 @@ type Healthy = Health
 // InternalError Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type InternalError = Problem
 
+// Leaving Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type Leaving = Problem
+
 // NotFound Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type NotFound = Problem
 
 // NotSupported Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type NotSupported = Problem
+
+// RateLimited Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type RateLimited = Problem
 
 // TooLarge Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type TooLarge = Problem
@@ -5421,9 +5427,20 @@ type HealthyJSONResponse Health
 
 type InternalErrorApplicationProblemPlusJSONResponse Problem
 
+type LeavingApplicationProblemPlusJSONResponse Problem
+
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type NotSupportedApplicationProblemPlusJSONResponse Problem
+
+type RateLimitedResponseHeaders struct {
+	RetryAfter *int
+}
+type RateLimitedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers RateLimitedResponseHeaders
+}
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
 
@@ -5452,6 +5469,22 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHealth503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetHealth503ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5539,6 +5572,25 @@ func (response ListAudit422ApplicationProblemPlusJSONResponse) VisitListAuditRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit429ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5695,6 +5747,25 @@ func (response GetContextFor422ApplicationProblemPlusJSONResponse) VisitGetConte
 	return err
 }
 
+type GetContextFor429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetContextFor429ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContextFor500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -5814,6 +5885,25 @@ func (response ListEntities422ApplicationProblemPlusJSONResponse) VisitListEntit
 	return err
 }
 
+type ListEntities429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ListEntities429ApplicationProblemPlusJSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListEntities500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -5925,6 +6015,25 @@ func (response DeleteEntity422ApplicationProblemPlusJSONResponse) VisitDeleteEnt
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntity429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteEntity429ApplicationProblemPlusJSONResponse) VisitDeleteEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6066,6 +6175,25 @@ func (response GetEntity422ApplicationProblemPlusJSONResponse) VisitGetEntityRes
 	return err
 }
 
+type GetEntity429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetEntity429ApplicationProblemPlusJSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetEntity500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -6184,6 +6312,25 @@ func (response GetHistory422ApplicationProblemPlusJSONResponse) VisitGetHistoryR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHistory429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetHistory429ApplicationProblemPlusJSONResponse) VisitGetHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6708,6 +6855,25 @@ func (response ForgetMemory422ApplicationProblemPlusJSONResponse) VisitForgetMem
 	return err
 }
 
+type ForgetMemory429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetMemory429ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ForgetMemory500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -6839,6 +7005,25 @@ func (response Inspect422ApplicationProblemPlusJSONResponse) VisitInspectRespons
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Inspect429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Inspect429ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6984,6 +7169,25 @@ func (response ListOwnKeys422ApplicationProblemPlusJSONResponse) VisitListOwnKey
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnKeys429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnKeys429ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7140,6 +7344,25 @@ func (response MintOwnKey422ApplicationProblemPlusJSONResponse) VisitMintOwnKeyR
 	return err
 }
 
+type MintOwnKey429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response MintOwnKey429ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type MintOwnKey503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7250,6 +7473,25 @@ func (response DeleteOwnKey422ApplicationProblemPlusJSONResponse) VisitDeleteOwn
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOwnKey429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOwnKey429ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7390,6 +7632,25 @@ func (response RotateOwnKey422ApplicationProblemPlusJSONResponse) VisitRotateOwn
 	return err
 }
 
+type RotateOwnKey429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateOwnKey429ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RotateOwnKey503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7522,6 +7783,25 @@ func (response Decay422ApplicationProblemPlusJSONResponse) VisitDecayResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Decay429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Decay429ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7678,6 +7958,25 @@ func (response Expire422ApplicationProblemPlusJSONResponse) VisitExpireResponse(
 	return err
 }
 
+type Expire429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Expire429ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Expire500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -7797,6 +8096,25 @@ func (response GetMe422ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w 
 	return err
 }
 
+type GetMe429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMe429ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMe503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -7906,6 +8224,25 @@ func (response ListPrincipals422ApplicationProblemPlusJSONResponse) VisitListPri
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrincipals429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPrincipals429ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8030,6 +8367,25 @@ func (response GetPrincipal422ApplicationProblemPlusJSONResponse) VisitGetPrinci
 	return err
 }
 
+type GetPrincipal429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPrincipal429ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPrincipal503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -8146,6 +8502,25 @@ func (response GetEffective422ApplicationProblemPlusJSONResponse) VisitGetEffect
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEffective429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetEffective429ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8303,6 +8678,25 @@ func (response RemoveGrants422ApplicationProblemPlusJSONResponse) VisitRemoveGra
 	return err
 }
 
+type RemoveGrants429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveGrants429ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RemoveGrants503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -8456,6 +8850,25 @@ func (response AddGrants422ApplicationProblemPlusJSONResponse) VisitAddGrantsRes
 	return err
 }
 
+type AddGrants429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response AddGrants429ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AddGrants503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -8555,6 +8968,25 @@ func (response GetProfile422ApplicationProblemPlusJSONResponse) VisitGetProfileR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProfile429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetProfile429ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8707,6 +9139,25 @@ func (response QueryMemory422ApplicationProblemPlusJSONResponse) VisitQueryMemor
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryMemory429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response QueryMemory429ApplicationProblemPlusJSONResponse) VisitQueryMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8984,6 +9435,25 @@ func (response ScopeGrants422ApplicationProblemPlusJSONResponse) VisitScopeGrant
 	return err
 }
 
+type ScopeGrants429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ScopeGrants429ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ScopeGrants501ApplicationProblemPlusJSONResponse struct {
 	NotSupportedApplicationProblemPlusJSONResponse
 }
@@ -9093,6 +9563,25 @@ func (response TombstoneScope422ApplicationProblemPlusJSONResponse) VisitTombsto
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TombstoneScope429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response TombstoneScope429ApplicationProblemPlusJSONResponse) VisitTombstoneScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9222,6 +9711,25 @@ func (response ListScopes422ApplicationProblemPlusJSONResponse) VisitListScopesR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScopes429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ListScopes429ApplicationProblemPlusJSONResponse) VisitListScopesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9378,6 +9886,25 @@ func (response RegisterScope422ApplicationProblemPlusJSONResponse) VisitRegister
 	return err
 }
 
+type RegisterScope429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response RegisterScope429ApplicationProblemPlusJSONResponse) VisitRegisterScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RegisterScope500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -9530,6 +10057,25 @@ func (response ForgetScope422ApplicationProblemPlusJSONResponse) VisitForgetScop
 	return err
 }
 
+type ForgetScope429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ForgetScope429ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ForgetScope500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -9645,6 +10191,25 @@ func (response ListSessions422ApplicationProblemPlusJSONResponse) VisitListSessi
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions429ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9801,6 +10366,25 @@ func (response CreateSession422ApplicationProblemPlusJSONResponse) VisitCreateSe
 	return err
 }
 
+type CreateSession429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSession429ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSession500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -9927,6 +10511,25 @@ func (response DeleteSession422ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession429ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10067,6 +10670,25 @@ func (response GetSession422ApplicationProblemPlusJSONResponse) VisitGetSessionR
 	return err
 }
 
+type GetSession429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSession429ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSession500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -10199,6 +10821,25 @@ func (response ReadSessionContext422ApplicationProblemPlusJSONResponse) VisitRea
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionContext429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadSessionContext429ApplicationProblemPlusJSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10372,6 +11013,25 @@ func (response GetSessionContext422ApplicationProblemPlusJSONResponse) VisitGetS
 	return err
 }
 
+type GetSessionContext429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSessionContext429ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSessionContext500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -10508,6 +11168,25 @@ func (response ListTurns422ApplicationProblemPlusJSONResponse) VisitListTurnsRes
 	return err
 }
 
+type ListTurns429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTurns429ApplicationProblemPlusJSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTurns500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -10623,6 +11302,25 @@ func (response GetState422ApplicationProblemPlusJSONResponse) VisitGetStateRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetState429ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10746,6 +11444,25 @@ func (response ListTraces422ApplicationProblemPlusJSONResponse) VisitListTracesR
 	return err
 }
 
+type ListTraces429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTraces429ApplicationProblemPlusJSONResponse) VisitListTracesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTraces500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -10861,6 +11578,25 @@ func (response GetTraceStats422ApplicationProblemPlusJSONResponse) VisitGetTrace
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraceStats429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTraceStats429ApplicationProblemPlusJSONResponse) VisitGetTraceStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11001,6 +11737,25 @@ func (response GetTrace422ApplicationProblemPlusJSONResponse) VisitGetTraceRespo
 	return err
 }
 
+type GetTrace429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrace429ApplicationProblemPlusJSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTrace500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -11050,6 +11805,22 @@ func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLiveness503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetLiveness503ApplicationProblemPlusJSONResponse) VisitGetLivenessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12708,191 +13479,195 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3pchs3tvCroPh9VZPcr01JXnITqe4PecnEN95GUpJbZblMsPuQxKgJMABaNK9LVfM082DzJF/hHKAX",
-	"Ek02Zcq2PPIfi2Q3cAAcnH352EvVdKYkSGt6hx97E+AZaPzzhZAX7v8MTKrFzAole4e9wXmxv/8g/dc/",
-	"/ol/wBHTkP/XeU/CB3veG7D5BCSzE9DAhGFTpYF9d/LzE/bj/R9//L7fS3omncCUu4HtYga9w56xWshx",
-	"7+rqKunNuOZTsB6CY2u1GBYWfoXFKiRnE2AXsGBq5OZjPDzsJhHugRm3k17Sk3zqprmARS/pafizEBqy",
-	"3qHVBdShmfIPL0CO7aR3eP/RD0lvKmT4fJCswJr0nihp4YN9/jQOWUo/MzvhFuFDUGcgTZ8dywVTbo/c",
-	"FnFp5qAhY3NhJ+zh/kHi9pB+tQw+CGMNU5pJZY/8M/fvs7kbNuVSKsuGgBOIzG2Fkm0b4CF6L7K1+xBZ",
-	"aaGN0qvL/ANP2So2VkzJhHHDxuISJBsuECCHQIwQKhzSjI+BDWGkNPTZ6xn/s6ig/bMAvaiBS7O2HdH+",
-	"wx83n9EzaYVdvMIBY4fkpgqgAT7bsnf4X0fseXRwvytkZ/h9DDL3RhOyhJkinbhNnoE2SrZAilN1hPTg",
-	"foc9fJ7BdKYsyHQRvYZudw2zE2HYXAsLbKQ0u/+QTVShTYKf8MeZFjIVM57TsoQJV6TP3IKNOwp3RxDF",
-	"uWTwZ8FzNlTZgn3naBR3d4Qb9t+nr199fy7p2hi6CG6XRkIbW90mLjNmrNJg3M2ZCDk+CkPT1XMjJ+5i",
-	"zScih9oQwjBdSCnkOGEP93/qn8uw04TL1V7Xtuber0heWsjJo83b/Ct0xNML2AWSdjr6F2IqbByiqTKW",
-	"aTU37v7Tprdd5BxHqcORwYgXue0dHuzv7ye9kdJTbnuHPSHtg/u9xMEppsU0/D4V0n8sgRTSwhi0h9LY",
-	"zwHpOkAfdYDz9WhkIALkL2rOplwuSiBz4JfAVGEJIdugVTReFNyNu0r/ajDvx2GWj2HC89Hr0Srcx6ll",
-	"SrIhPlAS+JVbLrJDunh4U4fKThxfc9fTPZ/yPAfNpnzBMpUwCZfuE7KHY8kKeSHVXDqmxoQJl77ilQ/W",
-	"XM7/uXc6g9RqJe+9lvdoGfdej9ou6cGD/9x8IartOM4FN5E98cQlXNgWIPrssdsHXEUmRiPQIC275HkB",
-	"hnENTMOoMJD12xf3EqZKL3a3tDfh4NoEGhIvGmd8xDibaRiJD2xQfnk4cBRUjKXStQU0KVX58CZhZNtV",
-	"nIIxQsnNazD0YAt8/tdtoOtCT8/OXpxCqmQWwRz/AxtpNWVSzVkhrchLyRFkZohReq75F8MGU/7hvVUX",
-	"IN9bm783NMKApXxmmGilG9bmAYr6Yur04oeHdXrx4ODRgx+W6UWcxp1pnsLm3bfusTYBxv228513g944",
-	"k3j0yTzirNByE5i20PILM7MrdzZmpqQBROXHPDuBPwswCDdiqMQ/+WyWi5S7JezNtBrmMP1/fzduPR9r",
-	"gP1fDaPeYe//7FW66B79avbe0Fs06eqOaJoWdU2euzVBdsQGIwF5NkAybBDj1GgEMhNyzIScFbbfu0p6",
-	"j3OVXjjs+rwgB81wwg1zRJ4VMyasYTmX48LpR1OVQc7wYpsj5JCG1EgJTrD1v9fYREkrOG5ELkbWkV5S",
-	"Uke5SD/7sYhKMkby5TiCdKtFfSCI4O7PIGuHk0SRnOwHHLVLRcJRzoeQG1zUz0oPRZaB/OwnR8JKztML",
-	"wqpL0EOmnMjiPkmVAQL4C/DcThZrwNsOLBqvDaqZVikYwwzoS6Adei4taMnzZ1qT4v65dumYIYmpuKy+",
-	"BH2Ef2dgucjZROWZqZiAYwpOFvQ6GoPc0B6+UvZnVcjPfTvJbCUVKdsEkxPThKyJq38xTANPJwHQ02I2",
-	"U9p+blIiDMtglqvF1EmPmSJVlzYdiUFj4w1fBG1Z4U0U0ljgRCfOlHrB9Rg+941C9R4+pACZISLouBaC",
-	"9JvkhZ0oLf7385NoT7KmwhiHAEqT5a7EUocnffbKf7JAFNqhh3EC/Izrcg2XXOR8mMOXWEJlH7wELUYC",
-	"3D2bBwrLMm75kBuoUMdLFGxwAlYv7h2PLOhBwByQDnOsXjA+5kL6BXrq87mX+AfkOSN2z4aFZVPgjovk",
-	"YIwHzIRL+RIywb8IYgva1f8+ff2qj+Kdf7lh23YfZlrNQFtB0lSqgVvIjm1DLM+4hXtWoIlnScBNemQi",
-	"3CR2VybOlQFEFrH9Jj0xdXvIZRoxTP3sNJV9hxMHbsgKUFU4ZCgnkcV06KTGBE3wsVmmqMs+4RbGSscf",
-	"MarQBMS6Q/mZp/aUnnTvFDPQBjLIHm/cGtS9GXcI71WnVRDCcKbbYGTmbhvtkucic1vY/ZDxld+cqBcx",
-	"PAyNYwJkyxQoBqaF1iBt82w2jF9A3AVQaWJve6iaeYRLvFuFXl05yQYCJTXEfldOr4Z/h9S66Y+LTNgX",
-	"gnSI5o1wmpn7X1iYmk1IgOOcqLkb00/CteaLlYXgqK2QuBFWAOEp7feqK4RbNueGcXMBmSNMlbl+xFNr",
-	"+jzLoniQKhNR9l6PGF9SCI7YPkoiqrDBydPhyl2DllzA4nmcGlwIkseasGaQCiOUPGRGTcGLTNywdMLl",
-	"GLI+02C1gEueLz+hnfjBgia5/OuscKLKGF1hfUQ5p46+LedDA4EfuVcppLUTrSDPOeoiL03U0rGs3yY9",
-	"3PHoHqiGRXTl59KyFf3VYdyZKtIJiTQdAEEhOXocS8gcHvSn5BGrvvLm9Jtu42Nu08lLx9nHMRZVsdK1",
-	"phc3JwkG4fQKg3ZMbowwlku0UCyMhalbvlJ59PisiXofpaN0DlUMF1krnZNF7iUwsiI1R096H+6N1b31",
-	"m4uLSMpVt+5XzQjS3C/44M7HNqwwvflE5fA+VfIStEFZpJfE6MoyJWBzVeQZ3h6GP7uF1m9IdOAZ6PdT",
-	"f57vNu2KY/1yBLoJ8KjI8xUQB1aLWQ4Gzb7eIHHI/EwG9T0mPcEKAPqB/JsOOA2XAubutJTsBh8ZBDYx",
-	"gxf0FAoZBFFnPtK4AVdoH3tO75VuqfB5mdE4SU/NNoorp+6hU7CmfMNs90plpj78uGnHllC63I41yOwJ",
-	"ahs2CyW77+az8p1VvlyupIXv2ELL51lzrtWH1rH6avxqtKSxjtg2PMl5YSCIJMueHvb6xAl8x6+eGvd/",
-	"yqWSIuU5w5NkM24nBo2zAeSusK9+9rEmreTlYo1XceLUam7RdnzEDvbZcMH8le43rb5No28LOtV407Y3",
-	"MAe5HX7ncUv4spPt4hPXQYbzplfhx4OfNkVxXPuS/+4oXZe38MFlVCZoo+gasKTt3nrL8+qOvuT6IlNz",
-	"ecRgOrMLUvaDscMx2JEqZFx+RXBeRvjzS5HnwvukGrx5jbAjiOOUkp7QbmlJL+XpxDHgyWKoUf1wDOR9",
-	"WM67TbQuPOhnqICO76J2s3oxf4nwodbTJh23aLcS5r+3aFZJT+XZ793UrnLuoHOVr9amiC3o2Wjk1nMJ",
-	"v4MemohOY6LefROEq1Kl6a5JokdvZcgngULGFeIA3TVJvPci0jDRfShtJDsyt4TorS9jTOlgNJE+oGjl",
-	"h2KWbbfkmAnAhxvV9qK7/l8Hof2snqLlOoKxwXa2hVGgNLdF2GtlPVsrwdBTuBU53076OfFvbMTi0q5S",
-	"W2N9wvbNiltOcDyxxUZVq9wMp4B1AJ3AaBWegJJbxUuGL7b3+zc0ZEJRhCAKNUmDDidbTbNrGYDYji90",
-	"uMDbW+Rq/KHFJrd26W008poEz7wiScf/MlQqBy4/jXpdnxQhNGuX/1waq4sW5t8g2N03AaXkjuugZ5sa",
-	"9lqAS7qyAm3btJ223s8UNcQXbb8tq1z+wWpVKnzRHSPXG1sLmYE2Vim0vHNG0cR/eCPpitkkxEcomS+8",
-	"J5QMEMxw9Ip8MpeJkJAIu0lLCbP7yDWptI2BiesA2kbuk56o7sI1xq3fpMjg23PQVZSP6c2o2sdFHpmC",
-	"tlzIrfbpt/KtzSzRT147jVYuvrS7y9A1USR2PWqOrpa0DI5+B5Y6HXmk1XQVv+PW/HAllGYaRjmkcfeV",
-	"hrj9e50hZ2m/cP62xZlWW0dnu6RUEgYhBwADTuCDZdyQe+yIDdxr5QM+JtmbhHykxAoJGQmZYSiTsAmb",
-	"T0Q6KX0y/FzSM6KWcTDwhs3BSi5CZTatQYiuIjd8+SsFOH9Zu6kj1u/TGr8I4IiscgNKNc8hG5dmctLL",
-	"N0Kjhhiukr3ndr2J373vkNIAyISJUUnNMUJ8p8b/ymlRoZh3W2zjxdi49i9gI171WvvfMZ50NgOZMasq",
-	"HupuBZMw9xH4bMozNORvXFvczvSHDz/SMAWnxybBMMl+eJQ8evADGy4smD478WSCFTIHY9gALz16GKqb",
-	"0QkMf1O60vszfD5m7W+ZqmIFbWSs1Rg3KeTF85ZToUvH8BnC9D8L0AIMUqAoRYaGxNTdFO+IVhyIsOu2",
-	"dG7PZrmA+PSBEkWl/QZXaE70LG5wRKIYQgNLJHW/OFk/DkIr9192fbgV14GKMiGlx9Bucc/04qSQa9wu",
-	"tdVnevFeF3KzIZsGXYPYYVBPt3yk91N8jTJS3EkUPpBvM2TXtHx3tkiHTWy7AxnkYDv6wpcmDa+2Taus",
-	"Bdk+8yg8cp25q5djs/9Vc2lf8hnqEFkm3GHz/E1TiOnsClomoE7kQBsnhkfzPFdzyCgGmeSR0vtkQUtz",
-	"yAYfzz0PP9TAs/PeIXt73lN6vMfTKez9x3nv3dWgdp9KLa3OGsduTX23qNr398i4h5uLBt/eWNhJMeyn",
-	"arpnQt7T5M/y7z3H60UKZs+JCI4G7eHAuMG0bYVt0WfjJuXjsNBDFlaUsGptTmDY+4/rmpsrFvDg/lp3",
-	"77aWaB/PvbJGY7ktTF3CUhfReIhL0CaqGp9RUDoSyzJbS401n/Y3GnX97NXoUdCFo8wRC9Gk+uFTDbJL",
-	"cIWR4+DENIS4BqhSjIjzVu+tJE2g1GaNgSbMqO6eEJMqHWGvBz4vGtgQjGUTp06gpBO+RsZgjhhlPjsq",
-	"HsLQnSRGcbpoyOjoLTAtymKQ7p2gcehNKF5HoggtEtQg61cFFtxzFOKoRpipXYaVBrQtH61HCuIcvaQx",
-	"JbLhdMnOtSpFdjCdeQefX2fY+BjOPM+gzRPkSzrE8cdxnDG3kFWpkhF55rVk84kyEPJia0muTh5EhOJy",
-	"MVTZ4i8mSpkyYWY5L7PBVwW94M9DirnxopXs6CohMr7VG3EjwaSYcpkwPgZpE4aBsZfCYNAjUXh3f3zy",
-	"bou02NjC1YNXFyC3X98l6MxnO6175Xf/2ArhrkHVPIcyqs7v4OopJDXsiWKdRC4YpdoDN3gZZ++YuKfd",
-	"RAWc2oMZUWtslFuR2y/tP9shr6gwNNCeVQ9azfTW8xGVUWqja8b0rs68XboCA2wbdVT3UGdr2ovS3rOM",
-	"dLD4LyTjA4bJTOwYk0amhbGM0kbGQpblOMjW7ohqI6Zp1WuzVk9Oei/ECNJFmsMJGDStrDh38WJdTyko",
-	"341thE/XiYZyUdgLPZv4ajuoi3LrZOxV8fgq6b2ekWT/5GYsY2H4hjN1+a1b41x9PZe+eswnB19sz8Ra",
-	"PXPG/mbiAuGZQgI8FbKwcMR4SK+g4lZUqIYbX68ilGroBn9rVMYmptgp/6MG4IRjJiPIzsCt8a2ujxZ/",
-	"PZcvhWw3l3Q7M/86ZJ6n1jarudrHZQgjWiSpaIJt5OD4MjnrcXpzyGzbSiGLovP6EICY9TXVYPvsuQ3J",
-	"Ymai5jJk2O0SexygfNyJwb2pPYoocSna1U0Jc6fChIdQJ6DETbvoGPf3ZRCboiQ8etd3L4bgb+p5HUtG",
-	"rA3y+s7o1Y3I4tGdIVm3KQD7ZcQ3h3IhV2DzP/gUZEOVAH96+Og/v++zgY9AHzANM+DWsAE9NkAlOM2F",
-	"2x8yPmOqA7rt3cdVMTgrA8Ui/gYsTKZ8HjfVJApVI7jMypToTEXvG1aSiGP+Uk0JrNunoSp+6JMeIpkV",
-	"piUKENP5uS3lfw9ndJRplZuzZFH/s+C58Xsez2Qs7Uyr0/9ydvaG0QP9liBdm7eAjjXc3OE5rrhgPrHW",
-	"x2YsZvHdsNEaeMfst5Pn3seHstRIeB+pQ043pB99M0p70YTgTiozl0ea2nlUm/puvTmUoucD2u/YJEou",
-	"R6rJpEYittkDtwiRDqhEBtXbQDGxMtKYhA2yheRT95hFi4RHKi+EJuicxtJTKZjaM6XAGrlnNGBnXccv",
-	"4Jm0+vPHmNRWtzOAad93NFzE/ipSh5h+l5tLWNqtFjpcTbeaJAKfFGRYDypsmbwuX6xmo3CmFVn3qXoG",
-	"ZKGGirvc2lQJ0+Rs9LXe+syLAJSczZ1MHmEBPC3xNkKufy8nQZIy4ZcQvJl0JzBXNU7wcj4zXcfMsUDT",
-	"BIRmOXDTMuKcCwvZ+6mJb1TumBXVjVXqopMMtawH1zejXEF94tgJ/q0AvWgV4eNpAq/LWDp3ZnMtrC0L",
-	"wO46KoOb92q02YvqAP20mb1f9diEOn+tENnnkuI/NmwMSrgMK5ViVeTpusT86+2OkGlexFz5v2LMkhph",
-	"JlifHTeDC4TBmowNo04ZbsRTtGzO+EquYHeDj4fraUEVNyCeyosnSCVfHXMi76ajEow7uI9qWWuV24QY",
-	"2tSJK1g6T+lgrNns+r5Lmfukdai0hdKf8QuQoaRTaRlZHrGOwlwumnEoIeaqzPZaEn6G0/uPBkxzeWHc",
-	"ycyVzkyfDejxAVWzsUoxboiUclMrKOb0xukQMie3m4TKBPOFYUb5uDueQt8K0CfAjZKDPhtcQmqVHpxL",
-	"9/BgrPlsMmiUX0Ny16jG1AzbKxdCI/WSnlsC6VSzSSdr4Feeo+jfeh9CgNZjXzlD3WfoQPbR4XrsCxQo",
-	"Y86ATzfvUJNwl4DFqHcT6vbApDhnwzpgwtTrh26O82vxveIMSGtCrVx6cslu9cPDDnM0ysl04kSOWKJE",
-	"dXMsaZ1dJwaVFwBvCqDOYUteEGqN3Mu5MWLk60f9uuR/oqTV97lSF8Vsi5zVpOdQobNq8YuwMQVll+m4",
-	"Bnx+wNZBSztL5O3oEsMDi/vFfMYv7m21PUnsEJdWvOoqXMKQswDacuZNrdbMJx+CBqPywr1/5jc14rfE",
-	"KjiQPVGFrMdLLKVWE0dr8bfPTlOll865Q1xJ1IMZjfMkq5ST3XxLiP+5hxt473nWwYZTVrdZ2o/Gypaq",
-	"3TS3pb7I2JGeULZDq/4zA218iuWXD6wsgW0t0XEpMvA2xu73dgp2opredB8rfBl3mftNqSU87TpZyieh",
-	"tCXdda6PVBsnqXYnvoKkhm9+S+KH0JZ8dw2v5pbZg1um8bVVq2tEb+2o6N4nTvrJhfGu6w/qnrC4yRu6",
-	"7MfsEghcd1Tu33+YrAtHxf5E6wOFjw0LHqVaksVD9qt4XHqzhZyAFtasEWKj1u8pn70lsN69fbcqcd0z",
-	"F2J2T/nwhXsz5diQpoGvEpK/X3ll75Ovzaak3E3OuQ2VKg6dvpgDRy+PU/+UxMLFIndfmJybCRXZ1Uqh",
-	"p2kv7uNQ06GxSn5CyQUfVLwe8XBv33DbXogsvt6Qb9NBnblqm/YExsJYzTslT9ew/eH+Tz90UHCWDnK5",
-	"W9fG9+MLP/U1GsuQ8cKA3uO5SGHvKFSprh02NioZAsthZJkqbL/bubWeFercm2tL1SpKse+UpGhk8z1G",
-	"KTfC/dl3QjLOcpDm+0M2OO/x8x6lTb19ix/evRscsQH9nZz3hue9d/g7dzMOj85leND/GH49fvWUDY/Y",
-	"VHywhYZG8kFpoFfax1FNgUvja0+T1QzNIctnpCS8HvUO365eyxpd7PTQBsHm3eo3qyaoLSnY73FLR54z",
-	"nmIENdkzdmbhqJqb3KS4MQXLM275unpA2ONtk1Hv70bJ/gmfh/p53Xe3W45jrTSbz/wqlZ9tnSXE/GnW",
-	"jQSWjuBJVUirtcJWt5JUmydpJeU3rWN4MOJ1Zbz9q7u0H5C3Y6U+sw6k1i1Zg75ygXW4E3YBsyoL/IbR",
-	"+GaTe6OsGAXxX4WsjAHLGNr1mlQBRx3y+BM/cPTULLfrq9GtXbB7uxS9kXR1izdfffEmow2qMN9twfKx",
-	"WTdTlGJDIHKkEIUHpvUg6xrnZyjLtYvaVTdfsWtttY/YVrbYDtE+msWTqK+lHV0nZale96+/la1iuyLb",
-	"myJWkTWdxdnp5zGMxiSFCqptjJH+YDfJF75PWYy3oUlqm0oGPN2cW+kHbQXF3fhYycjL8YvoYa8pRO82",
-	"4BdhTzwv2OKVrvhEEXSZKK2FbUaXLqVIl7cjlJfHbTFP+BY13JuvninL885vhvr2XVaz0UpfrcaUYsJT",
-	"p7Q7ouX3rJswtyRlxCLlqFtGqbHs8izcLcOJTSwaW3vzY4eRR0We12T5Dm94x9V1ChYEH1jD9/VkjR5g",
-	"Hab8jep+dARvLmSm5r+oQpsYuVu+/fUJkuatrl+/pdvbchniiN6EqXF2yze22c+hgUCtGBunXFjEZTVq",
-	"1me7TfkFGMZlFSzbbJBzxAaW6zHYQVJWdxI2YZwFnk7d6HLI2OACFoPVaMRtMiJPYFTLEdmqDX20OtO6",
-	"GVdy1hya4Vq7vtmAuQwdXQ7epgBjzogEUaM/qws7ocTxo5oWZqhs31r7UD0a4tGjBz8kEWPQMtFbFaHe",
-	"7Ua3a6vY6g4wio6Flms7aKz2hNmZPWcn3TcM/NlSsPggYYUUfxbAfH+8WlhMpwCDkj108c+UtGCpHQdB",
-	"uFG0wtaqUcmq0FsoBnicXWoBxsWquvK2KlcNVdEm7XYTUWmE8vkYBL9XSfKr8Y9Y60LpKgXlAhZleFJI",
-	"m3HaQZlPtBwlHI3RpVatkQwxH+dMceAOrLIxEOO2Kxq1xFcNkGsNDik9kChlQonMaCPnBvpsUIIyOKxK",
-	"nTfWW7fhhgCW8q3N1efLkhS0N6tHgjchLdxopw7JaCeHwHUodNgkrqGB7AUsEmZm986L/f0Hqcjwf/Af",
-	"KbOQvuqHNsBIDmncEoqJtTPqYifkSEViVihaGHOysI6F8dpiyMQbAsiywWD/XJ7LZ5j+o5XjrMPCsgnW",
-	"u2EW+e7g2Ld1RE56yB4jPIygvoAFgTwI6ejUeFHJqm8ulxmW0kC/jVxqOS8sRjhT48bkXJZNgZOQA5cw",
-	"+DDD4nJKu1WBGEucCcetes6X02lgzb7zVIGFEgcw5enh/gGu29sljR/KvUOeEuwAyF5hN2L3OeVTyJ9w",
-	"Awk2v5zZQD91GEGN2ODN69Mz9q9//HMP47AHOOrSl3tDbtPJINSidGMbyS/gfYrI/Rut5VxiFhvNHTqz",
-	"M2wOS9/N1uTp0WH6ijMT3gjhGVQxPAPcgVfKMkKfIWTYJvOQDfam6WzAvnuJ1TG9wMveaGVVqvKEGauB",
-	"T7HEzS9nZ2++p6DcwR6fib3Lgz1/DuZf//jnIKm+xupKuCfnsvxyKsbkgDSNLRkpPec6gwwbWHqiNuWS",
-	"j0GTayoXKfg4mhD8P3M3/d79/n4v6RU69zfFHO7tzefzPsef+0qP9/y7Zu/F8yfPXp0+w3eqRLneqU/1",
-	"wn6bbJZzCbUiS4e9/f4BveBQnc9E77D3oL/ff9AjpyUSg7DASVk5yotsjvbiip9nvcPeX8H62lJLDbrv",
-	"7++38bXyub3QtrhOkHqHb985WXw65U667J3yhalo9lLrYfYK0+FzpS4wfj7VgOZHnlMuIR8bDIcmEN+5",
-	"ecLCPvpjfi+yqz1eZBTEHl2kY+LYoQ83SPMpWHDqzttoiGngXSWVaOuXXnVu+4RG81EQKBumwUmpXVkM",
-	"DEqz2i0AYdYLXzsyOq+PgCwnvn67vRYofJJ+GdvLlCRC8+DBg5++b4PLCOnrOQXAugnE0Yjk+PGsRB13",
-	"AAs7ru8OrNjFrHB7z5sFp8KiFhO72jtpNF614Gxrt6/m1F/3YReC8phnwVWHrxxsfqXR9RlferD5paoh",
-	"vHvj/v0u09T7Fl8lvUdd1tNsq45vPei0pLIJNJLWkpi6nTZVEDxJn475uTuXOZnFVgUWRkIb39G77EKO",
-	"4gxlPZFogkn6h8TaqCjkXp3yBnPv1Qrl3ICAnms/f9oFW19XLTK3etpXMH3XxhZqDsOvGPqkN/MtXVd4",
-	"s4fjZ0wB8qLeY5UtdnZ/l0IGrpqqiPdM3xj1WO4/1kJD/DF+7WTkoMMbZdt8fOFRF7iW2pLfLoL1prCm",
-	"7MlLhEvUi0Q6ls4ZHpVQMnEa2tS3lqPsTCcxTme2TpNIL18jDdbdwK0CYS1rY7NMGEYsBaNQnCLG6X35",
-	"iJ1JZFjeWxlbQWGVV6+O2KP9/TJa1zGCZuJpDDxK+IwKIkLaB/ebeZ5LiZ6r/oHNBG80MnDDYkitoVUL",
-	"DQl7dyeL7FYWCfuaoNKymJGhw6Fa/cpWzb9upyAR4N/76JZ4tffRLfCqKki+SmKe4vfPgql/CfMfxg2e",
-	"viSLL+zljU9UW5BxuWBTLKZ4h8C7QWCqNW+q7BKSiCmVP8TlIDqXkTl99gogM940fDjCEUItdV/KacFy",
-	"cdmO/W1mmDZU2TWR9C0S15HJxdeOY3R/1r/xStmfVSGzW4aUpxM1j6IkliKXth01bx+53fzKs6o/X+en",
-	"MeFjW1K+5ysM7328gMXVWnOpL0V8gxc1TNFyRz2ojdbLZQk5apx/xyJ2cxvJlUGl69GG3YgBmXDDJjxi",
-	"dLm7i427uPnpMqr3V1isubtUXuh2WnOOs+znsjrSNtA/z2A6UxhlRbtzM5agRg+9z2wHaja+ipC9soEn",
-	"dXn66uWTnza/8UTJUS4owOJrNx09vN9hQY9zlV7Qln0RWn3ijUqm7OvakNUxA5JEdSo2KlUGlNPDLB+P",
-	"va9+K0NTzaN+y6nSY1zDV0qaELgvRJr83Hek6Y407YY0pUpegjbc27tzH4RUayGxHQlSIRb3VlCf1qr8",
-	"Ro1svjjEmq9zBjJzqswcVVyn/XqdhxnLF6bPBtiycMBAc1O14q092GcD6o04oCrgmGtoKHSnSQHJCkQx",
-	"azfkZGt2hvzcslWzo2KEgpVVLLWaGzYHin+ifoV3Prfb53MLdk3fkBrdP74Pte8I1wgJaNoyNYx9OHZn",
-	"EiSoUVXNaLJcKySUpMbYugFZtg4pftMuZkABnHv0heRT/8UgYYOqhdzGx/eWA0ITNgjWsc1v33tL32Ce",
-	"Bn31jgJjYTOgPqgQgyUOm8G1gz5744vhUqCGSosp9img2qKWQuGyQ/YIY0JX6JNvA7bJTUnx0n6j21x/",
-	"DqGWaU+Lo/L+/sONnsqb9OjVup+1CV3C1ur43pmsP4XeHHQC7jRQxZ3ZuT2JKhG3caDfjvvwAhamlTwe",
-	"S6Z0JiTXC4z4NIASjYF8RP062XHoB9kWsUXvOFnSzbTUtiFGVF4IY6nB1vb2KB9VuHl/nhTaOAT7VDLR",
-	"KcnGtwtbTbOJmtDdNqHHOjiqKTwdZ3kh5EXbbP6xPXwGx/72zOw7CArwwcu1uG+PwFMewujr1xuvx1d+",
-	"tdtUGCrYRz0Qc1H23J1HFp6pozI7FKvQhxjvUFbPR8j7qPK/mIQpnVSNrNxQQo7pFXMuJddazbEeM5e4",
-	"1QmW3jKMfvFlzOvvxWjBSyE9LdiaFJydvTil2rQ3ZvtZ6hN35bWnBjk52PVs1KutnXYklVuWsqYS34VN",
-	"ofB1ZwH6vDrWJ1Esd96G8SrZohkt3UwDWaJY6/h95xih8u51ixGi28/Gt8DP+7lk3k86fzoEjwHYV9FY",
-	"NTNsrvSF7+eqvEp1i/jV5ld+hU2REjUs3sNGTPB1mxm3WXMbO/8j8Gebe85GZR4+zESwPh4F4p84DZQM",
-	"i5SqJNU8xmBPcO92xWJvSN/envNJmN9G7rctTdqaXX4JInYCs5ynvt8hHQo1UUSahk0iNVwKVVACdFcK",
-	"10YZ8tCSey+DlC9uqe/zKcJ+M2JraB0elVd3d2uXe6NvtO5T27rszqx/+8z6L9ScWgcCo56hXKZYh6hM",
-	"B5TKlm2HRkpjL6tknc2fYiJWTf7l/e5EA6g6wi0lAs8I+H8vKgAyu6MBt5EGPEMnHjUPNUwVNheXQI5v",
-	"bGkh7CK5lpOvy42nOvptcdEv4SZDop+HqrRtKaK40G808PmTUOYM8tzUTZHzifJhb2Uzc2G9gbKOEmUh",
-	"4FvqdCkNN+vzQN9Uj30bnpByQV2dIdVGoUuEKo3cOUR27RCptnnZQecDVVcde45hS5U1VLMaWt/6i7n3",
-	"sfzb/bKOvbypFdu5MS5Tuzobrsqd6XV3uW61Xf02b8LmV6pq60+vc3H2YDQC6rm35go9Kx/qEEs043YS",
-	"6ssMfd+iaBEs7muHtcUUdSxvgFWUavMlGP5Z6+G9ucIS9pvfTYGlG61VEI7hd9BD00ZpsFod+c+ddD8m",
-	"N/NE5Rnl+t0RoJ3Jxj4IqaoKSbIwo2+5nbSTJetvyh1ZipKlcdnNsHKBNlF9w8Y67bnP/vBlY/AxyDxH",
-	"YHORgQ5PkW8mPHKIpUOpNi0+pSREXTMwVZfgmy7ejA2ImioWllexjJ8v+Lu7QFM2OEIv1rdGXL7tEIYz",
-	"LJNLHMPfjXAr0C9Zo21JzNvzzVKsNi9vB6pDNWWBp2Vda9zfQybVUGULNuPGgGGqCvVCniGVRSYdIzbH",
-	"WXZHae4ozW2mND7aMUpqrGqocm30pV2KUCORw3obAD1yo2hMU7QiMf58V2BjVw6NINpRBXXU/JDYYtdk",
-	"pxjCVGkR2scGRfRbyQsoG3LewsBnPLkcayIW1ojMF0gh11IoYTZydPHI6fVCjtEnHSg/A4dB/RUm+Te3",
-	"JTeajYkzfKFkTD/3+nKnQzCWTZzW74vJ3Plpb10KpigdtdSdJNQ7XeudxSYm10jA1DDKfQLmLSQkjSod",
-	"bguO2GAG2ghjB4znRjWiVfrsWDI+BmmZxN4B/lFzxDjDDmCXwihMuEgYz+1EFeMJNqjEDughx55BbqB/",
-	"Ls+qulks53JcOF1gqjLID6mZO3xAggWhqWsoSg8MLkWGOWtOUTB8YZhRTEg2mIKdKGxvEbE30EndDGXz",
-	"o38h2lbOvp66eWRFHL8jbN965YvTYmpYMetQ+dnTxLnSmbd7YyWC6oWtSCK2xr5X2R9vYWQa9u2uGQxq",
-	"1/bbUz0+fwLyqzL1/ih4V7DREgXIOuys1NY66vmm6xtQb63R+5hZNR0aqyRkVIaKGl1JhUH1GKKH7UK8",
-	"tOxEAmPx0vAxF5Iiuql+FcnZgco7JRw+CGPpEa2UZSmX7hGQUaPUWYAE0a2zZ9DbxIJL9lqewW2LC7Qk",
-	"RIV9qPb0qCQ3tcJevlzA4q4C+G6jETkhgXeRIfIfEuKTgUjY6O1J2iOyTumZbyMaCxfzSmXQNRrL7aZJ",
-	"6hRCSTBMyDQvsMOLZ5RKo18L76FAN9jE3AVufR1F8QNpNKE0uEgn9RDMicLeenKBltSjtSUdWm7PLVT0",
-	"Tjwbw5wjItvIzsrGh/f3D5hVyrteHHHBpPhwEygTXvjYZwn9iHpFMwRedhNKFo5NE+ktPC0HuwWAKEo7",
-	"BbnTrW6f0Shgrylvh28ZymUKxiqNfrOcpxemyW6pjXF7REpHkfV21xJsbcxgy2g2R1UuQS/IAjSEXM2x",
-	"/WvdCBQKDdbzqrDKYNZnp9RP2qunTlsg+fJcGsXGisRMYsfYzpkIGccPbKzAlE+QXclHd7GhVsV4Yo+Y",
-	"BIF9koShvGLI2isW3jiNe8PtZG3Zjd3WKMRyg53KFJY+ITQQ+MO5o3e3L5mJineC7/089/ehqbUFUogF",
-	"UunKXo/E+bu7NhckXPBr6B7GdtY/PkdDLL+SdR2xwo7c6cO7F/7D3nb09qzvIFGi7q2R+5s36wmKJx4j",
-	"b4pj0eifqUxUWMv6m3XHk24fT3oMYyGdAB7OsLWJABb/Qq7Tclc3caK9j/6vkPq0vkxU/f50MYv6wUOt",
-	"qKNKnM2Ba2mZkLfGJPoN9/uqyk+FAwuVzFGF+AT8a28114pK+3cU8t+sz1x1ErdO3tj8ikfCtckrUWpc",
-	"bxwevUQnwDM/ul/yJs/ZH2VBUHre0WVf5TjmPAsfO9Xq/vHgp/tfslb30k5E7vzLeE/nu9v/hW4/0mA+",
-	"BcYNe/P69CzBg7ETZUKfO3NB+vdfn51987RhTQP+lUt+g8rLl+3Ff3eJszutqHsX/6a82gjVn/BLaEZ3",
-	"7UJD2kN5eK357gyf2LrCZqHlV2W7I4DaDXekGNwxzy9v5sOToEKbHlPJkqfy7DZb8nYkWYeKwa1qKD5w",
-	"kywNJ2hTQd2Pd7bvnXZKJsdqcOP4juVYVCrlFsZKL76l7C1s97SBI9EjW7Mk95rnSTfKaWieNawG4b+7",
-	"JbtnHaU3yGn6AiP+llxAR14fc+wlz1t7/9RvlMfIW32fkG+YdXwDsfYUn7rpu0GztFyOkRgX+u527DJr",
-	"Dje0lgbsL0cIN8+5sez+QzZRhTZH7H9Bq7Kjzr/D1fiI/28qlYeYe+NXYy3LuNNOvrhhHy3It+4GJN1k",
-	"o1LxmADP7WTdbXghLkGCaeMV67f5Fxx+QVsMaaGFXfQO375rs6WGy0tgkVV1ptUQfMzghVRzakhsJ8Ks",
-	"RDH51by7WprvY28IXIN2UzuB0D+/6mNQ9Sjz1gq/3sdQFviN1+SzGlD4oEB2sgrTvbMLHBjzlKooyLJ9",
-	"vh/eh2TFB2+0WLqAham9iM0nVl/zq6NIzRBT450p5TqxDs/KSmsFSCLjamGFHCd0YzA4XWaMIkgtli3g",
-	"qa3D55MPV0d6UmvtbYJdLASD1ncmmAFii+SWJmxWvPBvlipTy5tzbkIRRZmxDFKRUeKkf9/TgNW3j8fg",
-	"O4/7J6uC4KsPhytVe9xj7tW7q/8fAAD//w==",
+	"7H3rchu3kvCroPh9VSfZb0RJvmQTqfaH7Dgbb3xbSUm2KnKZ4EyTxNEQoAGMaK5LVedpzoOdJ/kK3cBc",
+	"SAw5lCXLsuU/FskZoAE0+n752EvVdKYkSGt6Bx97E+AZaPzzhZDn7v8MTKrFzAolewe9wVmxt/cw/dc/",
+	"/ol/wCHTkP/HWU/CB3vWG7D5BCSzE9DAhGFTpYF9d/zLU/bjgx9//L7fS3omncCUu4HtYga9g56xWshx",
+	"7/LyMunNuOZTsB6CI2u1GBYWfoPFKiSnE2DnsGBq5OZjPDzsJhHugRm3k17Sk3zqpjmHRS/paXhfCA1Z",
+	"78DqAurQTPmHFyDHdtI7ePD4h6Q3FTJ83k9WYE16T5W08ME+/zkOWUo/MzvhFuFDUGcgTZ8dyQVTbo/c",
+	"FnFp5qAhY3NhJ+zR3n7i9pB+tQw+CGMNU5pJZQ/9Mw8esLkbNuVSKsuGgBOIzG2Fkm0b4CF6J7K1+xBZ",
+	"aaGN0qvL/BNP2So2VkzJhHHDxuICJBsuECCHQIwQKhzSjI+BDWGkNPTZ6xl/X1TQvi9AL2rg0qxtR7T3",
+	"6MfNZ/RMWmEXr3DA2CG5qQJogM+27B3+1xF7Hu8/6ArZKX4fg8y90YQsYaZIJ26TZ6CNki2Q4lQdId1/",
+	"0GEPn2cwnSkLMl1Er6HbXcPsRBg218ICGynNHjxiE1Vok+An/HGmhUzFjOe0LGHCFekzt2DjjsLdEURx",
+	"Lhm8L3jOhipbsO8cjeLujnDD/uvk9avvzyRdG0MXwe3SSGhjq9vEZcaMVRqMuzkTIceHYWi6em7kxF2s",
+	"+UTkUBtCGKYLKYUcJ+zR3k/9Mxl2mnC52uva1uz8huSlhZw83rzNv0FHPD2H60DSTkf/QkyFjUM0VcYy",
+	"rebG3X/a9LaLnOModTgyGPEit72D/b29vaQ3UnrKbe+gJ6R9+KCXODjFtJiG36dC+o8lkEJaGIP2UBr7",
+	"OSBdB+jjDnC+Ho0MRID8Vc3ZlMtFCWQO/AKYKiwhZBu0isaLgrtxV+lfDea9OMzyCUx4Pno9WoX7KLVM",
+	"STbEB0oCv3LLRXZAFw9v6lDZieNr7nq651Oe56DZlC9YphIm4cJ9QvZwJFkhz6WaS8fUmDDh0le88uGa",
+	"y/k/OyczSK1Wcue13KFl7LwetV3S/Yf/vvlCVNtxlAtuInviiUu4sC1A9NkTtw+4ikyMRqBBWnbB8wIM",
+	"4xqYhlFhIOu3L+4lTJVeXN/S3oSDaxNoSLxonPEh42ymYSQ+sEH55cHAUVAxlkrXFtCkVOXDm4SRbVdx",
+	"AsYIJTevwdCDLfD5X7eBrgs9PT19cQKpklkEc/wPbKTVlEk1Z4W0Ii8lR5CZIUbpuebfDBtM+Yd3Vp2D",
+	"fGdt/s7QCAOW8plhopVuWJsHKOqLqdOLHx7V6cXD/ccPf1imF3Ead6p5Cpt337rH2gQY99u177wb9MaZ",
+	"xONP5hGnhZabwLSFlrfMzC7d2ZiZkgYQlZ/w7BjeF2AQbsRQiX/y2SwXKXdL2J1pNcxh+v/+btx6PtYA",
+	"+78aRr2D3v/ZrXTRXfrV7L6ht2jS1R3RNC3qmjx3a4LskA1GAvJsgGTYIMap0QhkJuSYCTkrbL93mfSe",
+	"5Co9d9j1eUEOmuGEG+aIPCtmTFjDci7HhdOPpiqDnOHFNofIIQ2pkRKcYOt/r7GJklZw3IhcjKwjvaSk",
+	"jnKRfvZjEZVkjOTLcQTpVov6QBDB3Z9B1g4niSI52Q84apeKhKOcDyE3uKhflB6KLAP52U+OhJWcp+eE",
+	"VRegh0w5kcV9kioDBPBX4LmdLNaAtx1YNF4bVDOtUjCGGdAXQDv0XFrQkufPtCbF/XPt0hFDElNxWX0B",
+	"+hD/zsBykbOJyjNTMQHHFJws6HU0BrmhPXwB/MJR7896xE71A5yBzbmjsXnmCC1IAjLonErmC3/n5hOF",
+	"IquZaeB+YR6TDd5wqaxIHU3i5rxCfEmLfKXsL6qQn5sEkW1OKrIo0MY7WVTImkz+N7cXPJ0EQE+K2Uxp",
+	"+7nppTAsg1muFlMnImeK9HnCLKR4DewyfBFMAgrJjZDGAidieMwtyQCfn+Y7GuiwgTPNLTDkzYhS88AE",
+	"HKFTIwvykFm9YHzMhWR8ZEGzwTFYvdg5ch8GzIt5JAx6cy0blGvbeaNykS4GOHr19YB9l2k+sjsC7Ghn",
+	"Yu2Mz8SOAwZh2fEDfZ/Uh6I3G18dw5QLR6+XJ9g5BgN2gERbSeYuxcJfGHcWZLtC4wWqbDU7c2117WKx",
+	"VWzOSaZdMVXW5BInQin1gusxfO4jRksVfEgBMkP83G0LIt7vkhd2orT439vBPCccCWPcNVeajNAlwXXU",
+	"oM9e+U8WSNhwRMA4XXTGdbmGCy5yPszhNpZQmbovQIuRAMcy5kFYYBm3fMgNVATCC8fLl4foA0iHUOU9",
+	"8wv0jPRzL/FPyHNGkisbFpZNgbsLloMxHjATSO9LyAS/FcQWtKv/dfL6VR81Ff9yw03jPsy0moG2ghSD",
+	"VAO3kB3ZhoaZcQs7VqC1cklXS3pk7d6kQVbW+pUBRBZxYyQ9MXV7yGUasbH+4pTuPYcT+27IClBVOGQo",
+	"J5HFdOgITYLepNgsUzTLPOUWxkrHHzGq0ATEukP5haf2hJ507xQz0AYyyJ5s3Bo0I3nWQRRzFYQwnOk2",
+	"GHls2ka74LnI3BZ2P2R85XcnQUVsaEPjWD2Z5QVqNGmhNUjbPJsN4xcQ92ZVRoW/emhl8AiXeA8hvbpy",
+	"kg0ESmqI/bacXg3/Dql10x8VmbAvBKnDzRuh1Rz/FxamZhMS4DjHau7G9JNwrfliZSE4aiskboQVQHhK",
+	"+73q1eMWxRJuziFzhKnyPI14ak2fZ1kUD1JlInaL1yPGl3TbQ7aH8qYqbPBXdrhyV6Al57B4HqcG54Kk",
+	"7iasGaTCCCUPmFFT8IIxNyydcDmGrM80WC3ggufLTzjp3/1MRpHlX2eFE0jH6NXtI8oVU3dsYT60dfmR",
+	"e5VtpXaiFeQ5R7X6pYka7ZZFoqSHOx7dA9Uw7q/8XBppo786jDtVRTohkaYDIKjvRY9jCZnDg/6UPGLV",
+	"V96cftNtfMJtOnnpOPs4xqIqVrrWiujmJMEgnF5h0CTPjRHGconGtoWxMHXLVyqPHp81UUe6dJTOoYrh",
+	"Imulc7LIvQRGBtHm6Envw85Y7azfXFxEUq66db9q9rzmfsEHdz62YVDszScqh3epkhegDcoivSRGV5Yp",
+	"AZurIs/w9jD82S20fkOiA89Av5v683y7aVcc65ejoFsEgEdFnq+AOLBazHIw6MHwtrUD5mcyaLpg0hOs",
+	"AKAfyL/pgNNwIWDuTkvJbvCRbWsTM3hBT6GQQRB15iONG3CJpt7n9F7pYQ2flxmNk/TUbKO4cuIeOgFr",
+	"yjfMdq9UHpeDj5t2bAmly+1Yg8yeoLZhs1Cy+24+K99Z5cvlSlr4ji20fJ4151p9aB2rr8avRksa64ht",
+	"w9OcFwaCSLLstGSvj53Ad/TqZ+P+T7lUUqQ8Z3iSbMbtxKCfIYDcFfbVzz5sqpW8nK9xkE+cWs0tukEO",
+	"2f4eGy6Yv9L9pgOj6b9oQacab9r2BuYgt8PvPO7UWfYXn3/iOsgH1HSQ/bj/06aApCtf8j8cpevyFj64",
+	"jMoEbRRdA5a03VvvRFnd0Zdcn2dqLg8ZTGd2Qcp+MHY4BjtShYzLrwjOywh/finyXAS7Wy/pJOwI4jil",
+	"pCe0W1rSS3k6cQx4shhqVD8cA3kXlvN2E60LD/oZKqDju6jdrF7MXyJ8qPW0Scct2q2E+R8tmlXSU3n2",
+	"Rze1q5w76Fzlq7UpYgt6Nhq59VzAH6CHJqLTmGigignCVanSdNck0Tm9MuTTQCHjCnGA7ook3jvEaZjo",
+	"PpQ2kmsyt4RAxNsxpnQwmkgfG7fyQzHLtltyzATgI+dqe9Fd/6+D0H5WP6N/IoKxwXa2hVGgNLdF2Gtl",
+	"PVsrwdBTuBU53076OfZvbMTi0q5SW2N9wvbNiltOcDyxxUZVq9wMp4B1AB3DaBWegJJbhf6GL7YPYWlo",
+	"yISiCEEUapIGHU62mmbXMgCxHV/ocIG3t8jV+EOLTW7t0tto5BUJnnlFko7/ZahUDlx+GvW6OilCaNYu",
+	"/7k0VhctzL9BsLtvAkrJHddBzzY17LUAl3RlBdq2aTttvZ8paogv2n5bVrn8g9WqVPiiO0auN7YWMgNt",
+	"rFJoeeeMAuP/9EbSFbNJCPXBSATyd5MBghmOXpFP5jIREhJhN2kpYXYfuSaVtjEwcRVA28h90hPVXbjC",
+	"uPWbFBl8ew66ivIxvRlV+7jII1PQlgu51T79Xr61mSX6yWun0crFl3Z3GbomisSuR83R1ZJhxNHvwFKn",
+	"I4+0mq7id9yaH66E0kzDKIc07r7SELd/rzPkLO0Xzt+2ONNq6+hsl5RKwiCks2DsFHywjBtyjx2ygXut",
+	"fMCHlniTkI+HWSEhIyEzjMoTNmHziUgnpU+Gn0l6RtSSZwbesDlYSaupzKY1CNFV5IYvf6XAj9u1mzpi",
+	"/S6t8YsAjsgqN6BU8xyycWkmJ718IzRqiEFJ2Ttu15v43fsOKQ2ATJgYldQckx2u1fhfOS0qFPNui228",
+	"GBvXfgs24lWvtf8dQ6NnM5AZs6rioe5WMAlzn0zCpjxDQ/7GtcXtTH/6IDMNU3B6bBIMk+yHx8njhz+w",
+	"4cKC6bNjTyZYIXMwhg3w0qOHoboZncDwN6UrvT/F52PW/papKlbQRsZajXGTQp4/bzkVunQMnyFMf1+A",
+	"FmCQAkUpMjQkpu6meEe04kCEXbelc3s2ywXEpw+UKCrtN7hCc6JncYMjEsUQ5VoiqfvFyfpxEFq5/7Lr",
+	"w624DlSUCSk9hnaLe6YXx4Vc43aprT7Ti3e6kJsN2TToGsQOg3q65ZMWfsbXKLnKnUThA/k2Q3ZFy3dn",
+	"i3TYxLY7kEEOtqMvfGnS8GrbtMpakO0zj8IjV5m7ejk2+39qLu1LPkMdIsuEO2yev2kKMZ1dQcsE1Ikc",
+	"aOPEoFGe52oOGYXTkzxSep8saGkO2ODjmefhBxp4dtY7YH+d9ZQe7/J0Crv/dtZ7ezmo3adSS6uzxrFb",
+	"U98tqvb9Dhn3cHPR4NsbCzsphv1UTXdNSOGbvC//3nW8XqRgdp2I4GjQLg6MG0zbVtgWfTZuUj4KCz1g",
+	"YUUJq9bmBIbdf7uqubliAQ8frHX3bmuJ9qkJK2s0ltvC1CUsdR6Nh7gAbaKq8SnlVyCxLBMP1VjzaX+j",
+	"UdfPXo0eBV04yhyxEE2qHz7VILsEVxg5Dk5MQ4hrgCrFiDhv9d5K0gTK0tcYaMKM6u4JManSEfa671P8",
+	"gQ3BWDZx6gRKOuFrZAzmkFESv6PiIdnASWI+RFzJfNHRW2BalMUg3TtB48CbULyORBFaJKhB1q9qhbjn",
+	"KMRRjbDoQBlWGtC2fLQeKYhz9JLGlMiG0yU716oU2cF05h18fp1h42M48zyDNk+Qr04Sxx/HccbcQlZl",
+	"/UbkmdeSzSfKQEjxruVrO3kQEYrLxVBli7+ZKGXKhJnlvCxssCroBX8eUsyNF61kR5cJkfGt3ogbCSbF",
+	"lMuE8TFImzAMjL0QBoMeicK7++Pz0FukxcYWrh68Oge5/fouQGc+cW/dK3/4x1YIdw2q5jmUUXV+B1dP",
+	"IalhTxTrJHLBKNUeuMHLOHvHxD3tJirg1B5M7ltjo9yK3N62/+waeUWFoYH2rHrQaqa3no+ojFIbXTOm",
+	"d3XmXacrMMC2UUd1D3W2pr0o7T3LSAeL/0AyPmCYssaOMGlkWhjLKG1kLGRZWYZs7Y6oNmKaVr02a/Xk",
+	"pPdCjCBdpDkcg0HTyopzFy/W1ZSC8t3YRvh0nWgoF4W90LOJLxyFuii3TsZeFY8vk97rGUn2T2/GMhaG",
+	"bzhTl9+6M87V13PpCyF9cvDF9kys1TNn7O8mLhCeKiTAUyELC4eMh/QKqtNGNZe48aVXQtWRbvC3RmVs",
+	"Yoqd8j9qAFImLQPZGbg1vtX10eKv5/KlkO3mkm5n5l+HzPPU2mY1V/ukDGFEiyTV/7CNHBxf8Wk9Tm8O",
+	"mW1bKWRRdF4fAhCzvqYabJ89tyFZzEzUXIYMu+vEHgcoH3dicG9qjyJKXIh2dVPC3Kkw4SHUCShx0y46",
+	"xv3dDmJTlIRH7/ruxRD8TT2vY8mItUFevzZ6dSOyeHRnSNZtCsB+GfHNoVzIFdj8Dz7R3FBRy58ePf73",
+	"7/ts4CPQB0zDDLg1bECPDVAJTnPh9oeMz5jqgG5793FVDM7KQLGIvwFr7CmfrU/ltUIBFEwm9z6JTEXv",
+	"GxZFiWP+UnkULEGpoarj6ZMeIpkVpiUKECtTcFvK/x7O6CjTKjdnyaL+vuC58Xsez2Qs7Uyr0/96evqG",
+	"0QP9liBdm7eAjuUI3eFRIrtPrPWxGYtZfDdstJzjEfv9+Ln38aEsNRLeR+qQ0w3pR9+M0l40IbiTyszl",
+	"kaZ2HtWmvl1vDqXo+YD212wSJZcjlRdTIxHb7IFbhEipcADxPZI3KyONSdggW0g+dY9ZtEh4pPJCaILO",
+	"aayiloKpPVMKrJF7RgN21nX8Ap5Jqz9/jEltddcGMO37NQ0Xsb+K1CGm3+XmEpZ2q4UOV9OtJonAJwUZ",
+	"1oMKWyavyxer2SicaUXWfaqRAlkoB+QutzZVwjQ5G33Zwj7zIgAlZ3Mnk0dYAE9LvI2Q6z/KSZCkTPgF",
+	"BG8m3QnMVY0TvJzPTNcxc6w1NgGhWQ7ctIw458JC9m5q4huVO2ZFJZCVOu8kQy3rwfXNKFdQnzh2gv9d",
+	"gF60ivDxNIHXZSydO7O5FtaWtYyvOyqDm3dqtNmL6gD9tJm9X/XIhJKVrRDZ55LiPzZsDEq4DIvuYoHv",
+	"6brE/KvtjpBpXsRc+b9hzJIaYSZYnx01gwuEwfKiDaNOGW7EU7RszvhKrmB3g4+H6+eCKm5APJUXT5Cq",
+	"FzvmRN5NRyUYd3Af1rLWKrcJMbSpE1ewCqTSwViz2fV9nzL3SetQaQulP+XnIEN1stIysjxiHYW5XDTj",
+	"UELMVZnttST8DKcPHg+Y5vLcuJOZK52ZPhvQ4wOqZmOVYtwQKeWmVhvP6Y3TIWRObjcJVbzmC8OM8nF3",
+	"PIW+FaCPgRslB302uIDUKj04k1i8aaz5bDJoVBJEcteoudUM2ysXQiP1kp5bAulUs0kna+AXnqPo33oX",
+	"QoDWY185Q91n6ED20eF67AsUKGNOgU8371CTcJeAxah3E+r2wKQ4Z8Nqb8LUS+FujvNr8b3iDEhrQtln",
+	"enLJbvXDow5zNMrJdOJEjliiRHVzLGmdXScGlRcAbwqgzmFLXhBqjdzLuTFi5OtH/bbkf6Kk1Xe5UufF",
+	"bIuc1aTnUKGzavGrsDEF5TrTcQ34/ICtg5auLZG3o0sMDyzuF/MZv7i31fYksUNcWvGqq3AJQ04DaMuZ",
+	"N7VaM598CBqMygv3/qnf1IjfEqvgQPZUFdLGavzRiRBHa/G3z05SpZfOuUNcSdSDGY3zJKuULesvsv/Z",
+	"wQ3ceZ51sOGU1W2W9qOxsqVqN81tqS8ydqTHlO3Qqv/MQBufYnn7gZUlsK0lOi5EBt7G2P3eTsFOVNOb",
+	"7mOFL+Iuc78ptYSn606W8kkobUl3nesj1cZJqt2JryCp4ZvfkvghtCXfXcGruWX24JZpfG3V6hrRW9dU",
+	"dO8TJ/3kwnhX9Qd1T1jc5A1d9mN2CQSuOyr3HjxK1oWjYqut9YHCR4YFj1ItyeIR+008Kb3ZQk5AC2vW",
+	"CLFR6/eUz/4isN7+9XZV4tox52K2o3z4ws5MOTakaeDLhOTvV17Z++Rrsykpd5NzbkOligOnL+bA0cvj",
+	"1D8lsQa3yN0XJudmQqWUtVLoadqN+zjUdGiskp9QcsEHFa9HPNzbN9y2FyKLrzfk23RQZy7bpj2GsTBW",
+	"807J0zVsf7T30w8dFJylg1xuPLfx/fjCT3yNxjJkvDCgd3kuUtg9DAXXa4eNPXeGwHIYWaYK2+92bq1n",
+	"hTr35tpStYpS7DslKRrZfI9Ryo1wf/adkIyzHKT5/oANznr8rEdpU3/9hR/evh0csgH9nZz1hme9t/g7",
+	"dzMOD89keND/GH49evUzGx6yqfhgCw2N5IPSQK+0j6OaApfGVxgnqxmaQ5bPSEl4Peod/LV6LWt0sdND",
+	"GwSbt6vfrJqgtqRgf8QtHXnOeIoR1GTPuDYLR9Wn5ybFjSlYnnHL19UDwnaFm4x6fzdK9o/5PNTP6767",
+	"3XIca6XZfOZXqfxs6ywh5k+zbiSwdARPq0JarRW2upWk2jxJKym/aR3DgxGvK+PtX92l/YC8HSv1mXUg",
+	"tW7JGvSVC6zDnbBzmFVZ4DeMxjeb3BtlxSiI/yZkZQxYxtCu16QKOOqQx5/4gaOnZrldX41u7YLd26Xo",
+	"jaSrW7z56os3GW1QhfluC5aPzbqZohQbApEjhSg8MK0HWdc4P0NZruuoXXXzFbvWVvuIbWWL7RDto1k8",
+	"ifpK2tFVUpbqdf/6W9kqtiuyvSliFVnTaZydfh7DaExSqKDaxhjpD3aTfOFb7sV4G5qktqlkwNPNuZV+",
+	"0FZQ3I2PlYy8GL+IHvaaQvRuA34V9tjzgi1e6YpPFEGXidJa2GZ06VKKdHk7Qnl53BbzlG9Rw7356qmy",
+	"PO/8Zqhv32U1G6301WpMKSb87JR2R7T8nnUT5pakjFikHHXLKDWW6zwLd8twYhOLxtbe/Nhh5FGR5zVZ",
+	"vsMb3nF1lYIFwQfW8H09XaMHWIcp/011PzqCNxcyU/NfVaFNtNfT0u2vT5A0b3X9+i3d3pbLEEf0JkyN",
+	"s1u+sc1+Dg0EasXYOOXCIi6rUbM+223Kz8EwLqtg2WaDnEM2sFyPwQ6SsrqTsAnjLPB0aqyYQ8YG57AY",
+	"rEYjbpMReQyjWo7IsmFrQ3hHpDrTuhlXctYcmuFau77ZgLkMHV0O3qYAY86IBFHPSqsLO6HE8cOaFmao",
+	"bN9a+1A9GuLx44c/JBFj0DLRWxWh3l6PbtdWsdUdYBQdCy3XdtBY7Qlzbfaca+m+YeB9S8Hi/YQVUrwv",
+	"gPkuiLWwmE4BBiV76OKfKWnBUjsOgnCjaIVdgqOSVaG3UAzwOLvUAoyLVXXlbVWuGqqiTdrtJqLSCOXz",
+	"MQj+qJLkV+MfsdaF0lUKyjksyvCkkDbjtIMyn2g5Sjgao0tdhyMZYj7OmeLAHVhlYyDGbVc0aomvGiDX",
+	"GhxQeiBRyoQSmdFGzg302aAEZXBQlTpvrLduww0BLOVbm6vPlyUpaG9WjwRvQlq40U4cktFODoHrWHPH",
+	"o7IX8jksEmZmO2fF3t7DVGT4P/iPlFlIX5UNIJEc0rglFBNrZ9TFTsiRisSsULQw5mRhHQvjtcWQiTcE",
+	"kGWDwf6ZPJPPMP1HK8dZh4VlE6x3wyzy3cGRb+uInPSAPUF4GEF9DgsCeRDS0anxopJVC2hsKptag34b",
+	"Weus7xBLWIxwpsaNyZks+1snIQcuYfBhhsXllHarAjGWOBM1qw2PVdNpKHMRKIWMKrBQ4gCmPD3a28d1",
+	"H4cetvW+t+597ADIXmFjbfc55VPIn3IDCTa/nNlAP8suuGrEBm9en5yyf/3jn7sYh+17hza/3B1ym04G",
+	"oRalG9tIfg7vUkTu32ktZxKz2GhuMZYK0yqwzzF9N1uTp/es3pR0whshPIMqhmeAO/BKWUboM4QM22Qe",
+	"sMHuNJ0N2HcvsTqmF3jZG62sSlWeMGM18CmWuPn19PTN9xSUO9jlM7F7sb/rz8H86x//HCTV11hdCffk",
+	"TJZfTsWYHJCmsSUjpedcZ9gwtiRqUy75GDS5pnKRgo+jCcH/M3fTdx7093pJr9C5vynmYHd3Pp/3Of7c",
+	"V3q86981uy+eP3326uQZvlMlyvVOfKoX9ttks5xLqBVZOujt9ffpBYfqfCZ6B72H/b3+wx45LZEYhAVO",
+	"yspRXmRztBdX/DzrHfT+E6yvLbXUa/7B3l4bXyuf2w0duC+T3uO9h5ufD92m6wSsd/DXWye7T6fcSaO9",
+	"E74wFY1f6rrNXmH6fK7UOcbbpxrQXMlzyj3kY4Ph07Skt26esBEfPVq8E9nlLi8yCnqPbopj+tjRDzdU",
+	"8ylYbKL7VzQkNfC6kqpgZoT7mTwlIQO71umt3l13yxoKURAoe6bBeam9WQwMSsu6XgDCrOe+1mR0Xh8x",
+	"WU589fZ8LVD4pP4yFpgpSYTp4cOHP33fBpcR0td/CoB1E6CjEczx41mJUu4AFjY+vz6wYhezwu1db0ac",
+	"CotaT4wUXEuP/aplZ0sbXK3m1I/3URcC9IRnwbWHr+xvfqXRJRpf6kC4flF6KLIMUI5/9OBBl2nqfY7x",
+	"rZ82v1XvnY5EtcMePHeaptOzHXfuTIrrjaaRHJcE2J2OqQLtScJ1DNbd08zJRbYq4jAS2vje8GU/exSZ",
+	"KLOKxB8sBHBA7JMKT+7WqXUwKV+uUNsNSOslg+c/d8Hw11Ubzq2e9lVS37axkppT8guGPunNfNvYFf7v",
+	"4fgF04y8OPlEZYtru/NLYQmXTXXHe79vjOIs9zhroTv+GL900rPf4Y2yNT++8LgLXEutz79+IvemsKbs",
+	"FUzETtSLVzrRgTM8XqFk4jTHqW95R1mjTjKdzmydjpG9YI3UWXdPtwqetWySzbJnGLEUwELRjJhE4cta",
+	"XJvkh2XHlbEVFFZ5te+QPd7bK6OIHfNoJsTGwKNE1KjAI6R9+KCZf7qUgLrqt9hMJEcjAzcs7tQabbXQ",
+	"nbB39zLP7cs84SwSVKgWMzLaOPSsX/OqkdndFFgC/Lsf3RIvdz+6BV5WxdVXydLP+P2z4LZYui2P4sZb",
+	"X17GFynzhjSqk8i4XLApFoa8R/rbQ3qqtW+q7BqS1qmUQYhLwitQRib12SuAzHjT+MEIRwi15H0pqwXL",
+	"xUX7jWkzQ7Wh13UTY98ich05XnzpeEl3bv0br5T9RRUy+wYQ+WSi5lE0xvLt0raj890j65tfeVb1NOz8",
+	"NCbJbMsydn1V5t2P57C4XGti9uWbb/Byhyla7rUHtdGuuiy7J7Hu3j0rur0bTC4jahGAtv9GrM2EGzbh",
+	"EcPT/f1t3N/NT5fR07/BYs19pzJOd9OidZRlv5RVqLaB/nkG05nCaDbanZuxhjV6FX5mW1izwViEVJaN",
+	"Uqmb1hcvB3Ugb0+VHOWCAlm+CvPZk1yl57dIq4+9kcyU/XMbOgFmmpJKQEVdpcqAcqeY5eOxj4nYynBW",
+	"i1y441TpCa7hCyVNCNwtkSY/9z1puidN10OaUiUvQBvu7fe5D/aqterYjgSpEPN8J6hPa/cDo0Y2Xxxg",
+	"bd05A5k59WeOarHTmL2exIzlC9NnA2wNOWCgualaHtce7LMB9aAcULV1zOk0FCLVpIBkbaLYwBtyNDY7",
+	"cH5u2arZuTJCwcpqoVrNDZsDxZlRX8h7v+O34XcMNlffLBxdYL5HuO/W1wilaNpZNYx9qHxnsiWoiVjN",
+	"OLNcxyWUC8e4xwFZ0A4ottYuZkDBtbv0heRT/8UgYYOqvd/Gx3eXg3UTNghWuM1v7/xF32AODX31loKW",
+	"YTOgPuATg0wOmoHPgz574wsVU4CLSosp9pCguq+Wwg6zA/YY43VXaJpv0bbJVUux7H6j29yfDqGW6VWL",
+	"s/bB3qON3tqb9GrWOtO1CWrC1mos35vTPzeN2u+0oJNAfa/NBu/JWonsDST4elyo57AwrST1SDKlMyG5",
+	"XmBErgGUnAzkI+q/yo5Cf8+26Dh6x8msbqalNhwxQvRCGEsN07a3e/moz83787TQxiHYp5KWTklTvv3b",
+	"atpU1Lzvtgm99sFZT+kGOMsLIc/bZvOP7eIzOPa9C+Cagil8QHotlt8j/ZSHVIo6ScAr9YWTgzb1ioo2",
+	"Uh/MXJR9l+eRhWfqsMwQxk4EIW4/lFb0WQ8+U+BvJmFKJ1UzMzeUkGN6xZxJybVWc6zJzSVudYLl1wyj",
+	"X3wp+/p7MfrxUkhPP7YmH6enL06oPvGN2aWWegVees2uQYL2r3s26tfXTm+Sys1MmXOJ78SnUMi7t059",
+	"+frfJ1E5hyOG8SrpphkB30wHWqJy6+SKzvFY5X3tFo9FFION74Cv+0uWxz8JZ+jgPNZgD09j1cywudLn",
+	"vnew8iriHeKLm1/5DTZFmNQwfxebfsGXbWrdZs1tYsOfQQ6wueegVFLkw0wEC+xhYDKJ06jJuEppblLN",
+	"Y4z8GPfuulj5DdkPtuewEuZ3kctuS8e2Zst3hfAdwyznqe/HSQdJTT6RDmITUw0XQhWUoN+VKrZRkzy0",
+	"jN/NIOWLO+oz/hlhvxmROrS2j8rS13fTl3v3b/SKUFvF7N4d8m24Q16oObXDBEZ9cLlMsbZWmX4qlS1b",
+	"aY2Uxv5syTpfCcWfrLpKSprQiW5QxY87SjieEfDfFuUAmd3TjW+FbjxDhyk10TVMFTYXF0CBCdjaRdhF",
+	"ciWHahcqQf0k2mLdX8JNhrk/D9WZ29KYcaH3wezXI7aeQp6bugl3PlE+lJHLzKcNW2/YraNRWUT7jjq4",
+	"SuPV+lzlN9VjX4fXqVxQV8dTtVHofqKqO/fOpy/B+VQdzbID1QcsrzpenTAhVdZQNWtX4c5f5t2P5d/u",
+	"l3Vs7E2tWNWNcbPaddtwve5N1rd0n3xuZe0kvs7bs/mVqiPCz1e5bLswGgH1xVxz7Z6VD3WIKZtxOwn1",
+	"mYa+t1i08Bz39f3aYss6lvrAymW1+RIMHa712d9c1Yyb16NrKmp2o3U7wjH8AXpo2qgTVpSk+AaneYwp",
+	"DGCi8oxyS++J1q3K7T4Yrar2SnI6o2+5nbSTMutv1z0pi5KycdmltHJRN6/Hho21oGWf/enLLuFjkHku",
+	"wuYiAx2eIj9YeOQASwJTzWl8SkmIusFgqi7AN1O9GTsYNUstLK/iYD9fskF3walsXIYew6+NIN2HpayQ",
+	"PiyZTZzJ36dwk9BvXKOHScyz9tVSuTYvfAdKRfWlgadljXvc3wMm1VBlCzbjxoBhqgr5Qz4jlUVhIEag",
+	"jrLsnjrdU6dvjTr5SNkoebKqoWa20aR2aUWNRA7rbRr0yI2iPk3Rivj48719/jadR0HspK4NqMkiUcdO",
+	"7U7RhanSIrSsDor115K7UjYBvoOB9nhyOdY7LawRmS8WRG68UGpw5OjvIeMGg4dGSpcchoHDoP4KM/5v",
+	"tyU3mpmMM9xSYrKfe3354yEYyybCmlBY6d6P/k2kI4vSkU5dlEL947Xec2y2dIVkZA2j3Ccj30Hi06hy",
+	"47bgkA1moI0wdsB4blQjAqnPjiTjY5CWSexZ4h81h4wz7FR4IYzCpKCE8dxOVDGeYCNd97YJNSoY5Ab6",
+	"Z/K0qlXHci7HhdNTpiqD/ACPCDvkCMMgNJ8OzTCAwYXIMBfTKTGGLwwzignJBlOwE4VteCL2Ezqpm6GG",
+	"fvRboofl7OspokdWxPF7Yvi1V445KaaGFbMOleA9TZwrnXnbP1byqF7YiiRiC/+dyp56B6MNT9wSasaM",
+	"2rW9V3FuJxn/VVm64jB4pbCJHAVXO4yuVOo6uiI2mk3outbwf8Ssmg6NVRIyKv1GTfykwiQODNXE1kZe",
+	"KndihLF40fiYC0nZAFQzjuT5wBmYVQw+CGPpEa2UZSmX7hGQUSPbaYAEUbSzR9Xb+IIr+0oe1W2Lc7Qk",
+	"7YV9qPb0sCRRtWJ6vtzG4r6LwO1HpXJCHO9axAtzQJeFDF7CRm9c0h5ld0LPfB0RdriYVyqDrhF2bjdN",
+	"UqcqSoJhQqZ5gd2oPENWGv2BeHcFug8n5j4Y7+424wgk2IT2AiKd1ENxJwr7k8oFWpMP15ZRablxd1AJ",
+	"PfbsEvPiiD0g2yybxz7Y22dWKe+ycgQJi0qE20OVJISPm5fQj6h+NEPgmTehAOLYNJHewkO1f70AEBVq",
+	"pzr3et+3YQQLGG/KG+VbNXOZgrFKo48y5+m5abJ1ah/fHjHUUZy+27VFWxvC2DJC0VGiC9ALsmgNIVdz",
+	"bLtdN2qFwqP13D+sOpr12Qn18ffqttNkSPY9k0axsSIRmNg+ttEn4sfxAxsrMOUTZCfzEXtsqFUxnthD",
+	"JkFgHzhhKMcesvYKpjdOF99wO1lb6uZ6a5Zi+dFOZUtLvxgaPPzh3NPIbyPhjgoAg+/TP/d3qKmFBvKJ",
+	"RZbpml+NLPr7vjb3KBCFK+hFxnbWjT5Hk0C/knVdAsOO3Ov3X4ZiEs6jo5dsfeeaEt3vjE7SvI1PUQzy",
+	"WHxTnJFG/0wl4MJa1t/Ge973bfC+JzAW0ikH4dxbG55gMUDkbi33exPH2/3o/wrpeetLwNXvXBdzsh88",
+	"1IE7rETtHLiWlgl5Z0zJ9z0QW0rLhUMOnRpQJfoEnG1v2dmKfnv3lPgeVzfnlJand+dkoc2veMRdm2AV",
+	"pfq7/olW5ecYeOZH90ve5Nn8syxETM87+u8rssecm+Fjp14EP+7/9OA2exEs7USETryM9+2/pxh3iGIg",
+	"redTYNywN69PThM8TDtRJvQLNedkg/jPZ6dfPT1pU8QqllwRhhtUxvwktxTGd3/xs3st7xpJzJsC/aRj",
+	"QE+Azx2vy9KN1JAJv4BmZOB1aHy7KKuvNXue4hNbV/YttPyibJ4EULvBk5SWeyZ9N82jeHpU4NdjN1lA",
+	"VZ7dZQvoNUn9obp5q1qND9wk68QJ2lRq9+O9n+HWu+GTszy42dJCa5AWi8yl3MJY6cXXlJWI7fk2cD56",
+	"ZGvW517zvO9GORrNs4alIfz3N+vLYFGlt+59AU6iW3XRHXr90rGxPG/t1Va/hR6L7/QdRP5k1vEnxPQT",
+	"fOqm7xPN0nKhRmJc6PsbddsZpHgItTR6f6FCGkXOjWUPHrGJKrQ5ZP8LWpUd0L6F6/QR/99UbhOx/cav",
+	"01rWdK9t3UknClrr79ytSbrJbaUiNQGe28m6G/RCXIAE08aT1m/zrzj8ovOxvAB+4Utl9gykhRZ20Tv4",
+	"622bzToQCFoGWa9nWg3Bx7SeSzWnBvp2IsxKxJxf/dvLpfk+9obANWg3tRNu/fOr/h9Vz5xorV7u/T9l",
+	"8fJ4HVCrAYUiSs4g6zvdbbvAgTHHr4rSRWpfG96H/8UHb7TQO4eFqb2ITX9WX/Oro0jiEIvlHV3lOrEm",
+	"18pKa4WFIuNqYYUcJ3TDMOFCZowinC2WFuGprcPnk31XR3qq5AVog+hqgi0xBCvXdyaYQWKL5JYmbFal",
+	"8W+W6l/Lm3NuQuFWmbEMUpFRorJ/39OM1bePxiDkuPZk1SBh9eFwBWuPe8y9fHv5/wMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

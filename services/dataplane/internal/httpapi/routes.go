@@ -95,7 +95,7 @@ func memoryRoutes(data *gin.RouterGroup, api ServerInterfaceWrapper) {
 }
 
 // managementPaths are those of the key manager, with what lies below them.
-var managementPaths = []string{"/api/v1/contexts", "/api/v1/verbs", "/api/v1/migrations"}
+var managementPaths = []string{"/api/v1/contexts", "/api/v1/verbs", "/api/v1/migrations", "/api/v1/keys/expiring"}
 
 // forwards reports whether r is passed on to the key manager, which then says itself which pages may send it.
 func (p Parts) forwards(r *http.Request) bool {

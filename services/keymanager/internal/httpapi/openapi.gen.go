@@ -764,6 +764,9 @@ type Internal = Problem
 // Invalid What went wrong (RFC 9457), with `message` equal to `detail`.
 type Invalid = Problem
 
+// Leaving What went wrong (RFC 9457), with `message` equal to `detail`.
+type Leaving = Problem
+
 // NotFound What went wrong (RFC 9457), with `message` equal to `detail`.
 type NotFound = Problem
 
@@ -2067,6 +2070,15 @@ type HealthyJSONResponse Health
 type InternalApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
+
+type LeavingResponseHeaders struct {
+	RetryAfter *int
+}
+type LeavingApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers LeavingResponseHeaders
+}
 
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
@@ -6188,6 +6200,25 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type GetHealth503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetHealth503ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListExpiringKeysRequestObject struct {
 	Params ListExpiringKeysParams
 }
@@ -6505,6 +6536,25 @@ func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLiveness503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetLiveness503ApplicationProblemPlusJSONResponse) VisitGetLivenessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7736,129 +7786,130 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3pchu3tu6roPruqiT3tihKsh2bqvtDdpzEsWO7LHv7VDk+JNi9SCLqBjoAWhS3S1Xnac6DnSc5hQX0",
-	"SDQHTXa0mfwwRfaAYQ3fGvEliESaCQ5cq2DwJZgBjUHix1eMn5l/Y1CRZJlmggeDYPRH3u8fRf/zX/+N",
-	"H+CYSEj+/x8Bhwv9RzAi8xlwomcggTBFUiGBfP/u52fk8eHjxz/0gjBQ0QxSah6sFxkEg0Bpyfg0uLy8",
-	"DIOMSpqCdiN4JriGC/0iXh7G+xkQFhMxMe8ikb3QPJ6ZXzOqZ0EYcJqaF7hfhywOwkDCXzmTEAcDLXOo",
-	"D+cfEibBIPg/+9WK7Ntf1X41EjPKZ7lUQi4P6iNOWwsyFUTwkFBFpuwcOBkvcJhmRYld4WLkGZ0CGcNE",
-	"SOiRNxn9K4dyFn/lIBe1adi31oec0otXwKd6FgwO+ocPwiBlvPwiXFrgMHh+kTHzx0emZ+Yd7Rm84cmC",
-	"nMFCET2jmgCPyRwvJUqQlPIFURAJHitCeUxm9BwIF5osQHeNGtwbh/Y5jeFPhEypDgYB4/rRgyA082Fp",
-	"ngaDo4OHR4/65j+ck/2ymhHjGqYgcUovYfEaX+UjETOIYqnPYBGSnLO/ciCME6ZVQTcDcmB27eDwMckk",
-	"45qOEyDRjEoaGVIMCRdEZTQCYtaEGeo2SxPiIpj5UxILHRI9F+aDIkLiG82zzdupeXePnBCVUDWzLzfc",
-	"ASqiGcTmC0sLetb7g/uJGP9ZRb51Wjh8vJ4UXrGUaf+qpUJpIsVcmVWhXM1Bdm1vgk+pjyOGCc0TbSjS",
-	"7F59j48O63t8sMnuvpWMRyyjyXohkBWXHhNKMgkTdkFG5ZeDkVlxNuVCQtwhKMqL14mK+lof/bh+rd/r",
-	"5NTyzfIk3A9kIkVKuJiTnGuWFBRr6Ez1yPtKyH2nyCilF0MtzoAPtU6GjiVHJKKZIqyTFWvX3jQbXprV",
-	"UpngCgrJPUlYhPSF4+b4kWZZwiJqZr6fSTFOIP1/fyqBgmgzQfzW3mVf2cXv0lAFU0TTM+BhwY1mNWdU",
-	"EZRIEFvmBYgVGdVXsRdchsHPQo5ZHAO/6wmYQTJFBAcrONymHxM9Y8oNlxpJTKeQAtdWsryRTQ4wj5Cg",
-	"QJ4bWr8Mg1+BJnq2WDGb7WZhn9c1iUyKCJQiOACFA3jBNUhOk7tczxOCkqiQD2Y0LALLTDFoyhIyE0ms",
-	"rKyWRr6zuJDpM8anBBIFbvjnNGHxXVODkUCgUFekNDF8CvExGU0YJPEIiV2RuVHUTJG5FHyKg30t9M8i",
-	"53c9Wov4jKrMo1lBuGGNKIVEajVDfC/EKyqncNcLOhbxgsBFhHxkEADqLxzSB05zPROS/QvudOVeC4tM",
-	"hESuR9wlMuCqpEKztD1ykqBSUOA0siJUAqEJO0PEWAPuHz9+3DvJ9Qy4NqPugEY4NESruYI1wNwuzzll",
-	"iYFGd71pMdV0TBWQWICyeAtX4JhouSB0ShkndKJBktE70HKxd2L+GBVQtbU6tUu6lbEWZE6tJl1alprW",
-	"w3Vx0u6uV+aEExabLZ4wkA0JYUipIf0/cJVnmZAa4t8hZvSrcB2zW/fb6ZvXPQRF7mbz7JPIrOB7g2jM",
-	"n5kUGUjNLJawYrdFk2FwBosOwoZIgu6RF7p4p5qJObeEYnZ06VHc2Q9LP2RN9On5XWR0Su3L1y5ReSmi",
-	"pXOm3G0eGANzI/aLixAKWOGkF2YGS4itTZphgPrqg4GSDYgXUw17mqEtsYxTK8T7KUAI7KwOs9aNRzaX",
-	"pjadz+VjxfhPiLQZSm1331mFhlQXx8xMmSZva9s9oYmCLmSnjKWkOD0DElEUhGg7RTSFxH6TArW2lKIp",
-	"HJMRXFjYMWTxCC9vQD2UoMWczZMc7NIzSHtB2KLDmKksoaWxWbMBDh8+Wm0DhMHF3lTsORz+U/Wgk4RR",
-	"ZdbIPXzIvabsT9amQrlkZldMizA0ZbYZymUYFHdboq7d/PDgcJt5PC+fU06jtt7bPvsyDKaSOjfUKk76",
-	"xVz1O81QCDAeN4zOgE6NVAsD4MZW+RTM8pQak7r4XuWZwYHOk2IhYRAGOT/jYl6n32pYumG9Xdtaai5i",
-	"ZRqWi1i3027KS7LMlEki5hA/e/HTO9UlhPRcyDOF0ITGsQSlQIUWoaBLg6R0QcZgAESM9uuxtWINbJ5b",
-	"X9isgCtGFj/oH4VkPmPRjGhIEgu83ZN75LXhPqYInINczC3oeQozxmNjUFwwsNdHCQNurGB3o7kF944I",
-	"niwImxQoybxe5kpDTL4/ffv82ft3b14P37/7cPr++U/Dt+/e/MeL56c/WH8LXNA0M+r7U3DQ7+H/+4+D",
-	"MDjs9w8G8fjxYLB/dGhog2lIVYuyHz3w0ExKL17Ya2s/Uynpwvzq3InLui4SfMKmG3ojn9mLL8MgkkA1",
-	"xEOqNxX2YVCgKnNHOf+ARh1X18nDownb8mtZ6PCJkBHarMNxIqIzqKvUsRAJUNSMVnKsHxEqhIxGG02g",
-	"S7fZB9QWIyy2wD/ixlL7dF1za7x8BZMJRJqdo0dnwqa5RFQQkriQ8hOWJKiQlpUQNWw7VJBMhk54Dc9g",
-	"ofxLmSTpEC6MZWteMARuMGrHsntdSl7xw/PEmQHWLbaMPVIRQ6K6lXzjvmrtMinOmYHpw2Jh7GBLpluW",
-	"zC2+shNICs/mFYaOboChBIONHa375/BlExDWmmKLCrv2smszOje0OfHlSZQ70rHGawn5LdXRbEvQdkKi",
-	"GeVTBFQNQu+R13mSkKkx5sY0OitAjSP/rWh+Kf6CvnkMYBjdlDKuEfZJoakG+4OwCNGwPMkSyqFHHL4y",
-	"+gJN4Q462Yi1/ENSWhiMiREBdM7RmIwXhJKE8mlOp0Bwi6qh4JpuNpZO1m0O5RnNnKuLWbs/MTJITOyq",
-	"UN1eLRveMHDYPFuZT275CY0ikXOtjgm1d82ZnolcI4CegkYvdDkVLjh4rZa1QOamRE17TwwCwTutS2E+",
-	"o3rFUnsk1Cq5sPYpzdH8juMon2yowmimHvkomdZgYc2xs38MqHHWrCIjHzOPQnJOk9xda6zfM8i0sxLq",
-	"AzW4ZO1QWwK1zeFKTLR1oRmuapKyI5tNyKDY8f5tS+iK4B49bNDaRm9u2WR0gZtlTBDkEjOuHnlu0KuN",
-	"QwCP0WIdDWO6UCPPHhwdrt2DJS3izAf35Z9K8N47Ov8dlKJTqEluX8DstSWiMl5ORu6TGoVkdA5yjB9S",
-	"NrWiGv+aoa/ffGLOie9M6TTKChO6cDaFy0gso9rcFQyC//xE9/7V33vy2f073Pv8pR8+Orz8hw/fPUOg",
-	"5SZjBh5v6jxoaY84ZXy4uX09whtGV7Cr7ZtaJnDzRU8Zd/GGyi3uXmhjrUTkWrEYnG/Punu2NKOvYERY",
-	"Bd+yClb7IJZcD+ujzktmRH2B+w8eh+vtivaWLN3gW/UTVRL6kMUj1Fo+ZylxFqi1WMHmPpAHh4e9tQbI",
-	"2rUiI5VBpKXgo2Z0Ltw6ct+yZLzorc48O77Z8c1avvlq1NxBu2Xix9Wod938N3SR3iM/ZktwNBbIJ0KK",
-	"VLGXNs5Ck+TNJBh8Wj0nc/Fl6PFqVYhk9bCqS5fH9PkyDMpFWwH7fE46mx63wk1X54rSn9Dkg7cWySDq",
-	"M1ipR06IQzeoNQgXMZDvR0JO9w34Gf0QFl8avIR+TRvRHUMi5oTp2sX7/9dcLmT9su9H5lvzmpRmmM1i",
-	"7TShNHn0gLxkT1vuyy9BCqmQi4GxL81yVk8PPvt4zS5nrulqKO1lMcyd8hgFbkkGpFqIkNTnaWZpZtaW",
-	"Fv4tQlS62g1U7eKRZU7310F7R1vE5rK/7Bt8PODSXJbctEpTnaum41GcrXU7utt8b/pNjJdf86cYD9kG",
-	"TOOu8z3Xca/HoQLxMGKxXCumGoGCytd8soWrea13pEjPsnkPlFv6r6Gumrdje+HaEUBOqNIfVDGTlp/W",
-	"arqU8VzDMaFjBVyXuc041jlVhBtmxfBHw7BduRjrg81+t3FpZ9ZBUO9mI13r4t2Saqi8AavW/x3VYDNM",
-	"L8MgV/BM5NznQhiLXJOZmBMx0a3FPQfJJgzi0DqZco2ZfUqQMQaFeuRDhtiP6JnIlZGw5XXmj8q/hzYq",
-	"OqwcxB8vzD8hGcNC8LgIaCnk5GObUEXr98+oTfOVYJMoLCEwjcM8c856RVKmlCFblMlbh+jbC7NMcTOK",
-	"6VXAN6a2FSH9Zvy+or06g/sEyu+Fb+C0lIFeZa+Gdpu2c+DHQONhArqoAGi5ykq/hN0zY6S5DPs8sxlS",
-	"xduJmpldN7ttSbIIPOI+mcdA7PLuzdY7v6bSVGoVGiKzJQzWh2b9Vu1Z1LxkrVmcg1RmlNeMHjQn/6uY",
-	"2wz8cop2ggRoNCPulWWuI865JkA7QhDlSMOlfWtthp8WuH4Ji6sldTy3efQjFYkMhpNECDkKrcWNHKhr",
-	"Mq8y+lK6ILHbHYRLI6sPRh1hg6tquYbKcpjc50s+BSBvT94/+/WmlFVLC7TNgaUcMPwB4wkqJHPJNNja",
-	"jImQU0BaBveNhClTZi8JLjk67ysdYR+BF+Id9pq6fvHoFZ8OuaKOqJHBuvtOzaU/45VeA9KQZWk+bkGf",
-	"94F8rrT6XYsIsRc++hw0p7k8Z+egbOyICX+i3S5n79sFBDbHb4u0vtc2PXnbsDAnkGZ6QeyDUIYXic4G",
-	"dyWJR2uFATraruXPvI53ryN5pTmzdzDJFSgSUZvaRDXWayzHeD2sftk15S3EV8p4/duDtQJtyUlel2IN",
-	"xLNdtlNHRMvCo9Xhq9qve+qMZXsis/PdywRGn+wzmxJ2WW42peA21KlIKRd9EeHmio5zqfTqQONBf4P8",
-	"vDDIQG6W8vf40YP1T3NlI+oGhtYSGOWTm0P+vF2QctNd7uSKr+scvrp79yaduf6VKVX2dfy1t6UivbrR",
-	"SsqqEMtmDW2kMZeI0728qeT9juS3dZzd0hRXyaZcm/+4KrxlbLulAj6jRyAuAluhLauiiqhcSqDJXpSI",
-	"PB7kSg4PvAjpxhxlVXCiPmYL1bRI4tD5wag6g3hA7HsJTYzxHUPEYujdYiADMUxj+d2IyxVYm7RZlK94",
-	"/JPoZTC4Swo+tZ0Mnjx4+OMPzlIdpVakjQj8ldME46C2tNBjkNofvEuMFX1+phGTCfDYwCPGs1wHyzn5",
-	"Zaq1rcBDd8XAaC6zpVxpyqOOGrCM6lnhMnCi3UtKbpbeoVe+cE+uDtMJrHD8LNFUUdCkWuY/7k8zvSSX",
-	"fFAEIQfuigEXem+CtY/ryAZ/LUZYziIsNqm2ctX0O2inLiuX+ZqWJpExsY2Exrk576ZUhRfKuROL3IOB",
-	"9esYiI/1WRATZtGy+SoRynpIEqAKSM5jkIWDS6OTxGXdYz6+DQr1iLMhbK2czdyzzsoWUIwM6yUQT30w",
-	"95/lwK3gpudQjrApv5fpIaGZ2vSZxRSZtJP0P3FOmWHsVPkXPzFci8/UQpxdRak0FqOcQf3FPqqojOvt",
-	"8OevpSd8qcBiULbgKEAYcW05jF4weikkcA48WRCVSaCuPQUliFKLsiZjYwmOiWqGvGpObpvRSSZCEqYV",
-	"JBN0gyoj2WlCaJwybbQPjsC8TeFfeTTrkafWj850u97j8ImPvkrYvIS98eFUkVExxRFhExd9WZ1B+m+K",
-	"sy/DoOYN276qTsK05jU+g8UAP2DMOqVx2TslZilw9BQXzUqExC42cho6F6SQRANNQ0OsMuyKePdI6QBA",
-	"X19Z8GMjfuTEhbddJd4In12U7gFNR16BNXWVrO3ckyW1I+R0o+vMqza60Ex2gwt9eP1DoVJb4BskE/EQ",
-	"LObaDH26ezB8sfldN1AtgU/IzUSGkYGlXA9TwX15AX1iYQoX7TxhppYjqCtKKmqvzCKPGMHigiIfnRYF",
-	"/nX3mMjHqPM75sfzdOxhyVaJRefMl4fY2p+wvsU+jv4nSE8ywLoKrHN3V4WQ6rkg6+AQ3t2UEJ99wSMF",
-	"UW6stlPsHuCcQ0Uzkpc+9+7JUreSExvrr7U3sTlkE6wjtDmX/aOwzAPAesLi+4OyJh99PkAlllS6kc60",
-	"zmwVOuMT0dHdqBrOydsXgzKeZmWWk4OqasRgy4FdYrcUuQYyzjWxadFFVk5rkqjETlw/CQR/A/IUxzrq",
-	"kaciZi4mU2/l8Nvpm9fHVhgSkNLKRgdsXb8SVbNAeuSDNZEIGg/KLmjRMcSmZeOK9sgpetfr1QMGAoSF",
-	"KHcKW4uqAkSLRhEIF5Z5sR8KCuCERcBtuqMrZD3JDLjdO+z1jfUmE7cbarC/P5/PexR/7gk53Xf3qv1X",
-	"L549f336HO+prIXg1KF6h4DMusqgjKoGg+Cg17d3mO2hGQsGwVGv3zuy2eYzpMp9mrH984P9YnfNd1Pw",
-	"yIs3RpEBVuPY1EzDdLhlL+JgELxiSj8rntFsUNfhW6ku2S+iW2svdB3lLj+3+igd9vtb9ewpPbYb+LiX",
-	"I9fL3RvecNeizhZx4Sq0+mkUbQJ9b3SX7eM1+PgHdkK+i8uJ7xfddvD6g/XXN1q34E1H62+qWjxdhsHD",
-	"zYblehjhDUcbjavsmYLCM09TKheOqsoFNeKLTlUt/VFhtl4mVEeDNkVTMCLm7ZvT96RN6ftfqlz3y2WC",
-	"Xq6rCEok+1TEN9cjqruA47KpfZxHv0X4Bzc3kILe/d1JCh1krG/nKHLeHaZV5ZJTZKQWSkPq0GiR7v7t",
-	"EvWD/pP1d5Sd2swNBxu8omzdhDc83GQire4z5sbDw01urLfW+Qpcaim4BlPmM6HANZdzynNsWMbLwJdh",
-	"sJI1LWsn4GvQ9EIri0KUFhmZC3nm4qNGcdu+J1pZ690YUJKinn8hJaCWHCdgYFYxbEfVJKEapCXtokeK",
-	"mwzlArNxisIw1PFNufETDrXgpSV2feCXVDWAN0XH5F2S/4P1d5S90v42RGn3oUaULUsbu4t2qRSHgJo7",
-	"+wvozm3t37kULgRvR5uEHQVdm4JOZ+iWjso996OPrZBurUHyZ0ThkccHMLI7iSVDKcgpxCQGyJIFYVyL",
-	"spOhq5X/3hhE9jqCDwyJMX5+PHry6IdBebFLzVaaLlRI+MrOAh6pVs8ruSUc5Etd2QgB3TnvUeUaE3Mx",
-	"/7aBzbZ8uQM2TWBjO3OslwHOAllhQdyF8VDjmp2dsLMTvnk74Wr2wD7FPol7tm+GrbC7hgr2Og/sSNuV",
-	"1GLS6pQopPNrYqSHV8kFIZGQJTQC2z3XpXpgUqoSqa2XwIIM6zdMGWaCoCNvbISx0chMYwvmsrqCSJhI",
-	"UDPXMGRAqDpzib8ehf1UijOQ9YahtyOAPE0r79htUZ9jd7fwmgiySdRhzcW7U+L3WOo8v3ANtjzdDzCM",
-	"j3xXk0WVitpEGhUtttY5zTlNISwDbjZhw1Ki8nvTX9oeZ9sJt9bBJRu41L9N37tNuNzK72424j763O+p",
-	"dY2u/TKKWI9y1lgRmet6VvZGDLz/xbDnSldjceqE0iJTbVcjtjgocYItuqzgr0sWsga3U0O9DsfhSxRF",
-	"mzkN3SEYO4fhzToMm9rg+iS4XrQWZzOt8Ak9xzoOPDIpZsp+Lk9rMhgSMy4s3MwV9MhHj+PnGB0/LuGt",
-	"yC9KmE17q/oY2+MpbEaIy0LQ7mnu3XHz6AX7xPlMYH6zwVXoIcEOh/XIOZ6VhYH7MY3xubb20h7l4w57",
-	"sgUrDtmW07A6PHYJ8JiuiRlYxtIsgvmC20NLwKbDWjxtb1Rt+IftAgdEAbgIvpkpImt7a6uFY1FDpkBr",
-	"xqeq00dW8O82SLvWl6RVfNTos/y5XbDTyNJ71K8n2h30+9XZARt53moVVHfsdasVZKw47WfndPv3crrZ",
-	"o4gst5Xc7JXLKy14WtPLk9oJV/WsIl1W1oZOm38s8+LwTA5dKVvqSsm/U0QYYVdLyvSIBFf5vzWMrx2E",
-	"ZvH2FcVJrUq+KiRpVpC7pNAgSyjnmECEyZ+2LeXmMqTV4+CWXZBV1fUWFv/9kho7Z+T1xMzvmMPnFyrb",
-	"2Az7Fj5cyw+5JULszHcyMuoMILMwkMUhGTOsiQrLajMeW6uECY7lCcfOxwnnTOQlOOowcgqx2Dwdxp60",
-	"kjG5KFCmY7zQaOyiXsId2+iTku9wBW9ETt4SRNlS3nCY72TO30YSvLOu+hoMWIE31oqGhE0gWkQJ7McQ",
-	"0cXtxCdeiRK4sNSIX8ojdILNC9cDFxrb3GjgiHsS4UcoP5lB3m6MsmiA4cUEhzf2mt/E2H+6Za14a86S",
-	"hMQYW9mZEPdXt59MoZXqdd2YY8XVEhiP4eKm+LqlCe3Dd/y448f7xI/vYJyzJHYalspoRpDOu9z+23Bm",
-	"LVq3WemKRwm+YqrqhHZfyleqzh1bBtKqFd2F0/5+4bRaglUHdzXi2+EtoNOP2PKjeaZoOzw2K/255SkS",
-	"OXdOfmdJHfb7lclprElKRvUGJqMyKoEH2HuKI5/4mL3VN/9WE/OWGjDdtWu9kgFdR9Av7QqeoF87OTWs",
-	"NgaV9E368bYYXy2eunPk7cCFJ6uwpBVs/zIFXablGUHI6zR95Wyf6ur9L+Xna1Up9bx5sCSi3JjwYyD2",
-	"qXF3rVFTlG2SOFBxVVEiZc+2k7BLJrjhZAL/Undr467KoxWb/DXUxY5Ebqq8qN5S/qYR2nqL5G2tj+2K",
-	"7BNfMkmv7CleJTvTJHGRhtAj35giLE1zbRajM4HitoGZvzHmt4vL7m/eww743FB10loRcnVYs191x+xM",
-	"jMQKCJvWhVej9eXKvt0hR1UeF14BsU2eoGTOYpDl6VAoVwZozuHd9leDSHxRQ0jFOfxS9K68DVnRPPZp",
-	"JyN2jtSvzPKG1/BMNVUwUME6dE4Xpc79NqCEN8JxEsc7lt2x7L8PyyJBenn2FrT1TRQjrYuPXKkuaVdl",
-	"tAuLfCNVRt+SwX1NVt+gbOnEdSwqb/5OVanMjeO7+w82cDHuypO+hfKkb46QbyKBtfQmcSqlO+gBz7i0",
-	"1mSjecR3RU39cV2JpQZSYSf4JLEdmYWCkGBMCxbo3qba9osvuvh35Oy36P0Ok/c3z0f1Hd32Labd399C",
-	"+50D66ZS8DcUaDejLu8mY/8G5KMvS/5mJdO3li6/kxX3JnX+plg6L9r/d0VGP7iz0m6Nmu0LOigZh1cc",
-	"/+A63JOIJsBjKgm2uifff3j/7IcdBL42teHRznmERzEZudE6IMH2Rap1/DRQMLfH0Nxw68Ya1dr+9qsI",
-	"9Fd7hZ9CV6+FvXXROFIgGHz63PAJo18RNwar1qGeXeBG1+AzVIXgGsV0eotOheCgNJkwqXSXr4i8LI8A",
-	"wMOIgMcQu35VmtDUHitkj6RadikVzWr8HqVWDg3H4+/x5BtXeWbAfCoUtsliUi9ITBeqeRAOM7f+lYNc",
-	"FAe4DgJrTwT1wtby7OHDh08O8Qya7mNqjg4eHj3a6KSav6lTrLYrO+fYV2x73/Ba1Y/st200eEyUEHxl",
-	"hZo9wb84Yr9LPv1eXXWrmNC95dQeIdehT+0Bc717vLkf8fg5d0pHgRzsKlV7bERoY3P9JREYVujcW0NG",
-	"/8Qr7kJu4HE8GwgMe0CMGTmerOIyuu1BWfd539/PytDthJRHbhb7a3fSbu4SpOg62cK21aGKNMFIiBWf",
-	"IsHUCinG4Okw9wvoV+wcOCj1tZFJ8wlLByV9+mz0Ht7vRQbvq87V2KGzOOwyrp81hEdK4Vmj1ZE7g/39",
-	"g8Mfsb3OweBJ/8kBKlg3vuUMOEA/ul6aU488k4D9BGliGdce85oIcWbAkD0g22IPN2mj8j0JdtTlz0SU",
-	"E2wEVLvT0sfyjS+USLDHmAZuHaLo30QDDFs0ofe9fEwpRpafZIz2ELtBheWhRjaqULsfdYxv+ILQyB61",
-	"WEqx0FYjo+81pQsSi/LoKCZLrOAeXDMKLz9f/m8AAAD//w==",
+	"7H3pjtvG9uerFDh/IMkMrd5sx5YxH9qOkzhe4bavB0g8Uok8kipNVjFVxZZ1jQbmaebB5kkGdU5xFaml",
+	"3d1xfHUvAqslLrWc5XfW+hxEKs2UBGlNMPwczIHHoPHjCyHP3b8xmEiLzAolg2Ew/iM/PDyJ/t//+b/4",
+	"AR4xDcn//COQ8Mn+EYzZYg6S2TloYMKwVGlg37/9+Ql7cPzgwQ+DIAxMNIeUuwfbZQbBMDBWCzkLLi8v",
+	"wyDjmqdg/QieKGnhk30Wrw7j3RyYiJmaunexiC50jxfu14zbeRAGkqfuBf7XkYiDMNDwVy40xMHQ6hzq",
+	"w/kvDdNgGPy3g2pFDuhXc1CNxI3ySa6N0quD+oDTtorNFFMyZNywmbgAySZLHKZbUUYrXIw84zNgE5gq",
+	"DQP2OuN/5VDO4q8c9LI2DXprfcgp//QC5MzOg+HR4fHdMEiFLL8IVxY4DJ5+yoT744Owc/eO9gxey2TJ",
+	"zmFpmJ1zy0DGbIGXMqNYyuWSGYiUjA3jMmZzfgFMKsuWYPtGDf6NI3pOY/hTpVNug2EgpL1/NwjdfESa",
+	"p8Hw5Ojeyf1D9z+cE31ZzUhICzPQOKXnsHyFr+oiETeIYqnPYRmyXIq/cmBCMmFNQTdDduR27ej4Acu0",
+	"kJZPEmDRnGseOVIMmVTMZDwC5tZEOOp2SxPiIrj5cxYrGzK7UO6DYUrjG92z3du5e/eAnTKTcDOnlzvu",
+	"ABPxDGL3BdGCnQ/+kN1EjP+sI986LRw/2EwKL0QqbPeqpcpYptXCuFXh0ixA921vgk+pjyOGKc8T6yjS",
+	"7V59j0+O63t8tM3uvtFCRiLjyWYhkBWXPmKcZRqm4hMbl18Ox27FxUwqDXGPoCgv3iQq6mt98uPmtX5n",
+	"kzPim9VJ+B/YVKuUSbVgubQiKSjW0ZkZsHeVkPvOsHHKP42sOgc5sjYZeZYcs4hnholeVqxde91seOlW",
+	"y2RKGigk9zQREdIXjlviR55liYi4m/lBptUkgfR//GkUCqLtBPEbuote2cfv2lGFMMzyc5BhwY1uNefc",
+	"MJRIEBPzAsSGjeurOAguw+BnpScijkHe9gTcIIVhSgIJDr/pj5idC+OHy50k5jNIQVqSLK91kwPcIzQY",
+	"0BeO1i/D4FfgiZ0v18xmt1nQ8/omkWkVgTEMB2BwAM+kBS15cpvrecpQEhXywY1GREDMFIPlImFzlcSG",
+	"ZLV28l3EhUyfCzljkBjww7/giYhvmxqcBAKDuiLlieNTiB+x8VRAEo+R2A1bOEUtDFtoJWc42BfAL5zk",
+	"udXBIsXhG9iCO8WRxE57OATB8T+nRRxhJ0sv4RZzBRegmck0cL8LfsIGGVUqKyI3YW7OGXd74nCTRIBU",
+	"w6lvwerlndOpBd0vXa1iC06icQWA1sTYZRi8UvZnlcvb3mvCyw5o5NG8YPuwxtJKI6+7DX6n1AuuZ3Db",
+	"5DhR8ZLBpwilkMNPqP1xSO8lz+1cafFvuNWVe6UI1ymkDEKtKgNpSh52SztgpwmqVAMlJXINjCfivE1O",
+	"Hz58uHOa2zlI60bdAyxxaIj1cwMbzBpangsuEgcsb3vTYm75hBtgsQJDaBVX4BGzesn4jAvJuGMeNq5x",
+	"0rgA+jfLbO+l1xW3vTKnkonYbfFUgG7IV0dKDd35Xpo8y5S2EL+EWPC/hesEbd1vZ69fDRBS+pvds08j",
+	"t4LvHB50f2ZaZaCtICRGSqtFk2FwDssewoZIgx2wZ7Z4p5mrhSRCcTu68ijpra+VH7Imdu/4XWV8xunl",
+	"G5eovBSx5oUw/rYOEAgLpzSLixBIkXCySzeDFbzbJs0wQG3/3qmpBkCOuYU7VqAltoryK3vh9wANCG+z",
+	"ubVuPLK5NLXpfCwfqyZ/QmTdUGq7+5a0I1JdHAs3ZZ68qW33lCcG+nCxcXamkfwcWMRREKLlGfEUEvom",
+	"BU6WqOEpPGJj+ESgbSTiMV7eAMooQYs5uyd50GrnkA6CsEWHsTBZwktTvWZBHd+7v96CCoNPd2bqjrdi",
+	"fqoedJoIbtwa+YePZKcj4CeySFEuudkV02ICDcFdhnIZBsXdRNS1m+8dHe8yj6flc8pp1NZ712dfhsFM",
+	"c+/EW8dJv7irXvIMhYCQccNkD/jMSbUwAOksvd+DeZ5yGYTl9ybPHIr2figC1EEY5PJcqkWdfqth2Ybt",
+	"+8W2ZnMRK8O6XMS6lXtdPqZVpkwStYD4ybOf3po+IWQXSp8bhCY8jjUYAyYkhIIOIZbyJZuAAxAxWv+P",
+	"yAfgjI4FeRLnBVxxsvju4UnIFnMRzZmFJCHA7J88YK8c9wnDHKReLgj0PIa5kLEzxz4JoOujRIC035ni",
+	"RncL7h0hczEtUJJ7vc6NhZh9f/bm6ZN3b1+/Gr17+/7s3dOfRm/evv5fz56e/UDeKvjE08yp79+Do8MB",
+	"/v/gQRAGx4eHR8N48mA4PDg5drQhLKSmRdn373bQTMo/PaNraz9zrfnS/eqdsau6LlJyKmZb+nKf0MWX",
+	"YRBp4BbiEbfbCvswKFCVu6Ocf8Cjnqvr5NGhCdvya1XoyKnSEVr8o0mionOoq9SJUglw1IwkOTaPCBVC",
+	"xqOtJtCn2+gBtcUIiy3oHnFjqbt0XXNrOvkKplOIrLhAf9hUzHKNqCBkcSHlpyJJUCGtKiHu2HZkIJmO",
+	"vPAancPSdC9lkqQj+GQ1j9wLRiAdRu1Z9k6HXKf4kXnizQByKq5ij1TFkJh+Jd+4r1q7TKsL4WD6qFgY",
+	"GmzJdKuSucVXNIGk8AtfYejoRBlpcNjY03r3HD5vA8JaU2xRYd9e9m1G74Y2J746iXJHetZ4IyG/4Taa",
+	"7wjaTlk053KGgKpB6AP2Kk8SNnPG3IRH5wWo8eS/E82vRK/Qw4LhH6ebUiEtwj6tLLdAPyhCiI7lWZZw",
+	"CQPm8ZXTF2gK99DJVqzVPSRjlcOYGE9BRxOP2WTJOEu4nOV8Bgy3qBoKrul2Y+ll3eZQnvDMOwoF2f2J",
+	"k0FqSqvCbXu1KDjk4LB7tnGf/PIzHkUql9Y8YpzuWgg7V7lFAD0Diz78cirSe7x2BzLXJWrae+IQCN5J",
+	"LoXFnNs1S90hodbJhY1PaY7mJY6jfLKjCqeZBuyDFtYCwZpH3v5xoMZbs4aNu5h5HLILnuT+Wmf9nkNm",
+	"vZVQH6jDJRuH2hKobQ43amrJhea4qknKnmy2IYNixw9vWkJXBHf/XoPWtnpzyybjS9wsZ4Igl7hxDdhT",
+	"h14pigMyRot1PIr50ow79uDkeOMerGgRbz74L/80Sg7e8sVLMIbPoCa5u8KNr4iIymwDNvafzDhk4wvQ",
+	"E/yQihmJavxrjpES90n4EIg3pdMoK0zowtkUriKxjFt3VzAM/vfv/M6/D+88/Oj/Hd35+PkwvH98+V9d",
+	"+O4JAi0/GTfweFvnQUt7xKmQo+3t6zHeML6CXU1vapnAzRc9FtLHCSq3uH8hRaqZyq0RMXjfHrl7djSj",
+	"r2BEkIJvWQXrfRArrofNMfsVM6K+wId3H4Sb7Yr2lqzc0LXqp6Yk9JGIx6i1upylzFugZLECZY6wu8fH",
+	"g40GyMa1YmOTQWS1kuNmbDPcOe+hZcl0orc68+z5Zs83G/nmb6PmHtot02auRr2b5r+li/Qb8mO2BEdj",
+	"gbpESJFo95ziLDxJXk+D4e/r5+Quvgw7vFoVIlk/rOrS1TF9vAyDctHWwL4uJx0lF65x09W5ovQnNPng",
+	"DSEZRH0OKw3YKfPoBrUGkyoG9v1Y6dmBAz/jH8LiS4eX0K9JEd0JJGrBhK1dfPDf3eVK1y/7fuy+da9J",
+	"eYa5QGSnKWPZ/bvsuXjccl9+DlJIlV4OnX3plrN6evCxi9doOXPL10PpThbDzLMOo8AvyZBVCxGy+jzd",
+	"LN3M2tKie4sQla53A1W7eELM6f86au9oi9h87hy9oYsHfJLQipvWWG5z03Q8qvONbkd/W9ebflOT1df8",
+	"qSYjsQXT+Ou6nuu5t8OhAvEoErHeKKYagYLK13y6g6t5o3ekSG6jvAcuif5rqKvm7dhduPYEkBNu7HtT",
+	"zKTlpyVNlwqZW3jE+MSAtGVmOI51wQ2TmP6TG9J82y3G5mBzt9u4tDPrIGhwvZGuTfFuzS1U3oB16/+W",
+	"W6D83MswyA08UbnsciFMVG7ZXC2YmtrW4l6AFlMBcUhOptxiXqRRbIJBoQF7nyH2Y3aucoMpWsV17o/K",
+	"v4c2KjqsPMSfLN0/IZvAUsm4CGgZ5ORHlI7G6/fPOSVJa6AkCiIEYXGY595Zb1gqjHFkizJ55xB9e2FW",
+	"KY4yyhjIraltTUi/Gb+vaK/O4F0C5WXhGzgrZWCnsjcj2qbdHPgx8HiUgC3qJ1qustIvQXvmjDRfn5Bn",
+	"lCFVvJ2Zudt1t9tEkkXgEffJPQZiX7Xgtt77NY3l2prQERkVgJAPjfxW7VnUvGStWVyANm6UXxg9aE7+",
+	"V7Wg+oVyijRBBjyaM//KMlMU51wToD0hiHKk4cq+tTajmxakfQ7LqyV1PKUqhLGJVAajaaKUHodkcSMH",
+	"2prMq4y+lC9Z7HcH4dKY9MG4J2xwVS3XUFkek3f5ks8A2JvTd09+vS5l1dICbXNgJQcMf8B4ggnZQgsL",
+	"VNkyVXoGSMvgv9EwE8btJcMlR+d9pSPoEXgh3kHX1PVLh17p0iFX1BE1Mth035m79Ge8stOAdGRZmo87",
+	"0Oe3QD5XWv2+RYS4Ez52OWjOcn0hLsBQ7Eio7kS7fc7e1wsIKMdvh7S+V5SevGtYWDJIM7tk9CCU4UWi",
+	"s8NdSdKhtcIAHW1f5M/8Eu9eT/JKc2ZvYZobMCzilNrELVa7rMZ4O1j9sm/KO4ivVMj6t0cbBdqKk7wu",
+	"xRqIZ7dsp56IFsGj9eGr2q93zLnI7qiM5nsnUxh9omc2Jeyq3GxKwV2o07BSLnZFhJsrOsm1sesDjUeH",
+	"W+TnhUEGeruUvwf3725+WlGDcg1DawmM8snNIX/cLUi57S73csXf6xy+unv3Op253StTquwv8dfelIrs",
+	"1I0kKasyNsoa2kpjrhCnf3lTyXc7kt/UcXZLU1wlm3Jj/uO68Jaz7VbKH50egbgIbIVUVsUNM7nWwJM7",
+	"UaLyeJgbPTrqREjX5iirghP1MRNUsyqJQ+8H4+Yc4iGj9zKeOOM7hkjEMLjBQAZimMby+xGXK7AxabMo",
+	"X+nwT6KXweEureSM+kA8vHvvxx+8pTpOSaSNGfyV8wTjoFSY2WGQ0g+dS4z1kN1Mo6ZTkLGDR0JmuQ1W",
+	"c/LLVGuqwEN3xdBpLrel0lguo54asIzbeeEy8KK9k5T8LDuHXvnCO3J1hE1gjeNnhaaKgibTMv9xf5rp",
+	"JbmWwyIIOfRXDKWyd6ZY+7iJbPDXYoTlLMJik2orV02/h3bqsnKVr3lpEjkT20lonJv3bmpTeKG8O7HI",
+	"PRiSX8dBfKzPgpgJQsvuq0QZ8pAkwA2wXMagCweXRSeJz7rHfHwKCg2YtyGoVo4y98hZ2QKKkWO9BOJZ",
+	"F8z9VzlwEtz8AsoRNuX3Kj0kPDPbPrOYotA0ye4nLrhwjJ2a7sVPHNfiM61S51dRKo3FKGdQf3EXVVTG",
+	"9W7489fSE75SYDEsG5iUJca+qYnTC04vhQwuQCZLX49M+ZucIUotypqcjaUkJqo58qo5uSmjk02VZsIa",
+	"SKboBjVOsvOE8TgV1mkfHIF7m8G/8mg+YI/Jjy5su97j+GEXfZWweQV748O5YeNiimMmpj76sj6D9D8U",
+	"Z1+GQc0btntVnYZZzWt8DsshfsCYdcrjsvNMLFKQ6CkuWr0ojT2A9Cz0LkilmQWeho5YddgX8R6w0gGA",
+	"vr6y4IcifuzUh7d9Jd4Yn12U7gFPx50Ca+YrWdu5JytqR+nZVte5V211oZvsFhd24fX3hUptgW/QQsUj",
+	"IMy1Hfr092D4Yvu7rqFaAp+Qu4mMIgdLpR2lSnblBRwygilStfOEhVmNoK4pqai9Mos6xAgWFxT56Lwo",
+	"8K+7x1Q+QZ3fMz+Zp5MOlmyVWPTOfHWIrf0J61vcxdH/At2RDLCpAuvC31UhpHouyCY4hHc3JcTHruCR",
+	"gSh3VtsZdg/wzqGilcvzLvfu6Uqvl1OK9deaw1AO2RTrCCnn8vAkLPMAsJ6w+P6orMlHnw9wjSWVfqRz",
+	"azOqQhdyqnp6Q1XDOX3zbFjG00hmeTloqkYMVA7sE7u1yi2wSW4ZpUUXWTmtSaISO/X9JBD8DdljHOt4",
+	"wB6rWPiYTL2Vw29nr189ImHIQGuSjR7Y+m4vpmaBDNh7MpEYGg+GFrTot0Jp2biiA3aG3vV69YCDAGEh",
+	"yr3CtqqqALGqUQQiFTEvdpNBAZyICCSlO/pC1tPMgds7x4NDZ73pxO+GGR4cLBaLAcefB0rPDvy95uDF",
+	"sydPX509xXsqayE486jeIyC3rjooo6rBMDgaHNIdbnt4JoJhcDI4HJxQtvkcqfKAZ+Lg4uig2F333Qw6",
+	"5MVrp8gAq3EoNdMxHW7ZszgYBi+EsU+KZzTb+/X4VqpLDoro1sYLfT++y4+tLlTHh4c7dTwqPbZb+LhX",
+	"I9er3RteS9/gj4q4cBVa/TSKJotdb/SXHeA1+Pi7NKGui8uJHxS9ivD6o83XN1q34E0nm2+qGmRdhsG9",
+	"7YblO0DhDSdbjavsmYLCM09TrpeeqsoFdeKLz0wt/dFgtl6mTE97O8NTcCLmzeuzd6xN6Qefq1z3y1WC",
+	"Xq2rCEok+1jF19dhq7+A47KpfbxHv0X4R9c3kILeu7uTFDrIWd/eUeS9O8KayiVn2NgsjYXUo9Ei3f3r",
+	"Jeq7hw8331H2uXM3HG3xirJ1E95wb5uJtLrPuBuPj7e5sd5a52/gUqLgGkxZzJUB35rPK8+JY5lOBr4M",
+	"g7WsSaydQFeDpmfWEAoxVmVsofS5j486xU19T6wh690ZUJqjnn+mNaCWnCTgYFYxbE/VLOEWNJF20SPF",
+	"T6boTVYUhqGOb8qNn3CoBS+tsOvdbklVA3gzdEzeJvnf3XxH2SvtH0OUtA81omxZ2tibtU+leATU3Nlf",
+	"wPZu6+GtS+FC8Pa0SdhT0BdT0Nkc3dJRuefd6GMnpFtrL/0RUXjU4QMY005iyVAKegYxiwGyZMmEtKrs",
+	"A+lr5b93BhFdx/CBIXPGz48nD+//MCwv9qnZxvKlCZlc21mgQ6rV80puCAd1pa5shYBunfe48W2dpVp8",
+	"3cBmV77cA5smsKHOHJtlgLdA1lgQt2E81Lhmbyfs7YSv3k64mj1wwLFP4h3qm0EVdl+ggjudBzTSdiW1",
+	"mrY6JSrt/ZoY6ZFVckGILZJ5BNQ916d6YFKqUSnVS2BBBvkNU4GZIOjImzhh7DSysNjAuqyuYBqmGszc",
+	"NwwZUrNkTPztUNiPtToHXW8YejMCqKNp5S27Lepz7O+1XhNBlEQd1ly8eyX+DUudp598g62O7gcYxke+",
+	"q8miSkVtI42KFlubnOaSpxCWATdK2CBKNN3e9OfU42w34dY69mULl/rX6XunhMud/O5uI75Fn/s3al2j",
+	"a7+MItajnDVWROb6Mit7KwY++OzYc62rsTizw1iVmbarEVsclDiBii4r+OuThcjg9mpo0OM4fI6iaDun",
+	"oT9CZO8wvF6HYVMbfDkJbhatxclWa3xCT7GOAw+cioWhz+VZVw5DYsYFwc3cwIB96HD8PELHj094K/KL",
+	"EkFpb1UfYzqegjJCfBaC9U/z746bRy/QE8tjPuZqgR4S7HBYj5zjSWMYuJ/wGJ9LtZd0TIg/KosKVjyy",
+	"LadBOjz2CfCYrokZWM7SLIL5StKRL0DpsISn6UbThn/YLnDIDICP4LuZIrKmW1stHIsaMgPWCjkzvT6y",
+	"gn93Qdq1viSt4qNGn+WP7YKdRpbe/cN6ot3R4WF1dsBWnrdaBdUte91qBRlrzkraO93+s5xudJATcVvJ",
+	"zZ1yea0Fz2t6eVo7H6yeVWTLytrQa/MPZV4cnslhK2XLfSn5d4YpJ+xqSZkdIsFX/u8M42vHyBHevqI4",
+	"qVXJV4UkzQpynxQaZAmXEhOIMPmT2lJuL0NaPQ5u2AVZVV3vYPF/W1Jj74z8MjHzEnP4uoXKLjbDAcGH",
+	"L/JD7ogQe/OdnIw6B8gIBoo4ZBOBNVFhWW0mY7JKhJJYnvDI+zjhQqi8BEc9Rk4hFpunw9BJK5nQywJl",
+	"esYLncYu6iX8oZddUvItruC1yMkbgig7yhsJi73M+cdIgrfkqq/BgDV4Y6NoSMQUomWUwEEMEV/eTHzi",
+	"hSqBi0id+OUyQifYonA9SGWxzY0FibgnUd0I5Sc3yJuNURYNMDoxwfG1veY3Nek+G7RWvLUQScJijK3s",
+	"TYhvV7efzqCV6vWlMceKqzUIGcOn6+Lrliakh+/5cc+P3xI/voVJLpLYa1iuozlDOu9z++/CmbVo3Xal",
+	"Kx1K8IUwVSe0b6V8percsWMgrVrRfTjtnxdOqyVY9XBXI74d3gA6/YAtP5pnirbDY/PSn1ueIpFL7+T3",
+	"ltTx4WFlcjprkrNxvYHJuIxK4PH/HcWRD7uYvdU3/0YT81YaMN22a72SAX0H+K/sip0LUz85Naw2BpX0",
+	"dfrxdhhfLZ66d+TtwUVHVmFJK9j+ZQa2TMtzglDWafrK2T7V1Qefy89fVKU06MyDZRGXzoSfAKOnxv21",
+	"Rk1Rtk3iQMVVRYkUnW2nYZ9McM3JBN1L3a+N+yqP1mzy36Eu9iRyXeVF9Zby143QNlskb2p9bNdkn3Ql",
+	"kwzKnuJVsjNPEh9pCDvkmzBMpGlu3WL0JlDcNDDrboz59eKybzfvYQ98rqk6aaMIuTqsOai6Y/YmRmIF",
+	"BKV14dVoffmyb3/IUZXHhVdATMkTnC1EDLo8HQrlyhDNObybfnWIpCtqCKm6gF+K3pU3ISuaxz7tZcTe",
+	"kfo3s7zjNTxTzRQMVLAOX/BlqXO/DijRGeE4jeM9y+5Z9j+HZZEgO3n2BrT1dRQjbYqPXKkuaV9ltA+L",
+	"fCVVRl+Twf2FrL5F2dKp71hU3vydqVKZG8d3H97dwsW4L0/6GsqTvjpCvo4E1tKbJLnW/qAHPOOSrMlG",
+	"84jvipr6R3UlljpIhZ3gk4Q6MisDIcOYFizRvc0t9Ysvuvj35Oy36P0Wk/e3z0ftOrrta0y7/3YL7fcO",
+	"rOtKwd9SoF2PurydjP1rkI9dWfLXK5m+tnT5vaz4ZlLnr4ul86L9f19k9L0/K+3GqJle0EPJOLzi+Aff",
+	"4Z5FPAEZc82w1T37/v27Jz/sIfAXUxse7ZxHeBSTkxutAxKoL1Kt46eDgjkdQ3PNrRtrVEv97dcR6K90",
+	"RTeFrl8LunW59dq9AH5RHFtQHEEQDH//2PAhox8SNxKr3KGejeBn0+BLVJ3gG8v0epfOlJJgLJsKbWyf",
+	"b4k9L48MwMOLQMYQ+/5WlvGUjiGiI6xWXVBFc5tuD1Qr50bicfl4Uo6vVHPgP1UG22oJbZcs5kvTPDhH",
+	"uFv/ykEviwNfhwHZH0G9ELY8q/j43sNjPLOm/1ibk6N7J/e3OtnmH+pEq+3K3pn2N7bJb3i56kf8U9sN",
+	"GTOjlFxb0UYn/hdH8vfJs5fVVTeKIf1bzujIuR79SwfSDb7hzf2Ax9X5Uz0KpEGrVO2xE6GNze0uocAw",
+	"RO/eOjL6F15xG3IDj+/ZQmDQgTJu5HgSi88Ap4O1vuV9fzcvQ71TVh7RWewv7SRt7goE6TsJg9rwcMOa",
+	"4CXEClGVYCqGVhPo6Ej3C9gX4gIkGPNPQzLNJ6wcxPT7R6cn8f5OJPGu6oyNHUCLwzTj+llGeGQVnmVa",
+	"HekzPDg4Ov4R2/ccDR8ePjxChezHt5phB+intytzGrAnGrBfIU+I0ekY2USpcwee6ABuwip+0g4idCTw",
+	"cZ+fE3HJsNFQ7U6ip9UbnxmVYA8zC5Icrug/RQMPW0Chd798TCl2Vp/0UkgbYrepsDw0iaIWtftRJ3UN",
+	"XzEe0VGOpdQLqdoZfbspX7JYlUdTCV1iC//gmtF5+fHy/wcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

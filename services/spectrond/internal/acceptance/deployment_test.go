@@ -34,7 +34,7 @@ type deployment struct {
 	client   *http.Client
 	worlds   atomic.Int64
 
-	keymanager *httptest.Server
+	keymanager, front *httptest.Server
 }
 
 // deploy starts both planes on an empty store and bootstraps them.
@@ -75,11 +75,11 @@ func deployFaced(tb testing.TB, store string, lease time.Duration, face dataplan
 		Spl: face,
 	})
 	must(err)
-	front := httptest.NewServer(data.Handler())
-	d.data = front.URL
+	d.front = httptest.NewServer(data.Handler())
+	d.data = d.front.URL
 	tb.Cleanup(func() {
 		d.client.CloseIdleConnections()
-		front.Close()
+		d.front.Close()
 		if err := data.Close(); err != nil {
 			tb.Error(err)
 		}
@@ -253,6 +253,21 @@ func (w *world) key(tb testing.TB, role string) string {
 		w.mint(tb, role, body)
 	}
 	return w.roles[role]
+}
+
+// spent returns a key whose rate limit lets nothing pass any more.
+func (w *world) spent(tb testing.TB) string {
+	tb.Helper()
+	made := w.must(tb, request{
+		method: http.MethodPost, path: "/api/v1/contexts/" + w.id + "/keys/spent", key: w.operator,
+		body: `{"rate_limit":{"requests":1,"per_seconds":86400}}`,
+	}, http.StatusCreated)
+	key := made.text(tb, "key")
+	a := w.must(tb, request{method: http.MethodGet, path: "/api/v1/" + w.id + "/me", key: key}, http.StatusOK)
+	if a.header.Get("RateLimit") != `"key";r=0;t=86400` || a.header.Get("RateLimit-Policy") != `"key";q=1;w=86400` {
+		tb.Errorf("the answer does not tell what remains: %v", a.header)
+	}
+	return key
 }
 
 // mint makes the key of a role. Its id and its principal can be used as <role.id> and <role.principal>.

@@ -20,6 +20,7 @@ var bodies = map[string]string{
 	"dataplane reflect":             `{"query":"x"}`,
 	"dataplane addGrants":           `{"path":"org/acme","verbs":["memory:read"]}`,
 	"dataplane removeGrants":        `{"path":"org/acme","verbs":["memory:read"]}`,
+	"keymanager patchKey":           `{"enabled":true}`,
 	"keymanager createContextNamed": `{"id":"another"}`,
 	"keymanager patchContext":       `{}`,
 	"keymanager createPrincipal":    `{"display_name":"x"}`,

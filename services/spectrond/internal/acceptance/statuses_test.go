@@ -18,6 +18,7 @@ func TestRefusals(t *testing.T) {
 		ids := map[string]string{
 			"context_id": w.id, "session_id": "absent", "trace_id": "absent", "principal_id": "absent", "type": "thing", "name": "absent", "key": "absent",
 		}
+		spent := w.spent(t)
 		for _, op := range slices.Concat(dataPlane.operations, keyManager.operations) {
 			if op.open() {
 				continue
@@ -45,6 +46,7 @@ func TestRefusals(t *testing.T) {
 				refuseOperator(op, w.key(t, "admin"), expect)
 			} else {
 				refuseDelegation(expect)
+				expect("too many requests", http.StatusTooManyRequests, func(r *request) { r.key = spent })
 			}
 			if op.RequestBody != nil {
 				refuseBodies(expect)

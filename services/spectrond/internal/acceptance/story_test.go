@@ -57,7 +57,7 @@ func TestContract(t *testing.T) {
 func stories() []story {
 	var all []story
 	for _, section := range [][]story{
-		section1, section1Statuses, section2, section3Contexts, section3Principals, section3Keys, section4, section4Delegation,
+		section1, section1Statuses, section2, section3Contexts, section3Principals, section3Keys, keySettings, section4, section4Delegation,
 		section5Keys, section5Scopes, section5Principals, section5Sessions, section5Facts, section5Recall, section5Structured, section5Traces,
 		section7, section8,
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ import (
 func newKeys(environ settings.Environ) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Mint, rotate, list and delete the keys of a context",
+		Short: "Mint, rotate, list, limit and delete the keys of a context",
 		Long: `Work on the keys of a running deployment. A key has a name, unique in its context, and acts as one principal. These
 commands speak to the management API and need a management key.`,
 		Example: `  spectrond keys generate-key default planner --expires-in 3600
@@ -31,6 +32,11 @@ commands speak to the management API and need a management key.`,
 		newKeysRotate(environ, out),
 		newKeysList(environ, out),
 		newKeysDelete(environ, out),
+		newKeysEnable(environ, out),
+		newKeysDisable(environ, out),
+		newKeysLimit(environ, out),
+		newKeysAllow(environ, out),
+		newKeysExpiring(environ, out),
 	)
 }
 
@@ -136,7 +142,8 @@ func newKeysList(environ settings.Environ, out *output) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list <context_id>",
 		Short: "List the keys of a context",
-		Long:  "List every key of a context, ordered by name. Secrets are not among what is shown: nobody has them any more.",
+		Long: "List every key of a context, ordered by name. Secrets are not among what is shown: nobody has them any more. " +
+			"When a key was used last is to the minute; how often is about right, and a minute or so behind.",
 		Example: `  spectrond keys list default -o json
   spectrond keys list default --principal admin`,
 		Args: cli.Arguments("context_id"),
@@ -146,13 +153,14 @@ func newKeysList(environ settings.Environ, out *output) *cobra.Command {
 				keys = m.PrincipalKeys(cmd.Context(), args[0], principal)
 			}
 			list := []client.Key{}
-			rows := table.New("NAME", "ID", "PRINCIPAL", "ACTS AS", "ENDS", "CREATED")
+			rows := table.New("NAME", "ID", "PRINCIPAL", "ACTS AS", "STATUS", "ENDS", "CREATED", "LAST USED", "USES")
 			for k, err := range keys {
 				if err != nil {
 					return err
 				}
 				list = append(list, k)
-				rows.Row(k.Name, k.ID, string(k.Principal), k.PrincipalID, moment(k.ValidUntil), moment(&k.CreatedAt))
+				rows.Row(k.Name, k.ID, string(k.Principal), k.PrincipalID, status(k), moment(k.ValidUntil), moment(&k.CreatedAt),
+					moment(k.LastUsedAt), strconv.FormatInt(k.UseCount, 10))
 			}
 			return out.write(cmd, list, rows)
 		}),

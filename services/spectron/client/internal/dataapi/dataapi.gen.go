@@ -1381,11 +1381,17 @@ type Healthy = Health
 // InternalError Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type InternalError = Problem
 
+// Leaving Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type Leaving = Problem
+
 // NotFound Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type NotFound = Problem
 
 // NotSupported Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type NotSupported = Problem
+
+// RateLimited Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type RateLimited = Problem
 
 // TooLarge Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type TooLarge = Problem

@@ -71,6 +71,33 @@ func (e CreatePrincipalRequestKind) Valid() bool {
 	}
 }
 
+// Defines values for ExpiringKeyPrincipal.
+const (
+	ExpiringKeyPrincipalAgent      ExpiringKeyPrincipal = "agent"
+	ExpiringKeyPrincipalHuman      ExpiringKeyPrincipal = "human"
+	ExpiringKeyPrincipalService    ExpiringKeyPrincipal = "service"
+	ExpiringKeyPrincipalSupervisor ExpiringKeyPrincipal = "supervisor"
+	ExpiringKeyPrincipalUnknown    ExpiringKeyPrincipal = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ExpiringKeyPrincipal enum.
+func (e ExpiringKeyPrincipal) Valid() bool {
+	switch e {
+	case ExpiringKeyPrincipalAgent:
+		return true
+	case ExpiringKeyPrincipalHuman:
+		return true
+	case ExpiringKeyPrincipalService:
+		return true
+	case ExpiringKeyPrincipalSupervisor:
+		return true
+	case ExpiringKeyPrincipalUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeyPrincipal.
 const (
 	KeyPrincipalAgent      KeyPrincipal = "agent"
@@ -143,6 +170,33 @@ func (e PatchPrincipalRequestKind) Valid() bool {
 	}
 }
 
+// Defines values for PatchedKeyPrincipal.
+const (
+	PatchedKeyPrincipalAgent      PatchedKeyPrincipal = "agent"
+	PatchedKeyPrincipalHuman      PatchedKeyPrincipal = "human"
+	PatchedKeyPrincipalService    PatchedKeyPrincipal = "service"
+	PatchedKeyPrincipalSupervisor PatchedKeyPrincipal = "supervisor"
+	PatchedKeyPrincipalUnknown    PatchedKeyPrincipal = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PatchedKeyPrincipal enum.
+func (e PatchedKeyPrincipal) Valid() bool {
+	switch e {
+	case PatchedKeyPrincipalAgent:
+		return true
+	case PatchedKeyPrincipalHuman:
+		return true
+	case PatchedKeyPrincipalService:
+		return true
+	case PatchedKeyPrincipalSupervisor:
+		return true
+	case PatchedKeyPrincipalUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PrincipalKind.
 const (
 	PrincipalKindAgent      PrincipalKind = "agent"
@@ -208,6 +262,11 @@ type AccessTokenRequest struct {
 
 // AccessTokenRequestKind defines model for AccessTokenRequest.Kind.
 type AccessTokenRequestKind string
+
+// AllowedCIDRs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+//
+// Example: ["10.0.0.0/8","2001:db8::/32"]
+type AllowedCIDRs = []string
 
 // Context defines model for Context.
 type Context struct {
@@ -306,6 +365,47 @@ type CreatePrincipalRequest struct {
 // CreatePrincipalRequestKind defines model for CreatePrincipalRequest.Kind.
 type CreatePrincipalRequestKind string
 
+// ExpiringKey defines model for ExpiringKey.
+type ExpiringKey struct {
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+	ContextID    string        `json:"contextId"`
+	CreatedAt    time.Time     `json:"createdAt"`
+
+	// Enabled Whether the key opens anything.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap `json:"grants,omitempty"`
+	ID     string    `json:"id"`
+
+	// LastUsedAt To the minute; absent when the key was never used.
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	Name       string     `json:"name"`
+
+	// Principal The kind of the principal.
+	Principal   ExpiringKeyPrincipal `json:"principal"`
+	PrincipalID string               `json:"principalId"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// UseCount About how often the key was verified, a minute or so behind. Up to a thousand a minute and data plane are counted one by one, beyond that a sample; what a data plane had not reported when it was killed is missing.
+	UseCount *int64 `json:"useCount,omitempty"`
+
+	// ValidUntil Absent when the key has no end.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// ExpiringKeyPrincipal The kind of the principal.
+type ExpiringKeyPrincipal string
+
 // GrantMap Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 //
 // Example: {"memory:read":["org/acme/*"]}
@@ -331,7 +431,15 @@ type Job struct {
 
 // Key defines model for Key.
 type Key struct {
-	CreatedAt time.Time `json:"createdAt"`
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+	CreatedAt    time.Time     `json:"createdAt"`
+
+	// Enabled Whether the key opens anything.
+	Enabled *bool `json:"enabled,omitempty"`
 
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
@@ -339,11 +447,20 @@ type Key struct {
 	// Example: {"memory:read":["org/acme/*"]}
 	Grants *GrantMap `json:"grants,omitempty"`
 	ID     string    `json:"id"`
-	Name   string    `json:"name"`
+
+	// LastUsedAt To the minute; absent when the key was never used.
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	Name       string     `json:"name"`
 
 	// Principal The kind of the principal.
 	Principal   KeyPrincipal `json:"principal"`
 	PrincipalID string       `json:"principalId"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// UseCount About how often the key was verified, a minute or so behind. Up to a thousand a minute and data plane are counted one by one, beyond that a sample; what a data plane had not reported when it was killed is missing.
+	UseCount *int64 `json:"useCount,omitempty"`
 
 	// ValidUntil Absent when the key has no end.
 	ValidUntil *time.Time `json:"validUntil,omitempty"`
@@ -365,6 +482,15 @@ type MigrationStatus struct {
 
 // MintKeyRequest Either `scope_floor`, with what the kind of principal may do there, or `grants`.
 type MintKeyRequest struct {
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+
+	// Enabled See PATCH.
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
@@ -373,6 +499,9 @@ type MintKeyRequest struct {
 
 	// Principal An agent reads, writes and forgets, sees and registers scopes; a supervisor reads and sees scopes.
 	Principal *MintKeyRequestPrincipal `json:"principal,omitempty"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
 	// ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.
 	ScopeFloor *ScopeFloor `json:"scope_floor,omitempty"`
@@ -383,11 +512,23 @@ type MintKeyRequestPrincipal string
 
 // MintPrincipalKeyRequest defines model for MintPrincipalKeyRequest.
 type MintPrincipalKeyRequest struct {
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+
+	// Enabled See PATCH.
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 	//
 	//
 	// Example: {"memory:read":["org/acme/*"]}
 	Grants *GrantMap `json:"grants,omitempty"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 }
 
 // MintedKey defines model for MintedKey.
@@ -422,6 +563,16 @@ type PatchContextRequest struct {
 	EnforcementBlocked *bool `json:"enforcement_blocked,omitempty"`
 }
 
+// PatchKeyRequest defines model for PatchKeyRequest.
+type PatchKeyRequest struct {
+	// AllowedCidrs As AllowedCIDRs.
+	AllowedCidrs json.RawMessage `json:"allowed_cidrs,omitempty"`
+	Enabled      *bool           `json:"enabled,omitempty"`
+
+	// RateLimit As RateLimit.
+	RateLimit json.RawMessage `json:"rate_limit,omitempty"`
+}
+
 // PatchPrincipalRequest defines model for PatchPrincipalRequest.
 type PatchPrincipalRequest struct {
 	DisplayName *string `json:"display_name,omitempty"`
@@ -436,6 +587,52 @@ type PatchPrincipalRequest struct {
 
 // PatchPrincipalRequestKind defines model for PatchPrincipalRequest.Kind.
 type PatchPrincipalRequestKind string
+
+// PatchedKey defines model for PatchedKey.
+type PatchedKey struct {
+	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
+	//
+	//
+	// Example: ["10.0.0.0/8","2001:db8::/32"]
+	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
+	CreatedAt    time.Time     `json:"createdAt"`
+
+	// Enabled Whether the key opens anything.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap `json:"grants,omitempty"`
+	ID     string    `json:"id"`
+
+	// LastUsedAt To the minute; absent when the key was never used.
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	Name       string     `json:"name"`
+
+	// Principal The kind of the principal.
+	Principal   PatchedKeyPrincipal `json:"principal"`
+	PrincipalID string              `json:"principalId"`
+
+	// Propagation How a rotation reached the verifiers before it was answered: each has applied it, or has lost the lease under which it may answer from memory. Absent after a mint.
+	Propagation Propagation `json:"propagation"`
+
+	// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// Revision The revision of authority that holds the change.
+	Revision int64 `json:"revision"`
+
+	// UseCount About how often the key was verified, a minute or so behind. Up to a thousand a minute and data plane are counted one by one, beyond that a sample; what a data plane had not reported when it was killed is missing.
+	UseCount *int64 `json:"useCount,omitempty"`
+
+	// ValidUntil Absent when the key has no end.
+	ValidUntil *time.Time `json:"validUntil,omitempty"`
+}
+
+// PatchedKeyPrincipal The kind of the principal.
+type PatchedKeyPrincipal string
 
 // Principal defines model for Principal.
 type Principal struct {
@@ -490,6 +687,14 @@ type Propagation struct {
 	WaitedMs int64 `json:"waited_ms"`
 }
 
+// RateLimit How often a key may be used: so many requests in so much time, evenly spread, and a burst of them at once. Each data plane counts for itself, so several admit as many times as much. Beyond it the answer is 429.
+type RateLimit struct {
+	// Burst As many as `requests` if absent.
+	Burst      *int64 `json:"burst,omitempty"`
+	PerSeconds int64  `json:"per_seconds"`
+	Requests   int64  `json:"requests"`
+}
+
 // ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.
 type ScopeFloor struct {
 	Agent *string `json:"agent,omitempty"`
@@ -522,6 +727,9 @@ type Verb struct {
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// ExpiringWithin defines model for ExpiringWithin.
+type ExpiringWithin = int64
+
 // KeyName defines model for KeyName.
 type KeyName = string
 
@@ -548,6 +756,9 @@ type Internal = Problem
 
 // Invalid What went wrong (RFC 9457), with `message` equal to `detail`.
 type Invalid = Problem
+
+// Leaving What went wrong (RFC 9457), with `message` equal to `detail`.
+type Leaving = Problem
 
 // NotFound What went wrong (RFC 9457), with `message` equal to `detail`.
 type NotFound = Problem
@@ -578,6 +789,9 @@ type ListContextsParams struct {
 
 // ListKeysParams defines parameters for ListKeys.
 type ListKeysParams struct {
+	// ExpiringWithin Only keys that end within so many seconds and have not yet.
+	ExpiringWithin *ExpiringWithin `form:"expiring_within,omitempty" json:"expiring_within,omitempty"`
+
 	// Limit The most rows to answer.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -627,6 +841,18 @@ type RotatePrincipalKeyParams struct {
 	TTLSeconds *TTLSeconds `form:"ttl_seconds,omitempty" json:"ttl_seconds,omitempty"`
 }
 
+// ListExpiringKeysParams defines parameters for ListExpiringKeys.
+type ListExpiringKeysParams struct {
+	// Within In how many seconds at most. Thirty days if absent.
+	Within *int64 `form:"within,omitempty" json:"within,omitempty"`
+
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // CreateContextNamedJSONRequestBody defines body for CreateContextNamed for application/json ContentType.
 type CreateContextNamedJSONRequestBody = CreateContextNamedRequest
 
@@ -638,6 +864,9 @@ type CreateContextJSONRequestBody = CreateContextRequest
 
 // BrokerAccessTokenJSONRequestBody defines body for BrokerAccessToken for application/json ContentType.
 type BrokerAccessTokenJSONRequestBody = AccessTokenRequest
+
+// PatchKeyJSONRequestBody defines body for PatchKey for application/json ContentType.
+type PatchKeyJSONRequestBody = PatchKeyRequest
 
 // MintKeyJSONRequestBody defines body for MintKey for application/json ContentType.
 type MintKeyJSONRequestBody = MintKeyRequest
@@ -838,6 +1067,24 @@ type ClientInterface interface {
 	// Corresponds with DELETE /api/v1/contexts/{context_id}/keys/{name} (the `DeleteKey` operationId).
 	DeleteKey(ctx context.Context, contextID ContextID, name KeyName, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PatchKeyWithBody Change the settings of a key
+	//
+	// Enables or disables the key, and limits its use. What is absent stays; null, and an empty list of networks, is no limit. A key that is disabled opens nothing, and whoever shows it gets the answer that every bad key gets, until it is enabled again. What is changed holds from the next request on. The end of a key changes with its secret only: see rotate. A token of a service account has no settings.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v1/contexts/{context_id}/keys/{name} (the `PatchKey` operationId).
+	PatchKeyWithBody(ctx context.Context, contextID ContextID, name KeyName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchKey Change the settings of a key
+	//
+	// Enables or disables the key, and limits its use. What is absent stays; null, and an empty list of networks, is no limit. A key that is disabled opens nothing, and whoever shows it gets the answer that every bad key gets, until it is enabled again. What is changed holds from the next request on. The end of a key changes with its secret only: see rotate. A token of a service account has no settings.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v1/contexts/{context_id}/keys/{name} (the `PatchKey` operationId).
+	PatchKey(ctx context.Context, contextID ContextID, name KeyName, body PatchKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// MintKeyWithBody Mint a key
 	//
 	// Creates a principal for the key and answers the secret, once. Without a body the key is an agent's over everything.
@@ -1028,6 +1275,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListExpiringKeys List the keys of all contexts that end soon
+	//
+	// Soonest first, without their secrets. Keys that have ended are not among them.
+	//
+	// Corresponds with GET /api/v1/keys/expiring (the `ListExpiringKeys` operationId).
+	ListExpiringKeys(ctx context.Context, params *ListExpiringKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetMigrations Which version of the schema contexts are on
 	//
@@ -1268,6 +1522,44 @@ func (c *Client) ListKeys(ctx context.Context, contextID ContextID, params *List
 // Corresponds with DELETE /api/v1/contexts/{context_id}/keys/{name} (the `DeleteKey` operationId).
 func (c *Client) DeleteKey(ctx context.Context, contextID ContextID, name KeyName, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteKeyRequest(c.Server, contextID, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchKeyWithBody Change the settings of a key
+//
+// Enables or disables the key, and limits its use. What is absent stays; null, and an empty list of networks, is no limit. A key that is disabled opens nothing, and whoever shows it gets the answer that every bad key gets, until it is enabled again. What is changed holds from the next request on. The end of a key changes with its secret only: see rotate. A token of a service account has no settings.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v1/contexts/{context_id}/keys/{name} (the `PatchKey` operationId).
+func (c *Client) PatchKeyWithBody(ctx context.Context, contextID ContextID, name KeyName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchKeyRequestWithBody(c.Server, contextID, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchKey Change the settings of a key
+//
+// Enables or disables the key, and limits its use. What is absent stays; null, and an empty list of networks, is no limit. A key that is disabled opens nothing, and whoever shows it gets the answer that every bad key gets, until it is enabled again. What is changed holds from the next request on. The end of a key changes with its secret only: see rotate. A token of a service account has no settings.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v1/contexts/{context_id}/keys/{name} (the `PatchKey` operationId).
+func (c *Client) PatchKey(ctx context.Context, contextID ContextID, name KeyName, body PatchKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchKeyRequest(c.Server, contextID, name, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1719,6 +2011,23 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
+// ListExpiringKeys List the keys of all contexts that end soon
+//
+// Soonest first, without their secrets. Keys that have ended are not among them.
+//
+// Corresponds with GET /api/v1/keys/expiring (the `ListExpiringKeys` operationId).
+func (c *Client) ListExpiringKeys(ctx context.Context, params *ListExpiringKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListExpiringKeysRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetMigrations Which version of the schema contexts are on
 //
 // Corresponds with GET /api/v1/migrations (the `GetMigrations` operationId).
@@ -2116,6 +2425,18 @@ func NewListKeysRequest(server string, contextID ContextID, params *ListKeysPara
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.ExpiringWithin != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expiring_within", *params.ExpiringWithin, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
@@ -2191,6 +2512,60 @@ func NewDeleteKeyRequest(server string, contextID ContextID, name KeyName) (*htt
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewPatchKeyRequest calls the generic PatchKey builder with application/json body
+func NewPatchKeyRequest(server string, contextID ContextID, name KeyName, body PatchKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchKeyRequestWithBody(server, contextID, name, "application/json", bodyReader)
+}
+
+// NewPatchKeyRequestWithBody constructs an http.Request for the PatchKey method, with any body, and a specified content type
+func NewPatchKeyRequestWithBody(server string, contextID ContextID, name KeyName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/keys/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -3144,6 +3519,84 @@ func NewGetHealthRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListExpiringKeysRequest constructs an http.Request for the ListExpiringKeys method
+func NewListExpiringKeysRequest(server string, params *ListExpiringKeysParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/keys/expiring")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Within != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "within", *params.Within, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)

@@ -1,0 +1,46 @@
+package acceptance_test
+
+// Settings of keys: what an operator may change of a key while it lives.
+var keySettings = []story{
+	{section: "settings of keys", steps: []step{
+		{"a key", "operator", "POST " + contexts + "/keys/s?ttl_seconds=3600", `{"allowed_cidrs":["127.0.0.0/8"]}`, 201, "", "s=key"},
+		{"used from where it may be", "<s>", "GET me", "", 200, "", ""},
+		{
+			"PATCH keys name/200 disabled", "operator", "PATCH " + contexts + "/keys/s", `{"enabled":false}`, 200,
+			`{"name":"s","enabled":false,"allowed_cidrs":["127.0.0.0/8"],"rate_limit":"$absent","revision":"$some","key":"$absent"}`, "",
+		},
+		{"401 on the very next request", "<s>", "GET me", "", 401, "", ""},
+		{"PATCH keys name/200 again", "operator", "PATCH " + contexts + "/keys/s", `{"enabled":false}`, 200, `{"enabled":false}`, ""},
+		{"POST rotate/200 keeps the settings", "operator", "POST " + contexts + "/keys/s/rotate", "", 200, "", "t=key"},
+		{"401 still", "<t>", "GET me", "", 401, "", ""},
+		{"PATCH keys name/200 enabled", "operator", "PATCH " + contexts + "/keys/s", `{"enabled":true}`, 200, `{"enabled":true}`, ""},
+		{"200 on the very next request", "<t>", "GET me", "", 200, "", ""},
+		{"401 is the old secret", "<s>", "GET me", "", 401, "", ""},
+		{"PATCH keys name/200 elsewhere only", "operator", "PATCH " + contexts + "/keys/s", `{"allowed_cidrs":["192.0.2.1","2001:DB8::/32"]}`, 200, `{"allowed_cidrs":["192.0.2.1/32","2001:db8::/32"]}`, ""},
+		{"403 tells the address", "<t>", "GET me", "", 403, `{"detail":"this key may not be used from 127.0.0.1"}`, ""},
+		{
+			"PATCH keys name/200 everywhere, but seldom", "operator", "PATCH " + contexts + "/keys/s",
+			`{"allowed_cidrs":null,"rate_limit":{"requests":2,"per_seconds":7200,"burst":1}}`, 200,
+			`{"allowed_cidrs":"$absent","rate_limit":{"requests":2,"per_seconds":7200,"burst":1}}`, "",
+		},
+		{"200 once", "<t>", "GET me", "", 200, "", ""},
+		{"429 then", "<t>", "GET me", "", 429, `{"type":"urn:spectron:problem:rate-limited"}`, ""},
+		{"POST keys/201 of its own", "operator", "PATCH " + contexts + "/keys/s", `{"rate_limit":null}`, 200, `{"rate_limit":"$absent"}`, ""},
+		{"200 at once", "<t>", "GET me", "", 200, "", ""},
+		{"PATCH keys name/200 the limits of whoever mints", "operator", "PATCH " + contexts + "/keys/s", `{"rate_limit":{"requests":1000,"per_seconds":1}}`, 200, "", ""},
+		{"POST own keys/201", "<t>", "POST keys", `{"name":"child"}`, 201, "", "child=key"},
+		{"GET keys/200 the child is limited, too", "operator", "GET " + contexts + "/keys", "", 200, `["$has",{"name":"child","enabled":true,"rate_limit":{"requests":1000,"per_seconds":1,"burst":1000}}]`, ""},
+		{"GET keys/200 that end soon", "operator", "GET " + contexts + "/keys?expiring_within=7200", "", 200, `[{"name":"s"}]`, ""},
+		{"GET keys/200 that end sooner", "operator", "GET " + contexts + "/keys?expiring_within=60", "", 200, `[]`, ""},
+		{"GET expiring/200", "operator", "GET /api/v1/keys/expiring?within=7200", "", 200, `["$has",{"name":"s","enabled":true}]`, ""},
+		{"GET expiring/200 a page", "operator", "GET /api/v1/keys/expiring?limit=1", "", 200, "", ""},
+		{"GET expiring/400 never", "operator", "GET /api/v1/keys/expiring?within=0", "", 400, "", ""},
+		{"GET expiring/400 a cursor that is none", "operator", "GET /api/v1/keys/expiring?cursor=eA", "", 400, "", ""},
+		{"GET expiring/403", "<t>", "GET /api/v1/keys/expiring", "", 403, "", ""},
+		{"PATCH keys name/400 nothing", "operator", "PATCH " + contexts + "/keys/s", `{}`, 400, "", ""},
+		{"PATCH keys name/400 an unknown field", "operator", "PATCH " + contexts + "/keys/s", `{"expires":1}`, 400, "", ""},
+		{"PATCH keys name/400 no network", "operator", "PATCH " + contexts + "/keys/s", `{"allowed_cidrs":["example.com"]}`, 400, "", ""},
+		{"PATCH keys name/400 no rate", "operator", "PATCH " + contexts + "/keys/s", `{"rate_limit":{"requests":0,"per_seconds":1}}`, 400, "", ""},
+		{"PATCH keys name/404", "operator", "PATCH " + contexts + "/keys/absent", `{"enabled":true}`, 404, "", ""},
+	}},
+}
