@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -86,8 +85,8 @@ func logAccess(c *gin.Context, duration time.Duration) {
 	switch {
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
-	case status < http.StatusBadRequest && (strings.HasSuffix(route, "/health") || strings.HasPrefix(route, "/internal/")):
-		level = slog.LevelDebug // probes, and services that ask each other all the time, would drown the rest
+	case status < http.StatusBadRequest && quiet(route):
+		level = slog.LevelDebug // they would drown the rest
 	}
 	ctx := c.Request.Context()
 	Logger(ctx).LogAttrs(ctx, level, "request",

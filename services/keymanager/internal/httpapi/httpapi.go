@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	tracing "go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/grant"
@@ -43,6 +44,7 @@ type Parts struct {
 	// Origins are the pages that may call from a browser.
 	Origins web.Origins
 	Metrics prometheus.Registerer
+	Tracing tracing.TracerProvider
 }
 
 // New returns the handler of all routes.
@@ -59,7 +61,7 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
-	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins})
+	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Tracing: parts.Tracing, Origins: parts.Origins})
 	if err := web.Documentation(engine, spec); err != nil {
 		return nil, err
 	}
