@@ -76,6 +76,9 @@ func (c Config) connect(ctx context.Context, management *url.URL) (*authority.Cl
 		return nil, nil, err
 	}
 	db, err := database.Open(ctx, c.ConnectionString.Reveal(), store.Schema)
+	if err == nil && c.Tracing != nil {
+		db.Trace()
+	}
 	return keymanager, db, err
 }
 
@@ -89,10 +92,9 @@ func assemble(
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Tracing != nil {
-		if err := db.Trace(); err != nil {
-			return nil, err
-		}
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return nil, err
 	}
 	rows, now := store.New(db), cfg.clock()
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
@@ -109,7 +111,8 @@ func assemble(
 		}
 	}()
 	parts := cfg.parts(rows, traces)
-	parts.Verifier, parts.Keys, parts.Principals, parts.Origins = verify, keymanager, keymanager, origins
+	parts.Verifier, parts.Keys, parts.Principals = verify, keymanager, keymanager
+	parts.Origins, parts.Proxies = origins, proxies
 	face, background, err := cfg.face(rows, keymanager, verify, origins)
 	if err != nil {
 		return nil, err

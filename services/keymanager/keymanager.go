@@ -72,9 +72,7 @@ func assemble(
 		return nil, err
 	}
 	if cfg.Tracing != nil {
-		if err := db.Trace(); err != nil {
-			return nil, err
-		}
+		db.Trace()
 	}
 	records := store.New(db, cfg.clock())
 	if err := records.RetirePeppers(ctx, ring.Versions()); err != nil {
@@ -95,8 +93,13 @@ func assemble(
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return nil, err
+	}
 	parts := httpapi.Parts{
 		Origins:    origins,
+		Proxies:    proxies,
 		Contexts:   tenant.NewRegistry(records, barrier, cfg.clock()),
 		Purges:     tenant.NewPurger(records),
 		Jobs:       tenant.NewJobs(records),

@@ -27,7 +27,7 @@ func (d *DB) Collectors(name string) []prometheus.Collector {
 }
 
 // Trace makes a span of each statement of a request that has one, with the statement's text, which holds no value of any parameter.
-func (d *DB) Trace() error {
+func (d *DB) Trace() {
 	handles := []*gorm.DB{d.DB}
 	if d.reader != d.DB {
 		handles = append(handles, d.reader)
@@ -37,24 +37,25 @@ func (d *DB) Trace() error {
 		for _, moment := range []registrar{
 			on.Create().Before("*"), on.Query().Before("*"), on.Update().Before("*"), on.Delete().Before("*"), on.Row().Before("*"), on.Raw().Before("*"),
 		} {
-			if err := moment.Register("tracing:begin", d.beginStatement); err != nil {
-				return fmt.Errorf("tracing statements: %w", err)
-			}
+			register(moment, "tracing:begin", d.beginStatement)
 		}
 		for _, moment := range []registrar{
 			on.Create().After("*"), on.Query().After("*"), on.Update().After("*"), on.Delete().After("*"), on.Row().After("*"), on.Raw().After("*"),
 		} {
-			if err := moment.Register("tracing:end", endStatement); err != nil {
-				return fmt.Errorf("tracing statements: %w", err)
-			}
+			register(moment, "tracing:end", endStatement)
 		}
 	}
-	return nil
 }
 
 // registrar takes what GORM is to call at one moment.
 type registrar interface {
 	Register(name string, call func(*gorm.DB)) error
+}
+
+func register(moment registrar, name string, call func(*gorm.DB)) {
+	if err := moment.Register(name, call); err != nil {
+		panic("database: tracing statements: " + err.Error()) // two of one name: a mistake in the program
+	}
 }
 
 // endKey is under which a statement keeps what ends its span.

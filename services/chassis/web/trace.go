@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -19,8 +20,9 @@ type serverKey struct{}
 
 // server is what a request needs to know of the engine that serves it.
 type server struct {
-	realm string
-	log   *slog.Logger // carries the trace id
+	realm  string
+	log    *slog.Logger // carries the trace id
+	client netip.Addr
 }
 
 func withServer(ctx context.Context, s *server) context.Context {
@@ -48,8 +50,19 @@ func NewTraceID() string { return tracing.NewID() }
 func Logger(ctx context.Context) *slog.Logger { return serverOf(ctx).log }
 
 // Propagate returns a round tripper that tells the other side the trace of a request, so that one id names what happened on
-// both.
-func Propagate(next http.RoundTripper) http.RoundTripper { return tracing.Propagate(next) }
+// both, and the address of the client that is asked for, which it believes if this side is a proxy that it trusts.
+func Propagate(next http.RoundTripper) http.RoundTripper { return propagator{tracing.Propagate(next)} }
+
+type propagator struct{ next http.RoundTripper }
+
+// RoundTrip sends a copy of r with the headers traceparent and X-Forwarded-For.
+func (p propagator) RoundTrip(r *http.Request) (*http.Response, error) {
+	if client := clientIn(r.Context()); client.IsValid() {
+		r = r.Clone(r.Context())
+		r.Header.Set(forwardedHeader, client.String())
+	}
+	return p.next.RoundTrip(r)
+}
 
 // traced returns r with a trace id: the one it has, the caller's, or a new one. The answer will carry it.
 func traced(w http.ResponseWriter, r *http.Request) *http.Request {
