@@ -41,8 +41,8 @@ the proxy paused | 3s | engine pause proxy-1 | unpause proxy-1
 Postgres killed | 3s | engine kill postgres-1 | engine start postgres-1
 Postgres paused | 6s | engine pause postgres-1 | unpause postgres-1
 Postgres restarted | 0s | engine restart postgres-1 | true
-a data plane cut off from both key managers | 6s | cut spectron-1 keymanager-1 keymanager-2 | mend spectron-1
-every data plane cut off from both key managers | 6s | for i in 1 2 3; do cut spectron-$i keymanager-1 keymanager-2; done | mend spectron-1 spectron-2 spectron-3
+a data plane cut off from both key managers | 6s | deaf spectron-1 | mend spectron-1
+every data plane cut off from both key managers | 6s | deaf spectron-1 spectron-2 spectron-3 | mend spectron-1 spectron-2 spectron-3
 a key manager cut off from Postgres | 6s | cut keymanager-1 postgres-1 | mend keymanager-1
 a data plane cut off from Postgres | 6s | cut spectron-3 postgres-1 | mend spectron-3
 a data plane unplugged (docker network disconnect) | 6s | unplug spectron-2 | plug spectron-2
@@ -90,10 +90,15 @@ cut() { # cut NAME PEER...: packets between them are dropped, without a word, on
 	done
 	tables "\$name" "\$rules"
 }
+deaf() { # deaf NAME...: data planes do not hear from any key manager, directly or through the proxy
+	for name in "\$@"; do
+		tables "\$name" 'iptables -A OUTPUT -p tcp --dport 9091:9092 -j DROP; iptables -A INPUT -p tcp --sport 9091:9092 -j DROP'
+	done
+}
 mend() { for name in "\$@"; do tables "\$name" 'iptables -F INPUT; iptables -F OUTPUT'; done; }
 unplug() { docker network disconnect "${run}_planes" "$run-\$1"; }
 plug() { docker network connect --alias spectron "${run}_planes" "$run-\$1"; }
-clock() { docker exec "$run-postgres-1" sh -c 'printf %s "\$0" >/faketime/offset' "\$1"; }
+clock() { docker exec --user root "$run-postgres-1" sh -c 'printf %s "\$0" >/faketime/offset' "\$1"; }
 skewed() { # skewed SECONDS: a data plane whose clock is ahead, beside the others
 	SPECTRON_IMAGE=$run-dataplane docker compose run --detach --no-deps --use-aliases --env "SPECTRON_DRILL_SKEW=\$1" --name "$run-skewed" spectron >/dev/null
 }
@@ -108,8 +113,7 @@ status=0
 	cd services/spectrond
 	SPECTRON_DRILLS=$work/drills SPECTRON_DRILLS_ENV=$work/env SPECTRON_DRILLS_TABLE=$work/table SPECTRON_DRILLS_FROM=$OLDPWD \
 		go test -count=1 -v -timeout 1h -run '^TestDrills$' ./internal/rollout
-) >"$work/log" 2>&1 || status=$?
-redact <"$work/log" >&2
+) 2>&1 | redact >&2 || status=$?
 [ -s "$work/table" ] || exit 1
 say "the drills are done" >&2
 if [ -n "$table" ]; then cat deployments/compose/faults/preface.md "$work/table" >"$table"; else cat "$work/table"; fi
