@@ -116,5 +116,11 @@ status=0
 ) 2>&1 | redact >&2 || status=$?
 [ -s "$work/table" ] || exit 1
 say "the drills are done" >&2
-if [ -n "$table" ]; then cat deployments/compose/faults/preface.md "$work/table" >"$table"; else cat "$work/table"; fi
+machine() {
+	printf 'This run: %s cores, %s GiB, Linux %s, Docker %s, PostgreSQL %s, HAProxy %s.\n\n' "$(nproc)" "$(awk '/MemTotal/ {print int($2 / 1048576 + 0.5)}' /proc/meminfo)" \
+		"$(uname -r | cut -d. -f1-2)" "$(docker version --format '{{.Server.Version}}' | cut -d+ -f1)" \
+		"$(docker compose exec -T postgres psql --version 2>/dev/null | grep -oE '[0-9]+[.][0-9]+' | head -n 1)" \
+		"$(docker compose exec -T proxy haproxy -v | grep -oE '[0-9]+[.][0-9]+[.][0-9]+' | head -n 1)"
+}
+if [ -n "$table" ]; then { cat deployments/compose/faults/preface.md; machine; cat "$work/table"; } >"$table"; else cat "$work/table"; fi
 exit "$status"
