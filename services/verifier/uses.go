@@ -66,6 +66,13 @@ func (u *uses) room() bool {
 	return len(u.counts) < introspection.MaxUses
 }
 
+// len returns how many wait.
+func (u *uses) len() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.waiting)
+}
+
 // take returns what waits, and of the counts as much as there is room for besides.
 func (u *uses) take(now time.Duration) introspection.Uses {
 	u.mu.Lock()
