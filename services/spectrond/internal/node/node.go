@@ -43,6 +43,8 @@ type Config struct {
 	Spl dataplane.Spl
 	// Prepare, when it is not nil, is called with the key manager before the data plane asks it anything.
 	Prepare func(context.Context, *keymanager.Service) error
+	// Doors are how other software asks about keys. The keys of assertions are sealed by a secret in the data directory, unless Spl has one.
+	Doors dataplane.Doors
 	// Limits are those of the data plane.
 	Limits dataplane.Limits
 	// Version is what health tells.
@@ -62,7 +64,7 @@ func (c *Config) Verify() error {
 	if _, _, err := net.SplitHostPort(c.AdminAddress); c.AdminAddress != adminOff && c.AdminAddress != "" && err != nil {
 		return fmt.Errorf("SPECTRON_ADMIN_ADDRESS (--admin-address): want host:port or %s: %w", adminOff, err)
 	}
-	return c.Limits.Verify()
+	return errors.Join(c.Limits.Verify(), c.Doors.Verify())
 }
 
 // Node is both planes, open on one store. It is not safe for concurrent use.
