@@ -76,6 +76,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 
 		CORSAllowedOrigins: cfg.ManagementCORSAllowedOrigins,
 		AuthenticationOff:  cfg.Spl.AuthenticationOff,
+		TrustedProxies:     []string{inProcess}, // nothing else reaches it
 	})
 	if err != nil {
 		return nil, dataplane.Config{}, err
@@ -99,6 +100,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		Doors:            cfg.Doors,
 
 		CORSAllowedOrigins: cfg.CORSAllowedOrigins,
+		TrustedProxies:     cfg.TrustedProxies,
 	}, nil
 }
 
