@@ -34,8 +34,7 @@ type deployment struct {
 	client   *http.Client
 	worlds   atomic.Int64
 
-	keymanager *httptest.Server
-	front      *httptest.Server // of the data plane
+	keymanager, front *httptest.Server
 }
 
 // deploy starts both planes on an empty store and bootstraps them.
@@ -82,11 +81,11 @@ func deployDoors(tb testing.TB, store string, lease time.Duration, face dataplan
 		Spl: face, Doors: doors,
 	})
 	must(err)
-	front := httptest.NewServer(data.Handler())
-	d.data, d.front = front.URL, front
+	d.front = httptest.NewServer(data.Handler())
+	d.data = d.front.URL
 	tb.Cleanup(func() {
 		d.client.CloseIdleConnections()
-		front.Close()
+		d.front.Close()
 		if err := data.Close(); err != nil {
 			tb.Error(err)
 		}
