@@ -73,6 +73,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,
+		Tracing:          cfg.Tracing,
 
 		CORSAllowedOrigins: cfg.ManagementCORSAllowedOrigins,
 		AuthenticationOff:  cfg.Spl.AuthenticationOff,
@@ -93,6 +94,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,
+		Tracing:          cfg.Tracing,
 		Version:          cfg.Version,
 		Authority:        p.transport,
 		Limits:           cfg.Limits,
