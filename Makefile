@@ -134,8 +134,9 @@ down: ## stop Docker Compose; the data stays (docker compose down --volumes drop
 	$(COMPOSE) down
 
 .PHONY: test-compose
-test-compose: ## run the whole story on Docker Compose, from nothing, under names of its own
+test-compose: ## run the whole story on Docker Compose, and what the documents say of it, from nothing, under names of its own
 	deployments/compose/test.sh
+	deployments/compose/docs-test.sh
 
 .PHONY: clean
 clean: ## remove bin/ (never data)
