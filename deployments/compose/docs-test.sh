@@ -9,4 +9,6 @@ export SPECTRON_DOCS_COMPOSE=$run SPECTRON_IMAGE=$run:local SPECTRON_VERSION=doc
 unset SPECTRON_SECRETS SPECTRON_PUBLIC_URL SPECTRON_PUBLIC_MANAGEMENT_URL SPECTRON_API_KEY SPECTRON_MANAGEMENT_API_KEY
 trap 'docker image rm --force "$SPECTRON_IMAGE" >/dev/null 2>&1 || true' EXIT
 
+GOPROXY=$(go env GOPROXY) GOSUMDB=$(go env GOSUMDB) # for the image, too
+export GOPROXY GOSUMDB
 go test -count=1 -v -timeout 60m -run '^TestBlocks$' ./services/spectrond/internal/docs/
