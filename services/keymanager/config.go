@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
@@ -32,6 +34,7 @@ type Config struct {
 	LeaseTTL           time.Duration   `env:"SPECTRON_LEASE_TTL" envDefault:"2s" flag:"lease-ttl" usage:"how long a verifier may answer from memory without hearing from us, and so how long a revocation waits for one that is gone; 250ms to 60s, 2s because a cut link must not hold an operator up"`
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
 	CORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas, such as https://ops.example.com,https://*.example.org; none by default, and never all"`
+	TrustedProxies     []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies, and of the data planes, whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
 	// AuthenticationOff believes whoever asks on behalf of the local operator: it may manage service accounts without a token, and make
 	// a first one where none is active. No variable sets it: it is for a node that serves its own machine only.
@@ -57,7 +60,8 @@ func (c Config) Verify() error {
 	}
 	_, _, err := c.secrets()
 	_, corsErr := c.origins()
-	return errors.Join(append(errs, err, corsErr)...)
+	_, proxiesErr := c.proxies()
+	return errors.Join(append(errs, err, corsErr, proxiesErr)...)
 }
 
 func (c Config) origins() (web.Origins, error) {
@@ -66,6 +70,14 @@ func (c Config) origins() (web.Origins, error) {
 		return nil, fmt.Errorf("SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS (--cors-allowed-origins): %w", err)
 	}
 	return origins, nil
+}
+
+func (c Config) proxies() ([]netip.Prefix, error) {
+	proxies, err := network.ParseAll(c.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("SPECTRON_TRUSTED_PROXIES (--trusted-proxies): %w", err)
+	}
+	return proxies, nil
 }
 
 // secrets reads what keys are sealed with and what service tokens are signed with. Errors quote neither.

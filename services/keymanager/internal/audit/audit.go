@@ -55,7 +55,7 @@ type Origin struct {
 	TraceID string
 	// OnBehalfOf is the id of the principal that the actor acts for; empty when it acts for itself.
 	OnBehalfOf string
-	// Remote is the network address of the peer.
+	// Remote is the network address of the client; of a caller that asked a data plane, the caller's, if that data plane is trusted.
 	Remote string
 }
 
