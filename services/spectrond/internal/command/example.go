@@ -24,6 +24,7 @@ func Sections() []settings.Section {
 		{Title: "Migrations: spectrond migrate", Config: &migrateSettings{}},
 		{Title: "The first keys: spectrond bootstrap", Config: &bootstrapSettings{}},
 		{Title: "What is in them: spectrond bootstrap, spectrond dev start --bootstrap", Config: &firstKeys{}},
+		{Title: "Another management key: spectrond management replace-key", Config: &replacementSettings{}},
 		{Title: "Operators: spectrond contexts, spectrond keys", Config: &operatorSettings{}},
 	}
 }
