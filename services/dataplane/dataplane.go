@@ -228,7 +228,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		handler       http.Handler
 	}{
 		{"api", cfg.BindAddress, service.Handler()},
-		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, service.Ready)},
+		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, web.ReadyUntil(ctx, service.Ready))},
 	} {
 		if l.address == "" {
 			continue
@@ -239,7 +239,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		}
 		defer func() { _ = listener.Close() }() // Serve has closed it, unless it never began
 		cfg.log().InfoContext(ctx, "listening", slog.String("server", l.name), slog.String("address", listener.Addr().String()))
-		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.log()) })
+		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.drain(), cfg.log()) })
 	}
 	return process.Group(ctx, parts...)
 }

@@ -556,6 +556,9 @@ type Internal = Problem
 // Invalid What went wrong (RFC 9457), with `message` equal to `detail`.
 type Invalid = Problem
 
+// Leaving What went wrong (RFC 9457), with `message` equal to `detail`.
+type Leaving = Problem
+
 // NotFound What went wrong (RFC 9457), with `message` equal to `detail`.
 type NotFound = Problem
 
@@ -1748,6 +1751,15 @@ type HealthyJSONResponse Health
 type InternalApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
+
+type LeavingResponseHeaders struct {
+	RetryAfter *int
+}
+type LeavingApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers LeavingResponseHeaders
+}
 
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
@@ -5695,6 +5707,25 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type GetHealth503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetHealth503ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMigrationsRequestObject struct {
 }
 
@@ -5894,6 +5925,25 @@ func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLiveness503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetLiveness503ApplicationProblemPlusJSONResponse) VisitGetLivenessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7048,110 +7098,111 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F3bchs3k34V1OxflWR3TFKS7cR07YXiHH7Hju2ynfjC8ZLgTJNENANMAIwo/i5V7dPsg+2TbKGBOWNE",
-	"0qJkR8srUSQGAzT68HWj0fgYRCLNBAeuVTD+GCyBxiDx43PGz8zfGFQkWaaZ4ME4mP6Rj0Yn0f/+9//g",
-	"B3hMJCT/+UfA4UL/EUzJagmc6CVIIEyRVEggX7/+6Qn57vi7774ZBGGgoiWk1HSs1xkE40BpyfgiuLy8",
-	"DIOMSpqCdiN4IriGC/007g7j7RIIi4mYm3eRyDY03TPza0b1MggDTlPzAvfrhMVBGEj4K2cS4mCsZQ71",
-	"4fxDwjwYB/82rCgytL+qYTUSM8onuVRCdgf1DqetBVkIInhIqCILdg6czNY4TENRYilcjDyjCyAzmAsJ",
-	"A/Iyo3/lUM7irxzkujYN+9b6kFN68Rz4Qi+D8dHo+H4YpIyXX4QdAofBM1i/wN589DTvKcZ1BuuQ5Jz9",
-	"lQNhnDCtCiKPyZGZ4tHxdySTjGs6S4BESyppZNYtJFwQldEICNUEmGEFAjwOCeUx4UITSmKhQ6JXwnxQ",
-	"REh8o+nbvJ2adw/IKVEJVUv7csNKoCKaQWy+sITTy8Ef3L/i+Oeqta4T7vi7zXR7zlKm/VRLhdJEipUy",
-	"VKFcrUD2rWCCvdTHEcOc5ok2yzcahcFcyJTqYBwwrk+Og9CMk6V5WvyeMu7+LQfJuIYFSBzlK8l4xDKa",
-	"bJaYrGj6mFCSSZizCzItvxxPDcXZggsJcY9UlY03yVWd1iffbqb1W528gUjwWHUn4X4gcylSwsWK5Fyz",
-	"pOBYw2dqQN5WGuErRaYpvZhocQZ8onUyUbaHKYlopgjTfWtVa9tYsfoSPbxfX6KTowcnD0ejzQt1aail",
-	"MsEVFGpunrAI+QvHzfEjzbKERdTMfJhJMUsg/Y8/lSHDxy211iv7lH1ln7xLwxVMEU3PgIeFNBpqLqki",
-	"cJGZVbXCCxArMq1TcRBchsFPQs5YHAO/7QmYQTJFBAerONyiPyZ6yZQbLiUp5XQBKXBtNctL2ZQA04UE",
-	"BfLc8PplGPwTaKKX6ytms9ssbH99k8ikiEApggNQOICnXIPkNLlNep4S1ESFfjCjYRFYYYpBU5aQpUhi",
-	"ZXW1NPqdxYVOXzK+IJAocMM/pwmLb5sbjAYChbYipYmRU4gfk+mcQRJPkdkVWS0pNlhJwRc42BdC/yRy",
-	"ftujtfDImMo8WhaMG9aYUkjkVjPEt0I8p3IBt03QmYjXBC4ilCODANB+4ZB+4zTXSyHZv+BWKfdCWGQi",
-	"JEq9NsspMuCq5EJD2gE5TdAoKHAWWREqgdCEnSG8qqHcd+/e3TvN9RK4NqPugUY4NIR2uYINKNaS55yy",
-	"xECj2160mGo6owpILEBZvIUUeEy0XBO6oIwTOtcgyfQ1aLm+d2r+mRKn0VvUqTXpN8ZakBW1lrRDlprV",
-	"Q7o4bXfblDnlhMVmiecMZENDGFZqaP/fuMqzTEgN8a8QM/pZpI7ZpfvlzcsXAwRF7mHT92lkKPjWIBrz",
-	"byZFBlIziyWs2m3xZBicwbqHsSGSoAfkqS7eqZZixS2jmBXtdMWd/9D5IWuiT8/vIqMLal++kURlU0RL",
-	"50y5xzwwBlZG7ReNEApY5aTXZgYdxNZmzTBAe/WbgZINiBdTDfc0Q1+ii1MrxPs+QAjsvA5D60aXTdLU",
-	"pvOh7FbM/oRIm6HUVve1NWjIdXHMzJRp8qq23HOaKOhDdsp4SorTMyARRUWIvlNEU0jsNylQ60spmsJj",
-	"MoULCzsmLJ5i8wbUQw1azNn05GCXXkI6CMIWH8ZMZQktnc2aD3D84OHVPkAYXNxbiHsOh/9QdXSaMKoM",
-	"jVznE+51ZX+wPhXqJTO7YlqEoSuzy1Auw6B42jJ17eEHR8e7zOPHsp9yGjV679r3ZRgsJHUxm6sk6WfT",
-	"6leaoRJgPG44nQFdGK0WBsCNr/I+WOYpNS518b3KM4MDXdjBQsIgDHJ+xsWqzr/VsHTDe7u2t9QkYuUa",
-	"lkSs+2n7cc88QunCP111Gwk+Z4sto0dPbOPLMIgkUA3xhOpt9U0YFIbdPAEXNM2MBQ1o1NO6LhIeZdwW",
-	"oS7f87mQEbpNk1kiojOoa/WZEAlQVM6WeTePCHVSRqOtJtCnXm0HNWKExRL4R9wg9Yf+lX1SrmNXmcJ8",
-	"DpFm5xhUmLNFLtEwhSQuFM2cJQnqxK4epEkiVhMFyXzi5GdyBmvlJ2WSpBO4MM6VecEEuIFJPWT3RjW8",
-	"EsDzxCFRG5npmr9UxJCofjvTeK6iXSbFOTNIcVIQxg6WaUiVl6ncF1RKusb/cQJJEVz7hKGjJzqRYOCZ",
-	"43X/HD5ugwNaU2xxYd9a9i1G74I2J96dRLkiPTTeyMivqI6WO+KGUxItKV+gTW8w+oC8yJOELIw/MaPR",
-	"WWFXHfvvxPOdeDmGh82vJKVrkjKuEXlIoakG+4OwIMWIPMkSymFAnIknhisG/XyylWj5h6S0MDAHg9IY",
-	"H6Ixma0JJQnli5wugOASVUNBmm43ll7RbQ7lCc1ctIVZ1zMxOkjMLVWoblPLRtgNIjN9K/PJkZ/QKBI5",
-	"1+oxofapFdNLkWvEcAvQGAgtp8IFBy9w3mhL96Vq2mvCoqWlt/VqV0uqryC1R0NdpRc29tIcza84jrJn",
-	"wxXGMg3IO8m0BoOLk/VjB8ENZnYOlSJTnzBPQ3JOk9y1NQ7YGWTaAdX6QB/e32LCLYXalnAl5tpGcYxU",
-	"NVnZsc02bFCs+OimNXTFcA8fNHhtqze33AK6xsUyKBilxIxrQH48B2lXEHcPjGMzncR0raaeNTg53rgG",
-	"HSviEKz78k8l+OA1Xf0KStEF1DS3b8/mhWWicn+TTN0nNQ3J9BzkDD+kbGFVNf63xHCz+cRcHNl5c2mU",
-	"FV5cEe8Iu0gso9o8FYyD/3pP7/1rdO/RB/d3cu/Dx1H48PjyHz589wSBlpuMGXi8rf/ash5xyvhkexdv",
-	"ig9MP8G1s29qeWHNF33PuAt5V5FZ90K73UdErhWLwYWXbMRhR0/uE5wIa+BbXsHVbnDH+9288dlxI+oE",
-	"Ht3/LtzsV7SXpPOAj+qnqmT0CYunaLV88To0X0y5CCfEaNbI/ePjwUYHZCOtyFRlEGkp+LS5QRTuvHnc",
-	"8mS86K0uPAe5OcjNRrn5bNzcw7tl7sGnce+m+W8ZpbtDobSW4mgQyKdCyuFdAbBKz7yTONShSUovntrW",
-	"df4rPfcmx72ymAHxlUElA3JKHI5A/Uy4iIF8PRVyMTQwY/pNWHxpkAkYDGa372aQiBVhutZ4+O+muZD1",
-	"Zl9PzbfmNSnNMHXBekRCafLwPnnGvre5QSW6+RikkAq5HhtPztCz6j34cNlLzlzTq0Grl5kxUcYDvx1J",
-	"xqQiREjq8zSzNDNry6V/iRD/XR1wqVbxxIqB+++ovaItbnOpPvYNPm5zOQ2dgKjSVOeqGeITZxsDfO4x",
-	"35t+EbPua/4Us4l3q6vVr2vn6/eZ3RJrxXNttPB0h7js7sqjZ49u88aaPz5ZOjR1azvYb1R/095ecwOt",
-	"xfczBVyXiaFlahEXxuNqeJiftuHW3F2rqBXWltPHAb8WbtObkmk70X10tiYzWDqFv31sMwYaTxLQRTJr",
-	"K4pQumw2icHgV5csmmc2f6F4O1FL47QZrGu5KSQrjIgwRaznB7FLISW0DPkoTaVWIVHCZePa8IJ16duz",
-	"qAUQWrM4B6nMKK8ZWG1O/p9iRVLK19UU7QQJ0GhJ3CvLTCSccw3R90Rny5GGnXVrLYafF7h+ButP23L9",
-	"0Wa5TlUkMpjMEyHkNLTOCCYc6ZqUVng4pWsSu9VB+za1qmTajajurmNaOqONUjrZEfgDhjlVSFaSaWNQ",
-	"eUzmQi4A+QjcNxIWTBk6EpwuxhQrjWK7wIb4hG1T10YeLeTTODVabpr3G9P0J2zpBahmbUt4usMiX28N",
-	"+kYCsdfy+LyoN7k8Z+egbICXCX9CxiG3Y4fcjls2TTYXZIf0jxc2jW3XvRtOIM30mtiOUJsUCXFUE5ok",
-	"Hv0ZBugNXyvocB0XvGeHuTmz1zDPFSgS0SRxppIDxN2NmKC703LZN+XP66t+ure5T9+yS5m6xfCi4t3S",
-	"FTYmGFwVPzIIoZOkbXgA4iJyFNrUWaqIyqUEmtyLEpHH41zJydHgRpF65f3Xx2zVrBZJHBJufFVC1RnE",
-	"Y2LfS2hiIFwMEYthcIORAtQ/DfK7EZcU2JgVUaQoerZHEasanSmF8cNf//SEPLr/4NtvHN6ZpnZjY0rg",
-	"r5wmGGi06eMeWGN/8JIYs7b9NkHM58Bjo9oYz3IddPOuVvYcVpFljaB3zPMkMUvKlaY86snzNX5vATxd",
-	"PrmXldwsvUOvXGDPZhjTCVzhPnR4qkhaVS0QievT3L/JJR8XUb6xazHmQt+bY377JrbBX4sRlrMIi0Wq",
-	"Ua6afg/v1KFAV65pCWcMWIyWEOPczkFidq4qfBmmyYpWwf2x9Q6MecYcXIgJs5bOfJUIZXF2AlQByXkM",
-	"snCTNEJt2489OWRjQQPi7L/Nh7Zb4zZu1AqtR0b0EogXPhP1ezlwNE9Leg7lCPFwIqZVDLzgJKGZ2rbP",
-	"YopM2kn6e1xRZgQ7VX7iJ0ZqsU8txNlWEKqdBVMnRjmD+ot9XFHD6LunsxqXo3IIz2A9xg8YP0xpXB5a",
-	"jFkKHJ3A4pSgkHjWUi5C5+EISTTQNCS5Ahn2RR8HpERU6IHg+cOy2YCculCjS4GdYt9FzizQdOrlooVL",
-	"IW9H3Du6QMjFVu3Mq7ZqaCa7RUMfLPit0HOtECdIJuIJWEO4HSRwz2BkYvun9pAjhj3kZiKTyGAFriep",
-	"4L4Y7YhY28FFOzuCKcMy8ZZOR/2VWeTJxcCUqiILhxYna+r+hshnqIh75sfzdOaRzlZiWe/Mu0NsrU9Y",
-	"X2KfRP8O0hOY3ZR3eu6eqsxWPS6/yUbh000N8cEXF1IQ5cZFfIPHdtyOR3EK8JnPXz7tHBM8RW+wfq7Q",
-	"7pwZf6TYaR6dGBWyrs6/Fd8flYdh0CMBKjGX2Y10qXVmj38wPhc9x4qr4Zy+ejouQ2VWZzk9qKoTUDYP",
-	"36WzSJFrILNcE5sMUuyQtCaJSUmn7iAXWuQx+R7HOh2Q70XMXMinfobqlzcvXzy2ypCAlFY3OrThDgqq",
-	"GiwckN8sbiWI6JQlaHFUzyajIEUH5A2GK+o5U4JHEBaq3NlvLaq8Ny0aqW9cWOHFg4iogBMWAbebvC6D",
-	"/DQziOPe8WBkILVM3Gqo8XC4Wq0GFH8eCLkYumfV8PnTJz++ePMjPlNBuOCNg1pISEtXGZQB02AcHA1G",
-	"9gmzPDRjwTg4GYwGJzbHZolcOaQZG54fDYvVxUATePTFS2PIAHMQ7Ya0ETpcsqdxMA6eM6WfFH00yyi8",
-	"97s7VZOhPdx+GW5s6OoeXH5oHWA+Ho12Oixbhp+3CBp0g9LdY1MvuSukYFNXkQqtg2xFMQvfG12zIbbB",
-	"7u/bCfkalxMfFsdcsf3R5vaNM5P40Mnmh6qz1Zdh8GC7YbnDw/jAyVbjKg8rovLM05TKteOqkqBGfdGF",
-	"Yagyvo47p5lQPZURFE3BqJhXL9+8JW1OH36sMnwuuwzdzSZzNQZA6e9FvL/D2f1pa5dN62Os72WH8Y/2",
-	"N5CC3/3HAgsbZFwi5707l5tpVcVJFJmqtdKQOjRaJPl8uUx9f/Ro8xNliQTzwNEWryjPTOMDD7aZSOvY",
-	"p3nw+HibB+tnWj+DlFoOrsGU1VIocFUdnPGcGZHxCvBlGFwpmla0E/CdjH6qlUUhSouMrIQ8cwFnY7jt",
-	"gUOtbOK+caAkRTv/VEpAKzlLwMCsYtiOq0lCjTeOrF0cTnSToVzgRluRDos2vqk3fsChFrLUEdf7fk1V",
-	"A3gLjBbdJvvf3/xEWaTgb8OUdh1qTNnytLGsT59JcQioubI/g+5d1tGta+FC8fYcDjtw0LU56M0SY4VR",
-	"ueZ+9LET0q2V8fqAKDzyxACmdiUxUTIFuYCYxABZsiaMa1GWEHEnhL42DpFtR7DDkBjn59uTRw+/GZeN",
-	"qQ00Kk3XKiT8yvNUHq1W36i7IRzk2wvcCgHduuxR5SqCcbH6soHNrnJ5ADZNYGPPI27WAc4DucKDuA3n",
-	"oSY1Bz/h4Cd88X7Cp/kDQ4oFSu7Z04I22/kaJtgbPLAjbZ8fEfNWiRIhXVwTd3p4teMbEglZQiOwZavc",
-	"/jtm+SiR2lRIzLW0ccOU4fY8BvJmRhkbi8w01j4rEyeJhLkEtXTHJMeEqjOXSeUx2N9LcQayXqnnZhSQ",
-	"p1rMLYct6nPsL9NXU0E2Ky2shXgPRvwOa50fL1xZAc+ZLzIX0spdTRdVJmobbVQUFtgUNOc0hbDccLO7",
-	"6JYTlT+a/sxWdrgLkfRnsN41im7Iehcj6HfUV8ZAfbknWN+zrAkWisr1fOatxHH40QjblYHDonir0iJT",
-	"7cAhHh4rrb49HVGBWdQZTFv32RmVQU8Y8Bkqlu1CgK6W7CH8t9/wX1O3X58FN6vWosT5ZnhJa2w2r9U9",
-	"rm956zKPPnTM+a5M2sBKjbriHeqOUXyliDiH+nlFH0R0J052tjG18tjWfOyCKmvnIWsnRKrU0+ahC5ex",
-	"FGQJ5Rx3tzEzyVaKqKpSbrI/rbM1N+wfV2csdoCjdwuCHjzl62mvXzHBxK+7djGBQ5udci0neR8Kr7Bv",
-	"ZwCZdYlZHJIZwyzqsMxP57E1skxwrDn12DngcM5EXkhKn80u1GKzZqitv5kxubax78eF4IXGhtuiVGUx",
-	"f5+WfI0U3IuevKGo9Y76hsPqoHP+NprgtY0j1WBAeUXJJ6iGhM0hWkcJDGOI6PpmgmfPRQlcWGrUL+UR",
-	"+nSrAklzofGIpwaOuCcRfoTygxnkzQbQi+NuXkxwvLfX/CJm/jsPqqKCZMWShMQY+DvEo+6ubT9dQCsP",
-	"4boB8UqqJTAew8W+5LplCW3nB3k8yONdksfXMMtZEjsLS2W0JMjnfVGsXSSzFkreLq/aYwSfM1UVD7gr",
-	"EeHqrO+OceGKoofo8N8vOlzb/e+RrsbmS3gD6PQdHhJu3jTRjvYuywyfsrBjzu0uUpHLcDwaVS6n8SYp",
-	"mdaPPE9tT8W1Zp6TO498wt4qZXejWSOdIgS3nG1V0wF9F5N1VgXvVavdpxFWC4NGep9xvB3GV9seOATy",
-	"DuDCk/JS8goeGF+ALnNGjCLkdZ7+5K3oqvXwY/1yzE9PoR94k7RIRLlx4WdAbK9xfyJ8U5Vtsw9WSVWR",
-	"v2/LzUs47I3teW/MT+p+a9yXFn/FIn8Oc3FgkX3lvtdLGe4boW32SOq3CV+RLv/Ok+I+KGvZVZl4NEnc",
-	"TkPo0W9MEZamOd4m3ZsBf9PAzF8c6svFZXc3E/4AfPaUOr9RhXw6rBlW9bR683wwPdcWC8DW6H1VN7ib",
-	"+Q5IoUGwBcQ2eYKSFYtBlmWkUa+M0Z3Dp+2vBpH4dg0hFefwc1Ht6iZ0RbM+9EFHHAKpn1nkjaxh8XVV",
-	"CFAhOnRF16XN/TKghHeH4zSODyJ7ENn/PyKLDOmV2Ruw1vvIlN+0P3JImj9si/ydk+a/JIf7mqK+RRb+",
-	"qSunUT78lapSmRs3ao3ubxFiPGTbfwnZ9l8cI+8jgbWMJnEqpSsNbebqvMnGyeavigOfj+tGLDWQCmvH",
-	"JoktFyoUhAT3tGCN4W2qbYXZou5vT85+i99vMXl/+3xU320HX2La/d09BXoIYO0rBX9LhbYfc3k7Gft7",
-	"0I++LPn9aqYvLV3+oCvuTOr8vkQ6L2pT9+2M2uLVN8jN9gU9nIzDK2qTu/LLJKIJ8JhKgnWYyde/vX3y",
-	"zQECX5vb8EqxPMLLG4ze8N5tXitHZ6BgbgvX77muWI1rl+UliX0M6q5R9HPo1bSwj64b9a6D8fsPjZgw",
-	"xhVxYfBiOKhnF7jRNeSsukn8qlFXl9cFN2opmtfz9UiZvahicIfL8L7Dayy81+K1b9DbmChd3hnqXdvn",
-	"TOnfscVthNiwgvwWMTZb09yMHIuBuzxPe7fDXV73t8tyQ2dOyqt7ivV1d7Pi4nYUTV8xZltDnSrSVFEh",
-	"ngMTCW64SjEDT1GUn0E/Z+fAQanPra+aPXRq+7//YBAsPu/Ud5ccrtgiFpUqLs2J6+Xx8RYEvLOoqhI/",
-	"Hg6Pjr8djAajwdH40ejREUJlN75uXgxgdE135jQgTyRgCRyaWMG110UlQpxBTCjWs3D16t2kjZfgSbuh",
-	"blc9opzQJBGr2pOWP7oPPlUiwUIaGrgNk2DUA2FZZoykuyPUdVOqkW5PBsqHJGFKh2UdfhtrrD2P2w6+",
-	"4QtCI60aB7DC8rrMtbsds7ztgMkyvO46rkHFyw+X/xcAAP//",
+	"7F3rctu2l38VDPc/03aXkWQ7SRtl9oObXv5p0iSTS/OhzUoQeSShJgEWAC3rn/HMPs0+2D7JDg7AO2hJ",
+	"seykXn2yLIEgcHDu+OHgYxCJNBMcuFbB+GOwBBqDxI/PGT8zf2NQkWSZZoIH42D6Rz4anUT/+9//gx/g",
+	"MZGQ/OcfAYcL/UcwJaslcKKXIIEwRVIhgXz9+qcn5Lvj7777ZhCEgYqWkFLTsV5nEIwDpSXji+Dy8jIM",
+	"MippCtqN4IngGi7007g7jLdLICwmYm7eRSLb0HTPzK8Z1csgDDhNzQvcrxMWB2Eg4a+cSYiDsZY51Ifz",
+	"DwnzYBz827CiyND+qobVSMwon+RSCdkd1HucthZkIYjgIaGKLNg5cDJb4zANRYmlcDHyjC6AzGAuJAzI",
+	"y4z+lUM5i79ykOvaNOxb60NO6cVz4Au9DMZHo+P7YZAyXn4RdggcBs9g/QJ789HTvKcY1xmsQ5Jz9lcO",
+	"hHHCtCqIPCZHZopHx9+RTDKu6SwBEi2ppJFZt5BwQVRGIyBUE2CGFQjwOCSUx4QLTSiJhQ6JXgnzQREh",
+	"8Y2mb/N2at49IKdEJVQt7csNK4GKaAax+cISTi8Hf3D/iuOfq9a6Trjj7zbT7TlLmfZTLRVKEylWylCF",
+	"crUC2beCCfZSH0cMc5on2izfaBQGcyFTqoNxwLg+OQ5CM06W5mnxe8q4+7ccJOMaFiBxlK8k4xHLaLJZ",
+	"YrKi6WNCSSZhzi7ItPxyPDUUZwsuJMQ9UlU23iRXdVqffLuZ1m918gYiwWPVnYT7gcylSAkXK5JzzZKC",
+	"Yw2fqQF5W2mErxSZpvRiosUZ8InWyUTZHqYkopkiTPetVa1tY8XqS/Twfn2JTo4enDwcjTYv1KWhlsoE",
+	"V1CouXnCIuQvHDfHjzTLEhZRM/NhJsUsgfQ//lSGDB+31Fqv7FP2lX3yLg1XMEU0PQMeFtJoqLmkisBF",
+	"ZlbVCi9ArMi0TsVBcBkGPwk5Y3EM/LYnYAbJFBEcrOJwi/6Y6CVTbriUpJTTBaTAtdUsL2VTAkwXEhTI",
+	"c8Prl2HwT6CJXq6vmM1us7D99U0ikyICpQgOQOEAnnINktPkNul5SlATFfrBjIZFYIUpBk1ZQpYiiZXV",
+	"1dLodxYXOn3J+IJAosAN/5wmLL5tbjAaCBTaipQmRk4hfkymcwZJPEVmV2S1pNhgJQVf4GCfAz03mudW",
+	"B4sch28gK2oMRxIb6wHcUtRaEcPYydppuNVSwDlIojIJ1K2Cm7BCQeVCs8hMmKozQs2aGCeDozdRc+pe",
+	"g5bre6dzDbJfu2pBVtSqxo63VlNjl2HwQuifRM5ve62tc2kcjTxaFmIf1kRaSJR1s8BvhXhO5QJumx1n",
+	"Il4TuIhQCxn/Ca0/Dukdp7leCsn+BbdKuRfC+nUCOYNoIwwiA65KGTakHZDTBE2qgpITqQRCE3bWZqf3",
+	"79/fO831Erg2o+5xLHFo6BjnCjbEAJY855QlxrG87UWLqaYzqoDEApT1VpECj4mWa0IXlHFCjfCQaU2S",
+	"psTZw5sVtnfc2YrbpswpJyw2SzxnIBv61bBSw3a+4yrPMiE1xL9CzOhnkTpml+6XNy9fDNCldA+bvk8j",
+	"Q8G3xh80/2ZSZCA1s56YNVotngyDM1j3MDZEEvSAPNXFO9VSrLhlFLOina64i746P2RN393zu8jogtqX",
+	"byRR2RR9zXOm3GMeJxBWxmgWjdCRsspJr80MOv5umzXDAK39O2OmGg5yTDXc0wwjsa6XX8ULvwcYQLiY",
+	"zdC60WWTNLXpfCi7FbM/IdJmKLXVfW2tI3JdHDMzZZq8qi33nCYK+vxiZeJMxekZkIiiIsTIM6IpJPab",
+	"FKiNRBVN4TGZwoV12iYsnmLzhqOMGrSYs+nJOa16CekgCFt8GDOVJbQM1WsR1PGDh1dHUGFwcW8h7rko",
+	"5oeqo9OEUWVo5DqfcG8i4AcbkaJeMrMrpkUYBoK7DOUyDIqnLVPXHn5wdLzLPH4s+ymnUaP3rn1fhsFC",
+	"UpfxukqSfjatfqUZKgHG40bIHtCF0WphANxEer8HyzylPAjL71WeGS/aJW2sQx2EQc7PuFjV+bcalm7E",
+	"vteONZtErALrkoj1KHc/wa1HKF3yrKtuI8HnbLFl7u2JbXwZBpEEqiGeUL2tvgmDwrCbJ+CCppmxoAGN",
+	"elrXRcKjjNsi1OV7PhcywqBzMktEdAZ1rT4TIgGKytky7+YRoU7KaLTVBPrUq+2gRoywWAL/iBuk/tC/",
+	"sk/KdewqU5jPIdLsHFMyc7bIJRqmkMSFopmzJEGd2NWDNEnEaqIgmU+c/EzOYK38pEySdAIXJjQ1L5gA",
+	"N25SD9m9OSGvBPA8cZ6ozWt1zV8qYkhUv51pPFfRLpPinBlPcVIQxg6WaUiVl6ncF1RKusb/cQJJkZr8",
+	"hKFjHD+RYNwzx+v+OXzcxg9oTbHFhX1r2bcYvQvanHh3EuWK9NB4IyO/ojpa7ug3nJJoSfkCbXqD0Qfk",
+	"RZ4kZGHiiRmNzgq76th/J57v7DZgkG9+JSldk5RxjZ6HFJpqsD8I66QYkSdZQjkMiDPxxHDFoJ9PthIt",
+	"/5CUFsbNwZQ+5jpoTGZrQklC+SKnCyC4RNVQkKbbjaVXdJtDeUIzl6tiNvRMjA4Sc0sVqtvUsvsTxiMz",
+	"fSvzyZGf0CgSOdfqMaH2qRXTS5Fr9OEWoDGNXE6Fu6TL7rZ0X6qmvSYsWlp626h2taT6ClJ7NNRVemFj",
+	"L83R/IrjKHs2XGEs04C8l0xr4JjzeuxccOMzu4BKkalPmKchOadJ7tqaAOwMMu0c1fpAH97fYsIthdqW",
+	"cCXm2mZxjFQ1WdmxzTZsUKz46KY1dMVwDx80eG2rN7fCArrGxTJeMEqJGdeA/HgO0q4g7r2YwGY6iela",
+	"TT1rcHK8cQ06VsR5sO7LP5Xgg9d09SsoRRdQ09y+Ha8XlonK3WEydZ/UNCTTc5Az/JCyhVXV+N8Sk/Xm",
+	"E3NZeBfNpVFWRHFFviPsemIZ1eapYBz81+/03r9G9x59cH8n9z58HIUPjy//4fPvnqCj5SZjBh5vG7+2",
+	"rEecMj7ZPsSb4gPTTwjt7JtaUVjzRd8z7lLVVWbWvdBulhKRa8VicOklm3HYMZL7hCDCGvhWVHB1GNyJ",
+	"fjdvG3fCiDqBR/e/CzfHFe0l6Tzgo/qpKhl9wuIpWi1fvg7NF1MuwwkxmjVy//h4sDEA2UgrMlUZRFoK",
+	"Pm1ur4U7b723Ihmv91YXnoPcHORmo9x8Nm7u4d0SufFp3Ltp/ltm6e5QKq2lOBoE8qmQcnhXOFhlZN6B",
+	"XXVoktKLp7Z1nf/KyL3Jca+sz4D+lfFKBuSUOD8C9TPhIgby9VTIxdC4GdNvwuJL45mA8cHs9t0MErEi",
+	"TNcaD//dNBey3uzrqfnWvCalGQI/bEQklCYP75Nn7HuLrCq9m49BCqmQ67GJ5Aw9q96DD5e95Mw1vdpp",
+	"9TIzwow87rcjyZhUhAhJfZ5mlmZmbbn0LxH6f1cnXKpVPLFi4P47aq9oi9scUMq+wcdtDhHSSYgqTXWu",
+	"mik+cbYxwece873pFzHrvuZPMZt4t7pa/bp2vn6f2S2xVj7XZgtPd8jL7q48evboNm+s+fOTZUBTt7aD",
+	"/Wb1N+3tNTfQWnw/U8B1CastgVkc4SKNCPPTNtyau2sVtcLacvo44NcibHpTMm0nu4/B1mQGS6fwt89t",
+	"xkDjSQK6gAK3sghlyGZBDMZ/dVDbPLP4heLtRC1N0GZ8XctNIVlhRoQpYiM/iB0Al9Ay5aM0lVqFRAmH",
+	"ZbbpBRvSt2dRSyC0ZnEOUplRXjOx2pz8P8WKpJSvqynaCRKg0ZK4V5Y4LpxzzaPvyc6WIw0769ZaDD8v",
+	"cP0M1p+25fqjxQhPVSQymMwTIeQ0tMEIwrV0TUorfzilaxK71UH7NrWqZNrNqO6uY1o6o+2ldNAR+AOm",
+	"OVVIVpJpY1B5TOZCLgD5CNw3EhZMGToSnC7mFCuNYrvAhviEbVPXRh4t5NM4NVpumvcb0/QnbOl1UM3a",
+	"lu7pDot8vTXoGwnEXsvji6Le5PKcnYOyCV4m/ICMA7ZjB2zHLZsmiwXZAf7xwsLYdt274QTSTK+J7Qi1",
+	"SQGIo5rQJPHozzDAaPhaSYfrhOA9O8zNmb2Gea5AkYgmiTOVHCDubsQE3Z2Wy74pf95Y9dOjzX3Gll3K",
+	"1C2G1yveDa6wEWBwVf7IeAgdiLvhAYiLzFFoobNUEZVLCTS5FyUij8e5kpOjwY166lX0Xx+zVbNaJHFI",
+	"OEKdqTqDeEzsewlNjAsXQ8RiGNxgpgD1T4P8bsQlBTaiIgqIomd7FH1VozOlMHH465+ekEf3H3z7jfN3",
+	"pqnd2JgS+CunCSYaLfje49bYH7wkRsy73yaI+Rx4bFQb41mugy7uamVPsRUoa3R6xzxPErOkXGnKox6c",
+	"r4l7C8fTgdO9rORm6R16FQJ7NsOYTuCK8KHDUwVoVbWcSFyf5v5NLvm4yPKNXYsxF/reHPHtm9gGfy1G",
+	"WM4iLBapRrlq+j28U3cFunJNS3fGOIvREmKc2zlIROeqIpZhGo8WFMn9sY0OjHlGDC7EhFlLZ75KhLJ+",
+	"dgJUAcl5DLIIkzS62rYfe+7K5oIGxNl/i4e2W+M2b9RKrUdG9BKIFz4T9Vs5cDRPS3oO5QjxaCfCKgZe",
+	"5yShmdq2z2KKTNpJ+ntcUWYEO1V+4idGarFPLcTZVi5UGwVTJ0Y5g/qLfVxR89F3h7OakKMKCM9gPcYP",
+	"mD9MaVwe+YxZChyDwOKMpZB4UlUuQhfhCEk00DQkuQIZ9mUfB6T0qDACwdObZbMBOXWpRgeBnWLfBWYW",
+	"aDr1ctHCQcjbGfeOLhBysVU786qtGprJbtHQ5xa8K/RcK8UJkol4AtYQbucSuGcwM7H9U3vAiGEPuZnI",
+	"JDK+AteTVHBfjnZErO3goo2OYMqwTLxl0FF/ZRZ5sBgIqSpQOLQ4WVOPN0Q+Q0XcMz+epzOPdLaAZb0z",
+	"7w6xtT5hfYl9Ev0bSE9idhPu9Nw9VZmtel5+k43Cp5sa4oMvL6Qgyk2I+AaP7bgdj+IM5TNfvHzaOWR5",
+	"itFg/VSm3Tkz8Uix0zw6MSpkXZ0eLL4/Kg/DYEQCVCKW2Y10qXVmj38wPhc9h7Kr4Zy+ejouU2VWZzk9",
+	"qKoTUBaH7+AsUuQayCzXxIJBih2S1iQRlHTqDnKhRR6T73Gs0wH5XsTMpXzqZ6h+efPyxWOrDAlIaXWj",
+	"8zbcMUtVcwsH5J31Wwl6dMoStDjoaMEoSNEBeYPpijpmSvAIwkKVO/utRYV706IBfePCCi8e40QFnLAI",
+	"uN3kdQjy08x4HPeOByPjUsvErYYaD4er1WpA8eeBkIuhe1YNnz998uOLNz/iM5ULF7xxrhYS0tJVBmXC",
+	"NBgHR4ORfcIsD81YMA5OBqPBicXYLJErhzRjw/OjYbG6mGgCj754aQwZIAbRbkgbocMlexoH4+A5U/pJ",
+	"0UezCMXv/nCnajK0pQEuw40NXdWIyw+t49/Ho9FOR43L9PMWSYNuUrp7bOold2UoLHQVqdA6yFaUAvG9",
+	"0TUbYhvs/r6dkK9xOfFhcUgY2x9tbt84M4kPnWx+qDqZfhkGD7Ybljt6jQ+cbDWu8rAiKs88TalcO64q",
+	"CWrUF10Yhirz67hzmgnVU1dC0RSMinn18s1b0ub04ccK4XPZZegumsxVaAClvxfx/o6298PWLpvWx1jf",
+	"yw7jH+1vIAW/+48FFjbIhEQuenchN9OqypMoMlVrpSF13mgB8vlymfr+6NHmJ8oCE+aBoy1eUZ6Zxgce",
+	"bDOR1rFP8+Dx8TYP1s+0fgYptRxcc1NWS6HA1cRwxnNmRMYrwJdhcKVoWtFOwHcy+qlW1gtRWmRkJeSZ",
+	"Szgbw20PHGplgfsmgJIU7fxTKQGt5CwB42YVw3ZcTRJqonFk7eJwoptMURSggMOijW/qjR9wqIUsdcT1",
+	"vl9T1Ry8BWaLbpP9729+oixS8LdhSrsONaZsRdpYFKnPpDgPqLmyP4PuXdbRrWvhQvH2HA47cNC1OejN",
+	"EnOFUbnmfu9jJ0+3VgTtA3rhkScHMLUriUDJFOQCYhIDZMmaMK5FWYDFnRD62gREth3BDkNigp9vTx49",
+	"/GZcNqY20ag0XauQ8CvPU3m0Wn2j7ob8IN9e4FYe0K3LHlWunhoXqy/bsdlVLg+OTdOxsecRN+sAF4Fc",
+	"EUHcRvBQk5pDnHCIE774OOHT4oEhxQIl9+xpQYt2voYJ9iYP7Ejb50fEvFWiREiX18SdHl7t+IZYm4xG",
+	"YMtWuf13RPkokVooJGItbd4wZbg9j4m8mVHGxiIzjZXjSuAkkTCXoJbumOTYVilDJJXHYH8vxRnIeqWe",
+	"m1FAnmoxt5y2qM+xv8hhTQVZVFpYS/EejPgd1jo/XriyAp4zX2QupJW7mi6qTNQ22qgoLLApac5pCmG5",
+	"4WZ30S0nKn82/Zmt7HAXMunPYL1rFt2Q9S5m0O9orIyJ+nJPsL5nWRMsFJXrxcxbiePwoxG2KxOHRelb",
+	"pUWm2olDPDxWWn17OqJyZlFnMG3DZ2dUBj1pwGeoWLZLAbpKvIf0337Tf03dfn0W3KxaiwLxm91LWmOz",
+	"ea1qdH3LW5c4+tAx5/sStIGVGnXFO9Qdo/hKEXEO9fOKPhfRnTjZ2cbUiotb87GLV1k7D1k7IVJBT5uH",
+	"LhxiKcgSyjnubiMyyVaKqKpSbrI/rbM1NxwfV2csdnBH75YLeoiUr6e9fkWAiV937WIChxadcq0geR8K",
+	"r7BvZwCZDYlZHJIZQxR1WOLTeWyNLBMca049dgE4nDORF5LSZ7MLtdisGWrrb2ZMrm3u+3EheKGx4bYo",
+	"VXkVgk9LvkYK7kVP3lDWekd9w2F10Dl/G03w2uaRam5AecHLJ6iGhM0hWkcJDGOI6PpmkmfPRem4sNSo",
+	"X8ojjOlWhSfNhcYjnho4+j2J8HsoP5hB3mwCvTju5vUJjvf2ml/EzH9jRFVUkKxYkpAYE3+HfNTdte2n",
+	"C2jhEK6bEK+kWgLjMVzsS65bltB2fpDHgzzeJXl8DbOcJbGzsFRGS4J83pfF2kUya6nk7XDVHiP4nKmq",
+	"eMBdyQhXZ313zAtXFD1kh/9+2eHa7n+PdDU2X8Ib8E7f4yHh5k0T7WzvskT4lIUdc253kQosw/FoVIWc",
+	"JpqkZFo/8jy1PRWXwnlO7jzyCXurlN2NokY6RQhuGW1V0wF917p1VgVvpavdpxFWC4NGep95vB3GV9se",
+	"OCTyDs6FB/JS8goeGF+ALjEjRhHyOk9/8lZ01Xr4sX616KdD6AdekBaJKDch/AyI7TXuB8I3Vdk2+2CV",
+	"VBX4fVtuXsJhb2zPe2N+Uvdb4z5Y/BWL/DnMxYFF9oV9r5cy3LeHtjkiqd/FfAVc/r0H4j4oa9lVSDya",
+	"JG6nIfToN6YIS9Mc7+LuRcDftGPmLw715fpldxcJf3B89gSd36hCPt2tGVb1tHpxPgjPtcUCsDVGX9X9",
+	"92a+A1JoEGwBsQVPULJiMciyjDTqlTGGc/i0/dV4JL5dQ0jFOfxcVLu6CV3RrA990BGHROpnFnkja1h8",
+	"XRUCVIgOXdF1aXO/DFfCu8NxGscHkT2I7P8fkUWG9MrsDVjrfSDlN+2PHEDzh22RvzNo/ksKuK8p6lug",
+	"8E9dOY3y4a9UBWVu3Kg1ur9FivGAtv8S0PZfHCPvA8BaZpM4ldKVhjZzddFk42TzV8WBz8d1I5Yalwpr",
+	"xyaJLRcqFIQE97Rgjeltqm2F2aLubw9mv8Xvtwje3x6P6rvt4EuE3d/dU6CHBNa+IPhbKrT9mMvbQezv",
+	"QT/6UPL71UxfGlz+oCvuDHR+XyKdF7Wp+3ZGbfHqG+Rm+4IeTsbhFbXJXfllEtEEeEwlwTrM5Ot3b598",
+	"c3CBr81teKVYHuHlDUZveO82r5WjM65gbgvX77muWI1rl+UliX0M6q5R9HPo1bSwj663pt1zoOdFTe2i",
+	"PnYw/v1DI4eMeUhcSLxIDupoBDebhlxWN49fNcvqsrvgRi1L8zq/Hqm0F1sM7nDZ3vd47YX3Gr32jXsb",
+	"gdXlHaPetX3OlP4NW9xGSg4rzm+Rk7M10M3IsXi4w4XauyDu8rq/XZYbQHNSXvVTrK+7yxUXt6OY+oo3",
+	"25rrVJGmSgvx3JhIcINWihl4iqj8DPo5OwcOSv3d9Fuzh87dAb9/MB4yPu/MQ5d8rpgjFq0qLuWJ6+X3",
+	"8ZYFvBOpqkI/Hg6Pjr8djAajwdH40ejREbribnxd3A1g9k535jQgTyRgiR2aWEG311ElQpxBTCjWy3D1",
+	"8N2kTRTigfVQt2sfUU5okohV7UnLT90HnyqRYKEODdymYTCrgm5fZoywu4PUdVOqnW5PJlQIScKUDss6",
+	"/zaXWXsetzV8wxeERlo1DniF5XWca3f7ZnmbApNl+t51XHNFLz9c/l8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
