@@ -146,8 +146,11 @@ func planOnce(connection string) string {
 	return u.String()
 }
 
-// requireMigrated refuses a schema older than this program.
+// requireMigrated refuses a schema older than this program, and one that is half restored.
 func requireMigrated(ctx context.Context, db *database.DB) error {
+	if err := database.RequireWhole(ctx, db); err != nil {
+		return err
+	}
 	m, err := Migrations(db.Engine)
 	if err != nil {
 		return err

@@ -30,6 +30,7 @@ const (
 	TokensRotated          Action = "token.rotated"
 	PepperRetired          Action = "pepper.retired"
 	ManagementKeyReplaced  Action = "management_key.replaced"
+	DeploymentRestored     Action = "deployment.restored"
 )
 
 // ActorKind says what sort of credential an actor showed.

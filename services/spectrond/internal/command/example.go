@@ -22,6 +22,7 @@ func Sections() []settings.Section {
 		{Title: "Both planes in one process: spectrond dev start", Config: &node.Config{}},
 		{Title: "The log of each of them", Config: &logSettings{}},
 		{Title: "Migrations: spectrond migrate", Config: &migrateSettings{}},
+		{Title: "Backups: spectrond backup, spectrond restore", Config: &backupSettings{}},
 		{Title: "The first keys: spectrond bootstrap", Config: &bootstrapSettings{}},
 		{Title: "What is in them: spectrond bootstrap, spectrond dev start --bootstrap", Config: &firstKeys{}},
 		{Title: "Another management key: spectrond management replace-key", Config: &replacementSettings{}},
