@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 	"github.com/spectron-hq/spectron/services/dataplane"
 	"github.com/spectron-hq/spectron/services/keymanager"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/node"
@@ -21,6 +22,7 @@ func Sections() []settings.Section {
 		{Title: "The data plane: spectrond api start", Config: &dataplane.Config{}},
 		{Title: "Both planes in one process: spectrond dev start", Config: &node.Config{}},
 		{Title: "The log of each of them", Config: &logSettings{}},
+		{Title: "Traces of each of them, by OpenTelemetry's own variables", Config: &tracing.Settings{}},
 		{Title: "Migrations: spectrond migrate", Config: &migrateSettings{}},
 		{Title: "Backups: spectrond backup, spectrond restore", Config: &backupSettings{}},
 		{Title: "The first keys: spectrond bootstrap", Config: &bootstrapSettings{}},
