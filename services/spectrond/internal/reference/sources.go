@@ -178,7 +178,7 @@ func metrics(ctx context.Context, scratch string) (_ string, err error) {
 		if len(found) == 0 {
 			return "", fmt.Errorf("reading %s", d)
 		}
-		if !strings.HasPrefix(found[1], "go_") && !strings.HasPrefix(found[1], "process_") {
+		if (!strings.HasPrefix(found[1], "go_") || strings.HasPrefix(found[1], "go_sql_")) && !strings.HasPrefix(found[1], "process_") {
 			rows[found[1]] = fmt.Sprintf("| `%s` | %s | %s |\n", found[1], labels(found[3], found[4]), cell(strings.ReplaceAll(found[2], `\"`, `"`)))
 		}
 	}
