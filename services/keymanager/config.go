@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,9 @@ const (
 	maxLease     = time.Minute
 )
 
+// minHeadInterval is how often the head of the audit log may be published.
+const minHeadInterval = time.Second
+
 // Config is the configuration of a key manager.
 type Config struct {
 	ConnectionString   settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
@@ -32,6 +36,8 @@ type Config struct {
 	LeaseTTL           time.Duration   `env:"SPECTRON_LEASE_TTL" envDefault:"2s" flag:"lease-ttl" usage:"how long a verifier may answer from memory without hearing from us, and so how long a revocation waits for one that is gone; 250ms to 60s, 2s because a cut link must not hold an operator up"`
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
 	CORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas, such as https://ops.example.com,https://*.example.org; none by default, and never all"`
+	AuditHeadURL       settings.Secret `env:"SPECTRON_AUDIT_HEAD_URL" flag:"audit-head-url" usage:"where the head of the audit log's chain is posted as JSON, so that a table that somebody rewrites is noticed; nowhere by default"`
+	AuditHeadInterval  time.Duration   `env:"SPECTRON_AUDIT_HEAD_INTERVAL" envDefault:"5m" flag:"audit-head-interval" usage:"how often it is posted, 1s or more; what was rewritten since the last time is not noticed"`
 
 	// AuthenticationOff believes whoever asks on behalf of the local operator: it may manage service accounts without a token, and make
 	// a first one where none is active. No variable sets it: it is for a node that serves its own machine only.
@@ -55,9 +61,27 @@ func (c Config) Verify() error {
 	if ttl := c.leaseTTL(); ttl < minLease || ttl > maxLease {
 		errs = append(errs, fmt.Errorf("SPECTRON_LEASE_TTL (--lease-ttl) must be from %s to %s", minLease, maxLease))
 	}
+	if err := c.verifyHead(); err != nil {
+		errs = append(errs, err)
+	}
 	_, _, err := c.secrets()
 	_, corsErr := c.origins()
 	return errors.Join(append(errs, err, corsErr)...)
+}
+
+// verifyHead does not quote the URL, which may hold a token.
+func (c Config) verifyHead() error {
+	if c.AuditHeadURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.AuditHeadURL.Reveal())
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("SPECTRON_AUDIT_HEAD_URL (--audit-head-url): want http://host/path or https://host/path")
+	}
+	if c.AuditHeadInterval < minHeadInterval {
+		return fmt.Errorf("SPECTRON_AUDIT_HEAD_INTERVAL (--audit-head-interval) must be at least %s", minHeadInterval)
+	}
+	return nil
 }
 
 func (c Config) origins() (web.Origins, error) {

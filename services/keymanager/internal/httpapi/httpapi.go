@@ -14,6 +14,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
@@ -39,6 +40,9 @@ type Parts struct {
 	Feed       *revision.Feed
 	Founder    *deployment.Founder
 	Services   *secret.ServiceTokens
+	Audit      audit.Store
+	// Denials counts what is refused; nil counts nothing.
+	Denials *audit.Denials
 	Log        *slog.Logger
 	// Origins are the pages that may call from a browser.
 	Origins web.Origins

@@ -22,6 +22,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/gin-gonic/gin/binding"
 	"github.com/oapi-codegen/runtime"
+	"github.com/spectron-hq/spectron/services/contract/auditchain"
 )
 
 // Defines values for AccessTokenRequestKind.
@@ -177,6 +178,42 @@ func (e PrincipalKind) Valid() bool {
 	}
 }
 
+// Defines values for GetAuditParamsOrder.
+const (
+	Asc  GetAuditParamsOrder = "asc"
+	Desc GetAuditParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the GetAuditParamsOrder enum.
+func (e GetAuditParamsOrder) Valid() bool {
+	switch e {
+	case Asc:
+		return true
+	case Desc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetAuditParamsOutcome.
+const (
+	Denied GetAuditParamsOutcome = "denied"
+	Done   GetAuditParamsOutcome = "done"
+)
+
+// Valid indicates whether the value is a known member of the GetAuditParamsOutcome enum.
+func (e GetAuditParamsOutcome) Valid() bool {
+	switch e {
+	case Denied:
+		return true
+	case Done:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccessToken defines model for AccessToken.
 type AccessToken struct {
 	Id string `json:"id"`
@@ -215,6 +252,28 @@ type AccessTokenRequest struct {
 
 // AccessTokenRequestKind defines model for AccessTokenRequest.Kind.
 type AccessTokenRequestKind string
+
+// AuditEntry An entry in its place. `hash` is made of the entry and of `prev`, the hash of the entry before it, as package auditchain of the Go module services/contract describes; `spectrond audit verify` checks it.
+type AuditEntry = auditchain.Record
+
+// AuditHash A SHA-256.
+type AuditHash = string
+
+// AuditHead A place in the chain. `head` is the newest entry's, `anchor` the one of the newest entry that has been archived; 0 and zeros when there is none.
+type AuditHead = auditchain.Head
+
+// AuditPage defines model for AuditPage.
+type AuditPage struct {
+	// Anchor A place in the chain. `head` is the newest entry's, `anchor` the one of the newest entry that has been archived; 0 and zeros when there is none.
+	Anchor  AuditHead    `json:"anchor"`
+	Entries []AuditEntry `json:"entries"`
+
+	// Head A place in the chain. `head` is the newest entry's, `anchor` the one of the newest entry that has been archived; 0 and zeros when there is none.
+	Head AuditHead `json:"head"`
+}
+
+// AuditWord defines model for AuditWord.
+type AuditWord = string
 
 // Context defines model for Context.
 type Context struct {
@@ -574,6 +633,54 @@ type Unprocessable = Problem
 // UnsupportedMedia What went wrong (RFC 9457), with `message` equal to `detail`.
 type UnsupportedMedia = Problem
 
+// GetAuditParams defines parameters for GetAudit.
+type GetAuditParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order The newest first, or the oldest.
+	Order *GetAuditParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// After Only entries that come after the one of this number, in the order asked for. A cursor wins over it.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+
+	// Action Only this action, such as `key.rotated` or `access.denied`.
+	Action *AuditWord `form:"action,omitempty" json:"action,omitempty"`
+
+	// ActorKind Only actors of this kind, `management`, `service`, `caller`, `local` or `unknown`.
+	ActorKind *AuditWord `form:"actor_kind,omitempty" json:"actor_kind,omitempty"`
+
+	// Actor Only the actor with this key id or, of a service, this name.
+	Actor *AuditWord `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// ContextId Only changes in this context.
+	ContextId *AuditWord `form:"context_id,omitempty" json:"context_id,omitempty"`
+
+	// Target Only what was done to the key, principal or context of this id.
+	Target *AuditWord `form:"target,omitempty" json:"target,omitempty"`
+
+	// TraceId Only the request with this trace id.
+	TraceId *AuditWord `form:"trace_id,omitempty" json:"trace_id,omitempty"`
+
+	// Outcome Only what was done, or what was denied.
+	Outcome *GetAuditParamsOutcome `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// Since Only entries that are not older.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only entries that are older.
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+}
+
+// GetAuditParamsOrder defines parameters for GetAudit.
+type GetAuditParamsOrder string
+
+// GetAuditParamsOutcome defines parameters for GetAudit.
+type GetAuditParamsOutcome string
+
 // ListContextsParams defines parameters for ListContexts.
 type ListContextsParams struct {
 	// Limit The most rows to answer.
@@ -672,6 +779,9 @@ type MintPrincipalKeyJSONRequestBody = MintPrincipalKeyRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetAudit What was done and what was refused, in the order of the audit log's chain
+	// (GET /api/v1/audit)
+	GetAudit(c *gin.Context, params GetAuditParams)
 	// ListContexts List contexts
 	// (GET /api/v1/contexts)
 	ListContexts(c *gin.Context, params ListContextsParams)
@@ -769,6 +879,129 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// GetAudit operation middleware
+func (siw *ServerInterfaceWrapper) GetAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAuditParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", c.Request.URL.Query(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", c.Request.URL.Query(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter action: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor_kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor_kind", c.Request.URL.Query(), &params.ActorKind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor_kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "context_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "context_id", c.Request.URL.Query(), &params.ContextId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "target" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "target", c.Request.URL.Query(), &params.Target, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter target: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "trace_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "trace_id", c.Request.URL.Query(), &params.TraceId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter trace_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", c.Request.URL.Query(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter outcome: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", c.Request.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter since: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAudit(c, params)
+}
 
 // ListContexts operation middleware
 func (siw *ServerInterfaceWrapper) ListContexts(c *gin.Context) {
@@ -1737,6 +1970,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/decay", wrapper.DecayContext)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/reindex", wrapper.ReindexContext)
 	router.GET(options.BaseURL+"/api/v1/migrations", wrapper.GetMigrations)
+	router.GET(options.BaseURL+"/api/v1/audit", wrapper.GetAudit)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -1774,6 +2008,124 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+
+type GetAuditRequestObject struct {
+	Params GetAuditParams
+}
+
+type GetAuditResponseObject interface {
+	VisitGetAuditResponse(w http.ResponseWriter) error
+}
+
+type GetAudit200ResponseHeaders struct {
+	Link *string
+}
+
+type GetAudit200JSONResponse struct {
+	Body    AuditPage
+	Headers GetAudit200ResponseHeaders
+}
+
+func (response GetAudit200JSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit400ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit401ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit403ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit500ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit503ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListContextsRequestObject struct {
 	Params ListContextsParams
@@ -5900,6 +6252,9 @@ func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.Respo
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// GetAudit What was done and what was refused, in the order of the audit log's chain
+	// (GET /api/v1/audit)
+	GetAudit(ctx context.Context, request GetAuditRequestObject) (GetAuditResponseObject, error)
 	// ListContexts List contexts
 	// (GET /api/v1/contexts)
 	ListContexts(ctx context.Context, request ListContextsRequestObject) (ListContextsResponseObject, error)
@@ -6044,6 +6399,32 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictGinServerOptions
+}
+
+// GetAudit operation middleware
+func (sh *strictHandler) GetAudit(ctx *gin.Context, params GetAuditParams) {
+	var request GetAuditRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAudit(ctx, request.(GetAuditRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAudit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetAuditResponseObject); ok {
+		if err := validResponse.VisitGetAuditResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListContexts operation middleware
@@ -7048,110 +7429,127 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F3bchs3k34V1OxflWR3TFKS7cR07YXiHH7Hju2ynfjC8ZLgTJNENANMAIwo/i5V7dPsg+2TbKGBOWNE",
-	"0qJkR8srUSQGAzT68HWj0fgYRCLNBAeuVTD+GCyBxiDx43PGz8zfGFQkWaaZ4ME4mP6Rj0Yn0f/+9//g",
-	"B3hMJCT/+UfA4UL/EUzJagmc6CVIIEyRVEggX7/+6Qn57vi7774ZBGGgoiWk1HSs1xkE40BpyfgiuLy8",
-	"DIOMSpqCdiN4IriGC/007g7j7RIIi4mYm3eRyDY03TPza0b1MggDTlPzAvfrhMVBGEj4K2cS4mCsZQ71",
-	"4fxDwjwYB/82rCgytL+qYTUSM8onuVRCdgf1DqetBVkIInhIqCILdg6czNY4TENRYilcjDyjCyAzmAsJ",
-	"A/Iyo3/lUM7irxzkujYN+9b6kFN68Rz4Qi+D8dHo+H4YpIyXX4QdAofBM1i/wN589DTvKcZ1BuuQ5Jz9",
-	"lQNhnDCtCiKPyZGZ4tHxdySTjGs6S4BESyppZNYtJFwQldEICNUEmGEFAjwOCeUx4UITSmKhQ6JXwnxQ",
-	"REh8o+nbvJ2adw/IKVEJVUv7csNKoCKaQWy+sITTy8Ef3L/i+Oeqta4T7vi7zXR7zlKm/VRLhdJEipUy",
-	"VKFcrUD2rWCCvdTHEcOc5ok2yzcahcFcyJTqYBwwrk+Og9CMk6V5WvyeMu7+LQfJuIYFSBzlK8l4xDKa",
-	"bJaYrGj6mFCSSZizCzItvxxPDcXZggsJcY9UlY03yVWd1iffbqb1W528gUjwWHUn4X4gcylSwsWK5Fyz",
-	"pOBYw2dqQN5WGuErRaYpvZhocQZ8onUyUbaHKYlopgjTfWtVa9tYsfoSPbxfX6KTowcnD0ejzQt1aail",
-	"MsEVFGpunrAI+QvHzfEjzbKERdTMfJhJMUsg/Y8/lSHDxy211iv7lH1ln7xLwxVMEU3PgIeFNBpqLqki",
-	"cJGZVbXCCxArMq1TcRBchsFPQs5YHAO/7QmYQTJFBAerONyiPyZ6yZQbLiUp5XQBKXBtNctL2ZQA04UE",
-	"BfLc8PplGPwTaKKX6ytms9ssbH99k8ikiEApggNQOICnXIPkNLlNep4S1ESFfjCjYRFYYYpBU5aQpUhi",
-	"ZXW1NPqdxYVOXzK+IJAocMM/pwmLb5sbjAYChbYipYmRU4gfk+mcQRJPkdkVWS0pNlhJwRc42BdC/yRy",
-	"ftujtfDImMo8WhaMG9aYUkjkVjPEt0I8p3IBt03QmYjXBC4ilCODANB+4ZB+4zTXSyHZv+BWKfdCWGQi",
-	"JEq9NsspMuCq5EJD2gE5TdAoKHAWWREqgdCEnSG8qqHcd+/e3TvN9RK4NqPugUY4NIR2uYINKNaS55yy",
-	"xECj2160mGo6owpILEBZvIUUeEy0XBO6oIwTOtcgyfQ1aLm+d2r+mRKn0VvUqTXpN8ZakBW1lrRDlprV",
-	"Q7o4bXfblDnlhMVmiecMZENDGFZqaP/fuMqzTEgN8a8QM/pZpI7ZpfvlzcsXAwRF7mHT92lkKPjWIBrz",
-	"byZFBlIziyWs2m3xZBicwbqHsSGSoAfkqS7eqZZixS2jmBXtdMWd/9D5IWuiT8/vIqMLal++kURlU0RL",
-	"50y5xzwwBlZG7ReNEApY5aTXZgYdxNZmzTBAe/WbgZINiBdTDfc0Q1+ii1MrxPs+QAjsvA5D60aXTdLU",
-	"pvOh7FbM/oRIm6HUVve1NWjIdXHMzJRp8qq23HOaKOhDdsp4SorTMyARRUWIvlNEU0jsNylQ60spmsJj",
-	"MoULCzsmLJ5i8wbUQw1azNn05GCXXkI6CMIWH8ZMZQktnc2aD3D84OHVPkAYXNxbiHsOh/9QdXSaMKoM",
-	"jVznE+51ZX+wPhXqJTO7YlqEoSuzy1Auw6B42jJ17eEHR8e7zOPHsp9yGjV679r3ZRgsJHUxm6sk6WfT",
-	"6leaoRJgPG44nQFdGK0WBsCNr/I+WOYpNS518b3KM4MDXdjBQsIgDHJ+xsWqzr/VsHTDe7u2t9QkYuUa",
-	"lkSs+2n7cc88QunCP111Gwk+Z4sto0dPbOPLMIgkUA3xhOpt9U0YFIbdPAEXNM2MBQ1o1NO6LhIeZdwW",
-	"oS7f87mQEbpNk1kiojOoa/WZEAlQVM6WeTePCHVSRqOtJtCnXm0HNWKExRL4R9wg9Yf+lX1SrmNXmcJ8",
-	"DpFm5xhUmLNFLtEwhSQuFM2cJQnqxK4epEkiVhMFyXzi5GdyBmvlJ2WSpBO4MM6VecEEuIFJPWT3RjW8",
-	"EsDzxCFRG5npmr9UxJCofjvTeK6iXSbFOTNIcVIQxg6WaUiVl6ncF1RKusb/cQJJEVz7hKGjJzqRYOCZ",
-	"43X/HD5ugwNaU2xxYd9a9i1G74I2J96dRLkiPTTeyMivqI6WO+KGUxItKV+gTW8w+oC8yJOELIw/MaPR",
-	"WWFXHfvvxPOdeDmGh82vJKVrkjKuEXlIoakG+4OwIMWIPMkSymFAnIknhisG/XyylWj5h6S0MDAHg9IY",
-	"H6Ixma0JJQnli5wugOASVUNBmm43ll7RbQ7lCc1ctIVZ1zMxOkjMLVWoblPLRtgNIjN9K/PJkZ/QKBI5",
-	"1+oxofapFdNLkWvEcAvQGAgtp8IFBy9w3mhL96Vq2mvCoqWlt/VqV0uqryC1R0NdpRc29tIcza84jrJn",
-	"wxXGMg3IO8m0BoOLk/VjB8ENZnYOlSJTnzBPQ3JOk9y1NQ7YGWTaAdX6QB/e32LCLYXalnAl5tpGcYxU",
-	"NVnZsc02bFCs+OimNXTFcA8fNHhtqze33AK6xsUyKBilxIxrQH48B2lXEHcPjGMzncR0raaeNTg53rgG",
-	"HSviEKz78k8l+OA1Xf0KStEF1DS3b8/mhWWicn+TTN0nNQ3J9BzkDD+kbGFVNf63xHCz+cRcHNl5c2mU",
-	"FV5cEe8Iu0gso9o8FYyD/3pP7/1rdO/RB/d3cu/Dx1H48PjyHz589wSBlpuMGXi8rf/ash5xyvhkexdv",
-	"ig9MP8G1s29qeWHNF33PuAt5V5FZ90K73UdErhWLwYWXbMRhR0/uE5wIa+BbXsHVbnDH+9288dlxI+oE",
-	"Ht3/LtzsV7SXpPOAj+qnqmT0CYunaLV88To0X0y5CCfEaNbI/ePjwUYHZCOtyFRlEGkp+LS5QRTuvHnc",
-	"8mS86K0uPAe5OcjNRrn5bNzcw7tl7sGnce+m+W8ZpbtDobSW4mgQyKdCyuFdAbBKz7yTONShSUovntrW",
-	"df4rPfcmx72ymAHxlUElA3JKHI5A/Uy4iIF8PRVyMTQwY/pNWHxpkAkYDGa372aQiBVhutZ4+O+muZD1",
-	"Zl9PzbfmNSnNMHXBekRCafLwPnnGvre5QSW6+RikkAq5HhtPztCz6j34cNlLzlzTq0Grl5kxUcYDvx1J",
-	"xqQiREjq8zSzNDNry6V/iRD/XR1wqVbxxIqB+++ovaItbnOpPvYNPm5zOQ2dgKjSVOeqGeITZxsDfO4x",
-	"35t+EbPua/4Us4l3q6vVr2vn6/eZ3RJrxXNttPB0h7js7sqjZ49u88aaPz5ZOjR1azvYb1R/095ecwOt",
-	"xfczBVyXiaFlahEXxuNqeJiftuHW3F2rqBXWltPHAb8WbtObkmk70X10tiYzWDqFv31sMwYaTxLQRTJr",
-	"K4pQumw2icHgV5csmmc2f6F4O1FL47QZrGu5KSQrjIgwRaznB7FLISW0DPkoTaVWIVHCZePa8IJ16duz",
-	"qAUQWrM4B6nMKK8ZWG1O/p9iRVLK19UU7QQJ0GhJ3CvLTCSccw3R90Rny5GGnXVrLYafF7h+ButP23L9",
-	"0Wa5TlUkMpjMEyHkNLTOCCYc6ZqUVng4pWsSu9VB+za1qmTajajurmNaOqONUjrZEfgDhjlVSFaSaWNQ",
-	"eUzmQi4A+QjcNxIWTBk6EpwuxhQrjWK7wIb4hG1T10YeLeTTODVabpr3G9P0J2zpBahmbUt4usMiX28N",
-	"+kYCsdfy+LyoN7k8Z+egbICXCX9CxiG3Y4fcjls2TTYXZIf0jxc2jW3XvRtOIM30mtiOUJsUCXFUE5ok",
-	"Hv0ZBugNXyvocB0XvGeHuTmz1zDPFSgS0SRxppIDxN2NmKC703LZN+XP66t+ure5T9+yS5m6xfCi4t3S",
-	"FTYmGFwVPzIIoZOkbXgA4iJyFNrUWaqIyqUEmtyLEpHH41zJydHgRpF65f3Xx2zVrBZJHBJufFVC1RnE",
-	"Y2LfS2hiIFwMEYthcIORAtQ/DfK7EZcU2JgVUaQoerZHEasanSmF8cNf//SEPLr/4NtvHN6ZpnZjY0rg",
-	"r5wmGGi06eMeWGN/8JIYs7b9NkHM58Bjo9oYz3IddPOuVvYcVpFljaB3zPMkMUvKlaY86snzNX5vATxd",
-	"PrmXldwsvUOvXGDPZhjTCVzhPnR4qkhaVS0QievT3L/JJR8XUb6xazHmQt+bY377JrbBX4sRlrMIi0Wq",
-	"Ua6afg/v1KFAV65pCWcMWIyWEOPczkFidq4qfBmmyYpWwf2x9Q6MecYcXIgJs5bOfJUIZXF2AlQByXkM",
-	"snCTNEJt2489OWRjQQPi7L/Nh7Zb4zZu1AqtR0b0EogXPhP1ezlwNE9Leg7lCPFwIqZVDLzgJKGZ2rbP",
-	"YopM2kn6e1xRZgQ7VX7iJ0ZqsU8txNlWEKqdBVMnRjmD+ot9XFHD6LunsxqXo3IIz2A9xg8YP0xpXB5a",
-	"jFkKHJ3A4pSgkHjWUi5C5+EISTTQNCS5Ahn2RR8HpERU6IHg+cOy2YCculCjS4GdYt9FzizQdOrlooVL",
-	"IW9H3Du6QMjFVu3Mq7ZqaCa7RUMfLPit0HOtECdIJuIJWEO4HSRwz2BkYvun9pAjhj3kZiKTyGAFriep",
-	"4L4Y7YhY28FFOzuCKcMy8ZZOR/2VWeTJxcCUqiILhxYna+r+hshnqIh75sfzdOaRzlZiWe/Mu0NsrU9Y",
-	"X2KfRP8O0hOY3ZR3eu6eqsxWPS6/yUbh000N8cEXF1IQ5cZFfIPHdtyOR3EK8JnPXz7tHBM8RW+wfq7Q",
-	"7pwZf6TYaR6dGBWyrs6/Fd8flYdh0CMBKjGX2Y10qXVmj38wPhc9x4qr4Zy+ejouQ2VWZzk9qKoTUDYP",
-	"36WzSJFrILNcE5sMUuyQtCaJSUmn7iAXWuQx+R7HOh2Q70XMXMinfobqlzcvXzy2ypCAlFY3OrThDgqq",
-	"GiwckN8sbiWI6JQlaHFUzyajIEUH5A2GK+o5U4JHEBaq3NlvLaq8Ny0aqW9cWOHFg4iogBMWAbebvC6D",
-	"/DQziOPe8WBkILVM3Gqo8XC4Wq0GFH8eCLkYumfV8PnTJz++ePMjPlNBuOCNg1pISEtXGZQB02AcHA1G",
-	"9gmzPDRjwTg4GYwGJzbHZolcOaQZG54fDYvVxUATePTFS2PIAHMQ7Ya0ETpcsqdxMA6eM6WfFH00yyi8",
-	"97s7VZOhPdx+GW5s6OoeXH5oHWA+Ho12Oixbhp+3CBp0g9LdY1MvuSukYFNXkQqtg2xFMQvfG12zIbbB",
-	"7u/bCfkalxMfFsdcsf3R5vaNM5P40Mnmh6qz1Zdh8GC7YbnDw/jAyVbjKg8rovLM05TKteOqkqBGfdGF",
-	"Yagyvo47p5lQPZURFE3BqJhXL9+8JW1OH36sMnwuuwzdzSZzNQZA6e9FvL/D2f1pa5dN62Os72WH8Y/2",
-	"N5CC3/3HAgsbZFwi5707l5tpVcVJFJmqtdKQOjRaJPl8uUx9f/Ro8xNliQTzwNEWryjPTOMDD7aZSOvY",
-	"p3nw+HibB+tnWj+DlFoOrsGU1VIocFUdnPGcGZHxCvBlGFwpmla0E/CdjH6qlUUhSouMrIQ8cwFnY7jt",
-	"gUOtbOK+caAkRTv/VEpAKzlLwMCsYtiOq0lCjTeOrF0cTnSToVzgRluRDos2vqk3fsChFrLUEdf7fk1V",
-	"A3gLjBbdJvvf3/xEWaTgb8OUdh1qTNnytLGsT59JcQioubI/g+5d1tGta+FC8fYcDjtw0LU56M0SY4VR",
-	"ueZ+9LET0q2V8fqAKDzyxACmdiUxUTIFuYCYxABZsiaMa1GWEHEnhL42DpFtR7DDkBjn59uTRw+/GZeN",
-	"qQ00Kk3XKiT8yvNUHq1W36i7IRzk2wvcCgHduuxR5SqCcbH6soHNrnJ5ADZNYGPPI27WAc4DucKDuA3n",
-	"oSY1Bz/h4Cd88X7Cp/kDQ4oFSu7Z04I22/kaJtgbPLAjbZ8fEfNWiRIhXVwTd3p4teMbEglZQiOwZavc",
-	"/jtm+SiR2lRIzLW0ccOU4fY8BvJmRhkbi8w01j4rEyeJhLkEtXTHJMeEqjOXSeUx2N9LcQayXqnnZhSQ",
-	"p1rMLYct6nPsL9NXU0E2Ky2shXgPRvwOa50fL1xZAc+ZLzIX0spdTRdVJmobbVQUFtgUNOc0hbDccLO7",
-	"6JYTlT+a/sxWdrgLkfRnsN41im7Iehcj6HfUV8ZAfbknWN+zrAkWisr1fOatxHH40QjblYHDonir0iJT",
-	"7cAhHh4rrb49HVGBWdQZTFv32RmVQU8Y8Bkqlu1CgK6W7CH8t9/wX1O3X58FN6vWosT5ZnhJa2w2r9U9",
-	"rm956zKPPnTM+a5M2sBKjbriHeqOUXyliDiH+nlFH0R0J052tjG18tjWfOyCKmvnIWsnRKrU0+ahC5ex",
-	"FGQJ5Rx3tzEzyVaKqKpSbrI/rbM1N+wfV2csdoCjdwuCHjzl62mvXzHBxK+7djGBQ5udci0neR8Kr7Bv",
-	"ZwCZdYlZHJIZwyzqsMxP57E1skxwrDn12DngcM5EXkhKn80u1GKzZqitv5kxubax78eF4IXGhtuiVGUx",
-	"f5+WfI0U3IuevKGo9Y76hsPqoHP+NprgtY0j1WBAeUXJJ6iGhM0hWkcJDGOI6PpmgmfPRQlcWGrUL+UR",
-	"+nSrAklzofGIpwaOuCcRfoTygxnkzQbQi+NuXkxwvLfX/CJm/jsPqqKCZMWShMQY+DvEo+6ubT9dQCsP",
-	"4boB8UqqJTAew8W+5LplCW3nB3k8yONdksfXMMtZEjsLS2W0JMjnfVGsXSSzFkreLq/aYwSfM1UVD7gr",
-	"EeHqrO+OceGKoofo8N8vOlzb/e+RrsbmS3gD6PQdHhJu3jTRjvYuywyfsrBjzu0uUpHLcDwaVS6n8SYp",
-	"mdaPPE9tT8W1Zp6TO498wt4qZXejWSOdIgS3nG1V0wF9F5N1VgXvVavdpxFWC4NGep9xvB3GV9seOATy",
-	"DuDCk/JS8goeGF+ALnNGjCLkdZ7+5K3oqvXwY/1yzE9PoR94k7RIRLlx4WdAbK9xfyJ8U5Vtsw9WSVWR",
-	"v2/LzUs47I3teW/MT+p+a9yXFn/FIn8Oc3FgkX3lvtdLGe4boW32SOq3CV+RLv/Ok+I+KGvZVZl4NEnc",
-	"TkPo0W9MEZamOd4m3ZsBf9PAzF8c6svFZXc3E/4AfPaUOr9RhXw6rBlW9bR683wwPdcWC8DW6H1VN7ib",
-	"+Q5IoUGwBcQ2eYKSFYtBlmWkUa+M0Z3Dp+2vBpH4dg0hFefwc1Ht6iZ0RbM+9EFHHAKpn1nkjaxh8XVV",
-	"CFAhOnRF16XN/TKghHeH4zSODyJ7ENn/PyKLDOmV2Ruw1vvIlN+0P3JImj9si/ydk+a/JIf7mqK+RRb+",
-	"qSunUT78lapSmRs3ao3ubxFiPGTbfwnZ9l8cI+8jgbWMJnEqpSsNbebqvMnGyeavigOfj+tGLDWQCmvH",
-	"JoktFyoUhAT3tGCN4W2qbYXZou5vT85+i99vMXl/+3xU320HX2La/d09BXoIYO0rBX9LhbYfc3k7Gft7",
-	"0I++LPn9aqYvLV3+oCvuTOr8vkQ6L2pT9+2M2uLVN8jN9gU9nIzDK2qTu/LLJKIJ8JhKgnWYyde/vX3y",
-	"zQECX5vb8EqxPMLLG4ze8N5tXitHZ6BgbgvX77muWI1rl+UliX0M6q5R9HPo1bSwj64b9a6D8fsPjZgw",
-	"xhVxYfBiOKhnF7jRNeSsukn8qlFXl9cFN2opmtfz9UiZvahicIfL8L7Dayy81+K1b9DbmChd3hnqXdvn",
-	"TOnfscVthNiwgvwWMTZb09yMHIuBuzxPe7fDXV73t8tyQ2dOyqt7ivV1d7Pi4nYUTV8xZltDnSrSVFEh",
-	"ngMTCW64SjEDT1GUn0E/Z+fAQanPra+aPXRq+7//YBAsPu/Ud5ccrtgiFpUqLs2J6+Xx8RYEvLOoqhI/",
-	"Hg6Pjr8djAajwdH40ejREUJlN75uXgxgdE135jQgTyRgCRyaWMG110UlQpxBTCjWs3D16t2kjZfgSbuh",
-	"blc9opzQJBGr2pOWP7oPPlUiwUIaGrgNk2DUA2FZZoykuyPUdVOqkW5PBsqHJGFKh2UdfhtrrD2P2w6+",
-	"4QtCI60aB7DC8rrMtbsds7ztgMkyvO46rkHFyw+X/xcAAP//",
+	"7H3bchu3suivoOasqiTrjEhKviSm6zwojpM4dmyX5Sw/xFoiONMkEc0AEwAjisulqvM1+8P2l+xCA3PH",
+	"iKRFKY42n0SRGEyj0Xd0Nz4FkUgzwYFrFYw/BQugMUj8+Irxc/M3BhVJlmkmeDAOJh/z0ehB9N///7/w",
+	"AzwlEpL/9zHgcKk/BhOyXAAnegESCFMkFRLI1+9+fEa+O/ruu28GQRioaAEpNRPrVQbBOFBaMj4Prq6u",
+	"wiCjkqagHQTPBNdwqV/EXTDeL4CwmIiZeReJ7EAzPTO/ZlQvgjDgNDUvcL+esTgIAwl/5kxCHIy1zKEO",
+	"zj8kzIJx8H+GFUaG9lc1rCAxUD7LpRKyC9QHXLYWZC6I4CGhiszZBXAyXSGYBqPEYriAPKNzIFOYCQkD",
+	"8iajf+ZQruLPHOSqtgz71jrIKb18BXyuF8H4cHT0MAxSxssvwg6Cw+AlrF7jbD58mvcUcJ3DKiQ5Z3/m",
+	"QBgnTKsCyWNyaJZ4ePQdySTjmk4TINGCShqZfQsJF0RlNAJCNQFmSIEAj0NCeUy40ISSWOiQ6KUwHxQR",
+	"Et9o5jZvp+bdA3JMVELVwr7ckBKoiGYQmy8s4vRi8JH7dxz/XLfXdcQdfbceb69YyrQfa6lQmkixVAYr",
+	"lKslyL4dTHCWOhwxzGieaLN9o1EYzIRMqQ7GAeP6wVEQGjhZmqfF7ynj7t8SSMY1zEEilG8l4xHLaLKe",
+	"Y7Ji6FNCSSZhxi7JpPxyPDEYZ3MuJMQ9XFUOXsdXdVw/+HY9rt/r5AQiwWPVXYT7gcykSAkXS5JzzZKC",
+	"Yg2dqQF5X0mErxSZpPTyTItz4GdaJ2fKzjAhEc0UYbpvr2pjGztW36LHD+tb9ODw0YPHo9H6jboy2FKZ",
+	"4AoKMTdLWIT0hXBz/EizLGERNSsfZlJME0j/7x/KoOHThlLrrX3KvrKP36WhCqaIpufAw4IbDTYXVBG4",
+	"zMyuWuYFiBWZ1LE4CK7C4EchpyyOgd/1AgyQTBHBwQoOt+lPiV4w5cClJKWcziEFrq1keSObHGCmkKBA",
+	"XhhavwqDn4EmerG6ZjXbrcLO17eITIoIlCIIgEIAXnANktPkLvF5TFASFfLBQMMisMwUg6YsIQuRxMrK",
+	"amnkO4sLmb5gfE4gUeDAv6AJi++aGowEAoW6IqWJ4VOIn5LJjEEST5DYFVkuKA5YSsHnCOxroX8UOb9r",
+	"aK15ZFRlHi0Kwg1rRCkkUqsB8b0Qr6icw10jdCriFYHLCPnIWACovxCk3zjN9UJI9h+4U8y9FtYyERK5",
+	"XpvtFBlwVVKhQe2AHCeoFBQ4jawIlUBows7RvKpZuR8+fDg4zvUCuDZQ95hGCBqadrmCNVasRc8FZYkx",
+	"je5602Kq6ZQqILEAZe0txMBTouWK0DllnNCZBkkm70DL1cGx+WdCnERvYac2pF8Za0GW1GrSDlpqWg/x",
+	"4qTdXWPmmBMWmy2eMZANCWFIqSH9f+MqzzIhNcS/QszoX8J1zG7dLydvXg/QKHIPm7mPI4PB98aiMf9m",
+	"UmQgNbO2hBW7LZoMg3NY9RA2RBL0gLzQxTvVQiy5JRSzo52puPMfOj9kTevT87vI6Jzal69FUTkUraUL",
+	"ptxjHjMGlkbsF4PQFLDCSa/MCjoWW5s0wwD11W/GlGyYeDHVcKAZ+hJdO7WyeH8P0AR2XofBdWPKJmpq",
+	"yzktpxXTPyDSBpTa7r6zCg2pLo6ZWTJN3ta2e0YTBX2WnTKekuL0HEhEURCi7xTRFBL7TQrU+lKKpvCU",
+	"TODSmh1nLJ7g8IaphxK0WLOZyZldegHpIAhbdBgzlSW0dDZrPsDRo8fX+wBhcHkwFwfODv+hmug4YVQZ",
+	"HLnJz7jXlf3B+lQol8zqimURhq7MNqBchUHxtCXq2sOPDo+2Wcfzcp5yGTV8bzv3VRjMJXUxm+s46Scz",
+	"6leaoRBgPG44nQGdG6kWBsCNr/J7sMhTalzq4nuVZ8YOdGEHaxIGYZDzcy6WdfqtwNIN7+3G3lITiZVr",
+	"WCKx7qftxj3zMWUeM/2ca+mRosecgPmlCJNkCTV282RB1WJiVU1chlXsSMNbYmb8bbiYhPiDGd0cZINC",
+	"hGmMI2U0OqdzINRAEi2MFnejfxIkFXGelDa7Ghp1JWmkiYV0CuopmagMIi0Fj+0c5AIkm60mJFpAdI6e",
+	"MEZTmmxMo0JcwyVNM6O0jXwbSKGphtinH2ikhTw7h9VZjy5yAxwxVvNWfpp3Wr2paA7rAT8fANad6Rer",
+	"NoDRIQKzRevYDQnlZzPwKnS6eAP1I3IdCSvKCk6MBTdLi4EziL2MZohnK3AkpKLPvqVxLI0TWsRTEwZc",
+	"e9W/gj/9fHYNS4WBNv6Lvi4ohZ7ZkioSLSifG8+t/qXDQxgY6FLQC2F9T/OvFLmGQTDmeZL4BJLxVf2k",
+	"0FLiZmkOr263Q6vYqaFIxwoN+m1Re9gMNbtF10AoN6Ha85IcO8aAE33uy4rxB+8gEjKu/37AUmOxojlI",
+	"jcII5kwv8ukgEumwYPyDxZ/l52FHVgyrFyBiKtLpSjxy8vPxwdGjx6j2qTZaLBgH//59dPCEHsxOPz1+",
+	"ePUPH+3YOYHGvjlRbhbRXbtQMjGuCApRXRl6KB6/UiGZUB4thJzgj5U10hhnXcQFVWQKwAmV0YJdGOoa",
+	"If38B6RQrTMLLjh0DZqtub+PUTz6pkuE+LbNKQJxegf08JbaKERLSeA2bIYcA6gxfbiWhceiIVUbPWwV",
+	"cKWfqZQU/184ktrw9S2MF7C4ecJiPad9hsAHw31rjdo6Y/z748fL0ejg48fLw9npP7284U6YutiNBJ+x",
+	"+YYHVM/sYKMDJRgNfbaN3ixiB029TKOe0XUG9qnZlpXeNa35TMgINf7ZNBHROdSF9FSIBCivFOl6iNDt",
+	"yWi00QL6PDg7QQ0ZYbEFfogbqPbRTHNrvCoQZjOINLvAc4sZm+cSfd+QxIUvM2NJgm5XVzLRJBHLMwXJ",
+	"7MxxsdFHyo/KJEnP4BI5nAl+BpxOkz60ew9OvDLNqF4b0mnYTjUDIBUxJGprmyuT4oLFINVZgRgLbCk0",
+	"uuq+JRvsApLi/O4zQLfaW4IGXtC6fw0b2XqtJbaosG8v+zajd0ObC+8uotyRHhyvJeS3VEeLLUMTx864",
+	"M4q6QegD8jpPEjIXoMiURueF6+7Ifyua7xzJ4wm0+ZWkdEVSxjWqfuvC2B+EtToMyxs7hMOAuCgCMVQx",
+	"6KeTjVjLD5LSQkJsz73xCIrGZLoilCSUz3Pj7OEWVaAgTjeDpZd1m6A8o5k70GE2up0YGSRmFitUt7EV",
+	"Fq4rzo3ugkM/oVEkcq7VU0LtU0umFyLXaJjNQaOHWS6lsLG2d9d3JWrae8KihcW3DZwbz+MaVHsk1HVy",
+	"Ye0sTWh+RTjKmQ1VGM00IB8k0xo4ETxZPXVRPiqhiNkqMvEx8yQkFzTJ3VguNDmHTLtYWB3Qxw83WHBL",
+	"oLY5XImZtgdFhquapOzIZhMyKHZ8dNsSuiK4x48atLbRm1uRR7rCzTK+IXKJxFDQ8wuQdgcxQcH4OJOz",
+	"mK7UxLMHD47W7sHV9X7BH0rwwTu6/BWUMvZ6Jbl9aSGvLRGVKVRk4j6pSUgmFyCn+CFlcyuq8b8Fnmib",
+	"T8wdVbuAcRplRaC4OFIJu5ZY3TSmB/8ZHTw5dX/PDk4/jcLHR37/8RkaWm4xBvB40xB5S3vEKeNnm0eR",
+	"J/jA5DOix/ZNrUBv80XfM+5O1avDX/dCm1FERK4Vi8GdYNlDjS2DxZ/hRFgF3/IKro+0dwLs63OrOm5E",
+	"HcGjh9+F6/2K9pZ0HvBh/ViVhH7G4glqLd+RIKovptwhKsSo1sjDo6PBWgdkLa6qmOykmYMSbp2f1vJk",
+	"vNZbnXn2fLPnm7V885dRcw/tlumNn0e969a/4UHgPTqtawmOBoJ8IqQE7xoDq/TMO7nJHZyk9PKFHV2n",
+	"v9Jzb1LcW2szoH1lrJIBOSbOjkD5TLiIgXw9EXI+NGbG5Juw+NJYJmBsMJshNIVELAnTtcHDf5rhQtaH",
+	"fT0x35rXpDTD7EjrEQmlyeOH5CX73h6YldbNpyCFVMjVWGI48vegmj04vepFZ67p9Uarl5htWNcTRbco",
+	"GZMKESGpr9Os0qyszZf+LUL77/qAS7WLDywbuP8O2zvaojaXTWzf4KM2lzbZCYgqTXWumiE+cb42wOce",
+	"873pFzHtvuYPMd3o1MiN88370mbdtOK5Nlp4vEVcdnvh0XPyuT53xx+fLB2aurYd7DZxYF36UDNHp0X3",
+	"UwVcl+c4ZfYyF8bjaniYn5fT00zgqbAV1rbTRwG/Fm7TSUm0neg+OltnU1g4gb95bDMGGp8loIt6mVYU",
+	"oXTZ7CGYsV9dPUqe2RTJ4u1ELYzTZmxdS00hWWJEhCliPT+Ii4QEWoZ8lKZSq5Ao4Q7PbHjBuvTtVdQC",
+	"CK1VXIBUBsobBlabi/9ZLElK+apaol0gARotiHtlmeyMa65Z9D3R2RLSsLNvrc3w0wLXL2H1eVldz20h",
+	"zURFIoOzWSKEnITWGcFDcl3j0soeTumKxG53UL9NrCiZdCOq28uYlsxoWymdLBn8AcOcKiRLybRRqDwm",
+	"MyHngHQE7hsJc6YMHgkuF2OKlUSxU+BAfMKOqUsjjxTySZwaLtet+8QM/RFHeg1Us7elebrFJt9sD/og",
+	"gdireXxe1EkuL9gFKBvgZcKf87lPH90iffSOVZNNN90iw/S1zZTf9uyGE0gzvSJ2IpQmRc491YQmiUd+",
+	"hgF6wzcKOtzEBe85YW6u7B3McgWKRDRJnKrkAHH3ICbonrRc9S35r/VVP9/b3KVv2cVMXWN4reLt0hXW",
+	"JhhcFz8yFkKnDszQAMRF5Ci01TlUEZVLCTQ5iBKRx+NcybPDwa1a6pX3X4fZilktkjgk3PiqhKpziMfE",
+	"vpfQxJhwMUQshsEtRgpQ/jTQ7yAuMbA2K6KogvAcj6KtamSmFMYPf/fjM/Lk4aNvv3H2ziS1BxsTAn/m",
+	"NMFAo82h85g1Va5nB8VYGObXCWI2Ax4b0cZ4lnfzUcNgaUu9i5wxNHoxA9FsKVea8qgn1dL4vYXh6UrW",
+	"vKTkVukFvXKBPYdhTCdwjfvQoamiLka1jEjcn+b5TS75uIjyjd2IMRf6YIYldOvIBn8tICxXUWZA1jBX",
+	"Lb+HduqmQJevaWnOGGMxWoDNFMWUZ4YnqkVyNWaXFsH9sfUOjHrGMh+IMf1aSPwqEcra2QlQBSTnMcjC",
+	"TdJoatt5bHGyjQUNiNP/tuTKHo37E60N6yUQz30q6l8l4C6d8QJKCF26JJ/DwGucJDRTm85ZLJFJu0j/",
+	"jEvKDGOnyo/8xHAtzqmFON/IhGpnwdSRUa6g/mIfVdRs9O0rZozLUTmE57Aa21RSEUMjgT9mKXB0AotU",
+	"VSGxnYOch87DEZJooGlIcgUy7Is+DkhpUaEHgi0OymEDcuxCjS6vdYJzF2U5QNOJl4rmrkqtHXHvyAIh",
+	"5xuNM6/aaKBZ7AYDfWbBb8qbVpqBZCI+Ax5vbhK4ZzAysflTO8gRwxlys5CzyNgKXJ+lgvtitCNidQcX",
+	"7ewIpgzJxBs6HfVXZpEnFwNTqoosHFoU79b9DZFPURD3rI/n6dTDna3Est6Vd0Fs7U9Y32IfR/8LpCcw",
+	"uy7v9MI9VassqcXl1+kofLopIU59cSEFUW5cxBOsDHYnHkUBy0ufv3zc6URwjN5gvXWBPTkz/khx0jx6",
+	"YETIqiqxL74/LOtt0SMBKrFcykG60DqzFaaMz0RP55IKnOO3L8ZlqCwsSyswDawssralfi6dBasuyDTX",
+	"xCaDFCckrUViUtKxqxVHjTwm3yOskwH5XsTMhXzqZdq/nLx5/dQKQwJSWtnorA3Xi0DVzMIB+c3arQQt",
+	"OmURWnQDsMkoiNEBOcFwRT1nSvAIwkKUO/2tRZX3pkUj9Y0Ly7zY6wAFcMIi4PaQ1xWpHWfG4jg4GoyM",
+	"SS0TtxtqPBwul8sBxZ8HQs6H7lk1fPXi2fPXJ8/xmcqEC06cqYWItHiVQRkwDcbB4WBknzDbQzMWjIMH",
+	"g9Hggc2xWSBVDmnGhheHNp8fo0y+QpznNgneYgZoAnHYVHCMO1tHL2BlY8mRSFOmtRlKp1bI2ExDZ+0Y",
+	"wrFoM7MmTGmIrXGkF5jEZs/wjPyjK2uAzGCJ7YIsMHrhClRR2LiQA3dbsQIr1XiZLcqxO5FRmMXmJ0Kc",
+	"46mdEjYaXMxs95LMcmlMeLuTRsYghb6Ig3HwE2hM9g+aTal+93t21ZChbRV0Fa4d6LpImZG9UakZk0qX",
+	"TVlEEjtvwdexBvfJ310IX1DzB92/VEVeX68N0BuerOqbos3WQ7nLteIbpojVGi3qQTeVzIQ0W24bWZEl",
+	"44oI48T2d+HBV6zpv1NL2Ovald6lIJw2Tbdy8Se1ukZ7SkqxFHtga88mvSAWdWGbVf9XFSR90GFJmSrx",
+	"aRyykEwqsToJycT57OYjhiyk+ZSIiCYWdOfJXwd0VcO2K8BRhJqJrYqy0MMKC/xkaMWyAzx0tEJTuBbE",
+	"HUJnfSRntjPV6RnX7rZWr+TbFQxVPSN2LxFVq7VG45fCGChIgMW9XaqKEsNd7mEhPatdLPr99IJRFTje",
+	"CqpQAraKQXvFYFlYWYGyaVXtJqKvyKE2wri305tiNorhkVvXRvk3e/21r85dz4ktX33aakp2NBrtrAFW",
+	"VTvo6XnyhrsuiGJWrNQq+DLEZqtBMQYzF5po0WpSUzSq9IHghg1xDL79oV2Yb3CJgGHRwgrHH64f3+iH",
+	"hA89WP9Q1TftKgwebQaWawyGDzzYCK6yERF6LXmaUrkqw6yFKLL4dt84c7mlwl0AxDYPSMT8K2X3BQud",
+	"5wrjNmgwnZoXFVZn4VP0Gp5vzOSAlS9WvjTNsFdM6WfFHLduit2UCTaqZS0qPTupENfzRoHJPfHfnPgN",
+	"VZUIrRFw+dXpVRhkQvV0LFDUWL+KvH1z8p60KX34qTIdrroE3a1hcM0zQenvRby7roP9xRJXzZiHljlc",
+	"dQj/cHeAFPTu73dVGDvY+8GeGbmDHuymUthFikzUSmlIXQy0SC3/con64ejJ+ifK3p/mgcMNXlE2A8QH",
+	"Hm2ykFY/M/Pg0dEmD9abtf0FXGopuBYcWy6EAteu1OmmqWEZLwN7lFCDNS1rJ+BrifJCKxv7UlpkZCnk",
+	"uUtzEDxynbS0suWiTBGQFKNLL6QEjM1ME0A/14HtqJok1PjLzqp2UsQuhnKB6V2FT+KJR/yAoBa81GHX",
+	"h35JVQsrzvGM8i7J/+H6J8rum38borT7UCPK1vkOdoHqUynOAupEmnq3dXTnUrgQvD0tCfYUdGMKOlng",
+	"CXVU7rnf+tjK0q31pz/F2G/kOXma2J20TclAziEmMUCWrAjjWpS9cV1d+te/nLx5bccRnDAk7358Rr59",
+	"8OTxN+NyMLXH20rTlQoJv7aK3yPV6ulht2QH+TLQNrKA7pz3qHKt7rlYftmGzbZ8uTdsmoaN7YKxXgY4",
+	"D+QaD+IunIca1+z9hL2f8MX7CZ/nDwztcc+B7VFha+xuoIK9wQMLabtqWcxavXeFdKfpxdlakWcYEgnY",
+	"J8/2Y3dZn5hbrvBErqjwsRHUlGFSKB7CTI0wNhqZaWzqX5brEAkzCWrhmnOMCVXnLn/fo7C/l+IcZL0F",
+	"9e0IIE8b5DsOW9TX2H//RE0E2VqIsJZYsFfi91jqPL90zaw8nQbITEjLdzVZVKmoTaRR0c5qXdCc0xTC",
+	"Ms3L5m5aSlT+aPpL20/sPkTSX8Jq2yi6Qet9jKDfU18ZA/VlJlo9U67GWMgqN/OZN2LH4SfDbNcGDotb",
+	"iZQWmWoHDjHdqdT6umx47MKDRmYwbd1np1QGPWHAlyhYNgsBukuS9uG/3Yb/mrL95iS4XrQWd/etNy9p",
+	"jcxmtQu96omWuqzeDB1xfihThfEKEl3RDnXFu1+5fK1anrrHRHR1zlvrmNq9b1Z9bGNV1rpw1OqSq4Kn",
+	"Zqmvy5MPsoRyjglmmA9v+5NV162s0z+tiu5b9o+ryt4tzNH7ZYLuPeWbSa9fMa3ZL7u2UYFDmyd5Iyd5",
+	"FwKv0G/nAJl1iVkckinD2r2wrIrksVWyTHDsdPrUOeBwwURecEqfzi7EYvMyHHuxTMbkysa+nxaMFxod",
+	"bluhlrdU+qTkO8TgTuTkLUWtt5Q3HJZ7mfO3kQTvbBypZgaUd+9+hmhI2AyiVZTAMIaIrm4nePZKlIaL",
+	"vd6A8ggat4RwobGxiAaOdk8i/BbKDwbI2w2gF00WvDbB0c5e84uY+i/zrFpZkyVLEhJj4G8fj7q/uv14",
+	"Dq08hJsGxCuulsB4DJe74uuWJrST7/lxz4/3iR/fwTRnSew0LJXRgiCd90WxtuHMWih5s7xqjxJ8xVTV",
+	"suq+RISrDjNbxoUrjO6jw3+/6HDt9L+HuxqHL+EtWKcfsDVN8wrVdrR3UWb4lO3Ec+7uu3Oe1NFoVLmc",
+	"ePcjmdQb7UzsTMV9/Z568Sc+Zm81UL7VrJFO66s7zraqyYC+G/c7u4JVbrWLYsNqY1BJ7zKOtwV8teOB",
+	"fSBvb1x4Ul5KWsESyTnoej025XWa/uyj6Gr08FP5+UYp9ANvkhaJKDcu/BSInTXuT4RvirJNzsEqriry",
+	"9+0lRxL2Z2M7Phvzo7pfG/elxV+zyX+FutiTyK5y3+sNtHdtoa33SN7WeqVeky7/wZPiPig7KFeZeDRJ",
+	"3ElD6JFvTBGWprk2yOjNgL9tw8zfkvTLtcvubyb83vDZUer8WhHy+WbNsOri2pvng+m5tkUVjkbvy9Uk",
+	"ujs4BqSQIDgCYps8QcmSxSDLy0tQrozRncOn7a/GIvGdGkIqLuCnosfqbciK5q0kexmxD6T+xSxveA2v",
+	"/FEFAxWsQ5d0VercL8OU8J5wHMfxnmX3LPu/h2WRIL08ewvaeheZ8uvOR/ZJ8/tjkb9z0vyX5HDfkNU3",
+	"yMI/du00yoe/UlUqc+Me19HDDUKM+2z7LyHb/osj5F0ksJbRJE6ldBeSmLU6b7JR2fxVUfD5tK7EUmNS",
+	"4Y0FSWJ7tAkFIcEzLVhheJtqe69BcdtET85+i97vMHl/83xU3x1bX2La/f2tAt0HsHaVgr+hQNuNuryb",
+	"jP0dyEdflvxuJdOXli6/lxX3JnV+VyydFzei9J2M2itTbpGa7Qt6KBnBKxrCuks/SEQT4DGVBG//IF//",
+	"9v7ZN3sT+MbUhhfZ5hFeGWbkRuvOGNu0o9aOzpiCub0uacd9xWpUuyiv5u4jUHd5t59Cr8eFfXTVuGUl",
+	"GP9+2ogJY1wRNwZbykM9u8BB1+CztLwM+TqoqyuTg1vVFM1LoXu4zF6PNrjXPahZ32XM7Xub1yZKlzfV",
+	"e/f2FVP6XzjiLkJseG/RBjE2e5OOgRx7bbs8T9tv+z7v+/tFeaAzI+WFkcX+2p20m9sRNH3NmO3NPVSR",
+	"pogKsQ4M++XjDULgaYryE+hX7AI4KPVXy6vmDJ0bpX4/NRYsPu/EdxcdrtkiNpUqrmqM65cy4d1beDFI",
+	"dTfReDg8PPp2MBqMBofjJ6Mnh2gqO/i6eTGA0TXdWdOAPJOALXBoYhnXXlKaCHEOMaHYz8JdU+AW3b3y",
+	"AA/NqTtVjygnNEnEsvakpY/ugy+USLCRhgZuwyQY9UCzLDNK0t1M37zgwzeTMeVDvLAoLG9/srHG2vN4",
+	"7OADXxAaadUowArLS9pX7k728o4tJsvwupu4Zir2YKe6FmO6IsuFSEPi+nfWprHN+K9Or/4nAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
