@@ -43,7 +43,7 @@ type Parts struct {
 	Audit      audit.Store
 	// Denials counts what is refused; nil counts nothing.
 	Denials *audit.Denials
-	Log        *slog.Logger
+	Log     *slog.Logger
 	// Origins are the pages that may call from a browser.
 	Origins web.Origins
 	Metrics prometheus.Registerer
