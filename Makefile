@@ -37,7 +37,7 @@ run: ## serve both planes on 127.0.0.1:9090 from ./.spectron; the first run prin
 .PHONY: test
 test: ## run every test, on SQLite and on a real Postgres, with the race detector
 	@$(if $(RACE),,echo 'make test: no C compiler ($(shell go env CC)), so without the race detector' >&2)
-	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -shuffle=on -count=1 work
+	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -shuffle=on -count=1 -timeout 30m work
 
 .PHONY: test-short
 test-short: ## run the tests quickly: cached, with -short, without the race detector

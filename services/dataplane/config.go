@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
@@ -28,6 +30,7 @@ type Config struct {
 	HideManagement     bool            `env:"SPECTRON_HIDE_MANAGEMENT" envDefault:"false" flag:"hide-management" usage:"serve no management routes here; they are passed on to the key manager by default, because published clients know one address for both planes"`
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
 	CORSAllowedOrigins []string        `env:"SPECTRON_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the API from a browser, by commas, such as https://app.example.com,https://*.example.org; none by default, and never all"`
+	TrustedProxies     []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
 	// Limits are how much one request may ask for; its zero value is the most.
 	Limits Limits
@@ -59,7 +62,8 @@ func (c Config) Verify() error {
 	}
 	_, err := c.managementURL()
 	_, corsErr := c.origins()
-	return errors.Join(append(errs, err, corsErr, c.Limits.Verify(), c.Spl.Verify())...)
+	_, proxiesErr := c.proxies()
+	return errors.Join(append(errs, err, corsErr, proxiesErr, c.Limits.Verify(), c.Spl.Verify())...)
 }
 
 func (c Config) managementURL() (*url.URL, error) {
@@ -96,6 +100,14 @@ func (c Config) origins() (web.Origins, error) {
 		return nil, fmt.Errorf("SPECTRON_CORS_ALLOWED_ORIGINS (--cors-allowed-origins): %w", err)
 	}
 	return origins, nil
+}
+
+func (c Config) proxies() ([]netip.Prefix, error) {
+	proxies, err := network.ParseAll(c.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("SPECTRON_TRUSTED_PROXIES (--trusted-proxies): %w", err)
+	}
+	return proxies, nil
 }
 
 // clock is the clock of this process.

@@ -88,6 +88,10 @@ func assemble(
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return nil, err
+	}
 	rows, now := store.New(db), cfg.clock()
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
 	verify, err := verifier.New(verifier.Config{Authority: keymanager})
@@ -103,7 +107,8 @@ func assemble(
 		}
 	}()
 	parts := cfg.parts(rows, traces)
-	parts.Verifier, parts.Keys, parts.Principals, parts.Origins = verify, keymanager, keymanager, origins
+	parts.Verifier, parts.Keys, parts.Principals = verify, keymanager, keymanager
+	parts.Origins, parts.Proxies = origins, proxies
 	face, background, err := cfg.face(rows, keymanager, verify, origins)
 	if err != nil {
 		return nil, err

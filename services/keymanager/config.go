@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
@@ -38,6 +40,7 @@ type Config struct {
 	CORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas, such as https://ops.example.com,https://*.example.org; none by default, and never all"`
 	AuditHeadURL       settings.Secret `env:"SPECTRON_AUDIT_HEAD_URL" flag:"audit-head-url" usage:"where the head of the audit log's chain is posted as JSON, so that a table that somebody rewrites is noticed; nowhere by default"`
 	AuditHeadInterval  time.Duration   `env:"SPECTRON_AUDIT_HEAD_INTERVAL" envDefault:"5m" flag:"audit-head-interval" usage:"how often it is posted, 1s or more; what was rewritten since the last time is not noticed"`
+	TrustedProxies     []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies, and of the data planes, whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
 	// AuthenticationOff believes whoever asks on behalf of the local operator: it may manage service accounts without a token, and make
 	// a first one where none is active. No variable sets it: it is for a node that serves its own machine only.
@@ -66,7 +69,8 @@ func (c Config) Verify() error {
 	}
 	_, _, err := c.secrets()
 	_, corsErr := c.origins()
-	return errors.Join(append(errs, err, corsErr)...)
+	_, proxiesErr := c.proxies()
+	return errors.Join(append(errs, err, corsErr, proxiesErr)...)
 }
 
 // verifyHead does not quote the URL, which may hold a token.
@@ -90,6 +94,14 @@ func (c Config) origins() (web.Origins, error) {
 		return nil, fmt.Errorf("SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS (--cors-allowed-origins): %w", err)
 	}
 	return origins, nil
+}
+
+func (c Config) proxies() ([]netip.Prefix, error) {
+	proxies, err := network.ParseAll(c.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("SPECTRON_TRUSTED_PROXIES (--trusted-proxies): %w", err)
+	}
+	return proxies, nil
 }
 
 // secrets reads what keys are sealed with and what service tokens are signed with. Errors quote neither.

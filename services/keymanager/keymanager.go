@@ -93,8 +93,13 @@ func assemble(
 	}
 	seen := cfg.newAuditMetrics()
 	denials := audit.NewDenials(cfg.clock(), seen.denied)
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return nil, err
+	}
 	parts := httpapi.Parts{
 		Origins:    origins,
+		Proxies:    proxies,
 		Contexts:   tenant.NewRegistry(records, barrier, cfg.clock()),
 		Purges:     tenant.NewPurger(records),
 		Jobs:       tenant.NewJobs(records),

@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -118,10 +117,10 @@ func methodOf(c *gin.Context) string {
 	}
 }
 
+// remoteOf is the client's address, or what there is instead where the peer has none.
 func remoteOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+	if client := ClientAddr(r); client.IsValid() {
+		return client.String()
 	}
-	return host
+	return r.RemoteAddr
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"strings"
 )
 
@@ -18,8 +19,9 @@ type serverKey struct{}
 
 // server is what a request needs to know of the engine that serves it.
 type server struct {
-	realm string
-	log   *slog.Logger // carries the trace id
+	realm  string
+	log    *slog.Logger // carries the trace id
+	client netip.Addr
 }
 
 func withServer(ctx context.Context, s *server) context.Context {
@@ -57,17 +59,24 @@ func NewTraceID() string {
 func Logger(ctx context.Context) *slog.Logger { return serverOf(ctx).log }
 
 // Propagate returns a round tripper that tells the other side the trace id in a request's context, so that one id names
-// what happened on both.
+// what happened on both, and the address of the client that is asked for, which it believes if this side is a proxy that it trusts.
 func Propagate(next http.RoundTripper) http.RoundTripper { return propagator{next} }
 
 type propagator struct{ next http.RoundTripper }
 
-// RoundTrip sends a copy of r with the header traceparent.
+// RoundTrip sends a copy of r with the headers traceparent and X-Forwarded-For.
 func (p propagator) RoundTrip(r *http.Request) (*http.Response, error) {
-	if id := TraceID(r.Context()); id != "" {
-		r = r.Clone(r.Context())
+	id, client := TraceID(r.Context()), clientIn(r.Context())
+	if id == "" && !client.IsValid() {
+		return p.next.RoundTrip(r)
+	}
+	r = r.Clone(r.Context())
+	if id != "" {
 		parent := fmt.Sprintf("00-%s-%016x-01", id, rand.Uint64()|1) //nolint:gosec // a name, not a secret
 		r.Header.Set("Traceparent", parent)
+	}
+	if client.IsValid() {
+		r.Header.Set(forwardedHeader, client.String())
 	}
 	return p.next.RoundTrip(r)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 
 	"github.com/gin-gonic/gin"
@@ -60,6 +61,8 @@ type Parts struct {
 	Version string
 	// Origins are the pages that may call from a browser.
 	Origins web.Origins
+	// Proxies are those whose word about a client's address is taken.
+	Proxies []netip.Prefix
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -80,6 +83,7 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	}
 	engine := web.NewEngine(web.Options{
 		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins, ElsewhereCORS: parts.forwards, Codes: spl.Codes,
+		TrustedProxies: parts.Proxies,
 	})
 	if err := web.Documentation(engine, spec); err != nil {
 		return nil, err

@@ -69,7 +69,7 @@ type Origin struct {
 	TraceID string
 	// OnBehalfOf is the id of the principal that the actor acts for; empty when it acts for itself.
 	OnBehalfOf string
-	// Remote is the network address of the peer.
+	// Remote is the network address of the client; of a caller that asked a data plane, the caller's, if that data plane is trusted.
 	Remote string
 }
 
@@ -96,4 +96,10 @@ func From(ctx context.Context) Origin {
 		return origin
 	}
 	return Origin{Actor: Local}
+}
+
+// Told reports whether ctx carries an origin.
+func Told(ctx context.Context) bool {
+	_, ok := ctx.Value(contextKey{}).(Origin)
+	return ok
 }

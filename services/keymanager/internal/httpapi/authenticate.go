@@ -23,8 +23,8 @@ func (p Parts) refused(reason audit.Reason) gin.HandlerFunc {
 		}
 		ctx := c.Request.Context()
 		denial := audit.Denial{Reason: audit.NotAllowed, Status: status, Origin: audit.From(ctx), Route: c.Request.Method + " " + c.FullPath()}
-		if denial.Origin.Actor == audit.Local && denial.Origin.TraceID == "" { // nobody was let in
-			denial.Origin = audit.Origin{Actor: audit.Unknown, TraceID: web.TraceID(ctx), Remote: c.RemoteIP()}
+		if !audit.Told(ctx) { // nobody was let in
+			denial.Origin = audit.Origin{Actor: audit.Unknown, TraceID: web.TraceID(ctx), Remote: remoteOf(c)}
 			denial.Reason, denial.ShownKeyID = reason, shownKeyID(c.Request)
 			switch {
 			case status == http.StatusForbidden:
@@ -98,7 +98,7 @@ func (p Parts) requireCaller(c *gin.Context) {
 	}
 	ctx := c.Request.Context()
 	ctx = audit.With(ctx, audit.Origin{
-		Actor: actor, KeyID: who.KeyID, OnBehalfOf: who.OnBehalfOf, TraceID: web.TraceID(ctx), Remote: c.RemoteIP(),
+		Actor: actor, KeyID: who.KeyID, OnBehalfOf: who.OnBehalfOf, TraceID: web.TraceID(ctx), Remote: remoteOf(c),
 	})
 	c.Request = c.Request.WithContext(context.WithValue(ctx, identityKey{}, who))
 }
@@ -107,6 +107,14 @@ func (p Parts) requireCaller(c *gin.Context) {
 func remember(c *gin.Context, actor audit.ActorKind, name string) {
 	ctx := c.Request.Context()
 	c.Request = c.Request.WithContext(audit.With(ctx, audit.Origin{
-		Actor: actor, KeyID: name, TraceID: web.TraceID(ctx), Remote: c.RemoteIP(),
+		Actor: actor, KeyID: name, TraceID: web.TraceID(ctx), Remote: remoteOf(c),
 	}))
+}
+
+// remoteOf is the client's address; nothing where the peer has none.
+func remoteOf(c *gin.Context) string {
+	if client := web.ClientAddr(c.Request); client.IsValid() {
+		return client.String()
+	}
+	return ""
 }

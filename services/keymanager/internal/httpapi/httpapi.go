@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,6 +47,8 @@ type Parts struct {
 	Log     *slog.Logger
 	// Origins are the pages that may call from a browser.
 	Origins web.Origins
+	// Proxies are those whose word about a client's address is taken.
+	Proxies []netip.Prefix
 	Metrics prometheus.Registerer
 }
 
@@ -63,7 +66,9 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
-	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins})
+	engine := web.NewEngine(web.Options{
+		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins, TrustedProxies: parts.Proxies,
+	})
 	if err := web.Documentation(engine, spec); err != nil {
 		return nil, err
 	}

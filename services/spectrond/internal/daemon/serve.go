@@ -49,6 +49,8 @@ type Options struct {
 	Discover bool
 	// Origins are the pages that may call from a browser.
 	Origins []string
+	// TrustedProxies are the networks of the proxies whose word about a client's address is taken.
+	TrustedProxies []string
 	// Store is the URL of the store; empty for the one in the state directory.
 	Store settings.Secret
 	// Chosen, the secret of a first token that somebody has chosen, is enrolled where there is no account yet.
@@ -218,6 +220,7 @@ func (d *starting) node(store settings.Secret) (node.Config, error) {
 		Log:              d.log,
 
 		CORSAllowedOrigins: d.options.Origins,
+		TrustedProxies:     d.options.TrustedProxies,
 
 		Spl: dataplane.Spl{
 			Context:           Namespace,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
@@ -36,6 +37,7 @@ type Config struct {
 	AdminAddress                 string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"off" flag:"admin-address" usage:"address for metrics, readiness and profiles; off by default"`
 	CORSAllowedOrigins           []string        `env:"SPECTRON_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the API from a browser, by commas; none by default, and never all"`
 	ManagementCORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"management-cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas; none by default, and never all"`
+	TrustedProxies               []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
 	// Layout says where in the data directory things lie.
 	Layout Layout
@@ -61,6 +63,9 @@ func (c *Config) Verify() error {
 	}
 	if _, _, err := net.SplitHostPort(c.AdminAddress); c.AdminAddress != adminOff && c.AdminAddress != "" && err != nil {
 		return fmt.Errorf("SPECTRON_ADMIN_ADDRESS (--admin-address): want host:port or %s: %w", adminOff, err)
+	}
+	if _, err := network.ParseAll(c.TrustedProxies); err != nil {
+		return fmt.Errorf("SPECTRON_TRUSTED_PROXIES (--trusted-proxies): %w", err)
 	}
 	return c.Limits.Verify()
 }

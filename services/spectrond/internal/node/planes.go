@@ -71,6 +71,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 
 		CORSAllowedOrigins: cfg.ManagementCORSAllowedOrigins,
 		AuthenticationOff:  cfg.Spl.AuthenticationOff,
+		TrustedProxies:     []string{inProcess}, // nothing else reaches it
 	})
 	if err != nil {
 		return nil, dataplane.Config{}, err
@@ -93,6 +94,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		Spl:              cfg.Spl,
 
 		CORSAllowedOrigins: cfg.CORSAllowedOrigins,
+		TrustedProxies:     cfg.TrustedProxies,
 	}, nil
 }
 
