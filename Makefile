@@ -134,8 +134,17 @@ down: ## stop Docker Compose; the data stays (docker compose down --volumes drop
 	$(COMPOSE) down
 
 .PHONY: test-compose
-test-compose: ## run the whole story on Docker Compose, from nothing, under names of its own
+test-compose: ## run the whole story on Docker Compose, and the overlays replicas and tls, from nothing, under names of their own
 	deployments/compose/test.sh
+	deployments/compose/overlays.sh
+
+.PHONY: faults
+faults: ## kill, pause, cut, fill and skew the containers of the overlay replicas under load, and write docs/faults.md (ten minutes)
+	deployments/compose/faults.sh docs/faults.md
+
+.PHONY: rolling
+rolling: ## replace every replica of both services under load, and see that no request is lost
+	go test -count=1 -v -run '^TestRollingRestartsLoseNoRequest$$' ./services/spectrond/internal/rollout/
 
 .PHONY: clean
 clean: ## remove bin/ (never data)

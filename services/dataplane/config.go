@@ -21,6 +21,9 @@ import (
 // noAdmin as the admin address turns that listener off.
 const noAdmin = "off"
 
+// maxDrainDelay is longer than any proxy takes to notice.
+const maxDrainDelay = 5 * time.Minute
+
 // Config is the configuration of a data plane.
 type Config struct {
 	ConnectionString   settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
@@ -29,6 +32,7 @@ type Config struct {
 	ServiceSecret      settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the key manager, 32 bytes or more; required"`
 	HideManagement     bool            `env:"SPECTRON_HIDE_MANAGEMENT" envDefault:"false" flag:"hide-management" usage:"serve no management routes here; they are passed on to the key manager by default, because published clients know one address for both planes"`
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+	DrainDelay         time.Duration   `env:"SPECTRON_DRAIN_DELAY" envDefault:"0s" flag:"drain-delay" usage:"how long to go on serving after being told to end, no longer ready, so that a proxy in front sends requests elsewhere in time; 0s by default, because one replica alone has no elsewhere"`
 	CORSAllowedOrigins []string        `env:"SPECTRON_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the API from a browser, by commas, such as https://app.example.com,https://*.example.org; none by default, and never all"`
 	TrustedProxies     []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
@@ -60,6 +64,9 @@ func (c Config) Verify() error {
 		errs = append(errs, fmt.Errorf("SPECTRON_SERVICE_SECRET or SPECTRON_SERVICE_SECRET_FILE is required: the key manager's, at least %d bytes",
 			introspection.MinServiceSecret))
 	}
+	if c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay {
+		errs = append(errs, fmt.Errorf("SPECTRON_DRAIN_DELAY (--drain-delay) must be from 0s to %s", maxDrainDelay))
+	}
 	_, err := c.managementURL()
 	_, corsErr := c.origins()
 	_, proxiesErr := c.proxies()
@@ -81,8 +88,8 @@ func (c Config) transport() http.RoundTripper {
 	}
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		MaxIdleConnsPerHost: 16, // as many management requests as people and scripts send at once
-		IdleConnTimeout:     90 * time.Second,
+		MaxIdleConnsPerHost: 16,              // as many management requests as people and scripts send at once
+		IdleConnTimeout:     3 * time.Second, // shorter than a key manager drains: none is used at the moment it is closed
 		TLSHandshakeTimeout: 5 * time.Second,
 		// The slowest answer of a key manager waits for leases, which are at most a minute.
 		ResponseHeaderTimeout: 90 * time.Second,
@@ -129,3 +136,5 @@ func (c Config) adminAddress() string {
 	}
 	return c.AdminAddress
 }
+
+func (c Config) drain() web.Drain { return web.Drain{Delay: c.DrainDelay} }

@@ -170,8 +170,11 @@ func (c Config) mcp(parts mcp.Config) http.Handler {
 	return mcp.NewHandler(parts)
 }
 
-// requireMigrated refuses a schema older than this program.
+// requireMigrated refuses a schema older than this program, and one that is half restored.
 func requireMigrated(ctx context.Context, db *database.DB) error {
+	if err := database.RequireWhole(ctx, db); err != nil {
+		return err
+	}
 	m, err := Migrations(db.Engine)
 	if err != nil {
 		return err
@@ -228,7 +231,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		handler       http.Handler
 	}{
 		{"api", cfg.BindAddress, service.Handler()},
-		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, service.Ready)},
+		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, web.ReadyUntil(ctx, service.Ready))},
 	} {
 		if l.address == "" {
 			continue
@@ -239,7 +242,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		}
 		defer func() { _ = listener.Close() }() // Serve has closed it, unless it never began
 		cfg.log().InfoContext(ctx, "listening", slog.String("server", l.name), slog.String("address", listener.Addr().String()))
-		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.log()) })
+		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.drain(), cfg.log()) })
 	}
 	return process.Group(ctx, parts...)
 }

@@ -19,6 +19,9 @@ import (
 // noAdmin as the admin address turns that listener off.
 const noAdmin = "off"
 
+// maxDrainDelay is longer than any proxy takes to notice.
+const maxDrainDelay = 5 * time.Minute
+
 // The shortest and the longest lease. Below, renewals are most of the traffic; beyond, a lost verifier holds every change up.
 const (
 	minLease     = 250 * time.Millisecond
@@ -37,6 +40,7 @@ type Config struct {
 	ServiceSecret      settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the data planes, 32 bytes or more; required"`
 	LeaseTTL           time.Duration   `env:"SPECTRON_LEASE_TTL" envDefault:"2s" flag:"lease-ttl" usage:"how long a verifier may answer from memory without hearing from us, and so how long a revocation waits for one that is gone; 250ms to 60s, 2s because a cut link must not hold an operator up"`
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+	DrainDelay         time.Duration   `env:"SPECTRON_DRAIN_DELAY" envDefault:"0s" flag:"drain-delay" usage:"how long to go on serving after being told to end, no longer ready, so that a proxy in front sends requests elsewhere in time; 0s by default, because one replica alone has no elsewhere"`
 	CORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas, such as https://ops.example.com,https://*.example.org; none by default, and never all"`
 	AuditHeadURL       settings.Secret `env:"SPECTRON_AUDIT_HEAD_URL" flag:"audit-head-url" usage:"where the head of the audit log's chain is posted as JSON, so that a table that somebody rewrites is noticed; nowhere by default"`
 	AuditHeadInterval  time.Duration   `env:"SPECTRON_AUDIT_HEAD_INTERVAL" envDefault:"5m" flag:"audit-head-interval" usage:"how often it is posted, 1s or more; what was rewritten since the last time is not noticed"`
@@ -66,6 +70,9 @@ func (c Config) Verify() error {
 	}
 	if err := c.verifyHead(); err != nil {
 		errs = append(errs, err)
+	}
+	if c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay {
+		errs = append(errs, fmt.Errorf("SPECTRON_DRAIN_DELAY (--drain-delay) must be from 0s to %s", maxDrainDelay))
 	}
 	_, _, err := c.secrets()
 	_, corsErr := c.origins()
@@ -143,4 +150,9 @@ func (c Config) adminAddress() string {
 		return ""
 	}
 	return c.AdminAddress
+}
+
+// drain waits at its end for any change that is being answered: those wait for leases.
+func (c Config) drain() web.Drain {
+	return web.Drain{Delay: c.DrainDelay, Grace: max(10*time.Second, 2*c.leaseTTL())}
 }

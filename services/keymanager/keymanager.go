@@ -157,8 +157,11 @@ func planOnce(connection string) string {
 	return u.String()
 }
 
-// requireMigrated refuses a schema older than this program.
+// requireMigrated refuses a schema older than this program, and one that is half restored.
 func requireMigrated(ctx context.Context, db *database.DB) error {
+	if err := database.RequireWhole(ctx, db); err != nil {
+		return err
+	}
 	m, err := Migrations(db.Engine)
 	if err != nil {
 		return err
@@ -243,7 +246,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		handler       http.Handler
 	}{
 		{"management", cfg.BindAddress, service.Handler()},
-		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, service.Ready)},
+		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, web.ReadyUntil(ctx, service.Ready))},
 	} {
 		if l.address == "" {
 			continue
@@ -254,7 +257,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		}
 		defer func() { _ = listener.Close() }() // Serve has closed it, unless it never began
 		cfg.log().InfoContext(ctx, "listening", slog.String("server", l.name), slog.String("address", listener.Addr().String()))
-		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.log()) })
+		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.drain(), cfg.log()) })
 	}
 	return process.Group(ctx, parts...)
 }

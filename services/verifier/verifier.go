@@ -111,6 +111,9 @@ type Verifier struct {
 // New returns a running Verifier, or the reason why cfg cannot work. It does not wait for the authority.
 func New(cfg Config) (*Verifier, error) {
 	if cfg.Authority == nil {
+		if cfg.Subject == "" { // without a name the authority takes no token
+			cfg.Subject = "verifier-" + apikey.NewID()
+		}
 		client, err := authority.New(authority.Config{URL: cfg.URL, ServiceSecret: cfg.ServiceSecret, Subject: cfg.Subject})
 		if err != nil {
 			return nil, err

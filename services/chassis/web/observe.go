@@ -83,6 +83,8 @@ func (m *metrics) record(c *gin.Context, duration time.Duration) {
 func logAccess(c *gin.Context, duration time.Duration) {
 	level, status, route := slog.LevelInfo, c.Writer.Status(), routeOf(c)
 	switch {
+	case status == http.StatusServiceUnavailable && strings.HasSuffix(route, "/health"):
+		level = slog.LevelDebug // it was told to end, and says so: see Healthy
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	case status < http.StatusBadRequest && (strings.HasSuffix(route, "/health") || strings.HasPrefix(route, "/internal/")):

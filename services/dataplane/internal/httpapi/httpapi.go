@@ -95,12 +95,12 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	return engine, nil
 }
 
-// GetHealth says that the process serves.
-func (p Parts) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
-	return GetHealth200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, nil
+// GetHealth says that the process serves, and goes on serving.
+func (p Parts) GetHealth(ctx context.Context, _ GetHealthRequestObject) (GetHealthResponseObject, error) {
+	return GetHealth200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, web.Healthy(ctx)
 }
 
 // GetLiveness says the same on the older path.
-func (p Parts) GetLiveness(context.Context, GetLivenessRequestObject) (GetLivenessResponseObject, error) {
-	return GetLiveness200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, nil
+func (p Parts) GetLiveness(ctx context.Context, _ GetLivenessRequestObject) (GetLivenessResponseObject, error) {
+	return GetLiveness200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, web.Healthy(ctx)
 }

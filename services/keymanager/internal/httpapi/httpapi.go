@@ -76,14 +76,14 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	return engine, nil
 }
 
-// GetHealth says that the process serves.
-func (Parts) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
-	return GetHealth200JSONResponse{HealthyJSONResponse{Status: "ok"}}, nil
+// GetHealth says that the process serves, and goes on serving.
+func (Parts) GetHealth(ctx context.Context, _ GetHealthRequestObject) (GetHealthResponseObject, error) {
+	return GetHealth200JSONResponse{HealthyJSONResponse{Status: "ok"}}, web.Healthy(ctx)
 }
 
 // GetLiveness says the same on the older path.
-func (Parts) GetLiveness(context.Context, GetLivenessRequestObject) (GetLivenessResponseObject, error) {
-	return GetLiveness200JSONResponse{HealthyJSONResponse{Status: "ok"}}, nil
+func (Parts) GetLiveness(ctx context.Context, _ GetLivenessRequestObject) (GetLivenessResponseObject, error) {
+	return GetLiveness200JSONResponse{HealthyJSONResponse{Status: "ok"}}, web.Healthy(ctx)
 }
 
 // ListVerbs lists what grants can allow.

@@ -615,6 +615,9 @@ type Internal = Problem
 // Invalid What went wrong (RFC 9457), with `message` equal to `detail`.
 type Invalid = Problem
 
+// Leaving What went wrong (RFC 9457), with `message` equal to `detail`.
+type Leaving = Problem
+
 // NotFound What went wrong (RFC 9457), with `message` equal to `detail`.
 type NotFound = Problem
 
@@ -1982,6 +1985,15 @@ type HealthyJSONResponse Health
 type InternalApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
+
+type LeavingResponseHeaders struct {
+	RetryAfter *int
+}
+type LeavingApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers LeavingResponseHeaders
+}
 
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
@@ -6047,6 +6059,25 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type GetHealth503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetHealth503ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMigrationsRequestObject struct {
 }
 
@@ -6246,6 +6277,25 @@ func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLiveness503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetLiveness503ApplicationProblemPlusJSONResponse) VisitGetLivenessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7429,127 +7479,129 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3bchu3suivoOasqiTrjEhKviSm6zwojpM4dmyX5Sw/xFoiONMkEc0AEwAjisulqvM1+8P2l+xCA3PH",
-	"iKRFKY42n0SRGEyj0Xd0Nz4FkUgzwYFrFYw/BQugMUj8+Irxc/M3BhVJlmkmeDAOJh/z0ehB9N///7/w",
-	"AzwlEpL/9zHgcKk/BhOyXAAnegESCFMkFRLI1+9+fEa+O/ruu28GQRioaAEpNRPrVQbBOFBaMj4Prq6u",
-	"wiCjkqagHQTPBNdwqV/EXTDeL4CwmIiZeReJ7EAzPTO/ZlQvgjDgNDUvcL+esTgIAwl/5kxCHIy1zKEO",
-	"zj8kzIJx8H+GFUaG9lc1rCAxUD7LpRKyC9QHXLYWZC6I4CGhiszZBXAyXSGYBqPEYriAPKNzIFOYCQkD",
-	"8iajf+ZQruLPHOSqtgz71jrIKb18BXyuF8H4cHT0MAxSxssvwg6Cw+AlrF7jbD58mvcUcJ3DKiQ5Z3/m",
-	"QBgnTKsCyWNyaJZ4ePQdySTjmk4TINGCShqZfQsJF0RlNAJCNQFmSIEAj0NCeUy40ISSWOiQ6KUwHxQR",
-	"Et9o5jZvp+bdA3JMVELVwr7ckBKoiGYQmy8s4vRi8JH7dxz/XLfXdcQdfbceb69YyrQfa6lQmkixVAYr",
-	"lKslyL4dTHCWOhwxzGieaLN9o1EYzIRMqQ7GAeP6wVEQGjhZmqfF7ynj7t8SSMY1zEEilG8l4xHLaLKe",
-	"Y7Ji6FNCSSZhxi7JpPxyPDEYZ3MuJMQ9XFUOXsdXdVw/+HY9rt/r5AQiwWPVXYT7gcykSAkXS5JzzZKC",
-	"Yg2dqQF5X0mErxSZpPTyTItz4GdaJ2fKzjAhEc0UYbpvr2pjGztW36LHD+tb9ODw0YPHo9H6jboy2FKZ",
-	"4AoKMTdLWIT0hXBz/EizLGERNSsfZlJME0j/7x/KoOHThlLrrX3KvrKP36WhCqaIpufAw4IbDTYXVBG4",
-	"zMyuWuYFiBWZ1LE4CK7C4EchpyyOgd/1AgyQTBHBwQoOt+lPiV4w5cClJKWcziEFrq1keSObHGCmkKBA",
-	"XhhavwqDn4EmerG6ZjXbrcLO17eITIoIlCIIgEIAXnANktPkLvF5TFASFfLBQMMisMwUg6YsIQuRxMrK",
-	"amnkO4sLmb5gfE4gUeDAv6AJi++aGowEAoW6IqWJ4VOIn5LJjEEST5DYFVkuKA5YSsHnCOxroX8UOb9r",
-	"aK15ZFRlHi0Kwg1rRCkkUqsB8b0Qr6icw10jdCriFYHLCPnIWACovxCk3zjN9UJI9h+4U8y9FtYyERK5",
-	"XpvtFBlwVVKhQe2AHCeoFBQ4jawIlUBows7RvKpZuR8+fDg4zvUCuDZQ95hGCBqadrmCNVasRc8FZYkx",
-	"je5602Kq6ZQqILEAZe0txMBTouWK0DllnNCZBkkm70DL1cGx+WdCnERvYac2pF8Za0GW1GrSDlpqWg/x",
-	"4qTdXWPmmBMWmy2eMZANCWFIqSH9f+MqzzIhNcS/QszoX8J1zG7dLydvXg/QKHIPm7mPI4PB98aiMf9m",
-	"UmQgNbO2hBW7LZoMg3NY9RA2RBL0gLzQxTvVQiy5JRSzo52puPMfOj9kTevT87vI6Jzal69FUTkUraUL",
-	"ptxjHjMGlkbsF4PQFLDCSa/MCjoWW5s0wwD11W/GlGyYeDHVcKAZ+hJdO7WyeH8P0AR2XofBdWPKJmpq",
-	"yzktpxXTPyDSBpTa7r6zCg2pLo6ZWTJN3ta2e0YTBX2WnTKekuL0HEhEURCi7xTRFBL7TQrU+lKKpvCU",
-	"TODSmh1nLJ7g8IaphxK0WLOZyZldegHpIAhbdBgzlSW0dDZrPsDRo8fX+wBhcHkwFwfODv+hmug4YVQZ",
-	"HLnJz7jXlf3B+lQol8zqimURhq7MNqBchUHxtCXq2sOPDo+2Wcfzcp5yGTV8bzv3VRjMJXUxm+s46Scz",
-	"6leaoRBgPG44nQGdG6kWBsCNr/J7sMhTalzq4nuVZ8YOdGEHaxIGYZDzcy6WdfqtwNIN7+3G3lITiZVr",
-	"WCKx7qftxj3zMWUeM/2ca+mRosecgPmlCJNkCTV282RB1WJiVU1chlXsSMNbYmb8bbiYhPiDGd0cZINC",
-	"hGmMI2U0OqdzINRAEi2MFnejfxIkFXGelDa7Ghp1JWmkiYV0CuopmagMIi0Fj+0c5AIkm60mJFpAdI6e",
-	"MEZTmmxMo0JcwyVNM6O0jXwbSKGphtinH2ikhTw7h9VZjy5yAxwxVvNWfpp3Wr2paA7rAT8fANad6Rer",
-	"NoDRIQKzRevYDQnlZzPwKnS6eAP1I3IdCSvKCk6MBTdLi4EziL2MZohnK3AkpKLPvqVxLI0TWsRTEwZc",
-	"e9W/gj/9fHYNS4WBNv6Lvi4ohZ7ZkioSLSifG8+t/qXDQxgY6FLQC2F9T/OvFLmGQTDmeZL4BJLxVf2k",
-	"0FLiZmkOr263Q6vYqaFIxwoN+m1Re9gMNbtF10AoN6Ha85IcO8aAE33uy4rxB+8gEjKu/37AUmOxojlI",
-	"jcII5kwv8ukgEumwYPyDxZ/l52FHVgyrFyBiKtLpSjxy8vPxwdGjx6j2qTZaLBgH//59dPCEHsxOPz1+",
-	"ePUPH+3YOYHGvjlRbhbRXbtQMjGuCApRXRl6KB6/UiGZUB4thJzgj5U10hhnXcQFVWQKwAmV0YJdGOoa",
-	"If38B6RQrTMLLjh0DZqtub+PUTz6pkuE+LbNKQJxegf08JbaKERLSeA2bIYcA6gxfbiWhceiIVUbPWwV",
-	"cKWfqZQU/184ktrw9S2MF7C4ecJiPad9hsAHw31rjdo6Y/z748fL0ejg48fLw9npP7284U6YutiNBJ+x",
-	"+YYHVM/sYKMDJRgNfbaN3ixiB029TKOe0XUG9qnZlpXeNa35TMgINf7ZNBHROdSF9FSIBCivFOl6iNDt",
-	"yWi00QL6PDg7QQ0ZYbEFfogbqPbRTHNrvCoQZjOINLvAc4sZm+cSfd+QxIUvM2NJgm5XVzLRJBHLMwXJ",
-	"7MxxsdFHyo/KJEnP4BI5nAl+BpxOkz60ew9OvDLNqF4b0mnYTjUDIBUxJGprmyuT4oLFINVZgRgLbCk0",
-	"uuq+JRvsApLi/O4zQLfaW4IGXtC6fw0b2XqtJbaosG8v+zajd0ObC+8uotyRHhyvJeS3VEeLLUMTx864",
-	"M4q6QegD8jpPEjIXoMiURueF6+7Ifyua7xzJ4wm0+ZWkdEVSxjWqfuvC2B+EtToMyxs7hMOAuCgCMVQx",
-	"6KeTjVjLD5LSQkJsz73xCIrGZLoilCSUz3Pj7OEWVaAgTjeDpZd1m6A8o5k70GE2up0YGSRmFitUt7EV",
-	"Fq4rzo3ugkM/oVEkcq7VU0LtU0umFyLXaJjNQaOHWS6lsLG2d9d3JWrae8KihcW3DZwbz+MaVHsk1HVy",
-	"Ye0sTWh+RTjKmQ1VGM00IB8k0xo4ETxZPXVRPiqhiNkqMvEx8yQkFzTJ3VguNDmHTLtYWB3Qxw83WHBL",
-	"oLY5XImZtgdFhquapOzIZhMyKHZ8dNsSuiK4x48atLbRm1uRR7rCzTK+IXKJxFDQ8wuQdgcxQcH4OJOz",
-	"mK7UxLMHD47W7sHV9X7BH0rwwTu6/BWUMvZ6Jbl9aSGvLRGVKVRk4j6pSUgmFyCn+CFlcyuq8b8Fnmib",
-	"T8wdVbuAcRplRaC4OFIJu5ZY3TSmB/8ZHTw5dX/PDk4/jcLHR37/8RkaWm4xBvB40xB5S3vEKeNnm0eR",
-	"J/jA5DOix/ZNrUBv80XfM+5O1avDX/dCm1FERK4Vi8GdYNlDjS2DxZ/hRFgF3/IKro+0dwLs63OrOm5E",
-	"HcGjh9+F6/2K9pZ0HvBh/ViVhH7G4glqLd+RIKovptwhKsSo1sjDo6PBWgdkLa6qmOykmYMSbp2f1vJk",
-	"vNZbnXn2fLPnm7V885dRcw/tlumNn0e969a/4UHgPTqtawmOBoJ8IqQE7xoDq/TMO7nJHZyk9PKFHV2n",
-	"v9Jzb1LcW2szoH1lrJIBOSbOjkD5TLiIgXw9EXI+NGbG5Juw+NJYJmBsMJshNIVELAnTtcHDf5rhQtaH",
-	"fT0x35rXpDTD7EjrEQmlyeOH5CX73h6YldbNpyCFVMjVWGI48vegmj04vepFZ67p9Uarl5htWNcTRbco",
-	"GZMKESGpr9Os0qyszZf+LUL77/qAS7WLDywbuP8O2zvaojaXTWzf4KM2lzbZCYgqTXWumiE+cb42wOce",
-	"873pFzHtvuYPMd3o1MiN88370mbdtOK5Nlp4vEVcdnvh0XPyuT53xx+fLB2aurYd7DZxYF36UDNHp0X3",
-	"UwVcl+c4ZfYyF8bjaniYn5fT00zgqbAV1rbTRwG/Fm7TSUm0neg+OltnU1g4gb95bDMGGp8loIt6mVYU",
-	"oXTZ7CGYsV9dPUqe2RTJ4u1ELYzTZmxdS00hWWJEhCliPT+Ii4QEWoZ8lKZSq5Ao4Q7PbHjBuvTtVdQC",
-	"CK1VXIBUBsobBlabi/9ZLElK+apaol0gARotiHtlmeyMa65Z9D3R2RLSsLNvrc3w0wLXL2H1eVldz20h",
-	"zURFIoOzWSKEnITWGcFDcl3j0soeTumKxG53UL9NrCiZdCOq28uYlsxoWymdLBn8AcOcKiRLybRRqDwm",
-	"MyHngHQE7hsJc6YMHgkuF2OKlUSxU+BAfMKOqUsjjxTySZwaLtet+8QM/RFHeg1Us7elebrFJt9sD/og",
-	"gdireXxe1EkuL9gFKBvgZcKf87lPH90iffSOVZNNN90iw/S1zZTf9uyGE0gzvSJ2IpQmRc491YQmiUd+",
-	"hgF6wzcKOtzEBe85YW6u7B3McgWKRDRJnKrkAHH3ICbonrRc9S35r/VVP9/b3KVv2cVMXWN4reLt0hXW",
-	"JhhcFz8yFkKnDszQAMRF5Ci01TlUEZVLCTQ5iBKRx+NcybPDwa1a6pX3X4fZilktkjgk3PiqhKpziMfE",
-	"vpfQxJhwMUQshsEtRgpQ/jTQ7yAuMbA2K6KogvAcj6KtamSmFMYPf/fjM/Lk4aNvv3H2ziS1BxsTAn/m",
-	"NMFAo82h85g1Va5nB8VYGObXCWI2Ax4b0cZ4lnfzUcNgaUu9i5wxNHoxA9FsKVea8qgn1dL4vYXh6UrW",
-	"vKTkVukFvXKBPYdhTCdwjfvQoamiLka1jEjcn+b5TS75uIjyjd2IMRf6YIYldOvIBn8tICxXUWZA1jBX",
-	"Lb+HduqmQJevaWnOGGMxWoDNFMWUZ4YnqkVyNWaXFsH9sfUOjHrGMh+IMf1aSPwqEcra2QlQBSTnMcjC",
-	"TdJoatt5bHGyjQUNiNP/tuTKHo37E60N6yUQz30q6l8l4C6d8QJKCF26JJ/DwGucJDRTm85ZLJFJu0j/",
-	"jEvKDGOnyo/8xHAtzqmFON/IhGpnwdSRUa6g/mIfVdRs9O0rZozLUTmE57Aa21RSEUMjgT9mKXB0AotU",
-	"VSGxnYOch87DEZJooGlIcgUy7Is+DkhpUaEHgi0OymEDcuxCjS6vdYJzF2U5QNOJl4rmrkqtHXHvyAIh",
-	"5xuNM6/aaKBZ7AYDfWbBb8qbVpqBZCI+Ax5vbhK4ZzAysflTO8gRwxlys5CzyNgKXJ+lgvtitCNidQcX",
-	"7ewIpgzJxBs6HfVXZpEnFwNTqoosHFoU79b9DZFPURD3rI/n6dTDna3Est6Vd0Fs7U9Y32IfR/8LpCcw",
-	"uy7v9MI9VassqcXl1+kofLopIU59cSEFUW5cxBOsDHYnHkUBy0ufv3zc6URwjN5gvXWBPTkz/khx0jx6",
-	"YETIqiqxL74/LOtt0SMBKrFcykG60DqzFaaMz0RP55IKnOO3L8ZlqCwsSyswDawssralfi6dBasuyDTX",
-	"xCaDFCckrUViUtKxqxVHjTwm3yOskwH5XsTMhXzqZdq/nLx5/dQKQwJSWtnorA3Xi0DVzMIB+c3arQQt",
-	"OmURWnQDsMkoiNEBOcFwRT1nSvAIwkKUO/2tRZX3pkUj9Y0Ly7zY6wAFcMIi4PaQ1xWpHWfG4jg4GoyM",
-	"SS0TtxtqPBwul8sBxZ8HQs6H7lk1fPXi2fPXJ8/xmcqEC06cqYWItHiVQRkwDcbB4WBknzDbQzMWjIMH",
-	"g9Hggc2xWSBVDmnGhheHNp8fo0y+QpznNgneYgZoAnHYVHCMO1tHL2BlY8mRSFOmtRlKp1bI2ExDZ+0Y",
-	"wrFoM7MmTGmIrXGkF5jEZs/wjPyjK2uAzGCJ7YIsMHrhClRR2LiQA3dbsQIr1XiZLcqxO5FRmMXmJ0Kc",
-	"46mdEjYaXMxs95LMcmlMeLuTRsYghb6Ig3HwE2hM9g+aTal+93t21ZChbRV0Fa4d6LpImZG9UakZk0qX",
-	"TVlEEjtvwdexBvfJ310IX1DzB92/VEVeX68N0BuerOqbos3WQ7nLteIbpojVGi3qQTeVzIQ0W24bWZEl",
-	"44oI48T2d+HBV6zpv1NL2Ovald6lIJw2Tbdy8Se1ukZ7SkqxFHtga88mvSAWdWGbVf9XFSR90GFJmSrx",
-	"aRyykEwqsToJycT57OYjhiyk+ZSIiCYWdOfJXwd0VcO2K8BRhJqJrYqy0MMKC/xkaMWyAzx0tEJTuBbE",
-	"HUJnfSRntjPV6RnX7rZWr+TbFQxVPSN2LxFVq7VG45fCGChIgMW9XaqKEsNd7mEhPatdLPr99IJRFTje",
-	"CqpQAraKQXvFYFlYWYGyaVXtJqKvyKE2wri305tiNorhkVvXRvk3e/21r85dz4ktX33aakp2NBrtrAFW",
-	"VTvo6XnyhrsuiGJWrNQq+DLEZqtBMQYzF5po0WpSUzSq9IHghg1xDL79oV2Yb3CJgGHRwgrHH64f3+iH",
-	"hA89WP9Q1TftKgwebQaWawyGDzzYCK6yERF6LXmaUrkqw6yFKLL4dt84c7mlwl0AxDYPSMT8K2X3BQud",
-	"5wrjNmgwnZoXFVZn4VP0Gp5vzOSAlS9WvjTNsFdM6WfFHLduit2UCTaqZS0qPTupENfzRoHJPfHfnPgN",
-	"VZUIrRFw+dXpVRhkQvV0LFDUWL+KvH1z8p60KX34qTIdrroE3a1hcM0zQenvRby7roP9xRJXzZiHljlc",
-	"dQj/cHeAFPTu73dVGDvY+8GeGbmDHuymUthFikzUSmlIXQy0SC3/con64ejJ+ifK3p/mgcMNXlE2A8QH",
-	"Hm2ykFY/M/Pg0dEmD9abtf0FXGopuBYcWy6EAteu1OmmqWEZLwN7lFCDNS1rJ+BrifJCKxv7UlpkZCnk",
-	"uUtzEDxynbS0suWiTBGQFKNLL6QEjM1ME0A/14HtqJok1PjLzqp2UsQuhnKB6V2FT+KJR/yAoBa81GHX",
-	"h35JVQsrzvGM8i7J/+H6J8rum38borT7UCPK1vkOdoHqUynOAupEmnq3dXTnUrgQvD0tCfYUdGMKOlng",
-	"CXVU7rnf+tjK0q31pz/F2G/kOXma2J20TclAziEmMUCWrAjjWpS9cV1d+te/nLx5bccRnDAk7358Rr59",
-	"8OTxN+NyMLXH20rTlQoJv7aK3yPV6ulht2QH+TLQNrKA7pz3qHKt7rlYftmGzbZ8uTdsmoaN7YKxXgY4",
-	"D+QaD+IunIca1+z9hL2f8MX7CZ/nDwztcc+B7VFha+xuoIK9wQMLabtqWcxavXeFdKfpxdlakWcYEgnY",
-	"J8/2Y3dZn5hbrvBErqjwsRHUlGFSKB7CTI0wNhqZaWzqX5brEAkzCWrhmnOMCVXnLn/fo7C/l+IcZL0F",
-	"9e0IIE8b5DsOW9TX2H//RE0E2VqIsJZYsFfi91jqPL90zaw8nQbITEjLdzVZVKmoTaRR0c5qXdCc0xTC",
-	"Ms3L5m5aSlT+aPpL20/sPkTSX8Jq2yi6Qet9jKDfU18ZA/VlJlo9U67GWMgqN/OZN2LH4SfDbNcGDotb",
-	"iZQWmWoHDjHdqdT6umx47MKDRmYwbd1np1QGPWHAlyhYNgsBukuS9uG/3Yb/mrL95iS4XrQWd/etNy9p",
-	"jcxmtQu96omWuqzeDB1xfihThfEKEl3RDnXFu1+5fK1anrrHRHR1zlvrmNq9b1Z9bGNV1rpw1OqSq4Kn",
-	"Zqmvy5MPsoRyjglmmA9v+5NV162s0z+tiu5b9o+ryt4tzNH7ZYLuPeWbSa9fMa3ZL7u2UYFDmyd5Iyd5",
-	"FwKv0G/nAJl1iVkckinD2r2wrIrksVWyTHDsdPrUOeBwwURecEqfzi7EYvMyHHuxTMbkysa+nxaMFxod",
-	"bluhlrdU+qTkO8TgTuTkLUWtt5Q3HJZ7mfO3kQTvbBypZgaUd+9+hmhI2AyiVZTAMIaIrm4nePZKlIaL",
-	"vd6A8ggat4RwobGxiAaOdk8i/BbKDwbI2w2gF00WvDbB0c5e84uY+i/zrFpZkyVLEhJj4G8fj7q/uv14",
-	"Dq08hJsGxCuulsB4DJe74uuWJrST7/lxz4/3iR/fwTRnSew0LJXRgiCd90WxtuHMWih5s7xqjxJ8xVTV",
-	"suq+RISrDjNbxoUrjO6jw3+/6HDt9L+HuxqHL+EtWKcfsDVN8wrVdrR3UWb4lO3Ec+7uu3Oe1NFoVLmc",
-	"ePcjmdQb7UzsTMV9/Z568Sc+Zm81UL7VrJFO66s7zraqyYC+G/c7u4JVbrWLYsNqY1BJ7zKOtwV8teOB",
-	"fSBvb1x4Ul5KWsESyTnoej025XWa/uyj6Gr08FP5+UYp9ANvkhaJKDcu/BSInTXuT4RvirJNzsEqriry",
-	"9+0lRxL2Z2M7Phvzo7pfG/elxV+zyX+FutiTyK5y3+sNtHdtoa33SN7WeqVeky7/wZPiPig7KFeZeDRJ",
-	"3ElD6JFvTBGWprk2yOjNgL9tw8zfkvTLtcvubyb83vDZUer8WhHy+WbNsOri2pvng+m5tkUVjkbvy9Uk",
-	"ujs4BqSQIDgCYps8QcmSxSDLy0tQrozRncOn7a/GIvGdGkIqLuCnosfqbciK5q0kexmxD6T+xSxveA2v",
-	"/FEFAxWsQ5d0VercL8OU8J5wHMfxnmX3LPu/h2WRIL08ewvaeheZ8uvOR/ZJ8/tjkb9z0vyX5HDfkNU3",
-	"yMI/du00yoe/UlUqc+Me19HDDUKM+2z7LyHb/osj5F0ksJbRJE6ldBeSmLU6b7JR2fxVUfD5tK7EUmNS",
-	"4Y0FSWJ7tAkFIcEzLVhheJtqe69BcdtET85+i97vMHl/83xU3x1bX2La/f2tAt0HsHaVgr+hQNuNuryb",
-	"jP0dyEdflvxuJdOXli6/lxX3JnV+VyydFzei9J2M2itTbpGa7Qt6KBnBKxrCuks/SEQT4DGVBG//IF//",
-	"9v7ZN3sT+MbUhhfZ5hFeGWbkRuvOGNu0o9aOzpiCub0uacd9xWpUuyiv5u4jUHd5t59Cr8eFfXTVuGUl",
-	"GP9+2ogJY1wRNwZbykM9u8BB1+CztLwM+TqoqyuTg1vVFM1LoXu4zF6PNrjXPahZ32XM7Xub1yZKlzfV",
-	"e/f2FVP6XzjiLkJseG/RBjE2e5OOgRx7bbs8T9tv+z7v+/tFeaAzI+WFkcX+2p20m9sRNH3NmO3NPVSR",
-	"pogKsQ4M++XjDULgaYryE+hX7AI4KPVXy6vmDJ0bpX4/NRYsPu/EdxcdrtkiNpUqrmqM65cy4d1beDFI",
-	"dTfReDg8PPp2MBqMBofjJ6Mnh2gqO/i6eTGA0TXdWdOAPJOALXBoYhnXXlKaCHEOMaHYz8JdU+AW3b3y",
-	"AA/NqTtVjygnNEnEsvakpY/ugy+USLCRhgZuwyQY9UCzLDNK0t1M37zgwzeTMeVDvLAoLG9/srHG2vN4",
-	"7OADXxAaadUowArLS9pX7k728o4tJsvwupu4Zir2YKe6FmO6IsuFSEPi+nfWprHN+K9Or/4nAAD//w==",
+	"7H3bchu3suivoOasqiTrjChKviSm6zwojpM4dmyX7Sw/xFoiONMkEc0AEwAjisulqvM1+8P2l+xCA5gb",
+	"MSJpUYrjzSdRJAbTaPQd3Y2PUSLyQnDgWkWjj9EcaAoSP75g/Nz8TUElkhWaCR6NovGHcji8l/z3//8v",
+	"/ACPiYTs/32IOFzqD9GYLObAiZ6DBMIUyYUE8vWbH5+Q746/++6bQRRHKplDTs3EellANIqUlozPoqur",
+	"qzgqqKQ5aAfBE8E1XOpn6SoY7+ZAWErE1LyLJHagmZ6ZXwuq51EccZqbF7hfz1gaxZGEP0smIY1GWpbQ",
+	"BOcfEqbRKPo/hzVGDu2v6rCGxED5pJRKyFWg3uOytSAzQQSPCVVkxi6Ak8kSwTQYJRbDHvKCzoBMYCok",
+	"DMirgv5ZQrWKP0uQy8Yy7FubIOf08gXwmZ5Ho6Ph8f04yhmvvohXEBxHz2H5EmcL4dO8x8N1DsuYlJz9",
+	"WQJhnDCtPJJH5Mgs8ej4O1JIxjWdZECSOZU0MfsWEy6IKmgChGoCzJACAZ7GhPKUcKEJJanQMdELYT4o",
+	"IiS+0cxt3k7NuwfkhKiMqrl9uSElUAktIDVfWMTp+eADD+84/rlur5uIO/5uPd5esJzpMNZyoTSRYqEM",
+	"VihXC5B9O5jhLE04UpjSMtNm+4bDOJoKmVMdjSLG9b3jKDZwsrzM/e854+7fCkjGNcxAIpSvJeMJK2i2",
+	"nmMKP/QxoaSQMGWXZFx9ORobjLMZFxLSHq6qBq/jqyau7327HtfvdPYWEsFTtboI9wOZSpETLhak5Jpl",
+	"nmINnakBeVdLhK8UGef08kyLc+BnWmdnys4wJgktFGG6b68aY1s71tyih/ebW3Tv6MG9h8Ph+o26MthS",
+	"heAKvJibZixB+kK4OX6kRZGxhJqVHxZSTDLI/+8fyqDh44ZS67V9yr6yj9+loQqmiKbnwGPPjQabc6oI",
+	"XBZmVy3zAqSKjJtYHERXcfSjkBOWpsDvegEGSKaI4GAFh9v0x0TPmXLgUpJTTmeQA9dWsrySbQ4wU0hQ",
+	"IC8MrV/F0c9AMz1fXrOa7VZh5+tbRCFFAkoRBEAhAM+4Bslpdpf4PCEoibx8MNCwBCwzpaApy8hcZKmy",
+	"sloa+c5SL9PnjM8IZAoc+Bc0Y+ldU4ORQKBQV+Q0M3wK6WMynjLI0jESuyKLOcUBCyn4DIF9AfTCSJ47",
+	"BRYpDt9AFtQojiw12gO4xajVIoaws6WTcIu5gAuQRBUSqNsFt2CFjMqFZolZMFXnhJo9MUYGR2uiYdS9",
+	"AS2XBydTDbJfumpBFtSKxhVrrSHGruLopdA/ipLf9V5b49IYGmUy92wfN1haSOR1s8HvhHhB5Qzumhwn",
+	"Il0SuExQChn7CbU/gvQbp6WeC8n+A3eKuZfC2nUCKYNowwyiAK4qHjaoHZCTDFWqgooSqQRCM3beJaf3",
+	"798fnJR6DlwbqHsMSwQNDeNSwRofwKLngrLMGJZ3vWkp1XRCFZBUgLLWKmLgMdFySeiMMk6oYR4ybnDS",
+	"mDh9eLvM9ht3uuKuMXPCCUvNFk8ZyJZ8NaTU0p2/cVUWhZAa0l8hZfQv4Tpmt+6Xt69eDtCkdA+buU8S",
+	"g8F3xh40/xZSFCA1s5aYVVodmoyjc1j2EDYkEvSAPNP+nWouFtwSitnRlam4875Wfijatnvgd1HQGbUv",
+	"X4uiaijamhdMuccCRiAsjNL0g9CQssJJL80KVuzdLmnGEWr734yaahnIKdVwoBl6YqtWfu0v/B6hA+F8",
+	"NoPr1pRt1DSWc1pNKyZ/QKINKI3dfWO1I1JdmjKzZJq9bmz3lGYK+uxiZfxMxek5kISiIETPM6E5ZPab",
+	"HKj1RBXN4TEZw6U12s5YOsbhLUMZJahfs5nJGa16Dvkgijt0mDJVZLRy1Rse1PGDh9d7UHF0eTATB86L",
+	"+aGe6CRjVBkcucnPeDAQ8IP1SFEumdX5ZRGGjuA2oFzFkX/aEnXj4QdHx9us42k1T7WMBr63nfsqjmaS",
+	"uojXdZz0kxn1Ky1QCDCetlz2iM6MVIsj4MbT+z2alznlUVx9r8rCWNEuaGMN6iiOSn7OxaJJvzVYuuX7",
+	"3tjXbCOxdqwrJDa93N04tyGmLFOmn3ItA1L0hBMwv/ggU5FR43WM51TNx1bVpFVQyo40vCWmZFxIuBjH",
+	"+IMZ3R5kQ2qEaYzCFTQ5pzMg1ECSzI0Wd6N/EiQXaZlVHo86NOpK0kQTC+kE1GMyVgUkWgpjnJs5yAVI",
+	"Nl2OSTKH5BzjCBiLarMxTby4hkuaF0ZpG/k2kEJTDWlIP9BEC3l2DsuzHl3kBjhirOetvdzgtHpT0Rw3",
+	"w6UhAKwz2C9WbfhnhQjMFq1jNySUn83Aq9jp4g3Ujyh1Iqwo85yYCm6WlgJnkAYZzRDPVuBIyEWffUvT",
+	"VBoX3kejMwZcB9W/gj/DfHYNS8WRNv6Lvi6kh36tcSWTOeUz4wY2v3R4iCMDXQ56LqyfiU6kKDUMohEv",
+	"sywkkIynHyaFjhI3S3N4dbsdW8VODUU6VmjRb4fa43ag3i26AUK1CfWeV+S4Ygw40ee+rBl/8AYSIdPm",
+	"7wcsNxYrmoPUKIxoxvS8nAwSkR96xj+Y/1l9PlyRFYf1CxAxNemsSjzy9ueTg+MHD1HtU220WDSK/v37",
+	"8OARPZiefnx4/+ofIdqxcwJNQ3Oi3PSxcbtQMjauCApRXRt6KB6/UjEZU57MhRzjj7U10hpnXcQ5VWQC",
+	"wAmVyZxdGOoaIv38B6RQnRMf7mIObUm4Nff3MUpA36wSIb5tc4pAnN4BPbymNgrRURK4DZshxwBqTB+u",
+	"pfdYNORqo4etAq71M5WS4v9zR1Ibvr6DcQ+Lmyf26zntMwTeG+5ba9Q2GePfHz5cDocHHz5cHk1P/xnk",
+	"DXc+t4rdRPApm214vPfEDjY6UILR0Gfb6E0fO2jrZZr0jG4ycEjNdqz0VdOaT4VMUOOfTTKRnENTSE+E",
+	"yIDyWpGuhwjdnoImGy2gz4OzEzSQEfstCEPcQnWIZtpbE1SBMJ1CotkFnvpM2ayU6PvGJPW+zJRlGbpd",
+	"q5KJZplYnCnIpmeOi40+UmFUZll+BpfI4UzwM+B0kvWhPXjsFJRpRvXakE7LdmoYALlIIVNb21yFFBcs",
+	"BanOPGIssJXQWFX3HdlgF5D5089PAN1qbwkauKf18Bo2svU6S+xQYd9e9m1G74a2F766iGpHenC8lpBf",
+	"U53MtwxNnDjjzijqFqEPyMsyy8hMgCITmpx7192R/1Y0v5LQgOcI5leS0yXJGdeo+q0LY38Q1uowLG/s",
+	"EA4D4qIIxFDFoJ9ONmKtMEhKCwmpzRrA4xSaksmSUJJRPiuNs4dbVIOCON0Mll7WbYPyhBbuOIzZ6HZm",
+	"ZJCYWqxQ3cVW7F1XnBvdBYd+QpNElFyrx4TapxZMz0Wp0TCbgUYPs1qKt7G2d9d3JWq6e8KSucW3DZwb",
+	"z+MaVAck1HVyYe0sbWh+RTiqmQ1VGM00IO8l0xo4Hqs9dlE+KsHHbBUZh5h5HJMLmpVuLBeanEOhXSys",
+	"CejD+xssuCNQuxyuxFTbgyLDVW1SdmSzCRn4HR/etoSuCe7hgxatbfTmTuSRLnGzjG+IXCIxFPT0AqTd",
+	"QUzvMD7O+CylSzUO7MG947V7cHW9X/CHEnzwhi5+BaWMvV5L7lBSzUtLRFUCGhm7T2ock/EFyAl+yNnM",
+	"imr8b475AOYTcwf9LmCcJ4UPFPsjlXjVEmuaxvTgP8ODR6fu79nB6cdh/PA47D8+QUPLLcYAnm4aIu9o",
+	"jzRn/GzzKPIYHxh/QvTYvqkT6G2/6HvG3Wl4ffjrXmjzsYgotWIpuBMse6ixZbD4E5wIq+A7XsH1kfaV",
+	"APv6zLQVN6KJ4OH97+L1fkV3S1YeCGH9RFWEfsbSMWqt0JEgqi+m3CEqpKjWyP3j48FaB2QtruqY7Lid",
+	"wRNvnd3X8WSC1luTefZ8s+ebtXzzl1FzD+1WyaGfRr3r1r/hQeAXdFrXERwtBIVESAXeNQZW5ZmvZHav",
+	"4CSnl8/s6Cb9VZ57m+JeW5sB7StjlQzICXF2BMpnwkUK5OuxkLNDY2aMv4n9l8YyAWOD2QyhCWRiQZhu",
+	"DD78pxkuZHPY12PzrXlNTgvMLbUekVCaPLxPnrPv7YFZZd18jHLIhVyOJIYjf4/q2aPTq150lppeb7QG",
+	"idmGdQNRdIuSEakREZPmOs0qzcq6fBneIrT/rg+41Lt4z7KB+++ou6MdanO52PYNIWpzSacrAVGlqS5V",
+	"O8QnztcG+NxjoTf9Iiarr/lDTDY6NXLjQvM+t1k3nXiujRaebBGX3V549Jx8rs/dCccnK4emqW0Hu00c",
+	"WJc+1M7R6dD9RAHX1TlOlfvNMSO15WF+Wk5PO4Gnxlbc2M4QBfzq3aa3FdGuRPfR2TqbwNwJ/M1jmynQ",
+	"9CwD7auNOlGEymWzh2DGfnXVPGVhUyT924maG6fN2LqWmmKywIgIU8R6fpD6hARahXyUplKrmCjhDs9s",
+	"eMG69N1VNAIInVVcgFQGyhsGVtuL/1ksSE75sl6iXSABmsyJe2WVKo5rblj0PdHZCtJ4Zd86mxGmBa6f",
+	"w/LTsrqe2jKksUpEAWfTTAg5jq0zgofkusGltT2c0yVJ3e6gfhtbUTJejahuL2M6MqNrpaxkyeAPGOZU",
+	"MVlIpo1C5SmZCjkDpCNw30iYMWXwSHC5GFOsJYqdAgfiE3ZMUxoFpFBI4jRwuW7db83QH3Fk0EA1e1uZ",
+	"p1ts8s32oA8SSIOaJ+RFvS3lBbsAZQO8TIRzPvfpo1ukj96xarLppltkmL60mfLbnt1wAnmhl8ROhNLE",
+	"59xTTWiWBeRnHKE3fKOgw01c8J4T5vbK3sC0VKBIQrPMqUoOkK4exESrJy1XfUv+a33VT/c2d+lbrmKm",
+	"qTGCVvF26QprEwyuix8ZC2Glis7QAKQ+chTb6hyqiCqlBJodJJko01Gp5NnR4FYt9dr7b8JsxawWWRoT",
+	"jtVUVJ1DOiL2vYRmxoRLIWEpDG4xUoDyp4V+B3GFgbVZEb4KInA8iraqkZlSGD/8zY9PyKP7D779xtk7",
+	"49webIwJ/FnSDAONNocuYNbUuZ4rKMayurBOENMp8NSINsaLcjUfNY4WtlDe54yh0YsZiGZLudKUJz2p",
+	"lsbv9Yanq38LkpJbZRD02gUOHIYxncE17sMKTfm6GNUxInF/2uc3peQjH+UbuREjLvTBFEvo1pEN/uoh",
+	"rFZRZUA2MFcvv4d2mqbAKl/TypwxxmIyB5spiinPDE9UfXI1Zpf64P7IegdGPWOZD6SYfi0kfpUJZe3s",
+	"DKgCUvIUpHeTNJradh5b2m1jQQPi9L8tubJH4+FEa8N6GaSzkIr6VwW4S2e8gApCly7JZzAIGicZLdSm",
+	"c/olMmkXGZ5xQZlh7FyFkZ8ZrsU5tRDnG5lQ3SyYJjKqFTRfHKKKho2+fcWMcTlqh/AcliObSipSaCXw",
+	"pywHjk6gT1UVEpthyFnsPBwhiQaax6RUIOO+6OOAVBYVeiDYIKIaNiAnLtTo8lrHOLcvywGaj4NUNHNV",
+	"at2I+4osEHK20Tjzqo0GmsVuMDBkFvymgmmlBUgm0jPg6eYmgXsGIxObP7WDHDGcoTQLOUuMrcD1WS54",
+	"KEY7JFZ3cNHNjmDKkEy6odPRfGWRBHIxMKXKZ+FQX7zb9DdEOUFB3LM+XuaTAHd2Est6V74KYmd/4uYW",
+	"hzj6XyADgdl1eacX7qlGZUkjLr9OR+HTbQlxGooLKUhK4yK+xcpgd+LhC1ieh/zlk5U+DifoDTYbP9iT",
+	"M+OP+JPm4T0jQpZ1gwL//VFVb4seCVCJ5VIO0rnWha0wZXwqevq+1OCcvH42qkJlcVVagWlgVZG1LfVz",
+	"6SxYdUEmpSY2GcSfkHQWiUlJJ65WHDXyiHyPsI4H5HuRMhfyaZZp//L21cvHVhgSkNLKRmdtuE4OqmEW",
+	"Dshv1m4laNEpi1DfS8EmoyBGB+QthiuaOVOCJxB7Ue70txZ13psWrdQ3LizzYqcIFMAZS4DbQ15XpHZS",
+	"GIvj4HgwNCa1zNxuqNHh4WKxGFD8eSDk7NA9qw5fPHvy9OXbp/hMbcJFb52phYi0eJVRFTCNRtHRYGif",
+	"MNtDCxaNonuD4eCezbGZI1Ue0oIdXhzZfH6MMoUKcZ7aJHiLGaAZpHFbwTHubB09h6WNJSciz5nWZiid",
+	"WCFjMw2dtWMIx6LNzJoxpSG1xpGeYxKbPcMz8o8urQEyhQU2W7LA6LkrUEVh40IO3G3FEqxU41W2KMfe",
+	"TkZh+s3PhDjHUzslbDTYz2z3kkxLaUx4u5NGxiCFPkujUfQTaEz2j9otvX4Pe3b1kEPbaOkqXjvQ9eAy",
+	"I3ujUlMmla5a2ogsdd5CqN8P7lO4NxO+oOEPun+pSoK+XhegVzxbNjdFm62HapcbxTdMEas1OtSDbiqZ",
+	"Cmm23LYBIwvGFRHGie3vYYSvWNO9qJGwt2pXBpeCcNo03drFHzfqGu0pKcVS7IGtPRv3gujrwjar/q8r",
+	"SPqgw5IyVeHTOGQxGddidRyTsfPZzUcMWUjzKRMJzSzozpO/Dui6hm1XgKMINRNbFWWhhyUW+MnYimUH",
+	"eOxoheZwLYg7hM76SM5sZ2ql4163V12zkm9XMNT1jNi9RNSN6lqNX7wx4EmApb09vnyJ4S730EvPehd9",
+	"t6ReMOoCx1tBFUrATjForxisCitrUDatqt1E9PkcaiOMe/vkKWajGAG5dW2Uf7PXX/vq0vWc2PLVp52W",
+	"bsfD4c7ah9W1g4GeJ6+46yEppn6lVsFXITZbDYoxmJnQRItOkxrf5jMEght2iGPw7fftwkKDKwQc+gZg",
+	"OP5o/fhWPyR86N76h+quc1dx9GAzsFxbNXzg3kZwVY2I0Gsp85zKZRVm9aLI4tt948zljgp3ARDbPCAT",
+	"s6+U3RcsdJ4pjNugwXRqXuStTu9T9Bqer8zkgJUvVr60zbAXTOknfo5bN8VuygQb1bL6Ss+VVIjrecNj",
+	"ck/8Nyd+Q1UVQhsEXH11ehVHhVA9HQsUNdavIq9fvX1HupR++LE2Ha5WCXq1hsG1HgWlvxfp7no29hdL",
+	"XLVjHlqWcLVC+Ee7A8TTe7jflTd2sPeDPTNyBz3YTcXbRYqM1VJpyF0M1KeWf75EfX/4aP0TVedU88DR",
+	"Bq+omgHiAw82WUinn5l58Ph4kwebzdr+Ai61FNwIji3mQoFr9up008SwTJCBA0qoxZqWtTMItUR5ppWN",
+	"fSktCrIQ8tylOQieuE5aWtlyUaYISIrRpWdSAsZmJhmgn+vAdlRNMmr8ZWdVOyliF+O7XXqfJBCP+AFB",
+	"9by0wq73w5KqEVac4RnlXZL//fVPVN03/zZEafehQZSd8x3sAtWnUpwFtBJp6t3W4Z1LYS94e1oS7Cno",
+	"xhT0do4n1Em152HrYytLt9Hd/xRjv0ng5Glsd9I2JQM5g5SkAEW2JIxrUXUWdnXpX//y9tVLO47ghDF5",
+	"8+MT8u29Rw+/GVWDqT3eVpouVUz4tVX8AanWTA+7JTsolIG2kQV057xHlbsogIvF523YbMuXe8OmbdjY",
+	"LhjrZYDzQK7xIO7CeWhwzd5P2PsJn72f8Gn+wKE97jmwPSpsjd0NVHAweGAh7VYti2mn966Q7jTdn635",
+	"PMMYm+7TBGw/dpf1ibnlCk/kfIWPjaDmDJNC8RBmYoSx0chM45UIVbkOkTCVoOauOcfItt/H/P2Awv5e",
+	"inOQzRbUtyOAAm2Q7zhs0Vxj/+0dDRFkayHiRmLBXol/wVLn6aVrZhXoNECmQlq+a8iiWkVtIo18O6t1",
+	"QXNOc4irNC+bu2kpUYWj6c9tP7EvIZL+HJbbRtENWr/ECPoX6itjoL7KRGtmyjUYC1nlZj7zRux4+NEw",
+	"27WBQ3+nk9KiUN3AIaY7VVpfVw2PXXjQyAymrfvslMqgJwz4HAXLZiFAd8XUPvy32/BfW7bfnATXi1Z/",
+	"8+F685I2yGzauA6tmWipq+rN2BHn+ypVGK8g0TXtUFe8+5XL12rkqQdMRFfnvLWOadyaZ9XHNlZlowtH",
+	"oy65Lnhql/q6PPmoyCjnmGCG+fC2P1l93co6/dOp6L5l/7iu7N3CHP2yTNC9p3wz6fUrpjWHZdc2KvDQ",
+	"5kneyEnehcDz+u0coLAuMUtjMmFYuxdXVZE8tUqWCY6dTh87BxwumCg9p/TpbC8W25fh2ItlCiaXNvb9",
+	"2DNebHS4bYVa3fEZkpJvEIM7kZO3FLXeUt5wWOxlzt9GEryxcaSGGVDdXPwJoiFjU0iWSQaHKSR0eTvB",
+	"sxeiMlzs9QaUJ9C6JYQLjY1FNHC0ezIRtlB+MEDebgDdN1kI2gTHO3vNL2ISvgq1bmVNFizLSIqBv308",
+	"6svV7Scz6OQh3DQgXnO1BMZTuNwVX3c0oZ18z497fvyS+PENTEqWpU7DUpnMCdJ5XxRrG85shJI3y6sO",
+	"KMEXTNUtq76UiHDdYWbLuHCN0X10+O8XHW6c/vdwV+vwJb4F6/Q9tqZpX6HajfbOqwyfqp14yd19d86T",
+	"Oh4Oa5cT734k42ajnbGdiSk8IeaBevFHIWbvNFC+1ayRldZXd5xt1ZABYb81sCtY5da4KDauNwaV9C7j",
+	"eFvA1zge2Afy9sZFIOWlohUskZyBbtZjU96k6U8+iq5HH36sPt8ohX4QTNIiCeXGhZ8AsbOm/YnwbVG2",
+	"yTlYzVU+f99eciRhfza247OxMKr7tXFfWvw1m/xXqIs9iewq973ZQHvXFtp6j+R1o1fqNeny7wMp7oOq",
+	"g3KdiUezzJ00xAH5xhRheV5qg4zeDPjbNszCLUk/X7vsy82E3xs+O0qdXytCPt2sOay7uPbm+WB6rm1R",
+	"haPR+3I1ie4OjgHxEgRHQGqTJyhZsBRkdXkJypURunP4tP3VWCShU0PIxQX85Hus3oasaN9KspcR+0Dq",
+	"X8zyhtfwyh/lGcizDl3QZaVzPw9TInjCcZKme5bds+z/HpZFggzy7C1o611kyq87H9knze+PRf7OSfOf",
+	"k8N9Q1bfIAv/xLXTqB7+StWpzK17XIf3Nwgx7rPtP4ds+8+OkHeRwFpFkziV0l1IYtbqvMlWZfNXvuDz",
+	"cVOJ5cakwhsLssz2aBMKYoJnWrDE8DbV9l4Df9tET85+h97vMHl/83zU0B1bn2Pa/ZdbBboPYO0qBX9D",
+	"gbYbdXk3Gfs7kI+hLPndSqbPLV1+Lyu+mNT5XbF06W9E6TsZtVem3CI12xf0UDKC5xvCuks/SEIz4CmV",
+	"BG//IF//9u7JN3sT+MbUhhfZlgleGWbkRufOGNu0o9GOzpiCpb0uacd9xRpUO6+u5u4jUHd5d5hCr8eF",
+	"fXS5Me5eAL3wN7n4W1mi0e+nrRgyxiFxI7EFPTSzEdxqWnyZV5cnX7fK+orl6FY1S/sS6R6utNepDb7o",
+	"ntWs7/Lm7j3PaxOrq5vtg3v7gin9LxxxFyE5vOdog5icvXnHQI69uV1eqO3P/SXv+7t5dQA0JdUFk35/",
+	"7U7azV0RTH3Nm+1NP1SRtkiLsW4M++vjjUMQaKLyE+gX7AI4KPV3k2/tGVZurPr91FjI+LxTD6voc80c",
+	"sWmVvwoybV76hHd74cUj9d1Ho8PDo+NvB8PBcHA0ejR8dISmuINvNe8GMHqnV9Y0IE8kYIsdmllGt5eg",
+	"ZkKcQ0oo9stw1yC4Ra9eqYCH8tSd2ieUE5plYtF40tLT6oPPlMiwUYcGbsMwGFVBs68wStjdfN++QCQ0",
+	"k3EVYrwQKa5ul7KxzMbzeKwRAl8QmmjVKvCKq0vgl+7O9+oOLyar8L2buGGK9mCnvnZjsiSLuchj4vqD",
+	"Nqaxzf6vTq/+JwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

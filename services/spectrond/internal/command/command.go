@@ -54,6 +54,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`
 		newAudit(environ),
 		newVerbs(environ),
 		newMigrations(environ),
+		newBackup(version, environ),
+		newRestore(environ),
 		newHealthcheck(environ),
 		newGenerateKey(),
 		newGenerateSecret(),

@@ -19,6 +19,7 @@ func WriteExample(w io.Writer) error {
 		settings.Section{Title: "Both planes in one process: spectrond dev start", Config: &node.Config{}},
 		settings.Section{Title: "The log of each of them", Config: &logSettings{}},
 		settings.Section{Title: "Migrations: spectrond migrate", Config: &migrateSettings{}},
+		settings.Section{Title: "Backups: spectrond backup, spectrond restore", Config: &backupSettings{}},
 		settings.Section{Title: "The first keys: spectrond bootstrap", Config: &bootstrapSettings{}},
 		settings.Section{Title: "What is in them: spectrond bootstrap, spectrond dev start --bootstrap", Config: &firstKeys{}},
 		settings.Section{Title: "Operators: spectrond contexts, spectrond keys", Config: &operatorSettings{}},

@@ -184,7 +184,7 @@ func (d *starting) run(ctx context.Context) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	return process.Group(ctx,
-		func(ctx context.Context) error { return web.Serve(ctx, listener, opened.Handler(), d.log) },
+		func(ctx context.Context) error { return web.Serve(ctx, listener, opened.Handler(), web.Drain{}, d.log) },
 		func(ctx context.Context) error {
 			d.announce(ctx, run, standing)
 			<-ctx.Done()

@@ -110,7 +110,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	tasks := []func(context.Context) error{
-		func(ctx context.Context) error { return web.Serve(ctx, listener, n.Handler(), cfg.Log) },
+		func(ctx context.Context) error { return web.Serve(ctx, listener, n.Handler(), web.Drain{}, cfg.Log) },
 		func(ctx context.Context) error {
 			url := "http://" + Reachable(listener.Addr())
 			cfg.Log.InfoContext(ctx, "serving both planes", slog.String("url", url), slog.String("data_dir", n.dir.path))
@@ -155,7 +155,7 @@ func admin(ctx context.Context, cfg Config, planes *planes, metrics *prometheus.
 	}
 	cfg.Log.InfoContext(ctx, "serving metrics, readiness and profiles", slog.String("url", "http://"+Reachable(listener.Addr())))
 	return func(ctx context.Context) error {
-		return web.Serve(ctx, listener, telemetry.Admin(metrics, planes.Ready), cfg.Log)
+		return web.Serve(ctx, listener, telemetry.Admin(metrics, planes.Ready), web.Drain{}, cfg.Log)
 	}, nil
 }
 
