@@ -59,7 +59,7 @@ func (l *AuditLog) Entries(ctx context.Context, after int64, fn func(iter.Seq2[a
 
 // Verify holds the whole log that is in the database against its hashes, its head, its anchor, and the heads that v expects. v is
 // one that has seen the archives, or a new one from where they end, which is told when v is nil. It returns the verifier, and a
-// *auditchain.Damage that names the first entry that is wrong.
+// *auditchain.DamageError that names the first entry that is wrong.
 func (l *AuditLog) Verify(ctx context.Context, v *auditchain.Verifier, heads ...auditchain.Head) (*auditchain.Verifier, error) {
 	err := l.store.WalkAudit(ctx, func(walk store.AuditWalk) error {
 		switch {
@@ -79,7 +79,7 @@ func (l *AuditLog) Verify(ctx context.Context, v *auditchain.Verifier, heads ...
 			return err
 		}
 		if end := v.Head(); end.Seq > walk.Head.Seq {
-			return &auditchain.Damage{Kind: auditchain.Inserted, Seq: walk.Head.Seq + 1, Reason: fmt.Sprintf("sealing has only got to %d", walk.Head.Seq)}
+			return &auditchain.DamageError{Kind: auditchain.Inserted, Seq: walk.Head.Seq + 1, Reason: fmt.Sprintf("sealing has only got to %d", walk.Head.Seq)}
 		}
 		return walk.Stowaway()
 	})
@@ -94,7 +94,7 @@ type Archive struct {
 
 // Archive hands the oldest entries out, at most atOnce of them and none that is as young as before, and then deletes them in one
 // transaction, leaving an anchor. keep must store and check them; when it fails, nothing is deleted. It returns false when nothing
-// was old enough. Errors may be a *auditchain.Damage: what is damaged is not archived.
+// was old enough. Errors may be a *auditchain.DamageError: what is damaged is not archived.
 func (l *AuditLog) Archive(
 	ctx context.Context, before time.Time, atOnce int64, keep func(archive Archive, entries iter.Seq2[auditchain.Record, error]) error,
 ) (bool, error) {
@@ -113,7 +113,7 @@ func (l *AuditLog) Archive(
 			return err
 		}
 		if archive.To = v.Head(); archive.To.Seq != last {
-			return &auditchain.Damage{Kind: auditchain.Truncated, Seq: archive.To.Seq + 1, Reason: "it is missing"}
+			return &auditchain.DamageError{Kind: auditchain.Truncated, Seq: archive.To.Seq + 1, Reason: "it is missing"}
 		}
 		return keep(archive, until(walk.Entries(walk.Anchor.Seq), last))
 	})

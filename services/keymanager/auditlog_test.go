@@ -112,14 +112,14 @@ func (l *ledger) rewrite(t *testing.T) {
 	must(t, err)
 }
 
-func damageOf(t *testing.T, err error) auditchain.Damage {
+func damageOf(t *testing.T, err error) auditchain.DamageError {
 	t.Helper()
-	damage, ok := errors.AsType[*auditchain.Damage](err)
+	damage, ok := errors.AsType[*auditchain.DamageError](err)
 	if err != nil && !ok {
 		t.Fatal(err)
 	}
 	if damage == nil {
-		return auditchain.Damage{}
+		return auditchain.DamageError{}
 	}
 	return *damage
 }

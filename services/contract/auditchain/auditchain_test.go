@@ -56,14 +56,14 @@ func records(list []auditchain.Record) iter.Seq2[auditchain.Record, error] {
 }
 
 // verify holds a list against its hashes, from the beginning, and against a head.
-func verify(list []auditchain.Record, heads ...auditchain.Head) *auditchain.Damage {
+func verify(list []auditchain.Record, heads ...auditchain.Head) *auditchain.DamageError {
 	v := auditchain.From(auditchain.Head{})
 	v.Expect(heads...)
 	err := v.Verify(records(list))
 	if err == nil {
 		err = v.Finish()
 	}
-	damage, _ := errors.AsType[*auditchain.Damage](err)
+	damage, _ := errors.AsType[*auditchain.DamageError](err)
 	return damage
 }
 
@@ -208,7 +208,7 @@ func TestAHeadFromBeforeIsNotWavedThrough(t *testing.T) {
 		if err := v.Verify(records(chain[2:])); err != nil {
 			t.Fatal(err)
 		}
-		if err := v.Finish(); err == nil || errors.As(err, new(*auditchain.Damage)) {
+		if err := v.Finish(); err == nil || errors.As(err, new(*auditchain.DamageError)) {
 			t.Errorf("got %v", err)
 		}
 		v = auditchain.Verifier{}

@@ -24,8 +24,8 @@ const (
 	Rewritten Kind = "rewritten"
 )
 
-// Damage is the first thing that is wrong with a chain. It is an error.
-type Damage struct {
+// DamageError is the first thing that is wrong with a chain. It is an error.
+type DamageError struct {
 	Kind Kind `json:"kind"`
 	// Seq is the number of the entry, or of where it should be; 0 for an entry that has no number.
 	Seq int64 `json:"seq"`
@@ -35,7 +35,7 @@ type Damage struct {
 }
 
 // Error names the entry and what happened to it.
-func (d *Damage) Error() string {
+func (d *DamageError) Error() string {
 	where := fmt.Sprintf("entry %d", d.Seq)
 	if d.Seq == 0 {
 		where = fmt.Sprintf("the entry with id %d", d.ID)
@@ -72,7 +72,7 @@ func (v *Verifier) Head() Head { return v.at }
 // Entries returns how many entries v has seen.
 func (v *Verifier) Entries() int64 { return v.entries }
 
-// Verify holds records, the chain from where v is, against their hashes. It returns a [*Damage] that names the first that is
+// Verify holds records, the chain from where v is, against their hashes. It returns a [*DamageError] that names the first that is
 // wrong, or the error with which records ended. It may be called again, with what follows.
 func (v *Verifier) Verify(records iter.Seq2[Record, error]) error {
 	if damage := v.published(); damage != nil {
@@ -113,12 +113,12 @@ func (v *Verifier) Finish() error {
 	if missing == 0 {
 		return nil
 	}
-	return &Damage{Kind: Truncated, Seq: v.at.Seq + 1, Reason: fmt.Sprintf("the chain ends at %d, but it had %d", v.at.Seq, missing)}
+	return &DamageError{Kind: Truncated, Seq: v.at.Seq + 1, Reason: fmt.Sprintf("the chain ends at %d, but it had %d", v.at.Seq, missing)}
 }
 
 // suspicion is a damage of which what follows tells the kind: an entry that is missing here may turn up.
 type suspicion struct {
-	damage *Damage
+	damage *DamageError
 	// missing turns up when the entry with that number, or with that hash, does.
 	seq  int64
 	hash Hash
@@ -143,21 +143,21 @@ func (v *Verifier) next(r Record) (*suspicion, error) {
 	want := v.at.Seq + 1
 	switch {
 	case r.Seq > want:
-		return &suspicion{&Damage{Kind: Removed, Seq: want, Reason: fmt.Sprintf("after %d comes %d", v.at.Seq, r.Seq)}, want, Hash{}}, nil
+		return &suspicion{&DamageError{Kind: Removed, Seq: want, Reason: fmt.Sprintf("after %d comes %d", v.at.Seq, r.Seq)}, want, Hash{}}, nil
 	case r.Seq < want:
-		return nil, &Damage{Kind: Inserted, Seq: r.Seq, ID: r.ID, Reason: fmt.Sprintf("%d comes once more, after %d", r.Seq, v.at.Seq)}
+		return nil, &DamageError{Kind: Inserted, Seq: r.Seq, ID: r.ID, Reason: fmt.Sprintf("%d comes once more, after %d", r.Seq, v.at.Seq)}
 	}
 	sum, err := r.Sum(r.Prev)
 	switch {
 	case err != nil:
-		return nil, &Damage{Kind: Changed, Seq: r.Seq, ID: r.ID, Reason: err.Error()}
+		return nil, &DamageError{Kind: Changed, Seq: r.Seq, ID: r.ID, Reason: err.Error()}
 	case sum != r.Hash:
-		return nil, &Damage{Kind: Changed, Seq: r.Seq, ID: r.ID, Reason: "it is not what its hash was made of"}
+		return nil, &DamageError{Kind: Changed, Seq: r.Seq, ID: r.ID, Reason: "it is not what its hash was made of"}
 	case r.Prev == v.at.Hash:
 	case v.entries > 0 && r.Prev == v.before:
-		return nil, &Damage{Kind: Inserted, Seq: v.at.Seq, Reason: fmt.Sprintf("%d was sealed as the successor of what is before it", r.Seq)}
+		return nil, &DamageError{Kind: Inserted, Seq: v.at.Seq, Reason: fmt.Sprintf("%d was sealed as the successor of what is before it", r.Seq)}
 	default:
-		return &suspicion{&Damage{Kind: Removed, Seq: r.Seq, ID: r.ID, Reason: "it was sealed as the successor of another entry than the one before it"}, 0, r.Prev}, nil
+		return &suspicion{&DamageError{Kind: Removed, Seq: r.Seq, ID: r.ID, Reason: "it was sealed as the successor of another entry than the one before it"}, 0, r.Prev}, nil
 	}
 	v.before, v.at = v.at.Hash, Head{r.Seq, sum}
 	v.entries++
@@ -168,13 +168,13 @@ func (v *Verifier) next(r Record) (*suspicion, error) {
 }
 
 // published compares where v is with what was published of it.
-func (v *Verifier) published() *Damage {
+func (v *Verifier) published() *DamageError {
 	if !v.began {
 		return nil
 	}
 	for _, hash := range v.heads[v.at.Seq] {
 		if hash != v.at.Hash {
-			return &Damage{Kind: Rewritten, Seq: v.at.Seq, Reason: fmt.Sprintf("its hash is %s, but was known to be %s", v.at.Hash, hash)}
+			return &DamageError{Kind: Rewritten, Seq: v.at.Seq, Reason: fmt.Sprintf("its hash is %s, but was known to be %s", v.at.Hash, hash)}
 		}
 	}
 	return nil

@@ -42,7 +42,7 @@ func (s *Store) WalkAudit(ctx context.Context, fn func(AuditWalk) error) error {
 	})
 }
 
-// Entries returns the sealed entries after one, as they are stored. A place whose entry is gone is a *auditchain.Damage.
+// Entries returns the sealed entries after one, as they are stored. A place whose entry is gone is a *auditchain.DamageError.
 func (w AuditWalk) Entries(after int64) iter.Seq2[auditchain.Record, error] {
 	return func(yield func(auditchain.Record, error) bool) {
 		for last := after; ; {
@@ -74,10 +74,10 @@ func (r sealedRow) missing() error {
 	if r.Entry.ID != 0 {
 		return nil
 	}
-	return &auditchain.Damage{Kind: auditchain.Removed, Seq: r.Seq, ID: r.EntryID, Reason: "its place is there, and the entry is not"}
+	return &auditchain.DamageError{Kind: auditchain.Removed, Seq: r.Seq, ID: r.EntryID, Reason: "its place is there, and the entry is not"}
 }
 
-// Stowaway returns a *auditchain.Damage for the first entry that has no place and will never have one: nobody wrote it in the
+// Stowaway returns a *auditchain.DamageError for the first entry that has no place and will never have one: nobody wrote it in the
 // course of a change.
 func (w AuditWalk) Stowaway() error {
 	gaps, err := w.chain.gaps()
@@ -97,7 +97,7 @@ func (w AuditWalk) Stowaway() error {
 		}
 		for _, id := range ids {
 			if !within(gaps, id) {
-				return &auditchain.Damage{Kind: auditchain.Inserted, ID: id, Reason: "it was written beside the chain"}
+				return &auditchain.DamageError{Kind: auditchain.Inserted, ID: id, Reason: "it was written beside the chain"}
 			}
 		}
 	}

@@ -117,7 +117,7 @@ type verdict struct {
 	Entries int64              `json:"entries"`
 	From    int64              `json:"from_seq"`
 	Head    auditchain.Head    `json:"head"`
-	Damage  *auditchain.Damage `json:"damage,omitempty"`
+	Damage  *auditchain.DamageError `json:"damage,omitempty"`
 }
 
 // tell answers with what was found. unfinished says that nobody has looked yet whether the chain got as far as it must.
@@ -125,7 +125,7 @@ func (v *auditVerify) tell(cmd *cobra.Command, chain *auditchain.Verifier, err e
 	if err == nil && unfinished {
 		err = chain.Finish()
 	}
-	damage, damaged := errors.AsType[*auditchain.Damage](err)
+	damage, damaged := errors.AsType[*auditchain.DamageError](err)
 	if err != nil && !damaged {
 		return fmt.Errorf("verifying the audit log: %w", err)
 	}
