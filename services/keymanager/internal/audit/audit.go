@@ -30,6 +30,7 @@ const (
 	TokenRevoked           Action = "token.revoked"
 	TokensRotated          Action = "token.rotated"
 	PepperRetired          Action = "pepper.retired"
+	ManagementKeyReplaced  Action = "management_key.replaced"
 	DeploymentRestored     Action = "deployment.restored"
 	// AccessDenied is what was refused with 401 or 403: what is repeated within a minute has one entry more, with the number.
 	AccessDenied Action = "access.denied"
