@@ -99,6 +99,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 // Handler serves both planes.
 func (n *Node) Handler() http.Handler { return n.planes.data.Handler() }
 
+// Metrics is where the metrics of both planes are.
+func (n *Node) Metrics() *prometheus.Registry { return n.metrics }
+
 // Close closes both planes and gives the data directory up. Call it when no request is being served any more.
 func (n *Node) Close() error { return errors.Join(n.planes.Close(), n.dir.Close()) }
 
