@@ -23,8 +23,8 @@ func TestBlocks(t *testing.T) {
 	compose := os.Getenv(composeVariable) != ""
 	for _, doc := range documents(t) {
 		for _, story := range storiesOf(doc, compose) {
-			t.Run(doc.name+":"+story.line, func(t *testing.T) { //nolint:paralleltest // deployments of Compose come one after the other
-				if !compose {
+			t.Run(doc.name+":"+story.line, func(t *testing.T) {
+				if !compose { // those come one after the other
 					t.Parallel()
 				}
 				story.play(t)
