@@ -38,6 +38,7 @@ func TestManagementIsForwardedAsItIs(t *testing.T) {
 			{http.MethodGet, "/api/v1/contexts/"},
 			{http.MethodGet, "/api/v1/verbs"},
 			{http.MethodGet, "/api/v1/migrations"},
+			{http.MethodGet, "/api/v1/audit"},
 		} {
 			got := p.call(t, "some-key", tt.method, tt.path+"?ttl_seconds=1&x=a%2Fb", `{"a":1}`,
 				"X-Forwarded-For", "6.6.6.6", "Proxy-Authorization", "x", "Connection", "X-Hop", "X-Hop", "x",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,9 @@ const (
 	maxLease     = time.Minute
 )
 
+// minHeadInterval is how often the head of the audit log may be published.
+const minHeadInterval = time.Second
+
 // Config is the configuration of a key manager.
 type Config struct {
 	ConnectionString   settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
@@ -39,6 +43,8 @@ type Config struct {
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
 	DrainDelay         time.Duration   `env:"SPECTRON_DRAIN_DELAY" envDefault:"0s" flag:"drain-delay" usage:"how long to go on serving after being told to end, no longer ready, so that a proxy in front sends requests elsewhere in time; 0s by default, because one replica alone has no elsewhere"`
 	CORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas, such as https://ops.example.com,https://*.example.org; none by default, and never all"`
+	AuditHeadURL       settings.Secret `env:"SPECTRON_AUDIT_HEAD_URL" flag:"audit-head-url" usage:"where the head of the audit log's chain is posted as JSON, so that a table that somebody rewrites is noticed; nowhere by default"`
+	AuditHeadInterval  time.Duration   `env:"SPECTRON_AUDIT_HEAD_INTERVAL" envDefault:"5m" flag:"audit-head-interval" usage:"how often it is posted, 1s or more; what was rewritten since the last time is not noticed"`
 	TrustedProxies     []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies, and of the data planes, whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
 	// AuthenticationOff believes whoever asks on behalf of the local operator: it may manage service accounts without a token, and make
@@ -67,6 +73,9 @@ func (c Config) Verify() error {
 	if ttl := c.leaseTTL(); ttl < minLease || ttl > maxLease {
 		errs = append(errs, fmt.Errorf("SPECTRON_LEASE_TTL (--lease-ttl) must be from %s to %s", minLease, maxLease))
 	}
+	if err := c.verifyHead(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay {
 		errs = append(errs, fmt.Errorf("SPECTRON_DRAIN_DELAY (--drain-delay) must be from 0s to %s", maxDrainDelay))
 	}
@@ -74,6 +83,21 @@ func (c Config) Verify() error {
 	_, corsErr := c.origins()
 	_, proxiesErr := c.proxies()
 	return errors.Join(append(errs, err, corsErr, proxiesErr)...)
+}
+
+// verifyHead does not quote the URL, which may hold a token.
+func (c Config) verifyHead() error {
+	if c.AuditHeadURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.AuditHeadURL.Reveal())
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("SPECTRON_AUDIT_HEAD_URL (--audit-head-url): want http://host/path or https://host/path")
+	}
+	if c.AuditHeadInterval < minHeadInterval {
+		return fmt.Errorf("SPECTRON_AUDIT_HEAD_INTERVAL (--audit-head-interval) must be at least %s", minHeadInterval)
+	}
+	return nil
 }
 
 func (c Config) origins() (web.Origins, error) {

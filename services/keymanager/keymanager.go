@@ -21,6 +21,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
@@ -93,6 +94,8 @@ func assemble(
 	if err != nil {
 		return nil, err
 	}
+	seen := cfg.newAuditMetrics()
+	denials := audit.NewDenials(cfg.clock(), seen.denied)
 	proxies, err := cfg.proxies()
 	if err != nil {
 		return nil, err
@@ -113,6 +116,8 @@ func assemble(
 		Feed:       feed,
 		Founder:    founder,
 		Services:   services,
+		Audit:      records,
+		Denials:    denials,
 		Log:        cfg.log(),
 		Tracing:    cfg.Tracing,
 	}
@@ -127,6 +132,12 @@ func assemble(
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	service := &Service{db: db, handler: handler, founder: founder, accounts: parts.Accounts, stop: stop}
 	service.feeding.Go(func() { feed.Run(ctx) })
+	sealer := audit.NewSealer(records, denials, cfg.log(), seen.watch())
+	service.feeding.Go(func() { sealer.Run(ctx) })
+	if cfg.AuditHeadURL != "" {
+		publisher := audit.NewPublisher(records, cfg.AuditHeadURL.Reveal(), cfg.AuditHeadInterval, cfg.log(), seen.pushed)
+		service.feeding.Go(func() { publisher.Run(ctx) })
+	}
 	return service, nil
 }
 

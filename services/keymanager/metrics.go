@@ -3,6 +3,7 @@ package keymanager
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
@@ -39,5 +40,55 @@ func (c Config) propagations() func(revision.Propagation) {
 		waits.Observe(p.Waited.Seconds())
 		acknowledged.Add(float64(p.Acknowledged))
 		lapsed.Add(float64(p.Lapsed))
+	}
+}
+
+// auditMetrics are what the audit log tells of itself.
+type auditMetrics struct {
+	unsealed, lag, head prometheus.Gauge
+	sealed, failures    prometheus.Counter
+	denials, pushes     *prometheus.CounterVec
+}
+
+// newAuditMetrics returns metrics that nobody sees when there is no registry.
+func (c Config) newAuditMetrics() *auditMetrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	counter := func(name, help string) prometheus.CounterOpts { return prometheus.CounterOpts{Name: name, Help: help} }
+	m := &auditMetrics{
+		unsealed: gauge("spectron_audit_unsealed_entries", "Entries of the audit log that wait for their place in the chain, up to 10000."),
+		lag:      gauge("spectron_audit_seal_lag_seconds", "How long the oldest of them has waited."),
+		head:     gauge("spectron_audit_head_seq", "The number of the newest sealed entry of the audit log."),
+		sealed:   prometheus.NewCounter(counter("spectron_audit_sealed_total", "Entries of the audit log that this replica has sealed.")),
+		failures: prometheus.NewCounter(counter("spectron_audit_seal_failures_total", "Rounds of sealing that failed.")),
+		denials:  prometheus.NewCounterVec(counter("spectron_audit_denials_total", "Requests refused with 401 or 403, by reason."), []string{"reason"}),
+		pushes:   prometheus.NewCounterVec(counter("spectron_audit_head_pushes_total", "Heads of the audit log posted to SPECTRON_AUDIT_HEAD_URL, by result."), []string{"result"}),
+	}
+	if c.Metrics != nil {
+		c.Metrics.MustRegister(m.unsealed, m.lag, m.head, m.sealed, m.failures, m.denials, m.pushes)
+	}
+	return m
+}
+
+func (m *auditMetrics) denied(reason audit.Reason) { m.denials.WithLabelValues(string(reason)).Inc() }
+
+func (m *auditMetrics) pushed(ok bool) {
+	result := "ok"
+	if !ok {
+		result = "failed"
+	}
+	m.pushes.WithLabelValues(result).Inc()
+}
+
+func (m *auditMetrics) watch() audit.Watch {
+	return audit.Watch{
+		Sealed: func(entries int) { m.sealed.Add(float64(entries)) },
+		Standing: func(s audit.Standing) {
+			m.head.Set(float64(s.Head))
+			m.unsealed.Set(float64(s.Unsealed))
+			m.lag.Set(s.Lag.Seconds())
+		},
+		Failed: m.failures.Inc,
 	}
 }

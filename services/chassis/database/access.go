@@ -16,6 +16,8 @@ type Access struct {
 	Role string
 	// ReadOnly names tables of Schema that Role may only read.
 	ReadOnly []string
+	// AppendOnly names tables of Schema whose rows Role may add and read, but neither change nor delete.
+	AppendOnly []string
 	// Denied lose every right on Schema.
 	Denied []string
 }
@@ -91,6 +93,9 @@ func (a Access) apply(tx *gorm.DB) error {
 	for _, table := range a.ReadOnly {
 		statements = append(statements,
 			"REVOKE INSERT, UPDATE, DELETE ON "+pgx.Identifier{a.Schema, table}.Sanitize()+" FROM "+role)
+	}
+	for _, table := range a.AppendOnly {
+		statements = append(statements, "REVOKE UPDATE, DELETE ON "+pgx.Identifier{a.Schema, table}.Sanitize()+" FROM "+role)
 	}
 	for _, statement := range statements {
 		if err := tx.Exec(statement).Error; err != nil {

@@ -71,13 +71,13 @@ func TestRestrictKeepsEachRoleToItsSchema(t *testing.T) {
 	left, leftURL := newRole(t, db, admin, "left", "")
 	right, rightURL := newRole(t, db, admin, "right", "")
 	exec(t, db,
-		`CREATE SCHEMA "l"`, `CREATE TABLE l.t (id bigserial, v text)`, `CREATE TABLE l.version (n int)`,
+		`CREATE SCHEMA "l"`, `CREATE TABLE l.t (id bigserial, v text)`, `CREATE TABLE l.version (n int)`, `CREATE TABLE l.log (id bigserial, v text)`,
 		`CREATE SCHEMA "r"`, `CREATE TABLE r.t (id bigserial, v text)`,
 		// What must be taken back.
 		fmt.Sprintf(`GRANT ALL ON SCHEMA l TO PUBLIC, %q`, right), fmt.Sprintf(`GRANT ALL ON l.t TO PUBLIC, %q`, right),
 		fmt.Sprintf(`ALTER DEFAULT PRIVILEGES IN SCHEMA l GRANT ALL ON TABLES TO %q`, right))
 	list := []database.Access{
-		{Schema: "l", Role: left, ReadOnly: []string{"version"}, Denied: []string{right}},
+		{Schema: "l", Role: left, ReadOnly: []string{"version"}, AppendOnly: []string{"log"}, Denied: []string{right}},
 		{Schema: "r", Role: right, Denied: []string{left}},
 	}
 	// At once and again: as several replicas of a migration would.
@@ -100,14 +100,15 @@ func TestRestrictKeepsEachRoleToItsSchema(t *testing.T) {
 	asLeft, asRight := connect(t, leftURL), connect(t, rightURL)
 	exec(t, asLeft, use("l.t")...)
 	exec(t, asLeft, use("l.later")...)
-	exec(t, asLeft, "SELECT * FROM l.version")
+	exec(t, asLeft, "SELECT * FROM l.version", "INSERT INTO l.log (v) VALUES ('x')", "SELECT * FROM l.log")
 	exec(t, asRight, use("r.t")...)
 	for _, statement := range append(use("l.t"), append(use("l.later"), "CREATE TABLE l.mine (n int)", "CREATE TABLE r.mine (n int)")...) {
 		if err := asRight.Exec(statement).Error; !insufficientPrivilege(err) {
 			t.Errorf("the wrong role, %s: %v", statement, err)
 		}
 	}
-	for _, statement := range append(use("r.t"), "INSERT INTO l.version VALUES (9)", "TRUNCATE l.t", "DROP TABLE l.t") {
+	for _, statement := range append(use("r.t"), "INSERT INTO l.version VALUES (9)", "TRUNCATE l.t", "DROP TABLE l.t",
+		"UPDATE l.log SET v = 'y'", "DELETE FROM l.log") {
 		if err := asLeft.Exec(statement).Error; !insufficientPrivilege(err) {
 			t.Errorf("the wrong role, %s: %v", statement, err)
 		}

@@ -26,16 +26,22 @@ func (p Parts) authenticate(c *gin.Context) {
 		web.Fail(c, fault.BadCredential())
 		return
 	}
-	verdict, err := p.check(c, token)
-	if err == nil {
-		err = p.admit(c, verdict.Caller)
-	}
+	verdict, err := p.admitted(c, token)
 	if err != nil {
 		web.Fail(c, err)
 		return
 	}
 	ctx := caller.With(c.Request.Context(), verdict.Caller)
 	c.Request = c.Request.WithContext(context.WithValue(ctx, verdictKey{}, verdict))
+}
+
+// admitted tells what token is worth, and refuses a request that the limits of its key do not let pass.
+func (p Parts) admitted(c *gin.Context, token string) (verifier.Verdict, error) {
+	verdict, err := p.check(c, token)
+	if err != nil {
+		return verifier.Verdict{}, err
+	}
+	return verdict, p.admit(c, verdict.Caller)
 }
 
 // admit holds who to the limits of its key, and tells how it stands. Behind the check, so that nobody but the holder of a good key

@@ -46,6 +46,7 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 		management.Any(strings.TrimPrefix(path, "/api/v1"))
 	}
 	management.Any("/contexts/*rest")
+	management.Any(strings.TrimPrefix(auditPath, "/api/v1"))
 }
 
 // identityRoutes are about who may do what, and where.
@@ -100,8 +101,14 @@ func memoryRoutes(data *gin.RouterGroup, api ServerInterfaceWrapper) {
 // managementPaths are those of the key manager, with what lies below them.
 var managementPaths = []string{"/api/v1/contexts", "/api/v1/verbs", "/api/v1/migrations", "/api/v1/keys/expiring"}
 
+// auditPath is one of the key manager, too, but what lies below it is not: a context may have that name.
+const auditPath = "/api/v1/audit"
+
 // forwards reports whether r is passed on to the key manager, which then says itself which pages may send it.
 func (p Parts) forwards(r *http.Request) bool {
+	if p.Management != nil && r.URL.Path == auditPath {
+		return true
+	}
 	return p.Management != nil && slices.ContainsFunc(managementPaths, func(path string) bool {
 		return r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/")
 	})
@@ -113,7 +120,7 @@ func (p Parts) elsewhere(r *http.Request) bool { return p.forwards(r) || door.Wi
 // door is what the doors are made of: they ask as all routes do.
 func (p Parts) door() door.Parts {
 	parts := p.Door
-	parts.Authenticate, parts.Check, parts.Metrics = p.check, p.checkOnly, p.Metrics
+	parts.Authenticate, parts.Check, parts.Metrics = p.admitted, p.checkOnly, p.Metrics
 	return parts
 }
 

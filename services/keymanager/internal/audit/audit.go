@@ -1,5 +1,6 @@
 // Package audit says what was done, by whom, to what. An [Entry] is committed in the transaction of the change that it
-// records, so there is no change without its entry and no entry without its change. Entries hold no secret.
+// records, so there is no change without its entry and no entry without its change. Soon afterwards a [Sealer] gives it its place
+// in a chain of hashes; what was refused is counted by [Denials], and has entries, too. Entries hold no secret.
 package audit
 
 import "context"
@@ -34,6 +35,17 @@ const (
 	PepperRetired          Action = "pepper.retired"
 	ManagementKeyReplaced  Action = "management_key.replaced"
 	DeploymentRestored     Action = "deployment.restored"
+	// AccessDenied is what was refused with 401 or 403: what is repeated within a minute has one entry more, with the number.
+	AccessDenied Action = "access.denied"
+)
+
+// Outcome says what became of what an entry is about.
+type Outcome string
+
+// The outcomes.
+const (
+	Done   Outcome = "done"
+	Denied Outcome = "denied"
 )
 
 // ActorKind says what sort of credential an actor showed.
@@ -49,6 +61,8 @@ const (
 	Caller ActorKind = "caller"
 	// Local acts in this process or on this machine: a bootstrap without the network, and whoever asks while authentication is off.
 	Local ActorKind = "local"
+	// Unknown showed nothing that was accepted.
+	Unknown ActorKind = "unknown"
 )
 
 // Origin is where a change came from.
@@ -87,4 +101,10 @@ func From(ctx context.Context) Origin {
 		return origin
 	}
 	return Origin{Actor: Local}
+}
+
+// Told reports whether ctx carries an origin.
+func Told(ctx context.Context) bool {
+	_, ok := ctx.Value(contextKey{}).(Origin)
+	return ok
 }

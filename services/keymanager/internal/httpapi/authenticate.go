@@ -2,13 +2,50 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 )
+
+// refused is middleware that counts what the stages after it refuse, for the audit log. reason is for who showed nothing that was
+// accepted.
+func (p Parts) refused(reason audit.Reason) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		c.Next()
+		status := c.Writer.Status()
+		if p.Denials == nil || status != http.StatusUnauthorized && status != http.StatusForbidden {
+			return
+		}
+		ctx := c.Request.Context()
+		denial := audit.Denial{Reason: audit.NotAllowed, Status: status, Origin: audit.From(ctx), Route: c.Request.Method + " " + c.FullPath()}
+		if !audit.Told(ctx) { // nobody was let in
+			denial.Origin = audit.Origin{Actor: audit.Unknown, TraceID: web.TraceID(ctx), Remote: remoteOf(c)}
+			denial.Reason, denial.ShownKeyID = reason, shownKeyID(c.Request)
+			switch {
+			case status == http.StatusForbidden:
+				denial.Reason = audit.NotManagement
+			case c.GetHeader("Authorization") == "":
+				denial.Reason = audit.NoCredential
+			}
+		}
+		p.Denials.Note(denial)
+	}
+}
+
+// shownKeyID returns the id on the key that a request shows, if it is well formed: the part of it that is no secret.
+func shownKeyID(r *http.Request) string {
+	token, _ := web.Bearer(r)
+	parsed, err := apikey.Parse(token)
+	if err != nil {
+		return ""
+	}
+	return parsed.ID()
+}
 
 // requireOperator lets requests with a management key pass.
 func (p Parts) requireOperator(c *gin.Context) {

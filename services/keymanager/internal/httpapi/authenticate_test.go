@@ -34,6 +34,7 @@ var operations = map[string][]struct{ method, target, body string }{
 		{"POST", "/api/v1/contexts/nobody/lifecycle/decay", "{"},
 		{"POST", "/api/v1/contexts/nobody/lifecycle/reindex", "{"},
 		{"GET", "/api/v1/migrations", ""},
+		{"GET", "/api/v1/audit?limit=0", ""},
 		{"GET", "/api/v1/contexts/nobody/principals?limit=0", ""},
 		{"POST", "/api/v1/contexts/default/principals", "{"},
 		{"GET", "/api/v1/contexts/default/principals/nobody", ""},

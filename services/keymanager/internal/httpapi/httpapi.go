@@ -16,6 +16,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
@@ -41,7 +42,10 @@ type Parts struct {
 	Feed       *revision.Feed
 	Founder    *deployment.Founder
 	Services   *secret.ServiceTokens
-	Log        *slog.Logger
+	Audit      audit.Store
+	// Denials counts what is refused; nil counts nothing.
+	Denials *audit.Denials
+	Log     *slog.Logger
 	// Origins are the pages that may call from a browser.
 	Origins web.Origins
 	// Proxies are those whose word about a client's address is taken.

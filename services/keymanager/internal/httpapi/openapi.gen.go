@@ -22,6 +22,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/gin-gonic/gin/binding"
 	"github.com/oapi-codegen/runtime"
+	"github.com/spectron-hq/spectron/services/contract/auditchain"
 )
 
 // Defines values for AccessTokenRequestKind.
@@ -231,6 +232,42 @@ func (e PrincipalKind) Valid() bool {
 	}
 }
 
+// Defines values for GetAuditParamsOrder.
+const (
+	Asc  GetAuditParamsOrder = "asc"
+	Desc GetAuditParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the GetAuditParamsOrder enum.
+func (e GetAuditParamsOrder) Valid() bool {
+	switch e {
+	case Asc:
+		return true
+	case Desc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetAuditParamsOutcome.
+const (
+	Denied GetAuditParamsOutcome = "denied"
+	Done   GetAuditParamsOutcome = "done"
+)
+
+// Valid indicates whether the value is a known member of the GetAuditParamsOutcome enum.
+func (e GetAuditParamsOutcome) Valid() bool {
+	switch e {
+	case Denied:
+		return true
+	case Done:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccessToken defines model for AccessToken.
 type AccessToken struct {
 	Id string `json:"id"`
@@ -274,6 +311,28 @@ type AccessTokenRequestKind string
 //
 // Example: ["10.0.0.0/8","2001:db8::/32"]
 type AllowedCIDRs = []string
+
+// AuditEntry An entry in its place. `hash` is made of the entry and of `prev`, the hash of the entry before it, as package auditchain of the Go module services/contract describes; `spectrond audit verify` checks it.
+type AuditEntry = auditchain.Record
+
+// AuditHash A SHA-256.
+type AuditHash = string
+
+// AuditHead A place in the chain. `head` is the newest entry's, `anchor` the one of the newest entry that has been archived; 0 and zeros when there is none.
+type AuditHead = auditchain.Head
+
+// AuditPage defines model for AuditPage.
+type AuditPage struct {
+	// Anchor A place in the chain. `head` is the newest entry's, `anchor` the one of the newest entry that has been archived; 0 and zeros when there is none.
+	Anchor  AuditHead    `json:"anchor"`
+	Entries []AuditEntry `json:"entries"`
+
+	// Head A place in the chain. `head` is the newest entry's, `anchor` the one of the newest entry that has been archived; 0 and zeros when there is none.
+	Head AuditHead `json:"head"`
+}
+
+// AuditWord defines model for AuditWord.
+type AuditWord = string
 
 // Context defines model for Context.
 type Context struct {
@@ -785,6 +844,54 @@ type Unprocessable = Problem
 // UnsupportedMedia What went wrong (RFC 9457), with `message` equal to `detail`.
 type UnsupportedMedia = Problem
 
+// GetAuditParams defines parameters for GetAudit.
+type GetAuditParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order The newest first, or the oldest.
+	Order *GetAuditParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// After Only entries that come after the one of this number, in the order asked for. A cursor wins over it.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+
+	// Action Only this action, such as `key.rotated` or `access.denied`.
+	Action *AuditWord `form:"action,omitempty" json:"action,omitempty"`
+
+	// ActorKind Only actors of this kind, `management`, `service`, `caller`, `local` or `unknown`.
+	ActorKind *AuditWord `form:"actor_kind,omitempty" json:"actor_kind,omitempty"`
+
+	// Actor Only the actor with this key id or, of a service, this name.
+	Actor *AuditWord `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// ContextId Only changes in this context.
+	ContextId *AuditWord `form:"context_id,omitempty" json:"context_id,omitempty"`
+
+	// Target Only what was done to the key, principal or context of this id.
+	Target *AuditWord `form:"target,omitempty" json:"target,omitempty"`
+
+	// TraceId Only the request with this trace id.
+	TraceId *AuditWord `form:"trace_id,omitempty" json:"trace_id,omitempty"`
+
+	// Outcome Only what was done, or what was denied.
+	Outcome *GetAuditParamsOutcome `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// Since Only entries that are not older.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only entries that are older.
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+}
+
+// GetAuditParamsOrder defines parameters for GetAudit.
+type GetAuditParamsOrder string
+
+// GetAuditParamsOutcome defines parameters for GetAudit.
+type GetAuditParamsOutcome string
+
 // ListContextsParams defines parameters for ListContexts.
 type ListContextsParams struct {
 	// Limit The most rows to answer.
@@ -901,6 +1008,9 @@ type MintPrincipalKeyJSONRequestBody = MintPrincipalKeyRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetAudit What was done and what was refused, in the order of the audit log's chain
+	// (GET /api/v1/audit)
+	GetAudit(c *gin.Context, params GetAuditParams)
 	// ListContexts List contexts
 	// (GET /api/v1/contexts)
 	ListContexts(c *gin.Context, params ListContextsParams)
@@ -1004,6 +1114,129 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// GetAudit operation middleware
+func (siw *ServerInterfaceWrapper) GetAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAuditParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", c.Request.URL.Query(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter order: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", c.Request.URL.Query(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter action: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor_kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor_kind", c.Request.URL.Query(), &params.ActorKind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor_kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "context_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "context_id", c.Request.URL.Query(), &params.ContextId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "target" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "target", c.Request.URL.Query(), &params.Target, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter target: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "trace_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "trace_id", c.Request.URL.Query(), &params.TraceId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter trace_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", c.Request.URL.Query(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter outcome: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", c.Request.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter since: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAudit(c, params)
+}
 
 // ListContexts operation middleware
 func (siw *ServerInterfaceWrapper) ListContexts(c *gin.Context) {
@@ -2059,6 +2292,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/decay", wrapper.DecayContext)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/reindex", wrapper.ReindexContext)
 	router.GET(options.BaseURL+"/api/v1/migrations", wrapper.GetMigrations)
+	router.GET(options.BaseURL+"/api/v1/audit", wrapper.GetAudit)
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -2105,6 +2339,124 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+
+type GetAuditRequestObject struct {
+	Params GetAuditParams
+}
+
+type GetAuditResponseObject interface {
+	VisitGetAuditResponse(w http.ResponseWriter) error
+}
+
+type GetAudit200ResponseHeaders struct {
+	Link *string
+}
+
+type GetAudit200JSONResponse struct {
+	Body    AuditPage
+	Headers GetAudit200ResponseHeaders
+}
+
+func (response GetAudit200JSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit400ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit401ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit403ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit500ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAudit503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAudit503ApplicationProblemPlusJSONResponse) VisitGetAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListContextsRequestObject struct {
 	Params ListContextsParams
@@ -6561,6 +6913,9 @@ func (response GetLiveness503ApplicationProblemPlusJSONResponse) VisitGetLivenes
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// GetAudit What was done and what was refused, in the order of the audit log's chain
+	// (GET /api/v1/audit)
+	GetAudit(ctx context.Context, request GetAuditRequestObject) (GetAuditResponseObject, error)
 	// ListContexts List contexts
 	// (GET /api/v1/contexts)
 	ListContexts(ctx context.Context, request ListContextsRequestObject) (ListContextsResponseObject, error)
@@ -6711,6 +7066,32 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictGinServerOptions
+}
+
+// GetAudit operation middleware
+func (sh *strictHandler) GetAudit(ctx *gin.Context, params GetAuditParams) {
+	var request GetAuditRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAudit(ctx, request.(GetAuditRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAudit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetAuditResponseObject); ok {
+		if err := validResponse.VisitGetAuditResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListContexts operation middleware
@@ -7786,130 +8167,147 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3pjtvG9uerFDh/IMkMrd5sx5YxH9qOkzhe4bavB0g8Uok8kipNVjFVxZZ1jQbmaebB5kkGdU5xFaml",
-	"3d1xfHUvAqslLrWc5XfW+hxEKs2UBGlNMPwczIHHoPHjCyHP3b8xmEiLzAolg2Ew/iM/PDyJ/t//+b/4",
-	"AR4xDcn//COQ8Mn+EYzZYg6S2TloYMKwVGlg37/9+Ql7cPzgwQ+DIAxMNIeUuwfbZQbBMDBWCzkLLi8v",
-	"wyDjmqdg/QieKGnhk30Wrw7j3RyYiJmaunexiC50jxfu14zbeRAGkqfuBf7XkYiDMNDwVy40xMHQ6hzq",
-	"w/kvDdNgGPy3g2pFDuhXc1CNxI3ySa6N0quD+oDTtorNFFMyZNywmbgAySZLHKZbUUYrXIw84zNgE5gq",
-	"DQP2OuN/5VDO4q8c9LI2DXprfcgp//QC5MzOg+HR4fHdMEiFLL8IVxY4DJ5+yoT744Owc/eO9gxey2TJ",
-	"zmFpmJ1zy0DGbIGXMqNYyuWSGYiUjA3jMmZzfgFMKsuWYPtGDf6NI3pOY/hTpVNug2EgpL1/NwjdfESa",
-	"p8Hw5Ojeyf1D9z+cE31ZzUhICzPQOKXnsHyFr+oiETeIYqnPYRmyXIq/cmBCMmFNQTdDduR27ej4Acu0",
-	"kJZPEmDRnGseOVIMmVTMZDwC5tZEOOp2SxPiIrj5cxYrGzK7UO6DYUrjG92z3du5e/eAnTKTcDOnlzvu",
-	"ABPxDGL3BdGCnQ/+kN1EjP+sI986LRw/2EwKL0QqbPeqpcpYptXCuFXh0ixA921vgk+pjyOGKc8T6yjS",
-	"7V59j0+O63t8tM3uvtFCRiLjyWYhkBWXPmKcZRqm4hMbl18Ox27FxUwqDXGPoCgv3iQq6mt98uPmtX5n",
-	"kzPim9VJ+B/YVKuUSbVgubQiKSjW0ZkZsHeVkPvOsHHKP42sOgc5sjYZeZYcs4hnholeVqxde91seOlW",
-	"y2RKGigk9zQREdIXjlviR55liYi4m/lBptUkgfR//GkUCqLtBPEbuote2cfv2lGFMMzyc5BhwY1uNefc",
-	"MJRIEBPzAsSGjeurOAguw+BnpScijkHe9gTcIIVhSgIJDr/pj5idC+OHy50k5jNIQVqSLK91kwPcIzQY",
-	"0BeO1i/D4FfgiZ0v18xmt1nQ8/omkWkVgTEMB2BwAM+kBS15cpvrecpQEhXywY1GREDMFIPlImFzlcSG",
-	"ZLV28l3EhUyfCzljkBjww7/giYhvmxqcBAKDuiLlieNTiB+x8VRAEo+R2A1bOEUtDFtoJWc42BfAL5zk",
-	"udXBIsXhG9iCO8WRxE57OATB8T+nRRxhJ0sv4RZzBRegmck0cL8LfsIGGVUqKyI3YW7OGXd74nCTRIBU",
-	"w6lvwerlndOpBd0vXa1iC06icQWA1sTYZRi8UvZnlcvb3mvCyw5o5NG8YPuwxtJKI6+7DX6n1AuuZ3Db",
-	"5DhR8ZLBpwilkMNPqP1xSO8lz+1cafFvuNWVe6UI1ymkDEKtKgNpSh52SztgpwmqVAMlJXINjCfivE1O",
-	"Hz58uHOa2zlI60bdAyxxaIj1cwMbzBpangsuEgcsb3vTYm75hBtgsQJDaBVX4BGzesn4jAvJuGMeNq5x",
-	"0rgA+jfLbO+l1xW3vTKnkonYbfFUgG7IV0dKDd35Xpo8y5S2EL+EWPC/hesEbd1vZ69fDRBS+pvds08j",
-	"t4LvHB50f2ZaZaCtICRGSqtFk2FwDssewoZIgx2wZ7Z4p5mrhSRCcTu68ijpra+VH7Imdu/4XWV8xunl",
-	"G5eovBSx5oUw/rYOEAgLpzSLixBIkXCySzeDFbzbJs0wQG3/3qmpBkCOuYU7VqAltoryK3vh9wANCG+z",
-	"ubVuPLK5NLXpfCwfqyZ/QmTdUGq7+5a0I1JdHAs3ZZ68qW33lCcG+nCxcXamkfwcWMRREKLlGfEUEvom",
-	"BU6WqOEpPGJj+ESgbSTiMV7eAMooQYs5uyd50GrnkA6CsEWHsTBZwktTvWZBHd+7v96CCoNPd2bqjrdi",
-	"fqoedJoIbtwa+YePZKcj4CeySFEuudkV02ICDcFdhnIZBsXdRNS1m+8dHe8yj6flc8pp1NZ712dfhsFM",
-	"c+/EW8dJv7irXvIMhYCQccNkD/jMSbUwAOksvd+DeZ5yGYTl9ybPHIr2figC1EEY5PJcqkWdfqth2Ybt",
-	"+8W2ZnMRK8O6XMS6lXtdPqZVpkwStYD4ybOf3po+IWQXSp8bhCY8jjUYAyYkhIIOIZbyJZuAAxAxWv+P",
-	"yAfgjI4FeRLnBVxxsvju4UnIFnMRzZmFJCHA7J88YK8c9wnDHKReLgj0PIa5kLEzxz4JoOujRIC035ni",
-	"RncL7h0hczEtUJJ7vc6NhZh9f/bm6ZN3b1+/Gr17+/7s3dOfRm/evv5fz56e/UDeKvjE08yp79+Do8MB",
-	"/v/gQRAGx4eHR8N48mA4PDg5drQhLKSmRdn373bQTMo/PaNraz9zrfnS/eqdsau6LlJyKmZb+nKf0MWX",
-	"YRBp4BbiEbfbCvswKFCVu6Ocf8Cjnqvr5NGhCdvya1XoyKnSEVr8o0mionOoq9SJUglw1IwkOTaPCBVC",
-	"xqOtJtCn2+gBtcUIiy3oHnFjqbt0XXNrOvkKplOIrLhAf9hUzHKNqCBkcSHlpyJJUCGtKiHu2HZkIJmO",
-	"vPAancPSdC9lkqQj+GQ1j9wLRiAdRu1Z9k6HXKf4kXnizQByKq5ij1TFkJh+Jd+4r1q7TKsL4WD6qFgY",
-	"GmzJdKuSucVXNIGk8AtfYejoRBlpcNjY03r3HD5vA8JaU2xRYd9e9m1G74Y2J746iXJHetZ4IyG/4Taa",
-	"7wjaTlk053KGgKpB6AP2Kk8SNnPG3IRH5wWo8eS/E82vRK/Qw4LhH6ebUiEtwj6tLLdAPyhCiI7lWZZw",
-	"CQPm8ZXTF2gK99DJVqzVPSRjlcOYGE9BRxOP2WTJOEu4nOV8Bgy3qBoKrul2Y+ll3eZQnvDMOwoF2f2J",
-	"k0FqSqvCbXu1KDjk4LB7tnGf/PIzHkUql9Y8YpzuWgg7V7lFAD0Diz78cirSe7x2BzLXJWrae+IQCN5J",
-	"LoXFnNs1S90hodbJhY1PaY7mJY6jfLKjCqeZBuyDFtYCwZpH3v5xoMZbs4aNu5h5HLILnuT+Wmf9nkNm",
-	"vZVQH6jDJRuH2hKobQ43amrJhea4qknKnmy2IYNixw9vWkJXBHf/XoPWtnpzyybjS9wsZ4Igl7hxDdhT",
-	"h14pigMyRot1PIr50ow79uDkeOMerGgRbz74L/80Sg7e8sVLMIbPoCa5u8KNr4iIymwDNvafzDhk4wvQ",
-	"E/yQihmJavxrjpES90n4EIg3pdMoK0zowtkUriKxjFt3VzAM/vfv/M6/D+88/Oj/Hd35+PkwvH98+V9d",
-	"+O4JAi0/GTfweFvnQUt7xKmQo+3t6zHeML6CXU1vapnAzRc9FtLHCSq3uH8hRaqZyq0RMXjfHrl7djSj",
-	"r2BEkIJvWQXrfRArrofNMfsVM6K+wId3H4Sb7Yr2lqzc0LXqp6Yk9JGIx6i1upylzFugZLECZY6wu8fH",
-	"g40GyMa1YmOTQWS1kuNmbDPcOe+hZcl0orc68+z5Zs83G/nmb6PmHtot02auRr2b5r+li/Qb8mO2BEdj",
-	"gbpESJFo95ziLDxJXk+D4e/r5+Quvgw7vFoVIlk/rOrS1TF9vAyDctHWwL4uJx0lF65x09W5ovQnNPng",
-	"DSEZRH0OKw3YKfPoBrUGkyoG9v1Y6dmBAz/jH8LiS4eX0K9JEd0JJGrBhK1dfPDf3eVK1y/7fuy+da9J",
-	"eYa5QGSnKWPZ/bvsuXjccl9+DlJIlV4OnX3plrN6evCxi9doOXPL10PpThbDzLMOo8AvyZBVCxGy+jzd",
-	"LN3M2tKie4sQla53A1W7eELM6f86au9oi9h87hy9oYsHfJLQipvWWG5z03Q8qvONbkd/W9ebflOT1df8",
-	"qSYjsQXT+Ou6nuu5t8OhAvEoErHeKKYagYLK13y6g6t5o3ekSG6jvAcuif5rqKvm7dhduPYEkBNu7HtT",
-	"zKTlpyVNlwqZW3jE+MSAtGVmOI51wQ2TmP6TG9J82y3G5mBzt9u4tDPrIGhwvZGuTfFuzS1U3oB16/+W",
-	"W6D83MswyA08UbnsciFMVG7ZXC2YmtrW4l6AFlMBcUhOptxiXqRRbIJBoQF7nyH2Y3aucoMpWsV17o/K",
-	"v4c2KjqsPMSfLN0/IZvAUsm4CGgZ5ORHlI7G6/fPOSVJa6AkCiIEYXGY595Zb1gqjHFkizJ55xB9e2FW",
-	"KY4yyhjIraltTUi/Gb+vaK/O4F0C5WXhGzgrZWCnsjcj2qbdHPgx8HiUgC3qJ1qustIvQXvmjDRfn5Bn",
-	"lCFVvJ2Zudt1t9tEkkXgEffJPQZiX7Xgtt77NY3l2prQERkVgJAPjfxW7VnUvGStWVyANm6UXxg9aE7+",
-	"V7Wg+oVyijRBBjyaM//KMlMU51wToD0hiHKk4cq+tTajmxakfQ7LqyV1PKUqhLGJVAajaaKUHodkcSMH",
-	"2prMq4y+lC9Z7HcH4dKY9MG4J2xwVS3XUFkek3f5ks8A2JvTd09+vS5l1dICbXNgJQcMf8B4ggnZQgsL",
-	"VNkyVXoGSMvgv9EwE8btJcMlR+d9pSPoEXgh3kHX1PVLh17p0iFX1BE1Mth035m79Ge8stOAdGRZmo87",
-	"0Oe3QD5XWv2+RYS4Ez52OWjOcn0hLsBQ7Eio7kS7fc7e1wsIKMdvh7S+V5SevGtYWDJIM7tk9CCU4UWi",
-	"s8NdSdKhtcIAHW1f5M/8Eu9eT/JKc2ZvYZobMCzilNrELVa7rMZ4O1j9sm/KO4ivVMj6t0cbBdqKk7wu",
-	"xRqIZ7dsp56IFsGj9eGr2q93zLnI7qiM5nsnUxh9omc2Jeyq3GxKwV2o07BSLnZFhJsrOsm1sesDjUeH",
-	"W+TnhUEGeruUvwf3725+WlGDcg1DawmM8snNIX/cLUi57S73csXf6xy+unv3Op253StTquwv8dfelIrs",
-	"1I0kKasyNsoa2kpjrhCnf3lTyXc7kt/UcXZLU1wlm3Jj/uO68Jaz7VbKH50egbgIbIVUVsUNM7nWwJM7",
-	"UaLyeJgbPTrqREjX5iirghP1MRNUsyqJQ+8H4+Yc4iGj9zKeOOM7hkjEMLjBQAZimMby+xGXK7AxabMo",
-	"X+nwT6KXweEureSM+kA8vHvvxx+8pTpOSaSNGfyV8wTjoFSY2WGQ0g+dS4z1kN1Mo6ZTkLGDR0JmuQ1W",
-	"c/LLVGuqwEN3xdBpLrel0lguo54asIzbeeEy8KK9k5T8LDuHXvnCO3J1hE1gjeNnhaaKgibTMv9xf5rp",
-	"JbmWwyIIOfRXDKWyd6ZY+7iJbPDXYoTlLMJik2orV02/h3bqsnKVr3lpEjkT20lonJv3bmpTeKG8O7HI",
-	"PRiSX8dBfKzPgpgJQsvuq0QZ8pAkwA2wXMagCweXRSeJz7rHfHwKCg2YtyGoVo4y98hZ2QKKkWO9BOJZ",
-	"F8z9VzlwEtz8AsoRNuX3Kj0kPDPbPrOYotA0ye4nLrhwjJ2a7sVPHNfiM61S51dRKo3FKGdQf3EXVVTG",
-	"9W7489fSE75SYDEsG5iUJca+qYnTC04vhQwuQCZLX49M+ZucIUotypqcjaUkJqo58qo5uSmjk02VZsIa",
-	"SKboBjVOsvOE8TgV1mkfHIF7m8G/8mg+YI/Jjy5su97j+GEXfZWweQV748O5YeNiimMmpj76sj6D9D8U",
-	"Z1+GQc0btntVnYZZzWt8DsshfsCYdcrjsvNMLFKQ6CkuWr0ojT2A9Cz0LkilmQWeho5YddgX8R6w0gGA",
-	"vr6y4IcifuzUh7d9Jd4Yn12U7gFPx50Ca+YrWdu5JytqR+nZVte5V211oZvsFhd24fX3hUptgW/QQsUj",
-	"IMy1Hfr092D4Yvu7rqFaAp+Qu4mMIgdLpR2lSnblBRwygilStfOEhVmNoK4pqai9Mos6xAgWFxT56Lwo",
-	"8K+7x1Q+QZ3fMz+Zp5MOlmyVWPTOfHWIrf0J61vcxdH/At2RDLCpAuvC31UhpHouyCY4hHc3JcTHruCR",
-	"gSh3VtsZdg/wzqGilcvzLvfu6Uqvl1OK9deaw1AO2RTrCCnn8vAkLPMAsJ6w+P6orMlHnw9wjSWVfqRz",
-	"azOqQhdyqnp6Q1XDOX3zbFjG00hmeTloqkYMVA7sE7u1yi2wSW4ZpUUXWTmtSaISO/X9JBD8DdljHOt4",
-	"wB6rWPiYTL2Vw29nr189ImHIQGuSjR7Y+m4vpmaBDNh7MpEYGg+GFrTot0Jp2biiA3aG3vV69YCDAGEh",
-	"yr3CtqqqALGqUQQiFTEvdpNBAZyICCSlO/pC1tPMgds7x4NDZ73pxO+GGR4cLBaLAcefB0rPDvy95uDF",
-	"sydPX509xXsqayE486jeIyC3rjooo6rBMDgaHNIdbnt4JoJhcDI4HJxQtvkcqfKAZ+Lg4uig2F333Qw6",
-	"5MVrp8gAq3EoNdMxHW7ZszgYBi+EsU+KZzTb+/X4VqpLDoro1sYLfT++y4+tLlTHh4c7dTwqPbZb+LhX",
-	"I9er3RteS9/gj4q4cBVa/TSKJotdb/SXHeA1+Pi7NKGui8uJHxS9ivD6o83XN1q34E0nm2+qGmRdhsG9",
-	"7YblO0DhDSdbjavsmYLCM09TrpeeqsoFdeKLz0wt/dFgtl6mTE97O8NTcCLmzeuzd6xN6Qefq1z3y1WC",
-	"Xq2rCEok+1jF19dhq7+A47KpfbxHv0X4R9c3kILeu7uTFDrIWd/eUeS9O8KayiVn2NgsjYXUo9Ei3f3r",
-	"Jeq7hw8331H2uXM3HG3xirJ1E95wb5uJtLrPuBuPj7e5sd5a52/gUqLgGkxZzJUB35rPK8+JY5lOBr4M",
-	"g7WsSaydQFeDpmfWEAoxVmVsofS5j486xU19T6wh690ZUJqjnn+mNaCWnCTgYFYxbE/VLOEWNJF20SPF",
-	"T6boTVYUhqGOb8qNn3CoBS+tsOvdbklVA3gzdEzeJvnf3XxH2SvtH0OUtA81omxZ2tibtU+leATU3Nlf",
-	"wPZu6+GtS+FC8Pa0SdhT0BdT0Nkc3dJRuefd6GMnpFtrL/0RUXjU4QMY005iyVAKegYxiwGyZMmEtKrs",
-	"A+lr5b93BhFdx/CBIXPGz48nD+//MCwv9qnZxvKlCZlc21mgQ6rV80puCAd1pa5shYBunfe48W2dpVp8",
-	"3cBmV77cA5smsKHOHJtlgLdA1lgQt2E81Lhmbyfs7YSv3k64mj1wwLFP4h3qm0EVdl+ggjudBzTSdiW1",
-	"mrY6JSrt/ZoY6ZFVckGILZJ5BNQ916d6YFKqUSnVS2BBBvkNU4GZIOjImzhh7DSysNjAuqyuYBqmGszc",
-	"NwwZUrNkTPztUNiPtToHXW8YejMCqKNp5S27Lepz7O+1XhNBlEQd1ly8eyX+DUudp598g62O7gcYxke+",
-	"q8miSkVtI42KFlubnOaSpxCWATdK2CBKNN3e9OfU42w34dY69mULl/rX6XunhMud/O5uI75Fn/s3al2j",
-	"a7+MItajnDVWROb6Mit7KwY++OzYc62rsTizw1iVmbarEVsclDiBii4r+OuThcjg9mpo0OM4fI6iaDun",
-	"oT9CZO8wvF6HYVMbfDkJbhatxclWa3xCT7GOAw+cioWhz+VZVw5DYsYFwc3cwIB96HD8PELHj094K/KL",
-	"EkFpb1UfYzqegjJCfBaC9U/z746bRy/QE8tjPuZqgR4S7HBYj5zjSWMYuJ/wGJ9LtZd0TIg/KosKVjyy",
-	"LadBOjz2CfCYrokZWM7SLIL5StKRL0DpsISn6UbThn/YLnDIDICP4LuZIrKmW1stHIsaMgPWCjkzvT6y",
-	"gn93Qdq1viSt4qNGn+WP7YKdRpbe/cN6ot3R4WF1dsBWnrdaBdUte91qBRlrzkraO93+s5xudJATcVvJ",
-	"zZ1yea0Fz2t6eVo7H6yeVWTLytrQa/MPZV4cnslhK2XLfSn5d4YpJ+xqSZkdIsFX/u8M42vHyBHevqI4",
-	"qVXJV4UkzQpynxQaZAmXEhOIMPmT2lJuL0NaPQ5u2AVZVV3vYPF/W1Jj74z8MjHzEnP4uoXKLjbDAcGH",
-	"L/JD7ogQe/OdnIw6B8gIBoo4ZBOBNVFhWW0mY7JKhJJYnvDI+zjhQqi8BEc9Rk4hFpunw9BJK5nQywJl",
-	"esYLncYu6iX8oZddUvItruC1yMkbgig7yhsJi73M+cdIgrfkqq/BgDV4Y6NoSMQUomWUwEEMEV/eTHzi",
-	"hSqBi0id+OUyQifYonA9SGWxzY0FibgnUd0I5Sc3yJuNURYNMDoxwfG1veY3Nek+G7RWvLUQScJijK3s",
-	"TYhvV7efzqCV6vWlMceKqzUIGcOn6+Lrliakh+/5cc+P3xI/voVJLpLYa1iuozlDOu9z++/CmbVo3Xal",
-	"Kx1K8IUwVSe0b6V8percsWMgrVrRfTjtnxdOqyVY9XBXI74d3gA6/YAtP5pnirbDY/PSn1ueIpFL7+T3",
-	"ltTx4WFlcjprkrNxvYHJuIxK4PH/HcWRD7uYvdU3/0YT81YaMN22a72SAX0H+K/sip0LUz85Naw2BpX0",
-	"dfrxdhhfLZ66d+TtwUVHVmFJK9j+ZQa2TMtzglDWafrK2T7V1Qefy89fVKU06MyDZRGXzoSfAKOnxv21",
-	"Rk1Rtk3iQMVVRYkUnW2nYZ9McM3JBN1L3a+N+yqP1mzy36Eu9iRyXeVF9Zby143QNlskb2p9bNdkn3Ql",
-	"kwzKnuJVsjNPEh9pCDvkmzBMpGlu3WL0JlDcNDDrboz59eKybzfvYQ98rqk6aaMIuTqsOai6Y/YmRmIF",
-	"BKV14dVoffmyb3/IUZXHhVdATMkTnC1EDLo8HQrlyhDNObybfnWIpCtqCKm6gF+K3pU3ISuaxz7tZcTe",
-	"kfo3s7zjNTxTzRQMVLAOX/BlqXO/DijRGeE4jeM9y+5Z9j+HZZEgO3n2BrT1dRQjbYqPXKkuaV9ltA+L",
-	"fCVVRl+Twf2FrL5F2dKp71hU3vydqVKZG8d3H97dwsW4L0/6GsqTvjpCvo4E1tKbJLnW/qAHPOOSrMlG",
-	"84jvipr6R3UlljpIhZ3gk4Q6MisDIcOYFizRvc0t9Ysvuvj35Oy36P0Wk/e3z0ftOrrta0y7/3YL7fcO",
-	"rOtKwd9SoF2PurydjP1rkI9dWfLXK5m+tnT5vaz4ZlLnr4ul86L9f19k9L0/K+3GqJle0EPJOLzi+Aff",
-	"4Z5FPAEZc82w1T37/v27Jz/sIfAXUxse7ZxHeBSTkxutAxKoL1Kt46eDgjkdQ3PNrRtrVEv97dcR6K90",
-	"RTeFrl8LunW59dq9AH5RHFtQHEEQDH//2PAhox8SNxKr3KGejeBn0+BLVJ3gG8v0epfOlJJgLJsKbWyf",
-	"b4k9L48MwMOLQMYQ+/5WlvGUjiGiI6xWXVBFc5tuD1Qr50bicfl4Uo6vVHPgP1UG22oJbZcs5kvTPDhH",
-	"uFv/ykEviwNfhwHZH0G9ELY8q/j43sNjPLOm/1ibk6N7J/e3OtnmH+pEq+3K3pn2N7bJb3i56kf8U9sN",
-	"GTOjlFxb0UYn/hdH8vfJs5fVVTeKIf1bzujIuR79SwfSDb7hzf2Ax9X5Uz0KpEGrVO2xE6GNze0uocAw",
-	"RO/eOjL6F15xG3IDj+/ZQmDQgTJu5HgSi88Ap4O1vuV9fzcvQ71TVh7RWewv7SRt7goE6TsJg9rwcMOa",
-	"4CXEClGVYCqGVhPo6Ej3C9gX4gIkGPNPQzLNJ6wcxPT7R6cn8f5OJPGu6oyNHUCLwzTj+llGeGQVnmVa",
-	"HekzPDg4Ov4R2/ccDR8ePjxChezHt5phB+intytzGrAnGrBfIU+I0ekY2USpcwee6ABuwip+0g4idCTw",
-	"cZ+fE3HJsNFQ7U6ip9UbnxmVYA8zC5Icrug/RQMPW0Chd798TCl2Vp/0UkgbYrepsDw0iaIWtftRJ3UN",
-	"XzEe0VGOpdQLqdoZfbspX7JYlUdTCV1iC//gmtF5+fHy/wcAAP//",
+	"7H35chs3+uCroHp/VUl+26IOH2PTtX8ojpM4cWyXZY+3KtGIYPdHElE3wABoUZyUqvZp9sH2SbbwfeiT",
+	"aB7WEcejmUqZItFoHN99/hklKp8rCdKaaPhnNAOegsaPr4Q8d/+mYBIt5lYoGQ2j0W/FwcGD5P/9n/+L",
+	"H+AZ05D9r98iCZf2t2jEFjOQzM5AAxOG5UoD+/rd98/Zk6MnT74ZRHFkkhnk3E1sl3OIhpGxWshpdHV1",
+	"FUdzrnkO1q/guZIWLu3LdHUZ72fARMrUxL2LJTTQTS/cr3NuZ1EcSZ67F/hfz0QaxZGGPwqhIY2GVhfQ",
+	"XM5/aZhEw+h/7Ncnsk+/mv16JW6VzwttlF5d1EfctlVsqpiSMeOGTcUFSDZe4jLdiTI64XLlcz4FNoaJ",
+	"0jBgb+b8jwKqXfxRgF42tkFvbS4555evQE7tLBoeHhw9jKNcyOqLeOWA4+jF5Vy4Pz4KO3Pv6O7gjcyW",
+	"7ByWhtkZtwxkyhY4lBnFci6XzECiZGoYlymb8QtgUlm2BNu3avBvPKN5WsufKJ1zGw0jIe3jh1Hs9iPy",
+	"Io+GDw4fPXh84P6He6Iv6x0JaWEKGrf0Myxf46tCIOIWUR71OSxjVkjxRwFMSCasKeFmyA7drR0ePWFz",
+	"LaTl4wxYMuOaJw4UYyYVM3OeAHNnIhx0u6OJ8RDc/jlLlY2ZXSj3wTCl8Y1ubvd27t49YMfMZNzM6OUO",
+	"O8AkfA6p+4Jgwc4Gv8kwEOM/68C3CQtHTzaDwiuRCxs+tVwZy7RaGHcqXJoF6L7rzXCW5jpSmPAisw4i",
+	"3e017/jBUfOOD7e53bdayETMebaZCMzLoc8YZ3MNE3HJRtWXw5E7cTGVSkPaQyiqwZtIRfOsH/xj81m/",
+	"t9kJ4c3qJvwPbKJVzqRasEJakZUQ6+DMDNj7msh9Zdgo55dnVp2DPLM2O/MoOWIJnxsmelGxMfam0fDK",
+	"nZaZK2mgpNyTTCQIX7huiR/5fJ6JhLud78+1GmeQ/8/fjUJCtB0hfktP0Sv78F07qBCGWX4OMi6x0Z3m",
+	"jBuGFAlSQl6A1LBR8xQH0VUcfa/0WKQpyLvegFukMExJIMLhL/0ZszNh/HK5o8R8CjlIS5TljW5jgJtC",
+	"gwF94WD9Ko5+BJ7Z2XLNbnbbBc3Xt4m5VgkYw3ABBhfwUlrQkmd3eZ7HDClRSR/cakQChEwpWC4yNlNZ",
+	"aohWa0ffRVrS9JmQUwaZAb/8C56J9K6hwVEgMMgrcp45PIX0GRtNBGTpCIHdsIVj1MKwhVZyiot9BfzC",
+	"UZ47XSxCHL6BLbhjHFnquIeTIDj+57iIA+xs6SncYqbgAjQzcw3c34LfsEFElcqKxG2Ym3PG3Z04uUmi",
+	"gNSQU9+B1cu944kF3U9drWILTqRxRQBtkLGrOHqt7PeqkHd91yQvO0GjSGYl2scNlFYacd1d8HulXnE9",
+	"hbsGx7FKlwwuE6RCTn5C7o9L+iB5YWdKi3/DnZ7ca0VynULIIKlVzUGaCofd0Q7YcYYs1UAFiVwD45k4",
+	"74LTx48f944LOwNp3ap7BEtcGsr6hYENag0dzwUXmRMs7/rSUm75mBtgqQJD0iqewDNm9ZLxKReScYc8",
+	"bNTApFEp6N8usn2Qnlfc9ckcSyZSd8UTAbpFXx0otXjnB2mK+VxpC+kvkAr+l2CdoKv76eTN6wGKlP5h",
+	"N/dx4k7wvZMH3Z9zreagrSBJjJhWBybj6ByWPYANiQY7YC9t+U4zUwtJgOJudGUq6bWvlR/mbdk98Lua",
+	"8ymnl288omooypoXwvjHAkIgLBzTLAehIEXEyS7dDlbk3S5oxhFy+w+OTbUE5JRb2LMCNbFVKb/WF36N",
+	"UIHwOps769aU7aNpbOe0mlaNf4fEuqU0bvcdcUeEujQVbss8e9u47gnPDPTJxcbpmUbyc2AJR0KImmfC",
+	"c8jomxw4aaKG5/CMjeCShLYzkY5weEtQRgpa7tnN5IVWO4N8EMUdOEyFmWe8UtUbGtTRo8frNag4utyb",
+	"qj2vxXxXT3ScCW7cGfnJz2TQEPAdaaRIl9zuym0xgYrgLku5iqPyaQLqxsOPDo922ceLap5qG43z3nXu",
+	"qziaau6NeOsw6Qc36hc+RyIgZNpS2SM+dVQtjkA6Te/XaFbkXEZx9b0p5k6K9nYoEqijOCrkuVSLJvzW",
+	"y7It3ffaumb7EGvFujrEppZ7UzamVaTMMrWA9PnL796ZPiJkF0qfGxRNeJpqMAZMTBIKGoRYzpdsDE6A",
+	"SFH7f0Y2AKd0LMiSOCvFFUeLHx48iNliJpIZs5BlJDD7mQfstcM+YZgTqZcLEnq+hZmQqVPHLgXQ+CQT",
+	"IO1XpnzQPYJ3R5K5mJRSknu9LoyFlH198vbF8/fv3rw+e//uw8n7F9+dvX335n+/fHHyDVmr4JLnc8e+",
+	"f40ODwb4//0nURwdHRwcDtPxk+Fw/8GRgw1hITcdyH78MAAzOb98SWMbP3Ot+RIPv0iFfSGtDrCwY8nA",
+	"/VJa+OYZdyrfaMbNbER8Pq0sgjTSETY1YaO5hotRjD+40e1BZKJlwqJVd86Tcz4Fxt1KkpkTofzoHxTL",
+	"VVpklbpp9p2soHliGa10DOYZG5k5JFYrpxm5OdgFaDFZjlgyg+QcjTh4tG0aypOSV1ZH7pjLQCvLLaQh",
+	"5swTq/TZOSzPegQBP8BTgnre2sQQnNZuyxfjpvk9tADSxPt5GtneVjDQXdEmWoeA8qMbeBV7QWgL3q8K",
+	"myjiIyUZTJV0W0tBCkiDVM4Bz07L0ZCrPuWixM3Su4E4G5S9DPwRJnJr6FkcWac82nX2VDQqOD0+mXE5",
+	"dTp480t/DnHkVpeDnSlS8lGDV4WFQTSURZaFuIHmCYRBoSNBua35c/W3HZNUxR1EelRowW8H2uO248dv",
+	"urGE6hLqO6/AcUUS83ynpEUV4g/eQaJ02vx9T+ROXUBZnDsaF02FnRXjQaLy/RLx92Z/VJ/3V2jFfv0C",
+	"PJgadFYpHjv58Xjv6NFjlLm4dSJENIz+9evB3lO+Nzn98/HDq/8KwQ7NCTwNzYl0s3RM0EbZyOmBSERt",
+	"LWUjefzKxGzEZTJTeoQ/1qJgaxxxvxk3bAwgGdfJTFw46DpA+Pk3aGU6HkTpDT5tSrgz9vchSoDZrwIh",
+	"vm17iMAzvQN4eMvJBNRhEngN2x2OW6iTO6XVpbpYsuiNDxMDvlplzzMPUlu+vnPi5Vr8PHG5n6Bq5Gb5",
+	"6LBvo0bRRIx//fbb5cHB3m+/XR5OTv87iBve37t6uomSEzHd0l38nAY7HqjBceizXfhmabhp82We9Ixu",
+	"InCIzXZUpFW9Rk6UTpDjn40zlZxDk0iPlcqAy5qRbl4R6pxznmy1gT71mSZoHEZcXkF4xa2jDsFM+2qC",
+	"LBAmE0isuECX20RMC42Gh5ilpSI5EVmGOu8qZeJOMzgzkE3OPBY7fmTCR5ll+RlcIoYLJc9A8nHWd+xB",
+	"n1+QpjnWS/a0luzUEABylUJmdpa55lpdiBS0OSsPhhZbEY1Vdt+hDbSBrHQ9f8LSiXtrsCBLWA/vYStZ",
+	"r7PFDhT23WXfZfReaHvjq5uobqTnjDcC8ltuk9mOdqFjL9w5Rt0C9AF7XWQZmyowbMyT89Ju4sF/J5hf",
+	"CZBBJw5GmDj1NxfSIusnFYZ+UCR1OJR3coiEAfMmHKeSojTQAydboVZ4ScYqDSmFbKAvi6dsvGScZVxO",
+	"C6fs4RXVS8Ez3W4tvajbXspzPve+SEGuhczRIDWhU+G2e1pxqbri3Kgu+ONnPElUIa15xjg9tRB2pgqL",
+	"gtkULGqY1VZKGWt3W8lNkZrunYhkRudNXguneaw56gCFWkcXNs7SXs0vuI5qZgcVjjMN2EctrAWynDzz",
+	"JlauoTSYGzYKIfMoZhc8K/xYqSw7h7n1hsjmQh8/3GLDHYLaxXCjJpa8dA6r2qDswWYbMChv/OC2KXQN",
+	"cI8ftWBtqzd3zL58iZfldEPEEo2moBcXoOkGMbbG6Tijs5QvzShwBw+ONt7B1Xq94Hej5OAdX/wCxjh5",
+	"vabcoYim1wREVUAjG/lPZhSz0QXoMX7IxZRINf41w2AM90n4KAtvrc+TeWmlL/1Z8aok1hSN+d6/D/ae",
+	"nvp/z/ZO/zyIHx+F9cfnKGj5zbiFp9v6JzrcI82FPNvehD/CB0afYLqnN3Ws7O0XfSukD0WoPe/+hRQM",
+	"x1RhjUjBuw/Jo7Sjpf4TlAhi8B2tYL2bY8W7sTkscEWNaB7wwcMn8Wa9onslKw+ETv3YVIB+JtIRcq2Q",
+	"P5Z5IzcZxYGCU9nDo6PBRgVk41nVNtlRO3wq3jm0sqPJBKW3JvLc48093mzEm78Mmntgt4rM/TTo3bT/",
+	"Lb2wX5CrtEM4WgcUIiFlLP/PFMrBs+zNJBr+un5PbvBVHLBq1RLJ+mXVQ1fXdHoVR9WhrRH7Qn5Ayl9Y",
+	"4wlsYkVlT2jjwVuSZFDqc7LSgB0zL90g12BSpcC+Hik93XfCz+ibuPzSyUvoOqWgsTFkasGEbQze/283",
+	"XOnmsK9H7lv3mpzPMdyY9DRlLHv8kP0svu14SP+McsiVXg41Gkl/jerZo9MQrtFxFpavF6WDKEbG5oBt",
+	"n45kyOqDiFlzn26XbmddahG+IpRK15uB6lt8QMjp/zrs3mgH2Hx4Pr0hhAM+DnnFTGsst4VpGx7V+Uaz",
+	"o38s9Kaf1Hj1Nb+r8Va+LD8uNK/H3oBBBdKzRKR6szW+GYtQ25qPdzA1b7SOlPHzFFrJJcF/Q+pqWDt2",
+	"J649nuGMG/vBlDvp2GmJ0+VCFhaeMT42IG3lOsK1LrhhEiOMC0Ocb7vD2BzPFjYbV3pmUwga3GwwzaaQ",
+	"Os0t1NaAdef/jlugFKCrOCoMPFeFDJkQxqqwbKYWTE1s53AxZkFAGpORqbCYemEUG2PcyYB9mKPsx+xM",
+	"FQajwMtx7o/avoc6KhqsvIg/Xrp/YjaGpUK/MsbMGMTkZ+SH5s3nZ5zysDRQnCYBgiBv9bk31huWC2Mc",
+	"2CJN3jkKsHswqxBHQesM5NbQtiZqsB0iWMNeE8FDBOWX0jZwUtHAILM3Z3RNuxnwU+DpWQa2TNHsmMoq",
+	"uwTdmVPSfApkMacg7PLtzMzcrbvbJpAsY5vwntw0kJZRN7yyaxrLtTWxAzLyEJMNjexW3V00rGSdXVyA",
+	"Nm6V1/QetDf/o1pQimS1RdogA57MmH9llYyCe24Q0B4XRLXSeOXeOpcRhgVpf4blp8WNvqBEx5FJ1BzO",
+	"JplSehSTxo0YaBs0r1b6cr5kqb8dFJdGxA9GPW6DT+VyLZblZfKQLfkEgL09fv/8x5tiVh0u0FUHVsLR",
+	"8Af0J5iYLbSwQMmzE6WngLAM/hsNU2HcXTI8cjTe1zyCpsCB+ASNafKXAF8J8ZBP5BENMNj03Ikb+j2O",
+	"DCqQDiwr9XEH+PwSwOeTTr/vECENio8hA81JoS/EBRjyHQkVjuW/Twv4fAUCSiPYIXPgNWVA7eoWlgzy",
+	"uV0ymghpeJlL5eSuLAtwrThCQ9u17JnXse71BK+0d/YOJoUBwxJO0dPcYkLtqo83gOpXfVvegXzlQja/",
+	"PdxI0FaM5E0q1pJ4dguo7vFokXi03n3VDGsz52K+p+a03725Qu8TzdmmsKt0s00Fd4FOwyq6GPIIt090",
+	"XGhj1zsaDw+2SAGIozno7bIKnjx+uHm2Ms31BpbWIRjVzO0ln+7mpNz2lnux4q81Dn+6efcmjbnhk6lY",
+	"9nXstbfFIoO80QftVpnyFDW0FcdcAU7/8jaTDxuS3zbl7A6n+JRoyo3xj+vcW063W6mw4PgIpKVjK6bM",
+	"bW6YKbQGnu0lmSrSYWH02WFQQroxQ1ntnGiumUQ1q7I09nYwbs4hHTJ6L+OZU75TSEQKg1t0ZKAM0zp+",
+	"v+LqBDYGbZYZsgH7JFoZnNyllZxSqamnDx/94xuvqY5yImkjBn8UPEM/KIX4BxTSOhVl5Yix5EIYadRk",
+	"AjJ14pGQ82I1XSaOqmwuCmlHcwUmSLgrlcZymfRkgsy5rRKRPGkPgpLfZXDptS08EKsjbAZrDD8rMFXm",
+	"TJuO+o/30w4vKbQclk7IoR8xlMruTbC8wiawwV/LFVa7qBI0GidXb78Hdpq0chWveaUSORXbUWjcm7du",
+	"alPnfqE5sYw9GJJdx4n4mAIOKWaHKY1fZcqQhSQDboAVMgVdGrgsGkl8Yh+m/JFTaMC8DkHp+BS5F84D",
+	"c6iXQToNibn/rBbusy0uoFphm36vwkPG52bbOcstCk2bDM+44MIhdm7Ch585rMU5rVLnn8JUWodR7aD5",
+	"4hBU1Mr1bvLnj5UlfCWHc1jVSKuqmPi6aY4vOL4UM7gAmS19yROK3+QMpdQyc9rpWEpioJoDr4aRmyI6",
+	"2URpJqyBbIJmUOMoO88YT3NhHffBFbi3GfyrSGYD9i3Z0YXtppQePQ3BVyU2r8jeODk3bFRuccTExHtf",
+	"1keQ/ofK2Vdx1LCG7Z64r2HasBqfw3JISVUqhVYqaypykGgpLpO2lMYyg3oaexOk0swCz2MHrDru83gP",
+	"WGUAQFtflVNMHj927N3bPsNrhHOX1QGA56MgwZr6Yhnd2JMVtqP0dKtx7lVbDXSb3WJgSF7/YIIJVnPQ",
+	"QqVnINPtpU//DLovtn/qBrIlcIbCbeQscWKptGe5kqG4gANGYopU3ThhYVY9qGtSKhqvnCcBMoLJBWU8",
+	"Oi9rCDXNY6oYI8/v2Z8s8nEAJTspFr07X11i537i5hWHMPqfoAPBAJsysC78U40c60YsyCZxCJ9uU4jT",
+	"kPPIQFI4re0ECxR541CZyv1zyLx7vFJO7ph8/Y36cxRDNsFSBRRzefAgruIAsGRB+f1hVfYHbT7ANVZt",
+	"8CudWTunQjdCTlRP+cl6OcdvXw4rf1pcJRnXFUrVnMyteRnYjfnHbFxYRmHRZVROZ5PIxI59ySoU/obs",
+	"W1zraMC+VanwPplmtaifTt68fkbEkIHWRBu9YOsLypmGBjJgH0hFYqg8GDrQsqQbhWXjiQ7YCVrXm9kD",
+	"TgSIS1LuGbZVdQaIVa0kEKkIebFgHRLgTCQgKdzR18o4njvhdu9ocOC0N5352zDD/f3FYjHg+PNA6em+",
+	"f9bsv3r5/MXrkxf4TK0tRCdeqvcSkDtXHVVe1WgYHQ4O6Al3PXwuomH0YHAweEDR5jOEyn0+F/sXh5TZ",
+	"6r4IpqS/oHRQOhngGaRxm8EJWdbEmMGSHM6JynNhLQYmjInIEH/2grUDHC97aWCZwCIXKIfbGaZzUNyY",
+	"o398SbLuBBZY85UWY2e+Tg4SG28hl/4qlkBUTVZ5UxJLzDqGWV5+ptQ5RoqVEmM5M90lmxTaaYt0k47G",
+	"IIS+TKNh9ANYTHuN2sWSe8xI9ZD90pG3caCvbuxG9jpRJkIbW1XWVFnqFdNQ2VG8p3CJWHxBw/Tg/+Qm",
+	"CZoVgtWKG5di3dVDdcuNNHRhGHGNDvSgRcSJ1O7KqcAyWwhpmLpwsNW7J3zFhiKqjdSVVWEyuBVcJyWs",
+	"1dakUaPCB0XmcawINaAqDKPeJZYVErYrQlbnUvetDosrmOo8ne4fs1FNVkcxG3nzkPuI1jHtPmUq4Rkt",
+	"3RuN1i26ruZwUwtHEuomJhZFq4cllrrQMZFlv/DYwwrPYe0Sb3B1pI57sV2YlVrm3SrgzZoWN7WGurIH",
+	"FlFUdb3sVv3JUhgoQUCkvaWGy2IbN3mHJfWsb7Es2tq7jLrUx60cFVLATlmUXjJYlRipl7JtfZltSF+Z",
+	"TeiIcW+5biPIYBagW2ud0tu9fu2rC1/6bsdXn3YqSx8dHNxYFeO6ikag9OIb6avzq0m5U2LwdW0uqvw0",
+	"44ZNlWVWdWpllg0UQkvww/ZxDL79IW0sNLg6gP2yDjGOP9w8vlWWFR96sPmhuvj1VRw92m5ZvrozPvBg",
+	"q3VV9VBRaynynOtlZdEvSRGdt//Gi8sdFu4NIFRGK1PTrwzdC5b8mRo0EaLAdOpeVEqdpU7RK3i+cZMD",
+	"5oATfWmLYa+Esc/LOW5dFLsuEmxV1aWsebISL7keN8qTvAf+6wO/g6rqQBsAXH11ehVHc2V6ancZ7qRf",
+	"w96+OXnPupC+/2ctOlytAvRqNm9U2U+/VenNlY7vTxu+ats8fBxJB/APb24hJbyHy+6Wwg5WQSP3pPcp",
+	"Yl3BUi4ybGSWxkLubaBlkuXnC9QPD55ufqJq4OAeONziFVVNcnzg0TYb6ZRVdg8eHW3zYLNm9F+ApQTB",
+	"DePYYqYM+J4TnjeNHcoEETjAhFqoSaidQag44EtryPZlrJqzhdLnPipPycQX9LWGfEbCMNAcrUsvtQa0",
+	"zYwzQD3XL9tDNcu405e9VO2pCG2mLLpf6iQBe8R3uNQSl1bQ9WGYUjXMilN0h98l+D/c/ETVBOBvA5R0",
+	"Dw2g7Ph3sB5qH0vxEtCKpan3Wg/unAqXhLenONc9BF0bgk5mGAyRVHcelj52knQbfdNO0fabBDxPI7pJ",
+	"Ks8LegopSwHm2ZIJaVXV4MRXaPr6p5M3r2kcwwlj9u775+wfD54+/mZYDfYJgcbypYmZXFvPKkDVmtHM",
+	"tyQHhQKmt5KA7hz3uPH9yqRafN6Cza54eS/YtAUbqge3mQZ4DWSNBnEXykMDa+71hHs94bPXEz5NH9gn",
+	"d88eVWujug7XYMFB4wGttFu/R006LUCU9t700rdWhrTG2PuLJ0BtoXyAMaZCGfTIlWnAZEHNBcYfoxNm",
+	"7Iix48jCYme2KqeXaZhoMDNfpm5IXcAw3SzAsL/V6hx0sxPO7RCgQDeWOzZbNPfY30SwQYIodS9uBBbc",
+	"M/EvmOq8uPRlXQM1tzB4FPGuQYtqFrUNNSoLu24ymkueQ1yFeVGYMEGiCVvTf6bKursRt04/4y1M6p+n",
+	"7Z3SfHayu7uL+BJt7l+odo2m/Sp2rRlb10BFRK7radlbIfD+nw4915oay2a0xqq56ZoaMUCqkhNs1SzE",
+	"GxQpRJ0Ubs+GBj2Gw5+RFG1nNPS9ce8NhjdrMGxzg+uD4GbSWrZsX2MTeoHZw9hJPRWGPldBKU6GxNA7",
+	"EjcLAwP2MWD4eYaGHx/qV0a1Z4KSLeoGXdR3leKQfeyr9bP5d6ftnqJlHIDvXztTC7SQYF3tZrwmttDH",
+	"cNExT3FeqvhB/W99D3hKk/aSbbUN33fHp12WwYkYSljFwShJvYyBkrBIni7DiTriHxapHjID4ONG3U5R",
+	"sm7FP5WFw8vKBQasFXJqem1kJf7uImk3quF1Ut5bDcROu2nirdyQxwfN9I7Dg4O6KeZWlrdG3v4dW90a",
+	"acBrmoDfG93+s4xu1KGcsK3C5iBdXqvB8wZfnjQa3zdj2W1VzyX23PxjlY2BzWZtzWy5L2D0lQ+JbaQC",
+	"BUiCrze1sxhft3H08vYnkpNGbaY6fbldt8inIkXzjEuJMbyYckTF0LenIZ3KWrdsgqxr/eyg8X9ZVOPe",
+	"GHk9MvMLZo6EicouOsM+iQ/XskPuKCH2xjs5GnUOMCcxUKQxGwvMxI+rGgcyJa1EKIlJsc+8jRMuhCoq",
+	"4ahHySnJYrvtMbUQngu9LKVMj3ix49hllq6T2BzrDlDJd3iCN0Inb0lE2ZHeSFjc05y/DSV4R6b6hhiw",
+	"Rt7YSBoyMYFkmWSwn0LCl7fjn3ilKsGFeilymUCrJalUFosrWpAo92QqLKF85xZ5uz7KsuxaUCY4urHX",
+	"/KTGIew8bpYMWIgsYyn6Vu5ViC+Xtx9PoRPqdV2fY43VGoRM4fKm8LrDCWnye3y8x8cvCR/fwbgQWeo5",
+	"LNfJjCGc95n9d8HMhrduu9SVABN8JUxdf/dLSV+p68Xt6EirT/Tenfb3c6c1Aqx6sKvl345vQTr9iIXm",
+	"WpEyvOsem1X23Kp3WSG9kd9rUkcHB7XK6bRJzkbNsnmjyith+TnIQEmOpyFk73RrutXAvJWyn3dtWq9p",
+	"QFhvDdwKJhKXl4dGhOpikEnfpB1vh/U1/Kn3hrx74SIQVVjBCmahT8E2S15w2YTpT472qUfv/1l9vlaW",
+	"0iAYB8sSLp0KPwZGs6b9uUZtUrZN4ECNVWWKFHVU1nAfTHDDwQTho+7nxn2ZR2su+a9gF/cgclPpRc1G",
+	"RjctoW3WSN42uiesiT4JBZMMqk42dbAzzzLvaYgD9E0YJvK8sO4wegMoblswC5dj/3zlsi837uFe8Lmh",
+	"7KSNJOTTxZr9uiZ7b2AkZkBQWBeORu3Lp3371pp1HBeOgJSCJzhbiBR01ZMU6coQ1Tl8mn51EknIawi5",
+	"uoAfyorpt0Er2s1G72nEvSH1L0Z5h2vYydeUCFSiDl/wZcVzPw9RIujhOE7Te5S9R9n/HJRFgAzi7C1w",
+	"65tIRtrkH/mkvKT7LKN7t8hnkmX0OSnc10T1LdKWjn3Fourhr0wdyuwdL95b8nALE+N9etLnkJ702QHy",
+	"TQSwVtYkybX27cWwszppk63iEV+VOfXPmkwsdyIV9h/KMiqDqQzEDH1asETzNrfUpajsHdUTs9+B9zsM",
+	"3t8+HjXUMPhzDLv/chPt7w1YNxWCvyVBuxl2eTcR+zdAH0NR8jdLmT63cPl7WvHFhM7fFEoXZdOpPs/o",
+	"B9+h99agmV7QA8m4vLLmtu+rxBKegUy5ZthgiX394f3zb+5F4GtD249qQb0D1QTpRqctF9VFalT8dKJg",
+	"Qc0Pb7h0YwNqqavSOgD9kUaEIXT9WdCjy63P7hXwi7JZVtn4Khr+etqyIaMdEi8Ss9yhGY3gd9PCS2Sd",
+	"4AvL9FqXTpSSjU44YdsS+7lqVIVthECmkFadGnhOzS+pceqqCaosbhO2QHVibiSbOXDhcumbHWF/oVwZ",
+	"LKsltF2ylC9Nu11jqE8D6R/hfj1Hj54eYafE/maKDw4fPXi8VT/Fv6kRrXEr98a0v7BMfsvKlWVV2Xxf",
+	"dkOmzCgl12a05WJKKGfW0bNf6lG3KkP6t5xQo+Me/kttkAdfdAMQkcyY7yVXShp0SvUdY7cZuTGFAt0Q",
+	"vXfrwOifOOIu6AY2jdyCYFAbQ7dybHTiI8Cp2cmXfO/vZ5Wrd8KqxvDl/dJN0uWuiCB9nTCoDA83rC28",
+	"xJghis2KsH0jBCrS/QD2lbgACcb83SSZ9gwr7T9/PXV8Ep8PShLv68rYWAG0bOGeNjtoYqNU7OJWN5Ic",
+	"7u8fHv0Dy/ccDp8ePD1EhuzXtxphB2intyt7GrDnGrBeIc8I0SWWWcqUOnfCEwouXlbxm17tT4XhN9zH",
+	"5yRcMiw01HiS4Gn1wZdGZVjDzIIkgyvaT1HBwxJQaN3vdmMLzfSLkDbGalNx1aqTvBaN55EnhZavGE+o",
+	"gXhF9WLKdkbbbs6XLFVVQ1ShK9nCT9xQOntOp+5hNl6yxUzlMfPF1hvTUOekq9Or/x8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

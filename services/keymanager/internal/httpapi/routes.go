@@ -6,6 +6,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 )
 
 // routes is the whole route table. Who calls is asked before what is asked for, so that nobody without a key learns
@@ -24,7 +25,7 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	open.GET("/health", api.GetLiveness)
 	open.GET("/api/v1/health", api.GetHealth)
 
-	management := engine.Group("/api/v1", p.requireOperator, web.Validate(spec))
+	management := engine.Group("/api/v1", p.refused(audit.BadCredential), p.requireOperator, web.Validate(spec))
 	management.GET("/verbs", api.ListVerbs)
 	management.GET("/contexts", api.ListContexts)
 	management.POST("/contexts", api.CreateContextNamed)
@@ -54,9 +55,10 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	management.POST("/contexts/:context_id/lifecycle/decay", api.DecayContext)
 	management.POST("/contexts/:context_id/lifecycle/reindex", api.ReindexContext)
 	management.GET("/migrations", api.GetMigrations)
+	management.GET("/audit", api.GetAudit)
 
-	p.internal(engine.Group("", p.requireService))
-	p.errands(engine.Group("", p.requireCaller))
+	p.internal(engine.Group("", p.refused(audit.BadServiceToken), p.requireService))
+	p.errands(engine.Group("", p.refused(audit.BadServiceToken), p.requireCaller))
 }
 
 // internal are the routes that are not in the document: contract/introspection describes them, and only our own services

@@ -20,6 +20,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
@@ -47,6 +48,7 @@ type server struct {
 	barrier *revision.Barrier
 	db      *database.DB
 	log     *lockedBuffer
+	sealer  *audit.Sealer
 	// management and first are the keys of the bootstrap, empty before one.
 	management, first string
 }
@@ -96,7 +98,9 @@ func opened(t *testing.T, url string, open bool) *server {
 		Keys:       key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
 		Leases: revision.NewLeases(records, lease, barrier), Feed: feed,
 		Errands: errand.NewDesk(records, ring, barrier, open), Accounts: serviceaccount.NewFounder(records, ring, barrier, open), Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
+		Audit: records, Denials: audit.NewDenials(time.Now, func(audit.Reason) {}),
 	}
+	s.sealer = audit.NewSealer(records, s.parts.Denials, log, audit.Watch{Sealed: func(int) {}, Standing: func(audit.Standing) {}, Failed: func() {}})
 	s.handler, err = httpapi.New(s.parts)
 	must(t, err)
 	return s

@@ -34,6 +34,7 @@ type auditRow struct {
 	TraceID    string
 	Remote     string
 	Detail     string
+	Outcome    string
 }
 
 // TableName tells GORM where the rows are.
@@ -88,5 +89,6 @@ func rowOfEntry(ctx context.Context, entry audit.Entry) (auditRow, error) {
 	return auditRow{
 		Action: string(entry.Action), ActorKind: string(origin.Actor), ActorKeyID: origin.KeyID,
 		ContextID: entry.ContextID, Target: entry.Target, TraceID: origin.TraceID, Remote: origin.Remote, Detail: string(detail),
+		Outcome: string(audit.Done),
 	}, nil
 }

@@ -121,6 +121,26 @@ func (postgres) standing(ctx context.Context, s *Store) (revision.Standing, erro
 	return found, nil
 }
 
+// lockChain skips rather than waits: who seals next finds what this one would have. A replica that stands still loses the lock.
+func (postgres) lockChain(tx *gorm.DB) (chainRow, bool, error) {
+	var rows []chainRow
+	err := tx.Exec("SELECT set_config('idle_in_transaction_session_timeout', ?, true)", idleUnderLock).Error
+	if err == nil {
+		err = tx.Raw("SELECT * FROM audit_chain WHERE id = ? FOR UPDATE SKIP LOCKED", theChain).Scan(&rows).Error
+	}
+	if err != nil || len(rows) == 0 {
+		return chainRow{}, false, err
+	}
+	return rows[0], true, nil
+}
+
+func (postgres) holdChain(tx *gorm.DB) error {
+	if err := tx.Exec("SET LOCAL statement_timeout = 0").Error; err != nil {
+		return err
+	}
+	return tx.Exec("SELECT 1 FROM audit_chain WHERE id = ? FOR UPDATE", theChain).Error
+}
+
 func (postgres) announce(tx *gorm.DB) error {
 	return tx.Exec("SELECT pg_notify(?, (SELECT max(id) FROM revisions)::text)", revisionChannel).Error
 }

@@ -96,6 +96,16 @@ func (sqlite) rotate(ctx context.Context, s *Store, contextID, name string, rota
 	return rotated, revised, err
 }
 
+// lockChain has nothing to lock: see lockRevisions.
+func (sqlite) lockChain(tx *gorm.DB) (chainRow, bool, error) {
+	var row chainRow
+	err := tx.Take(&row, theChain).Error
+	return row, err == nil, err
+}
+
+// holdChain has nothing to lock, and no limit to lift.
+func (sqlite) holdChain(*gorm.DB) error { return nil }
+
 // announce has nobody to tell: there is one process.
 func (sqlite) announce(*gorm.DB) error { return nil }
 

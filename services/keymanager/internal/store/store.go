@@ -32,6 +32,10 @@ type engine interface {
 	// life returns an SQL expression, and its arguments, for what differs once the database has gone back in time: revisions
 	// from before have the numbers of others then.
 	life() (expression string, args []any)
+	// lockChain returns the row of the audit log's chain, which nobody else has until tx ends; false when somebody else has it.
+	lockChain(tx *gorm.DB) (chainRow, bool, error)
+	// holdChain waits for the row of the chain, has it until tx ends, and lets tx take as long as it takes.
+	holdChain(tx *gorm.DB) error
 	// announce tells every replica, once tx has committed, that there are new revisions.
 	announce(tx *gorm.DB) error
 	// extend implements revision.Store's ExtendLease.
@@ -97,3 +101,6 @@ func public(err error) error {
 	}
 	return err
 }
+
+// Engine tells on which engine the store is.
+func (s *Store) Engine() database.Engine { return s.db.Engine }

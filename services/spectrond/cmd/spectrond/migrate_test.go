@@ -123,6 +123,24 @@ func TestNeitherRoleReachesTheOtherSchema(t *testing.T) {
 	}
 }
 
+// Whoever has the key manager's role adds to the audit log and to its chain, and takes nothing away.
+func TestTheKeyManagersRoleOnlyAddsToTheAuditLog(t *testing.T) {
+	t.Parallel()
+	d := migrated(t)
+	conn := connect(t, d.control)
+	for _, statement := range []string{
+		"UPDATE control.audit_log SET target = ''", "DELETE FROM control.audit_log", "TRUNCATE control.audit_log",
+		"UPDATE control.audit_seals SET seq = seq", "DELETE FROM control.audit_seals", "ALTER TABLE control.audit_log DISABLE TRIGGER USER",
+		"INSERT INTO control.audit_anchors (last_seq, last_hash, first_seq, at) VALUES (1, '', 1, now())",
+	} {
+		_, err := conn.Exec(t.Context(), statement)
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != "42501" {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+}
+
 func TestRacingMigrationsAllSucceed(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

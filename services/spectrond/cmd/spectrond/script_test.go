@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -34,6 +35,9 @@ func TestNode(t *testing.T) {
 			p := params("", func(env *testscript.Env) error {
 				if strings.HasPrefix(url, "postgres") {
 					env.Setenv("SPECTRON_CONNECTION_STRING", dbtest.Postgres(t))
+					env.Setenv("STORE", env.Getenv("SPECTRON_CONNECTION_STRING"))
+				} else { // the node's own
+					env.Setenv("STORE", "sqlite://"+filepath.ToSlash(filepath.Join(env.WorkDir, "data", "spectron.db")))
 				}
 				return nil
 			})
@@ -64,6 +68,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"setenv":  setenv,
 			"capture": capture,
 			"exits":   exits,
+			"until":   until,
 			"http":    request,
 		},
 	}
@@ -178,6 +183,20 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	_, _ = fmt.Fprint(ts.Stderr(), out.stderr)
 	if fmt.Sprint(out.status) != args[0] {
 		ts.Fatalf("exit status %d, want %s: %s", out.status, args[0], out.stderr)
+	}
+}
+
+// until TEXT ARGUMENT… runs spectrond, again and again, until what it prints has the text.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(patience); ; {
+		out := run(ts, args[1:])
+		if out.status == 0 && strings.Contains(out.stdout, args[0]) {
+			_, _ = fmt.Fprint(ts.Stdout(), out.stdout)
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("exit status %d, and not what was waited for: %s", out.status, out.stderr)
+		}
 	}
 }
 

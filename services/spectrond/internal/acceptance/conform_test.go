@@ -90,7 +90,8 @@ func operationOf(r request) (operation, bool) {
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.path, "/api/v1/"), "/")
 	first, _, _ = strings.Cut(first, "?")
-	if r.direct || slices.Contains([]string{"contexts", "verbs", "migrations"}, first) || strings.HasPrefix(r.path, "/api/v1/keys/expiring") {
+	path, _, _ := strings.Cut(r.path, "?")
+	if r.direct || path == "/api/v1/audit" || path == "/api/v1/keys/expiring" || slices.Contains([]string{"contexts", "verbs", "migrations"}, first) {
 		return keyManager.find(r.method, r.path)
 	}
 	return dataPlane.find(r.method, r.path)

@@ -99,6 +99,22 @@ func TestTheDoorsRefuse(t *testing.T) {
 	w.must(t, about("", key), http.StatusUnauthorized)
 	w.must(t, about(key, ""), http.StatusBadRequest)
 	w.must(t, about(key, strings.Repeat("x", 2<<20)), http.StatusRequestEntityTooLarge)
+	limited := "/api/v1/contexts/" + w.id + "/keys/limited"
+	const once = `{"rate_limit":{"requests":1,"per_seconds":86400}}`
+	spent := w.must(t, request{method: http.MethodPost, path: limited, key: d.operator, body: once}, http.StatusCreated).text(t, "key")
+	w.must(t, verify(spent, ""), http.StatusOK)
+	for _, r := range []request{verify(spent, ""), verify(spent, "/x"), about(spent, key)} {
+		if a := w.must(t, r, http.StatusTooManyRequests); a.header.Get("Retry-After") == "" || a.header.Get("RateLimit-Policy") == "" {
+			t.Errorf("%s: no Retry-After, or no RateLimit-Policy", r.path)
+		}
+	}
+	if !w.worth(t, spent) {
+		t.Error("a key that has spent its limit is not active")
+	}
+	w.must(t, request{method: http.MethodPatch, path: limited, key: d.operator, body: `{"rate_limit":null,"allowed_cidrs":["192.0.2.0/24"]}`}, http.StatusOK)
+	for _, r := range []request{verify(spent, ""), verify(spent, "/x"), about(spent, key)} {
+		w.must(t, r, http.StatusForbidden)
+	}
 	fresh := w.key(t, "reader") // was never shown to the data plane, which so cannot remember it
 	d.keymanager.CloseClientConnections()
 	d.keymanager.Close()

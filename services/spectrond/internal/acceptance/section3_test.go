@@ -55,6 +55,7 @@ var section3Contexts = []story{
 		{"POST lifecycle reindex/202 a job id", "operator", "POST " + contexts + "/lifecycle/reindex", "", 202, `{"job_id":"$text"}`, ""},
 		{"POST lifecycle reindex/404", "operator", "POST /api/v1/contexts/nobodys/lifecycle/reindex", "", 404, "", ""},
 		{"GET migrations/200", "operator", "GET /api/v1/migrations", "", 200, `{"versions":"$filled","contexts_behind":[],"dead_letters":[]}`, ""},
+		{"GET audit/200", "operator", "GET /api/v1/audit?limit=1", "", 200, `{"entries":"$any","head":"$filled","anchor":"$filled"}`, ""},
 		{
 			"GET verbs/200 the seven with descriptions", "operator", "GET /api/v1/verbs", "", 200,
 			`[{"verb":"memory:read","description":"$text"},{"verb":"memory:write","description":"$text"},{"verb":"memory:forget","description":"$text"},

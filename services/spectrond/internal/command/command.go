@@ -54,6 +54,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`
 		newKeys(environ),
 		newAccessTokens(environ),
 		newUsage(environ),
+		newAudit(environ),
 		newVerbs(environ),
 		newMigrations(environ),
 		newBackup(version, environ),

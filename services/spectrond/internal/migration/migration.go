@@ -91,6 +91,10 @@ func (t Target) Restrict(ctx context.Context, roles Roles) error {
 	var list []database.Access
 	err := t.each(ctx, func(p Plane, db *database.DB, m database.Migrations) error {
 		access := database.Access{Schema: m.Schema, ReadOnly: []string{m.Table}, Role: roles.Control, Denied: []string{roles.Data}}
+		if p == Control {
+			// Who has the key manager's role can add to the audit log, and neither change it nor delete from it.
+			access.AppendOnly, access.ReadOnly = keymanager.AppendOnlyTables(), append(access.ReadOnly, keymanager.ReadOnlyTables()...)
+		}
 		if p == Data {
 			access.Role, access.Denied = roles.Data, []string{roles.Control}
 		}

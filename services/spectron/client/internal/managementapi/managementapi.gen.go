@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	"github.com/spectron-hq/spectron/services/contract/auditchain"
 )
 
 // Defines values for AccessTokenRequestKind.
@@ -224,6 +225,42 @@ func (e PrincipalKind) Valid() bool {
 	}
 }
 
+// Defines values for GetAuditParamsOrder.
+const (
+	Asc  GetAuditParamsOrder = "asc"
+	Desc GetAuditParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the GetAuditParamsOrder enum.
+func (e GetAuditParamsOrder) Valid() bool {
+	switch e {
+	case Asc:
+		return true
+	case Desc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetAuditParamsOutcome.
+const (
+	Denied GetAuditParamsOutcome = "denied"
+	Done   GetAuditParamsOutcome = "done"
+)
+
+// Valid indicates whether the value is a known member of the GetAuditParamsOutcome enum.
+func (e GetAuditParamsOutcome) Valid() bool {
+	switch e {
+	case Denied:
+		return true
+	case Done:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccessToken defines model for AccessToken.
 type AccessToken struct {
 	ID string `json:"id"`
@@ -267,6 +304,28 @@ type AccessTokenRequestKind string
 //
 // Example: ["10.0.0.0/8","2001:db8::/32"]
 type AllowedCIDRs = []string
+
+// AuditEntry An entry in its place. `hash` is made of the entry and of `prev`, the hash of the entry before it, as package auditchain of the Go module services/contract describes; `spectrond audit verify` checks it.
+type AuditEntry = auditchain.Record
+
+// AuditHash A SHA-256.
+type AuditHash = string
+
+// AuditHead A place in the chain. `head` is the newest entry's, `anchor` the one of the newest entry that has been archived; 0 and zeros when there is none.
+type AuditHead = auditchain.Head
+
+// AuditPage defines model for AuditPage.
+type AuditPage struct {
+	// Anchor A place in the chain. `head` is the newest entry's, `anchor` the one of the newest entry that has been archived; 0 and zeros when there is none.
+	Anchor  AuditHead    `json:"anchor"`
+	Entries []AuditEntry `json:"entries"`
+
+	// Head A place in the chain. `head` is the newest entry's, `anchor` the one of the newest entry that has been archived; 0 and zeros when there is none.
+	Head AuditHead `json:"head"`
+}
+
+// AuditWord defines model for AuditWord.
+type AuditWord = string
 
 // Context defines model for Context.
 type Context struct {
@@ -778,6 +837,54 @@ type Unprocessable = Problem
 // UnsupportedMedia What went wrong (RFC 9457), with `message` equal to `detail`.
 type UnsupportedMedia = Problem
 
+// GetAuditParams defines parameters for GetAudit.
+type GetAuditParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order The newest first, or the oldest.
+	Order *GetAuditParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// After Only entries that come after the one of this number, in the order asked for. A cursor wins over it.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+
+	// Action Only this action, such as `key.rotated` or `access.denied`.
+	Action *AuditWord `form:"action,omitempty" json:"action,omitempty"`
+
+	// ActorKind Only actors of this kind, `management`, `service`, `caller`, `local` or `unknown`.
+	ActorKind *AuditWord `form:"actor_kind,omitempty" json:"actor_kind,omitempty"`
+
+	// Actor Only the actor with this key id or, of a service, this name.
+	Actor *AuditWord `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// ContextID Only changes in this context.
+	ContextID *AuditWord `form:"context_id,omitempty" json:"context_id,omitempty"`
+
+	// Target Only what was done to the key, principal or context of this id.
+	Target *AuditWord `form:"target,omitempty" json:"target,omitempty"`
+
+	// TraceID Only the request with this trace id.
+	TraceID *AuditWord `form:"trace_id,omitempty" json:"trace_id,omitempty"`
+
+	// Outcome Only what was done, or what was denied.
+	Outcome *GetAuditParamsOutcome `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// Since Only entries that are not older.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only entries that are older.
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+}
+
+// GetAuditParamsOrder defines parameters for GetAudit.
+type GetAuditParamsOrder string
+
+// GetAuditParamsOutcome defines parameters for GetAudit.
+type GetAuditParamsOutcome string
+
 // ListContextsParams defines parameters for ListContexts.
 type ListContextsParams struct {
 	// Limit The most rows to answer.
@@ -965,6 +1072,13 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// GetAudit What was done and what was refused, in the order of the audit log's chain
+	//
+	// Entries are sealed, in the order in which they were committed, about a second after that, and are listed from then on. A page may have fewer entries than the limit, or none, and yet a link to the next: one request looks at so many entries and no further.
+	//
+	// Corresponds with GET /api/v1/audit (the `GetAudit` operationId).
+	GetAudit(ctx context.Context, params *GetAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListContexts List contexts
 	//
@@ -1299,6 +1413,23 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /health (the `GetLiveness` operationId).
 	GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetAudit What was done and what was refused, in the order of the audit log's chain
+//
+// Entries are sealed, in the order in which they were committed, about a second after that, and are listed from then on. A page may have fewer entries than the limit, or none, and yet a link to the next: one request looks at so many entries and no further.
+//
+// Corresponds with GET /api/v1/audit (the `GetAudit` operationId).
+func (c *Client) GetAudit(ctx context.Context, params *GetAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAuditRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListContexts List contexts
@@ -2073,6 +2204,204 @@ func (c *Client) GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn)
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetAuditRequest constructs an http.Request for the GetAudit method
+func NewGetAuditRequest(server string, params *GetAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/audit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ActorKind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor_kind", *params.ActorKind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ContextID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "context_id", *params.ContextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Target != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "target", *params.Target, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TraceID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "trace_id", *params.TraceID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Outcome != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "outcome", *params.Outcome, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListContextsRequest constructs an http.Request for the ListContexts method
