@@ -33,6 +33,9 @@ type Config struct {
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
 	CORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas, such as https://ops.example.com,https://*.example.org; none by default, and never all"`
 
+	// Webhooks is how endpoints of operators are told what becomes of keys.
+	Webhooks Webhooks
+
 	// AuthenticationOff believes whoever asks on behalf of the local operator: it may manage service accounts without a token, and make
 	// a first one where none is active. No variable sets it: it is for a node that serves its own machine only.
 	AuthenticationOff bool
@@ -57,7 +60,7 @@ func (c Config) Verify() error {
 	}
 	_, _, err := c.secrets()
 	_, corsErr := c.origins()
-	return errors.Join(append(errs, err, corsErr)...)
+	return errors.Join(append(errs, err, corsErr, c.Webhooks.Verify())...)
 }
 
 func (c Config) origins() (web.Origins, error) {

@@ -43,6 +43,7 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 		management.Any(strings.TrimPrefix(path, "/api/v1"))
 	}
 	management.Any("/contexts/*rest")
+	management.Any("/webhooks/*rest")
 }
 
 // identityRoutes are about who may do what, and where.
@@ -95,7 +96,7 @@ func memoryRoutes(data *gin.RouterGroup, api ServerInterfaceWrapper) {
 }
 
 // managementPaths are those of the key manager, with what lies below them.
-var managementPaths = []string{"/api/v1/contexts", "/api/v1/verbs", "/api/v1/migrations"}
+var managementPaths = []string{"/api/v1/contexts", "/api/v1/verbs", "/api/v1/migrations", "/api/v1/webhooks", "/api/v1/keys/lookup", "/api/v1/keys/revoke"}
 
 // forwards reports whether r is passed on to the key manager, which then says itself which pages may send it.
 func (p Parts) forwards(r *http.Request) bool {

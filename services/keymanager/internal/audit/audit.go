@@ -28,6 +28,11 @@ const (
 	TokenMinted            Action = "token.minted"
 	TokenRevoked           Action = "token.revoked"
 	TokensRotated          Action = "token.rotated"
+	WebhookCreated         Action = "webhook.created"
+	WebhookPatched         Action = "webhook.patched"
+	WebhookDeleted         Action = "webhook.deleted"
+	WebhookSecretRotated   Action = "webhook.secret_rotated"
+	WebhookDisabled        Action = "webhook.disabled"
 	PepperRetired          Action = "pepper.retired"
 )
 

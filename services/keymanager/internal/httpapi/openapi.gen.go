@@ -105,6 +105,48 @@ func (e KeyPrincipal) Valid() bool {
 	}
 }
 
+// Defines values for KeyStatusKind.
+const (
+	KeyStatusKindKey        KeyStatusKind = "key"
+	KeyStatusKindManagement KeyStatusKind = "management"
+	KeyStatusKindToken      KeyStatusKind = "token"
+)
+
+// Valid indicates whether the value is a known member of the KeyStatusKind enum.
+func (e KeyStatusKind) Valid() bool {
+	switch e {
+	case KeyStatusKindKey:
+		return true
+	case KeyStatusKindManagement:
+		return true
+	case KeyStatusKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for KeyStatusState.
+const (
+	KeyStatusStateExpired KeyStatusState = "expired"
+	KeyStatusStateLive    KeyStatusState = "live"
+	KeyStatusStateUnknown KeyStatusState = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the KeyStatusState enum.
+func (e KeyStatusState) Valid() bool {
+	switch e {
+	case KeyStatusStateExpired:
+		return true
+	case KeyStatusStateLive:
+		return true
+	case KeyStatusStateUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MintKeyRequestPrincipal.
 const (
 	MintKeyRequestPrincipalAgent      MintKeyRequestPrincipal = "agent"
@@ -171,6 +213,114 @@ func (e PrincipalKind) Valid() bool {
 	case PrincipalKindSupervisor:
 		return true
 	case PrincipalKindUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RevokedKeyKind.
+const (
+	RevokedKeyKindKey        RevokedKeyKind = "key"
+	RevokedKeyKindManagement RevokedKeyKind = "management"
+	RevokedKeyKindToken      RevokedKeyKind = "token"
+)
+
+// Valid indicates whether the value is a known member of the RevokedKeyKind enum.
+func (e RevokedKeyKind) Valid() bool {
+	switch e {
+	case RevokedKeyKindKey:
+		return true
+	case RevokedKeyKindManagement:
+		return true
+	case RevokedKeyKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RevokedKeyOutcome.
+const (
+	RevokedKeyOutcomeRefused RevokedKeyOutcome = "refused"
+	RevokedKeyOutcomeRevoked RevokedKeyOutcome = "revoked"
+	RevokedKeyOutcomeUnknown RevokedKeyOutcome = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the RevokedKeyOutcome enum.
+func (e RevokedKeyOutcome) Valid() bool {
+	switch e {
+	case RevokedKeyOutcomeRefused:
+		return true
+	case RevokedKeyOutcomeRevoked:
+		return true
+	case RevokedKeyOutcomeUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStatePending   WebhookDeliveryState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEvent.
+const (
+	KeyCreated  WebhookEvent = "key.created"
+	KeyExpiring WebhookEvent = "key.expiring"
+	KeyRevoked  WebhookEvent = "key.revoked"
+	KeyRotated  WebhookEvent = "key.rotated"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEvent enum.
+func (e WebhookEvent) Valid() bool {
+	switch e {
+	case KeyCreated:
+		return true
+	case KeyExpiring:
+		return true
+	case KeyRevoked:
+		return true
+	case KeyRotated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWebhookDeliveriesParamsState.
+const (
+	ListWebhookDeliveriesParamsStateDelivered ListWebhookDeliveriesParamsState = "delivered"
+	ListWebhookDeliveriesParamsStateFailed    ListWebhookDeliveriesParamsState = "failed"
+	ListWebhookDeliveriesParamsStatePending   ListWebhookDeliveriesParamsState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the ListWebhookDeliveriesParamsState enum.
+func (e ListWebhookDeliveriesParamsState) Valid() bool {
+	switch e {
+	case ListWebhookDeliveriesParamsStateDelivered:
+		return true
+	case ListWebhookDeliveriesParamsStateFailed:
+		return true
+	case ListWebhookDeliveriesParamsStatePending:
 		return true
 	default:
 		return false
@@ -249,7 +399,7 @@ type ContextConfig struct {
 // ContextConfigPatch A change of configuration. Null goes back to the default.
 type ContextConfigPatch = json.RawMessage
 
-// ContextId Names a context. `contexts`, `verbs`, `migrations`, `health`, `internal` and `mcp` are reserved.
+// ContextId Names a context. `contexts`, `verbs`, `migrations`, `webhooks`, `keys`, `health`, `internal` and `mcp` are reserved.
 //
 // Example: acme
 type ContextId = string
@@ -313,6 +463,23 @@ type CreatePrincipalRequest struct {
 // CreatePrincipalRequestKind defines model for CreatePrincipalRequest.Kind.
 type CreatePrincipalRequestKind string
 
+// CreateWebhookRequest defines model for CreateWebhookRequest.
+type CreateWebhookRequest struct {
+	// ContextId Only this context. Absent or empty is all.
+	ContextId   *string `json:"context_id,omitempty"`
+	Description *string `json:"description,omitempty"`
+	Enabled     *bool   `json:"enabled,omitempty"`
+
+	// Events Absent or empty is all.
+	Events *[]WebhookEvent `json:"events,omitempty"`
+
+	// Url https:// and a public address, unless networks are allowed by configuration.
+	Url string `json:"url"`
+}
+
+// Digests defines model for Digests.
+type Digests = []string
+
 // GrantMap Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
 //
 // Example: {"memory:read":["org/acme/*"]}
@@ -358,6 +525,35 @@ type Key struct {
 
 // KeyPrincipal The kind of the principal.
 type KeyPrincipal string
+
+// KeyStatus defines model for KeyStatus.
+type KeyStatus struct {
+	ContextId *string        `json:"context_id,omitempty"`
+	Id        *string        `json:"id,omitempty"`
+	Kind      *KeyStatusKind `json:"kind,omitempty"`
+
+	// LastUsedAt To the minute. Absent when it was never used.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	Name       *string    `json:"name,omitempty"`
+
+	// PrincipalId Of a token, its service account.
+	PrincipalId *string `json:"principal_id,omitempty"`
+
+	// State Unknown is what was never one of this deployment, and what was rotated or revoked.
+	State      KeyStatusState `json:"state"`
+	ValidUntil *time.Time     `json:"valid_until,omitempty"`
+}
+
+// KeyStatusKind defines model for KeyStatus.Kind.
+type KeyStatusKind string
+
+// KeyStatusState Unknown is what was never one of this deployment, and what was rotated or revoked.
+type KeyStatusState string
+
+// LookupKeysRequest defines model for LookupKeysRequest.
+type LookupKeysRequest struct {
+	Digests Digests `json:"digests"`
+}
 
 // MigrationStatus defines model for MigrationStatus.
 type MigrationStatus struct {
@@ -444,6 +640,18 @@ type PatchPrincipalRequest struct {
 // PatchPrincipalRequestKind defines model for PatchPrincipalRequest.Kind.
 type PatchPrincipalRequestKind string
 
+// PatchWebhookRequest defines model for PatchWebhookRequest.
+type PatchWebhookRequest struct {
+	// ContextId Empty is all.
+	ContextId   *string `json:"context_id,omitempty"`
+	Description *string `json:"description,omitempty"`
+	Enabled     *bool   `json:"enabled,omitempty"`
+
+	// Events Empty is all.
+	Events *[]WebhookEvent `json:"events,omitempty"`
+	Url    *string         `json:"url,omitempty"`
+}
+
 // Principal defines model for Principal.
 type Principal struct {
 	CreatedAt   time.Time `json:"created_at"`
@@ -497,6 +705,39 @@ type Propagation struct {
 	WaitedMs int64 `json:"waited_ms"`
 }
 
+// RevokeKeysRequest defines model for RevokeKeysRequest.
+type RevokeKeysRequest struct {
+	Digests Digests `json:"digests"`
+
+	// Reason Kept in the audit log, and told to webhooks.
+	Reason *string `json:"reason,omitempty"`
+}
+
+// RevokedKey defines model for RevokedKey.
+type RevokedKey struct {
+	ContextId *string         `json:"context_id,omitempty"`
+	Id        *string         `json:"id,omitempty"`
+	Kind      *RevokedKeyKind `json:"kind,omitempty"`
+
+	// Outcome Refused are management keys.
+	Outcome RevokedKeyOutcome `json:"outcome"`
+
+	// Revision The revision of authority that holds the revocation.
+	Revision *int64 `json:"revision,omitempty"`
+}
+
+// RevokedKeyKind defines model for RevokedKey.Kind.
+type RevokedKeyKind string
+
+// RevokedKeyOutcome Refused are management keys.
+type RevokedKeyOutcome string
+
+// RotateWebhookSecretRequest defines model for RotateWebhookSecretRequest.
+type RotateWebhookSecretRequest struct {
+	// GraceSeconds For how long the old secret signs, too.
+	GraceSeconds *int64 `json:"grace_seconds,omitempty"`
+}
+
 // ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.
 type ScopeFloor struct {
 	Agent *string `json:"agent,omitempty"`
@@ -526,6 +767,72 @@ type Verb struct {
 	Verb string `json:"verb"`
 }
 
+// Webhook defines model for Webhook.
+type Webhook struct {
+	// ContextId The only context that it is told of. Absent when it is told of all.
+	ContextId   *string   `json:"context_id,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
+	Description string    `json:"description"`
+
+	// DisabledAt When the service itself disabled it.
+	DisabledAt *time.Time `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why.
+	DisabledReason *string        `json:"disabled_reason,omitempty"`
+	Enabled        bool           `json:"enabled"`
+	Events         []WebhookEvent `json:"events"`
+
+	// FailingSince Since when nothing was accepted. Absent when the last attempt was.
+	FailingSince *time.Time `json:"failing_since,omitempty"`
+	Id           string     `json:"id"`
+
+	// PreviousSecretUntil Until when the previous secret signs, too.
+	PreviousSecretUntil *time.Time `json:"previous_secret_until,omitempty"`
+	Url                 string     `json:"url"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	Attempts   int        `json:"attempts"`
+	ContextId  *string    `json:"context_id,omitempty"`
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+
+	// Id The `webhook-id` of the message.
+	Id            string     `json:"id"`
+	KeyId         *string    `json:"key_id,omitempty"`
+	LastAttemptAt *time.Time `json:"last_attempt_at,omitempty"`
+
+	// LastError Why the last attempt was not accepted.
+	LastError *string `json:"last_error,omitempty"`
+
+	// LastStatus The status of the last answer. Absent without one.
+	LastStatus *int   `json:"last_status,omitempty"`
+	LastTookMs *int64 `json:"last_took_ms,omitempty"`
+
+	// NextAttemptAt Of a pending one.
+	NextAttemptAt *time.Time           `json:"next_attempt_at,omitempty"`
+	State         WebhookDeliveryState `json:"state"`
+
+	// Timestamp When it happened.
+	Timestamp time.Time `json:"timestamp"`
+
+	// Type The event, or webhook.test.
+	Type string `json:"type"`
+}
+
+// WebhookDeliveryState defines model for WebhookDelivery.State.
+type WebhookDeliveryState string
+
+// WebhookEvent Tokens of service accounts are keys here; `data.kind` in the message tells.
+type WebhookEvent string
+
+// WebhookSecret defines model for WebhookSecret.
+type WebhookSecret struct {
+	// Secret What messages are signed with: `whsec_` and base64. It is not shown again.
+	Secret  string  `json:"secret"`
+	Webhook Webhook `json:"webhook"`
+}
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -540,6 +847,9 @@ type PrincipalId = string
 
 // TtlSeconds defines model for TtlSeconds.
 type TtlSeconds = int64
+
+// WebhookId defines model for WebhookId.
+type WebhookId = string
 
 // Conflict What went wrong (RFC 9457), with `message` equal to `detail`.
 type Conflict = Problem
@@ -634,6 +944,30 @@ type RotatePrincipalKeyParams struct {
 	TtlSeconds *TtlSeconds `form:"ttl_seconds,omitempty" json:"ttl_seconds,omitempty"`
 }
 
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// State Only those in this state.
+	State *ListWebhookDeliveriesParamsState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// ListWebhookDeliveriesParamsState defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParamsState string
+
 // CreateContextNamedJSONRequestBody defines body for CreateContextNamed for application/json ContentType.
 type CreateContextNamedJSONRequestBody = CreateContextNamedRequest
 
@@ -669,6 +1003,27 @@ type AddGrantsJSONRequestBody = GrantMutation
 
 // MintPrincipalKeyJSONRequestBody defines body for MintPrincipalKey for application/json ContentType.
 type MintPrincipalKeyJSONRequestBody = MintPrincipalKeyRequest
+
+// LookupKeysJSONRequestBody defines body for LookupKeys for application/json ContentType.
+type LookupKeysJSONRequestBody = LookupKeysRequest
+
+// RevokeKeysJSONRequestBody defines body for RevokeKeys for application/json ContentType.
+type RevokeKeysJSONRequestBody = RevokeKeysRequest
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = CreateWebhookRequest
+
+// PatchWebhookJSONRequestBody defines body for PatchWebhook for application/json ContentType.
+type PatchWebhookJSONRequestBody = PatchWebhookRequest
+
+// RedeliverWebhookJSONRequestBody defines body for RedeliverWebhook for application/json ContentType.
+type RedeliverWebhookJSONRequestBody = Nothing
+
+// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
+type RotateWebhookSecretJSONRequestBody = RotateWebhookSecretRequest
+
+// TestWebhookJSONRequestBody defines body for TestWebhook for application/json ContentType.
+type TestWebhookJSONRequestBody = Nothing
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -750,12 +1105,45 @@ type ServerInterface interface {
 	// GetHealth The process serves
 	// (GET /api/v1/health)
 	GetHealth(c *gin.Context)
+	// LookupKeys Say what keys and tokens are, by their digests
+	// (POST /api/v1/keys/lookup)
+	LookupKeys(c *gin.Context)
+	// RevokeKeys Revoke keys and tokens by their digests
+	// (POST /api/v1/keys/revoke)
+	RevokeKeys(c *gin.Context)
 	// GetMigrations Which version of the schema contexts are on
 	// (GET /api/v1/migrations)
 	GetMigrations(c *gin.Context)
 	// ListVerbs The verbs of grants
 	// (GET /api/v1/verbs)
 	ListVerbs(c *gin.Context)
+	// ListWebhooks List webhooks
+	// (GET /api/v1/webhooks)
+	ListWebhooks(c *gin.Context, params ListWebhooksParams)
+	// CreateWebhook Tell a URL what becomes of keys
+	// (POST /api/v1/webhooks)
+	CreateWebhook(c *gin.Context)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /api/v1/webhooks/{webhook_id})
+	DeleteWebhook(c *gin.Context, webhookId WebhookId)
+	// GetWebhook Show a webhook
+	// (GET /api/v1/webhooks/{webhook_id})
+	GetWebhook(c *gin.Context, webhookId WebhookId)
+	// PatchWebhook Change a webhook
+	// (PATCH /api/v1/webhooks/{webhook_id})
+	PatchWebhook(c *gin.Context, webhookId WebhookId)
+	// ListWebhookDeliveries List the deliveries of a webhook
+	// (GET /api/v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(c *gin.Context, webhookId WebhookId, params ListWebhookDeliveriesParams)
+	// RedeliverWebhook Send a message again
+	// (POST /api/v1/webhooks/{webhook_id}/deliveries/{message_id}/redeliver)
+	RedeliverWebhook(c *gin.Context, webhookId WebhookId, messageId string)
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /api/v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(c *gin.Context, webhookId WebhookId)
+	// TestWebhook Send a message of the type webhook.test
+	// (POST /api/v1/webhooks/{webhook_id}/test)
+	TestWebhook(c *gin.Context, webhookId WebhookId)
 	// GetLiveness The process serves
 	// (GET /health)
 	GetLiveness(c *gin.Context)
@@ -1642,6 +2030,32 @@ func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
 	siw.Handler.GetHealth(c)
 }
 
+// LookupKeys operation middleware
+func (siw *ServerInterfaceWrapper) LookupKeys(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LookupKeys(c)
+}
+
+// RevokeKeys operation middleware
+func (siw *ServerInterfaceWrapper) RevokeKeys(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RevokeKeys(c)
+}
+
 // GetMigrations operation middleware
 func (siw *ServerInterfaceWrapper) GetMigrations(c *gin.Context) {
 
@@ -1666,6 +2080,265 @@ func (siw *ServerInterfaceWrapper) ListVerbs(c *gin.Context) {
 	}
 
 	siw.Handler.ListVerbs(c)
+}
+
+// ListWebhooks operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhooks(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWebhooks(c, params)
+}
+
+// CreateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) CreateWebhook(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateWebhook(c)
+}
+
+// DeleteWebhook operation middleware
+func (siw *ServerInterfaceWrapper) DeleteWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteWebhook(c, webhookId)
+}
+
+// GetWebhook operation middleware
+func (siw *ServerInterfaceWrapper) GetWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetWebhook(c, webhookId)
+}
+
+// PatchWebhook operation middleware
+func (siw *ServerInterfaceWrapper) PatchWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PatchWebhook(c, webhookId)
+}
+
+// ListWebhookDeliveries operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhookDeliveries(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWebhookDeliveries(c, webhookId, params)
+}
+
+// RedeliverWebhook operation middleware
+func (siw *ServerInterfaceWrapper) RedeliverWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "message_id" -------------
+	var messageId string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "message_id", c.Param("message_id"), &messageId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter message_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RedeliverWebhook(c, webhookId, messageId)
+}
+
+// RotateWebhookSecret operation middleware
+func (siw *ServerInterfaceWrapper) RotateWebhookSecret(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotateWebhookSecret(c, webhookId)
+}
+
+// TestWebhook operation middleware
+func (siw *ServerInterfaceWrapper) TestWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TestWebhook(c, webhookId)
 }
 
 // GetLiveness operation middleware
@@ -1736,6 +2409,17 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/usage", wrapper.GetUsage)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/decay", wrapper.DecayContext)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/reindex", wrapper.ReindexContext)
+	router.GET(options.BaseURL+"/api/v1/webhooks", wrapper.ListWebhooks)
+	router.POST(options.BaseURL+"/api/v1/webhooks", wrapper.CreateWebhook)
+	router.DELETE(options.BaseURL+"/api/v1/webhooks/:webhook_id", wrapper.DeleteWebhook)
+	router.GET(options.BaseURL+"/api/v1/webhooks/:webhook_id", wrapper.GetWebhook)
+	router.PATCH(options.BaseURL+"/api/v1/webhooks/:webhook_id", wrapper.PatchWebhook)
+	router.POST(options.BaseURL+"/api/v1/webhooks/:webhook_id/rotate-secret", wrapper.RotateWebhookSecret)
+	router.POST(options.BaseURL+"/api/v1/webhooks/:webhook_id/test", wrapper.TestWebhook)
+	router.GET(options.BaseURL+"/api/v1/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries)
+	router.POST(options.BaseURL+"/api/v1/webhooks/:webhook_id/deliveries/:message_id/redeliver", wrapper.RedeliverWebhook)
+	router.POST(options.BaseURL+"/api/v1/keys/lookup", wrapper.LookupKeys)
+	router.POST(options.BaseURL+"/api/v1/keys/revoke", wrapper.RevokeKeys)
 	router.GET(options.BaseURL+"/api/v1/migrations", wrapper.GetMigrations)
 }
 
@@ -5695,6 +6379,286 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type LookupKeysRequestObject struct {
+	Body *LookupKeysJSONRequestBody
+}
+
+type LookupKeysResponseObject interface {
+	VisitLookupKeysResponse(w http.ResponseWriter) error
+}
+
+type LookupKeys200JSONResponse []KeyStatus
+
+func (response LookupKeys200JSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys400ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys401ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys403ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys413ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys415ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys500ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys503ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeysRequestObject struct {
+	Body *RevokeKeysJSONRequestBody
+}
+
+type RevokeKeysResponseObject interface {
+	VisitRevokeKeysResponse(w http.ResponseWriter) error
+}
+
+type RevokeKeys200JSONResponse []RevokedKey
+
+func (response RevokeKeys200JSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys400ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys401ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys403ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys413ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys415ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys500ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys503ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMigrationsRequestObject struct {
 }
 
@@ -5877,6 +6841,1334 @@ func (response ListVerbs503ApplicationProblemPlusJSONResponse) VisitListVerbsRes
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200ResponseHeaders struct {
+	Link *string
+}
+
+type ListWebhooks200JSONResponse struct {
+	Body    []Webhook
+	Headers ListWebhooks200ResponseHeaders
+}
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks400ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks401ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks500ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks503ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Body *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201JSONResponse WebhookSecret
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook400ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook401ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook409ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook413ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook422ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook500ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook503ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook204Response struct {
+}
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook401ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook404ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook500ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook503ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200JSONResponse Webhook
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook401ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook404ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook500ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook503ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *PatchWebhookJSONRequestBody
+}
+
+type PatchWebhookResponseObject interface {
+	VisitPatchWebhookResponse(w http.ResponseWriter) error
+}
+
+type PatchWebhook200JSONResponse Webhook
+
+func (response PatchWebhook200JSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook400ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook401ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook403ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook404ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook413ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook415ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook422ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook500ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook503ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Params    ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200ResponseHeaders struct {
+	Link *string
+}
+
+type ListWebhookDeliveries200JSONResponse struct {
+	Body    []WebhookDelivery
+	Headers ListWebhookDeliveries200ResponseHeaders
+}
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries400ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries401ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries404ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries500ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries503ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	MessageId string    `json:"message_id"`
+	Body      *RedeliverWebhookJSONRequestBody
+}
+
+type RedeliverWebhookResponseObject interface {
+	VisitRedeliverWebhookResponse(w http.ResponseWriter) error
+}
+
+type RedeliverWebhook202JSONResponse WebhookDelivery
+
+func (response RedeliverWebhook202JSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook400ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook401ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook404ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook409ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook413ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook415ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook500ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook503ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *RotateWebhookSecretJSONRequestBody
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200JSONResponse WebhookSecret
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret400ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret401ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret404ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret409ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret413ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret415ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret500ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret503ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *TestWebhookJSONRequestBody
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook202JSONResponse WebhookDelivery
+
+func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook400ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook401ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook404ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook413ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook415ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook500ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook503ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetLivenessRequestObject struct {
 }
 
@@ -5978,12 +8270,45 @@ type StrictServerInterface interface {
 	// GetHealth The process serves
 	// (GET /api/v1/health)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
+	// LookupKeys Say what keys and tokens are, by their digests
+	// (POST /api/v1/keys/lookup)
+	LookupKeys(ctx context.Context, request LookupKeysRequestObject) (LookupKeysResponseObject, error)
+	// RevokeKeys Revoke keys and tokens by their digests
+	// (POST /api/v1/keys/revoke)
+	RevokeKeys(ctx context.Context, request RevokeKeysRequestObject) (RevokeKeysResponseObject, error)
 	// GetMigrations Which version of the schema contexts are on
 	// (GET /api/v1/migrations)
 	GetMigrations(ctx context.Context, request GetMigrationsRequestObject) (GetMigrationsResponseObject, error)
 	// ListVerbs The verbs of grants
 	// (GET /api/v1/verbs)
 	ListVerbs(ctx context.Context, request ListVerbsRequestObject) (ListVerbsResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /api/v1/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Tell a URL what becomes of keys
+	// (POST /api/v1/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /api/v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Show a webhook
+	// (GET /api/v1/webhooks/{webhook_id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// PatchWebhook Change a webhook
+	// (PATCH /api/v1/webhooks/{webhook_id})
+	PatchWebhook(ctx context.Context, request PatchWebhookRequestObject) (PatchWebhookResponseObject, error)
+	// ListWebhookDeliveries List the deliveries of a webhook
+	// (GET /api/v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RedeliverWebhook Send a message again
+	// (POST /api/v1/webhooks/{webhook_id}/deliveries/{message_id}/redeliver)
+	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /api/v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a message of the type webhook.test
+	// (POST /api/v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 	// GetLiveness The process serves
 	// (GET /health)
 	GetLiveness(ctx context.Context, request GetLivenessRequestObject) (GetLivenessResponseObject, error)
@@ -6971,6 +9296,90 @@ func (sh *strictHandler) GetHealth(ctx *gin.Context) {
 	}
 }
 
+// LookupKeys operation middleware
+func (sh *strictHandler) LookupKeys(ctx *gin.Context) {
+	var request LookupKeysRequestObject
+
+	var body LookupKeysJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LookupKeys(ctx, request.(LookupKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LookupKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LookupKeysResponseObject); ok {
+		if err := validResponse.VisitLookupKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeKeys operation middleware
+func (sh *strictHandler) RevokeKeys(ctx *gin.Context) {
+	var request RevokeKeysRequestObject
+
+	var body RevokeKeysJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeKeys(ctx, request.(RevokeKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RevokeKeysResponseObject); ok {
+		if err := validResponse.VisitRevokeKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetMigrations operation middleware
 func (sh *strictHandler) GetMigrations(ctx *gin.Context) {
 	var request GetMigrationsRequestObject
@@ -7019,6 +9428,339 @@ func (sh *strictHandler) ListVerbs(ctx *gin.Context) {
 	}
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx *gin.Context, params ListWebhooksParams) {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx, request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		if err := validResponse.VisitListWebhooksResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx *gin.Context) {
+	var request CreateWebhookRequestObject
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx, request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		if err := validResponse.VisitCreateWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request DeleteWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx, request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		if err := validResponse.VisitDeleteWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request GetWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx, request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		if err := validResponse.VisitGetWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PatchWebhook operation middleware
+func (sh *strictHandler) PatchWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request PatchWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	var body PatchWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchWebhook(ctx, request.(PatchWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PatchWebhookResponseObject); ok {
+		if err := validResponse.VisitPatchWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx *gin.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.WebhookId = webhookId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx, request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		if err := validResponse.VisitListWebhookDeliveriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedeliverWebhook operation middleware
+func (sh *strictHandler) RedeliverWebhook(ctx *gin.Context, webhookId WebhookId, messageId string) {
+	var request RedeliverWebhookRequestObject
+
+	request.WebhookId = webhookId
+	request.MessageId = messageId
+
+	var body RedeliverWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverWebhook(ctx, request.(RedeliverWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RedeliverWebhookResponseObject); ok {
+		if err := validResponse.VisitRedeliverWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx *gin.Context, webhookId WebhookId) {
+	var request RotateWebhookSecretRequestObject
+
+	request.WebhookId = webhookId
+
+	var body RotateWebhookSecretJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx, request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		if err := validResponse.VisitRotateWebhookSecretResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request TestWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	var body TestWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx, request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		if err := validResponse.VisitTestWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetLiveness operation middleware
 func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 	var request GetLivenessRequestObject
@@ -7048,110 +9790,147 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F3bchs3k34V1OxflWR3TFKS7cR07YXiHH7Hju2ynfjC8ZLgTJNENANMAIwo/i5V7dPsg+2TbKGBOWNE",
-	"0qJkR8srUSQGAzT68HWj0fgYRCLNBAeuVTD+GCyBxiDx43PGz8zfGFQkWaaZ4ME4mP6Rj0Yn0f/+9//g",
-	"B3hMJCT/+UfA4UL/EUzJagmc6CVIIEyRVEggX7/+6Qn57vi7774ZBGGgoiWk1HSs1xkE40BpyfgiuLy8",
-	"DIOMSpqCdiN4IriGC/007g7j7RIIi4mYm3eRyDY03TPza0b1MggDTlPzAvfrhMVBGEj4K2cS4mCsZQ71",
-	"4fxDwjwYB/82rCgytL+qYTUSM8onuVRCdgf1DqetBVkIInhIqCILdg6czNY4TENRYilcjDyjCyAzmAsJ",
-	"A/Iyo3/lUM7irxzkujYN+9b6kFN68Rz4Qi+D8dHo+H4YpIyXX4QdAofBM1i/wN589DTvKcZ1BuuQ5Jz9",
-	"lQNhnDCtCiKPyZGZ4tHxdySTjGs6S4BESyppZNYtJFwQldEICNUEmGEFAjwOCeUx4UITSmKhQ6JXwnxQ",
-	"REh8o+nbvJ2adw/IKVEJVUv7csNKoCKaQWy+sITTy8Ef3L/i+Oeqta4T7vi7zXR7zlKm/VRLhdJEipUy",
-	"VKFcrUD2rWCCvdTHEcOc5ok2yzcahcFcyJTqYBwwrk+Og9CMk6V5WvyeMu7+LQfJuIYFSBzlK8l4xDKa",
-	"bJaYrGj6mFCSSZizCzItvxxPDcXZggsJcY9UlY03yVWd1iffbqb1W528gUjwWHUn4X4gcylSwsWK5Fyz",
-	"pOBYw2dqQN5WGuErRaYpvZhocQZ8onUyUbaHKYlopgjTfWtVa9tYsfoSPbxfX6KTowcnD0ejzQt1aail",
-	"MsEVFGpunrAI+QvHzfEjzbKERdTMfJhJMUsg/Y8/lSHDxy211iv7lH1ln7xLwxVMEU3PgIeFNBpqLqki",
-	"cJGZVbXCCxArMq1TcRBchsFPQs5YHAO/7QmYQTJFBAerONyiPyZ6yZQbLiUp5XQBKXBtNctL2ZQA04UE",
-	"BfLc8PplGPwTaKKX6ytms9ssbH99k8ikiEApggNQOICnXIPkNLlNep4S1ESFfjCjYRFYYYpBU5aQpUhi",
-	"ZXW1NPqdxYVOXzK+IJAocMM/pwmLb5sbjAYChbYipYmRU4gfk+mcQRJPkdkVWS0pNlhJwRc42BdC/yRy",
-	"ftujtfDImMo8WhaMG9aYUkjkVjPEt0I8p3IBt03QmYjXBC4ilCODANB+4ZB+4zTXSyHZv+BWKfdCWGQi",
-	"JEq9NsspMuCq5EJD2gE5TdAoKHAWWREqgdCEnSG8qqHcd+/e3TvN9RK4NqPugUY4NIR2uYINKNaS55yy",
-	"xECj2160mGo6owpILEBZvIUUeEy0XBO6oIwTOtcgyfQ1aLm+d2r+mRKn0VvUqTXpN8ZakBW1lrRDlprV",
-	"Q7o4bXfblDnlhMVmiecMZENDGFZqaP/fuMqzTEgN8a8QM/pZpI7ZpfvlzcsXAwRF7mHT92lkKPjWIBrz",
-	"byZFBlIziyWs2m3xZBicwbqHsSGSoAfkqS7eqZZixS2jmBXtdMWd/9D5IWuiT8/vIqMLal++kURlU0RL",
-	"50y5xzwwBlZG7ReNEApY5aTXZgYdxNZmzTBAe/WbgZINiBdTDfc0Q1+ii1MrxPs+QAjsvA5D60aXTdLU",
-	"pvOh7FbM/oRIm6HUVve1NWjIdXHMzJRp8qq23HOaKOhDdsp4SorTMyARRUWIvlNEU0jsNylQ60spmsJj",
-	"MoULCzsmLJ5i8wbUQw1azNn05GCXXkI6CMIWH8ZMZQktnc2aD3D84OHVPkAYXNxbiHsOh/9QdXSaMKoM",
-	"jVznE+51ZX+wPhXqJTO7YlqEoSuzy1Auw6B42jJ17eEHR8e7zOPHsp9yGjV679r3ZRgsJHUxm6sk6WfT",
-	"6leaoRJgPG44nQFdGK0WBsCNr/I+WOYpNS518b3KM4MDXdjBQsIgDHJ+xsWqzr/VsHTDe7u2t9QkYuUa",
-	"lkSs+2n7cc88QunCP111Gwk+Z4sto0dPbOPLMIgkUA3xhOpt9U0YFIbdPAEXNM2MBQ1o1NO6LhIeZdwW",
-	"oS7f87mQEbpNk1kiojOoa/WZEAlQVM6WeTePCHVSRqOtJtCnXm0HNWKExRL4R9wg9Yf+lX1SrmNXmcJ8",
-	"DpFm5xhUmLNFLtEwhSQuFM2cJQnqxK4epEkiVhMFyXzi5GdyBmvlJ2WSpBO4MM6VecEEuIFJPWT3RjW8",
-	"EsDzxCFRG5npmr9UxJCofjvTeK6iXSbFOTNIcVIQxg6WaUiVl6ncF1RKusb/cQJJEVz7hKGjJzqRYOCZ",
-	"43X/HD5ugwNaU2xxYd9a9i1G74I2J96dRLkiPTTeyMivqI6WO+KGUxItKV+gTW8w+oC8yJOELIw/MaPR",
-	"WWFXHfvvxPOdeDmGh82vJKVrkjKuEXlIoakG+4OwIMWIPMkSymFAnIknhisG/XyylWj5h6S0MDAHg9IY",
-	"H6Ixma0JJQnli5wugOASVUNBmm43ll7RbQ7lCc1ctIVZ1zMxOkjMLVWoblPLRtgNIjN9K/PJkZ/QKBI5",
-	"1+oxofapFdNLkWvEcAvQGAgtp8IFBy9w3mhL96Vq2mvCoqWlt/VqV0uqryC1R0NdpRc29tIcza84jrJn",
-	"wxXGMg3IO8m0BoOLk/VjB8ENZnYOlSJTnzBPQ3JOk9y1NQ7YGWTaAdX6QB/e32LCLYXalnAl5tpGcYxU",
-	"NVnZsc02bFCs+OimNXTFcA8fNHhtqze33AK6xsUyKBilxIxrQH48B2lXEHcPjGMzncR0raaeNTg53rgG",
-	"HSviEKz78k8l+OA1Xf0KStEF1DS3b8/mhWWicn+TTN0nNQ3J9BzkDD+kbGFVNf63xHCz+cRcHNl5c2mU",
-	"FV5cEe8Iu0gso9o8FYyD/3pP7/1rdO/RB/d3cu/Dx1H48PjyHz589wSBlpuMGXi8rf/ash5xyvhkexdv",
-	"ig9MP8G1s29qeWHNF33PuAt5V5FZ90K73UdErhWLwYWXbMRhR0/uE5wIa+BbXsHVbnDH+9288dlxI+oE",
-	"Ht3/LtzsV7SXpPOAj+qnqmT0CYunaLV88To0X0y5CCfEaNbI/ePjwUYHZCOtyFRlEGkp+LS5QRTuvHnc",
-	"8mS86K0uPAe5OcjNRrn5bNzcw7tl7sGnce+m+W8ZpbtDobSW4mgQyKdCyuFdAbBKz7yTONShSUovntrW",
-	"df4rPfcmx72ymAHxlUElA3JKHI5A/Uy4iIF8PRVyMTQwY/pNWHxpkAkYDGa372aQiBVhutZ4+O+muZD1",
-	"Zl9PzbfmNSnNMHXBekRCafLwPnnGvre5QSW6+RikkAq5HhtPztCz6j34cNlLzlzTq0Grl5kxUcYDvx1J",
-	"xqQiREjq8zSzNDNry6V/iRD/XR1wqVbxxIqB+++ovaItbnOpPvYNPm5zOQ2dgKjSVOeqGeITZxsDfO4x",
-	"35t+EbPua/4Us4l3q6vVr2vn6/eZ3RJrxXNttPB0h7js7sqjZ49u88aaPz5ZOjR1azvYb1R/095ecwOt",
-	"xfczBVyXiaFlahEXxuNqeJiftuHW3F2rqBXWltPHAb8WbtObkmk70X10tiYzWDqFv31sMwYaTxLQRTJr",
-	"K4pQumw2icHgV5csmmc2f6F4O1FL47QZrGu5KSQrjIgwRaznB7FLISW0DPkoTaVWIVHCZePa8IJ16duz",
-	"qAUQWrM4B6nMKK8ZWG1O/p9iRVLK19UU7QQJ0GhJ3CvLTCSccw3R90Rny5GGnXVrLYafF7h+ButP23L9",
-	"0Wa5TlUkMpjMEyHkNLTOCCYc6ZqUVng4pWsSu9VB+za1qmTajajurmNaOqONUjrZEfgDhjlVSFaSaWNQ",
-	"eUzmQi4A+QjcNxIWTBk6EpwuxhQrjWK7wIb4hG1T10YeLeTTODVabpr3G9P0J2zpBahmbUt4usMiX28N",
-	"+kYCsdfy+LyoN7k8Z+egbICXCX9CxiG3Y4fcjls2TTYXZIf0jxc2jW3XvRtOIM30mtiOUJsUCXFUE5ok",
-	"Hv0ZBugNXyvocB0XvGeHuTmz1zDPFSgS0SRxppIDxN2NmKC703LZN+XP66t+ure5T9+yS5m6xfCi4t3S",
-	"FTYmGFwVPzIIoZOkbXgA4iJyFNrUWaqIyqUEmtyLEpHH41zJydHgRpF65f3Xx2zVrBZJHBJufFVC1RnE",
-	"Y2LfS2hiIFwMEYthcIORAtQ/DfK7EZcU2JgVUaQoerZHEasanSmF8cNf//SEPLr/4NtvHN6ZpnZjY0rg",
-	"r5wmGGi06eMeWGN/8JIYs7b9NkHM58Bjo9oYz3IddPOuVvYcVpFljaB3zPMkMUvKlaY86snzNX5vATxd",
-	"PrmXldwsvUOvXGDPZhjTCVzhPnR4qkhaVS0QievT3L/JJR8XUb6xazHmQt+bY377JrbBX4sRlrMIi0Wq",
-	"Ua6afg/v1KFAV65pCWcMWIyWEOPczkFidq4qfBmmyYpWwf2x9Q6MecYcXIgJs5bOfJUIZXF2AlQByXkM",
-	"snCTNEJt2489OWRjQQPi7L/Nh7Zb4zZu1AqtR0b0EogXPhP1ezlwNE9Leg7lCPFwIqZVDLzgJKGZ2rbP",
-	"YopM2kn6e1xRZgQ7VX7iJ0ZqsU8txNlWEKqdBVMnRjmD+ot9XFHD6LunsxqXo3IIz2A9xg8YP0xpXB5a",
-	"jFkKHJ3A4pSgkHjWUi5C5+EISTTQNCS5Ahn2RR8HpERU6IHg+cOy2YCculCjS4GdYt9FzizQdOrlooVL",
-	"IW9H3Du6QMjFVu3Mq7ZqaCa7RUMfLPit0HOtECdIJuIJWEO4HSRwz2BkYvun9pAjhj3kZiKTyGAFriep",
-	"4L4Y7YhY28FFOzuCKcMy8ZZOR/2VWeTJxcCUqiILhxYna+r+hshnqIh75sfzdOaRzlZiWe/Mu0NsrU9Y",
-	"X2KfRP8O0hOY3ZR3eu6eqsxWPS6/yUbh000N8cEXF1IQ5cZFfIPHdtyOR3EK8JnPXz7tHBM8RW+wfq7Q",
-	"7pwZf6TYaR6dGBWyrs6/Fd8flYdh0CMBKjGX2Y10qXVmj38wPhc9x4qr4Zy+ejouQ2VWZzk9qKoTUDYP",
-	"36WzSJFrILNcE5sMUuyQtCaJSUmn7iAXWuQx+R7HOh2Q70XMXMinfobqlzcvXzy2ypCAlFY3OrThDgqq",
-	"GiwckN8sbiWI6JQlaHFUzyajIEUH5A2GK+o5U4JHEBaq3NlvLaq8Ny0aqW9cWOHFg4iogBMWAbebvC6D",
-	"/DQziOPe8WBkILVM3Gqo8XC4Wq0GFH8eCLkYumfV8PnTJz++ePMjPlNBuOCNg1pISEtXGZQB02AcHA1G",
-	"9gmzPDRjwTg4GYwGJzbHZolcOaQZG54fDYvVxUATePTFS2PIAHMQ7Ya0ETpcsqdxMA6eM6WfFH00yyi8",
-	"97s7VZOhPdx+GW5s6OoeXH5oHWA+Ho12Oixbhp+3CBp0g9LdY1MvuSukYFNXkQqtg2xFMQvfG12zIbbB",
-	"7u/bCfkalxMfFsdcsf3R5vaNM5P40Mnmh6qz1Zdh8GC7YbnDw/jAyVbjKg8rovLM05TKteOqkqBGfdGF",
-	"Yagyvo47p5lQPZURFE3BqJhXL9+8JW1OH36sMnwuuwzdzSZzNQZA6e9FvL/D2f1pa5dN62Os72WH8Y/2",
-	"N5CC3/3HAgsbZFwi5707l5tpVcVJFJmqtdKQOjRaJPl8uUx9f/Ro8xNliQTzwNEWryjPTOMDD7aZSOvY",
-	"p3nw+HibB+tnWj+DlFoOrsGU1VIocFUdnPGcGZHxCvBlGFwpmla0E/CdjH6qlUUhSouMrIQ8cwFnY7jt",
-	"gUOtbOK+caAkRTv/VEpAKzlLwMCsYtiOq0lCjTeOrF0cTnSToVzgRluRDos2vqk3fsChFrLUEdf7fk1V",
-	"A3gLjBbdJvvf3/xEWaTgb8OUdh1qTNnytLGsT59JcQioubI/g+5d1tGta+FC8fYcDjtw0LU56M0SY4VR",
-	"ueZ+9LET0q2V8fqAKDzyxACmdiUxUTIFuYCYxABZsiaMa1GWEHEnhL42DpFtR7DDkBjn59uTRw+/GZeN",
-	"qQ00Kk3XKiT8yvNUHq1W36i7IRzk2wvcCgHduuxR5SqCcbH6soHNrnJ5ADZNYGPPI27WAc4DucKDuA3n",
-	"oSY1Bz/h4Cd88X7Cp/kDQ4oFSu7Z04I22/kaJtgbPLAjbZ8fEfNWiRIhXVwTd3p4teMbEglZQiOwZavc",
-	"/jtm+SiR2lRIzLW0ccOU4fY8BvJmRhkbi8w01j4rEyeJhLkEtXTHJMeEqjOXSeUx2N9LcQayXqnnZhSQ",
-	"p1rMLYct6nPsL9NXU0E2Ky2shXgPRvwOa50fL1xZAc+ZLzIX0spdTRdVJmobbVQUFtgUNOc0hbDccLO7",
-	"6JYTlT+a/sxWdrgLkfRnsN41im7Iehcj6HfUV8ZAfbknWN+zrAkWisr1fOatxHH40QjblYHDonir0iJT",
-	"7cAhHh4rrb49HVGBWdQZTFv32RmVQU8Y8Bkqlu1CgK6W7CH8t9/wX1O3X58FN6vWosT5ZnhJa2w2r9U9",
-	"rm956zKPPnTM+a5M2sBKjbriHeqOUXyliDiH+nlFH0R0J052tjG18tjWfOyCKmvnIWsnRKrU0+ahC5ex",
-	"FGQJ5Rx3tzEzyVaKqKpSbrI/rbM1N+wfV2csdoCjdwuCHjzl62mvXzHBxK+7djGBQ5udci0neR8Kr7Bv",
-	"ZwCZdYlZHJIZwyzqsMxP57E1skxwrDn12DngcM5EXkhKn80u1GKzZqitv5kxubax78eF4IXGhtuiVGUx",
-	"f5+WfI0U3IuevKGo9Y76hsPqoHP+NprgtY0j1WBAeUXJJ6iGhM0hWkcJDGOI6PpmgmfPRQlcWGrUL+UR",
-	"+nSrAklzofGIpwaOuCcRfoTygxnkzQbQi+NuXkxwvLfX/CJm/jsPqqKCZMWShMQY+DvEo+6ubT9dQCsP",
-	"4boB8UqqJTAew8W+5LplCW3nB3k8yONdksfXMMtZEjsLS2W0JMjnfVGsXSSzFkreLq/aYwSfM1UVD7gr",
-	"EeHqrO+OceGKoofo8N8vOlzb/e+RrsbmS3gD6PQdHhJu3jTRjvYuywyfsrBjzu0uUpHLcDwaVS6n8SYp",
-	"mdaPPE9tT8W1Zp6TO498wt4qZXejWSOdIgS3nG1V0wF9F5N1VgXvVavdpxFWC4NGep9xvB3GV9seOATy",
-	"DuDCk/JS8goeGF+ALnNGjCLkdZ7+5K3oqvXwY/1yzE9PoR94k7RIRLlx4WdAbK9xfyJ8U5Vtsw9WSVWR",
-	"v2/LzUs47I3teW/MT+p+a9yXFn/FIn8Oc3FgkX3lvtdLGe4boW32SOq3CV+RLv/Ok+I+KGvZVZl4NEnc",
-	"TkPo0W9MEZamOd4m3ZsBf9PAzF8c6svFZXc3E/4AfPaUOr9RhXw6rBlW9bR683wwPdcWC8DW6H1VN7ib",
-	"+Q5IoUGwBcQ2eYKSFYtBlmWkUa+M0Z3Dp+2vBpH4dg0hFefwc1Ht6iZ0RbM+9EFHHAKpn1nkjaxh8XVV",
-	"CFAhOnRF16XN/TKghHeH4zSODyJ7ENn/PyKLDOmV2Ruw1vvIlN+0P3JImj9si/ydk+a/JIf7mqK+RRb+",
-	"qSunUT78lapSmRs3ao3ubxFiPGTbfwnZ9l8cI+8jgbWMJnEqpSsNbebqvMnGyeavigOfj+tGLDWQCmvH",
-	"JoktFyoUhAT3tGCN4W2qbYXZou5vT85+i99vMXl/+3xU320HX2La/d09BXoIYO0rBX9LhbYfc3k7Gft7",
-	"0I++LPn9aqYvLV3+oCvuTOr8vkQ6L2pT9+2M2uLVN8jN9gU9nIzDK2qTu/LLJKIJ8JhKgnWYyde/vX3y",
-	"zQECX5vb8EqxPMLLG4ze8N5tXitHZ6BgbgvX77muWI1rl+UliX0M6q5R9HPo1bSwj64b9a6D8fsPjZgw",
-	"xhVxYfBiOKhnF7jRNeSsukn8qlFXl9cFN2opmtfz9UiZvahicIfL8L7Dayy81+K1b9DbmChd3hnqXdvn",
-	"TOnfscVthNiwgvwWMTZb09yMHIuBuzxPe7fDXV73t8tyQ2dOyqt7ivV1d7Pi4nYUTV8xZltDnSrSVFEh",
-	"ngMTCW64SjEDT1GUn0E/Z+fAQanPra+aPXRq+7//YBAsPu/Ud5ccrtgiFpUqLs2J6+Xx8RYEvLOoqhI/",
-	"Hg6Pjr8djAajwdH40ejREUJlN75uXgxgdE135jQgTyRgCRyaWMG110UlQpxBTCjWs3D16t2kjZfgSbuh",
-	"blc9opzQJBGr2pOWP7oPPlUiwUIaGrgNk2DUA2FZZoykuyPUdVOqkW5PBsqHJGFKh2UdfhtrrD2P2w6+",
-	"4QtCI60aB7DC8rrMtbsds7ztgMkyvO46rkHFyw+X/xcAAP//",
+	"7H1pcxs32uBfQfW+VZPstqnDsiehaj8ojjPj8ZWynddVm/GKYPdDEqNuoAOgRfN1qWp/zf6w/SVbeAD0",
+	"ieahy46Gn0SRaDSO5z6/RInIC8GBaxWNv0QLoClI/PiK8QvzNwWVSFZoJng0jib/LA8PHyf/7//8X/wA",
+	"p0RC9j//GXH4rP8ZTchyAZzoBUggTJFcSCDfvfvlGfnh+Icfvh9FcaSSBeTUTKxXBUTjSGnJ+Dy6urqK",
+	"o4JKmoN2K3gmuIbP+kXaX8aHBRCWEjEz7yKJHWimZ+bXgupFFEec5uYF7tdzlkZxJOGPkklIo7GWJTSX",
+	"8x8SZtE4+m8H9Ykc2F/VQb0Ss8pnpVRC9hf1EbetBZkLInhMqCJzdgmcTFe4THOixJ6wX3lB50CmMBMS",
+	"RuRtQf8oodrFHyXIVWMb9q3NJef08yvgc72IxkeHxydxlDNefRH3DjiOXsLqDc4WOk/zHr+uC1jFpOTs",
+	"jxII44Rp5Q95TI7MFo+OfyCFZFzTaQYkWVBJE3NvMeGCqIImQKgmwAwoEOBpTChPCReaUJIKHRO9FOaD",
+	"IkLiG83c5u3UvHtEzojKqFrYlxtQApXQAlLzhT04vRj9k4dvHP+su+vmwR3/sPncXrGc6fCp5UJpIsVS",
+	"mVOhXC1BDt1ghrM015HCjJaZNtd3eBhHMyFzqqNxxLh+fBzFZp0sL3P/e864+7daJOMa5iBxlb9KxhNW",
+	"0GwzxhR+6CmhpJAwY5/JpPpyPDEnzuZcSEgHsKoavAmvmmf9+K+bz/qDzt5DIniq+ptwP5CZFDnhYklK",
+	"rlnmIdbAmRqRDzVF+Isik5x+PtfiAvi51tm5sjNMSEILRZgeuqvG2NaNNa/o6Unzih4fPXn89PBwm4v6",
+	"CNOFEBebr2lpBw5cgft1hwt4upFGXJmZVCG4Ak+DZxlLEPjxUDl+pEWRsYSaRR8UUkwzyP/Hv5TZwZct",
+	"Seqv9in7yiFiJM1ZMEU0vQB+6kmFueoFVQQ+F2bHlrIApIpMmldcjXfnZCZKmTIEK43dbxIIRZotSE75",
+	"ahRdxdEvQk5ZmgK/7z2bfTFFBAdLCB0QnxK9YMrtkJp10jnkwLWllG9lG6PNFBIUyEuDu1dx9HegmV6s",
+	"1uxmt13Y+YY2UUiRgFIEF6BwAS+4Bslpdp/neUaQsnpEMqthCVjikIKmLCMLkaXK8h5p+BVLPY9aMD4n",
+	"kClwy7+kGUvvGxoMQoNC3pfTzNAdSE/JZMYgSyeIH4osFxQHLKXgc1zsG6F/ESW/79Vacc+w/jJZeMCN",
+	"a6CMrUThMVFIkkLGLkFalPsgxCsq53DfZzwV6YrA5wRRywg5yKJxSb9xWuqFkOy/4F4P842wRyUkEgJt",
+	"blgUwFUFmOa0R+QsQ76nwAkdCgkZzdgFSpANQf7jx4+Pzkq9AK7NqgekP1waSq+lgg2Cuj2eS8oyQ0zv",
+	"+9JSqumUKiCpAGVFSjyBU6LlitA5ZZzQmQZJJu9Ay9WjM/PPhDi+0DmdxpBheUMLsqRWWOgdS83Y7bk4",
+	"AnjfJ3PGCUvNFc8YyBbRMKDUYgi/cVUWhZAa0teQMvpVsI7Zq/vH+7dvRigUuYfN3GeJOcEPRmgz/xZS",
+	"FCA1sxKJpcQdmIyjC1gNADYkEvSIvND+nWohltwCirnR3lTcqUi9H4q2gB34XRR0Tu3LNx5RNRRlrkum",
+	"3GMBYQiWhhP4QSgdWOKkV2YHPaG0C5pxhCzsNyMtt6TYlGp4pBmqS31RvJYpf49QyHSKlTnr1pTto2ls",
+	"51M1rZj+CxJtltK43XeWxyHUpSkzW6bZr43rntFMwZB8qIwyqDi9AJJQJISoHiY0h8x+kwO16qKiOZyS",
+	"CXy2ksg5Syc4vCUwIgX1ezYzOUlMLyAfRXEHDlOmioxW+nRDyj5+8nS9mB1Hnx/NxSMnxv9cT3SWMarM",
+	"GbnJz3lQW//Zqo1Il8zu/LYIQ21tl6VcxZF/2gJ14+EnR8e77ON5NU+1jcZ57zr3VRzNJXVmqXWY9Dcz",
+	"6jUtkAgwnrb06ojODVWLI+BGHfs9WpQ55VFcfa/KwoiGzrJipcQojkp+wcWyCb/1snRLQb2xQtg+xFr7",
+	"rQ6xqYrelgbaQ0pn4eqT20TwGZtvaSB7ZgdfxVEigWpIz6nelt7EkWfs5gn4TPPCcNCIJgOjmygRIMZd",
+	"FOrDPZ8JmaAmdT7NRHIBTao+FSIDisTZAu/mFSFNKmiy1QaGyKudoHEYsb+C8IpbR/1p+GafVffYJ6Yw",
+	"m0Gi2SXaTWZsXkpkTDFJPaGZsSxDmtingzTLxPJcQTY7d/hzfgErFT7KLMvP4bPRt8wLzoGjNh4eGzTc",
+	"BDGAl5mTRK3to8/+cpFCpob5TOu5+uwKKS6ZkRTP/cHYxTINuQoClfuCSklX+D9uIPP2w2ssHZXTcwlG",
+	"PHOwHt7Dl23kgM4WO1A4dJdDlzF4oe2N9zdR3cjAGW8E5F+pThY7yg1nJFlQPkee3gL0EXlTZhmZG31i",
+	"SpMLz1cd+O8E8z2XAFrAza8kpyuSM65R8pBCUw32B2GFFIPypMgohxFxLJ4YqBgNw8lWqBVektLCiDlo",
+	"d0eTEU3JdEUoySifl3QOBK+oXgqe6XZrGUTd9lKe0cIZYJhVPTNDg8TMngrV3dOyTgQjkZm5lfnkjp/Q",
+	"JBEl1+qUUPvUkumFKDXKcHPQaOuttsIFh6DgvJGX3hap6d4JSxb2vK1Wu1xQveaoAxRqHV3YOEt7Na9x",
+	"HdXMBioMZxqRj5JpDUYuzlanTgQ3MrNTqBSZhJB5EpNLmpVurFHALqDQTlBtLvTpyRYb7hDULoYrMdPW",
+	"imOwqg3KDmy2AQN/44d3TaFrgHv6pAVrW725oxbQFV6WkYIRS8y6RuT5JUh7g+ggMYrN5DylKzUJ3MHj",
+	"44130OMiToJ1X/5LCT56R5evQSk6hwblDvk73lggqly4ZOI+qUlMJpcgp/ghZ3NLqvE/Z0bEz4ZUmL8L",
+	"tEqbT8yZm52GlyeF1+y8DSTuS2cF1eapaBz979/po/86fPTjJ/f3/NGnL4fx0+Or/wjJfM9Q+HIbNJtJ",
+	"t9VpOxwlzRk/317tm+ADk2uoe/ZNHc2s/aKfGHeW8dqr4F5ovZxElFqxFJzJyVohdtTurqFYWKbf0RTW",
+	"q8Y9jXizv7enWjQP+PDkh3izrtG9kt4DoVM/UxXwn7N0gpwsZMNDlsaUs3pCiqyOnBwfjzYqJRvPikxU",
+	"AYmWgk/afqR4Z595R7sJSnRN5NnjzR5vNuLNV4PmAditQi6uB72b9r+l5e4Bmdc6hKN1QMMkxAVUXO8S",
+	"GvFhPaB6y7OVdb9XAsrZVAHXhiBDXmh0ZNAs68DU08e7oUcQ2FsqnDvxIY0LLn0IX4epDK62smGsu313",
+	"sM/N7E6xe2GfM4Ji19hRyqy/goXWhRofHKA0RklRTjOWEJqmEpSKSckzUIpw0EshL7wXMxNLQHW0rad3",
+	"qDYSlV34kFlgCIp+ZnNQ9viqY2lKhGeP/lctDJ48DouC9dl43HX/HvVPqsKqNbpCtZJemN+mV3ff1r6Q",
+	"X+3GUFUwAvaInBG3WQQPwkUK5LuJkPMDIx1Pvo/9l+YKwagT1hM9hUwsCdONwQf/3Qw34FYP+25ivjWv",
+	"yWmBsTxWuRdKk6cn5CX7yUbyVUL5lyiHXMjVWALFe6tnjz6FiLE9zlLT9fpXEP0xpiqgSbojGZP6IGLS",
+	"3KfZpdlZl52ErwhVmfW2wzZyrYGfDlS7qDD7hhB4u4idnm1faapL1bZWi4uNtmr3WOhN/xDT/mv+Jabn",
+	"Qa9tZ143LjTvS+vd7RBua/g+28HFsDvPG3A3b/YRh03tlW7eFBJHt+ug2uSmbvuCg/zCh3FXsXZcEOBp",
+	"y1hyPd9x21Fcn1bcuM4BCHhfges6Bj6ga/UDBpww4w/eOrXRRIQI7aPsgkecUaXPS1U5uDoXbSXQnPFS",
+	"QyUx4JkyTZbmOA15JGaCbY90G5ALizAzQq3lK8YQp47FNKg0GgwPiNi/WaDDiLMFbe6k8pQzRVIoMrEy",
+	"R2fttdVQa8R1uuyluHCmGHf+GbsEZAIY1LkBxBGEz8sbxDPYLYYg7ZUQF2XxElbqukJ9JUysIzJe5uiL",
+	"vPb70NJeezPYBlRQ51NYOPje3leVAk3PM9A+/6JjFa5McDYobQkSXH5DWdh4NP92ohZGjDNAYXcbkyVa",
+	"uJki1pJnhDvMeiC0AkilqdQqJko0InO9iba7i4ZBuLOLS5DKrPKGjrL25v8ulhggXG/RbpAATRbEvbIK",
+	"NsU9NxBrwNtWrTTu3VvnMsKwwPVLWF0vhOa5TcyYqEQUcD7LhJCT2BqSEF11g1XVtoycrkjqbgeFvInl",
+	"p5O+h2x3RtthnF0Nsxfthj+g20rFZCmZNlIlT8lMyDkgHIH7RsKcKXOOBLeLPqKardopcCA+Ycc0KVOA",
+	"FYdoUuMsN+37vRn6C44MGhfM3VamhR0u+WZ3MLQSSIPiV4jZvC/lJbsER+udyraP1btJrN49y2dWDNoh",
+	"nO+NDUve1RfPnUHCToTUxAc4U+1tFL2XoSXzRgbjm5hPByKG2jt7B7NSgSIJzTLHKjlA2nesR307ztXQ",
+	"lr+unfH6lsLbtAuGT+bOTH/P78+6t7057/m9GfF2trP1r6fJ0IOa+27RgRvj+da5ZowA10uTMihq9BHr",
+	"lIlt8gpVRJVSAs0eJZko03Gp5PnR6E6tCbVhvblmywW1yNLYqVlUXUA6Jva9hGZGwk4hYSmM7tAIj+yh",
+	"dfxuxdUJbAxC9BkBgWgkVCUMS5OCz22y+I8nT/76vRNHJ7mNI5gQ+KOkGfrwbAJXQOq0PwSPGPOmwixb",
+	"zGbAU8N5GC9KHfXDnJc2s9vnOaFOMuZllpkr5UpTngyk1RRUL7xe4DK6gqDkdhlcem2mC8SeMJ3BGu2u",
+	"B1M+R0R1ZHy8n3ZoRCn52DvQxm7EmAv9aIYZZpvABn/1K6x2EftLapxcvf0B2GlKan28ppW0aWT5ZAEp",
+	"7u0SJCbDKK9qOtuL95uPrfJmpCdMeYGUMCuImK8yoawalAFVQEqegvRarEZNyM5jc5Gtvboy9dj0IxuJ",
+	"Zm3bHa91YlAvg3QekiD+s1o4Sg8LegnVCrHcAUYxjoKyY0YLte2cfotM2k2GZ1xSZhA7V+HDzwzW4pza",
+	"ZSpvlHC7QafNw6h20HxxCCreoQXp/qw0Zs1UhUDwJRTalyWgZco0ycTcmr4M7cbkMRewFAo72OQAHbYG",
+	"2SMIK2dfwSYqSp2IUPyFlYhTNJm0s5dbarazCTY4kzkKfDT4vvV6WFABc8BfJf6aVyaVnror4PoNB+8G",
+	"bZ1O8nqPau21lfgE2iG0zjTyw9OTw8OuXvWLIV81WgIxEGjVaqLYnKvY4On62Nenhyc/dGMRt8khaVg1",
+	"dk/okjBvmNAuYDXGD+h2zGlaVSZJWQ4czWYe54TEgirS4NzcObs10DwmpQIZDzktR6TSQdFmg0VGqmEj",
+	"cuY8lM60PcG5fdYY0HwSJOxzl0TZjS/pY4ucbzXOvGqrgWazWwwMXdxvXvToeEZBMpGeg6UJ20np7hm0",
+	"5W7/1C1kSeAMpdnIeWLEd67Pc8FDrt1DYsU5LrrxwUz1XTJrUikaryySgBsIkwp8HDr1ueVNC40opygb",
+	"DeyPl/k0QHc6qRWDO+8vsXM/cfOKQ1TsP0EG/LmbMq8u3VO1JNl052/iePh0m0KEluZI6ybOF5D2eVaZ",
+	"8S0/YJWeRcSs566rf+pYpRoheddRZzenr6F9IOhg/OjNf953wrSCbFaVNyFdQNugWNs3DQk4Hxer4La3",
+	"tGBcy0bRtUrMKMsYn58rFlS13puv7ZV5KyKK+kkChYa0fako1VOlCdXaMAAzdPvjYkP2ZLhkolTnltnW",
+	"vsmuC1WzrF6Gf2oDi167IGew2UKHNyPbkFfdU32bG3V5d1U/uwIefQx0xzqgsW6QTGeMM7XYEZmGcN1n",
+	"Cjxi6cQLEE7VHHJMDK0LPf5uZzutDR8EKcMV41ZBaLRVLTzwDs5aGwYCrhT8zW/avsBWJ6twoc6QGtIl",
+	"lT43Wp1T/rbgidzcbPuUAtEIhTO3dNNv1p5jFZPg9QU3C0I0giICryEUAwqDmVlpmhcDBJUZvbgogO8S",
+	"lRE2s2BW7SWGQAhZlfHSYetPCFUr44lfsj+AuEavNchp6WggMGUobw6VM0y7M7LRKZmkVNOR0QcnXs52",
+	"iEM0ZFlLcbuA1cjRDOtAGrlID/cfhnTYm8IfnZ4XuqKWwhQIWKu+D1gR3fpcShqbc5caMSaT5UJBcm6F",
+	"9ylV8PRkFx/jshY1tmBhvfv0j8d++Z9CgQEKktKoqO+xDo+L+/S68suQw/SsVwrsDN2BzdphNuzdqt82",
+	"TeTwsdGIVnWNK//9UVXdBjk5UInFCdxKF1oXtp4L4zMxUAqxXs7Zry/GVayEs4UsHIBVJY1sYQ2XnyZF",
+	"qYFMS01sJpePE+1sErMMz1xlJtTcx+QnXOtkRH4SKXM+/2ZRpH+8f/vm1Op2BAmxORVnz3TFwFTD8Dwi",
+	"Ps4JbcbKHqgvx2UzyfBER8TCaTMJUvAE4soaZC2EWtSJrFq0clm5sLoIFhtDfTJjCXCboeFKQpwVNFnA",
+	"o+PRoWPhdUz1crkcUfx5JOT8wD2rDl69ePb8zfvn+ExtJI7eO2MuHqQ9VxlVETPRODoaHdonzPXQgkXj",
+	"6PHocPTYJsgtECoPaMEOLo8O/O2ikSKElG+NXm6juG02icFkvLIXaTSOXjGln/k52qVffw8jWj3kwBbk",
+	"vIo3DnS1Wq8+deoaHh8e7lQQbysh1hfR6Mmv/TpIb7kr/mpz0fEUOpWpfAHe0BvdsAMcg9Of2A2FBlcb",
+	"P/Cl7HD80ebxrSJo+NDjzQ/V9ROv4ujJdstyBQLxgcdbrauqPobEs8xzakRRhKrqQA35onMDUFWAFcaP",
+	"F0INVHNVNAdDYn59+/4D6UL6wZdadr3qA3Q/FdSV5QSlfxLp7RVgHM45vWrzHi1LuOoB/tHtLcTDe7jO",
+	"l+dBRqB18oFz6jGtak+sIhO1UhpyZ1zzGXrfLlCfHP64+Ymqcqp54GiLV1RFEPGBJ9tspFPHzTx4fLzN",
+	"g80idV8BSy0EN8SU5UIocMVeHfOcGpQJIvBVHK1FTYvaGYRCmF9oZaUQpUVBlkJeuIgjw7htBTGtbCUO",
+	"pghIinz+hZSAXHKagRGz/LIdVJOMapAWtH21MbcZygVGWvr0MeTxbbrxMy7V41IPXU/ClKoh4M1Rj7pP",
+	"8D/Z/ERViPRPA5T2HhpA2XEcYCnyIZbiJKD2zf4N9OC1Ht47FfaEd6Da0x6CbgxB7xcYjZBUdx6WPnaS",
+	"dButBz6hFJ4EXBoTe5OY5ZyDnENKUoAiWxHGtajKBLuSP98ZhciOIzhhTIzy89fHPz79flwNptZKpDRd",
+	"qZjwtQWSAlStGal5R3JQKBh0Kwno3nGPKudJ4GL5bQs2u+LlXrBpCza2wNhmGuA0kDUaxH0oDw2s2esJ",
+	"ez3hm9cTrqcPHFCsOPzIlv+yOd83YMFB44Fdabf4i5h1ag4L6eyaGLjC65jSmEgoMpqArUPvInzRT6hE",
+	"bnPhMNnO2g1zhjZ7NORNDTE2HJlp7G9QZc4RCTMJauHqno0JVRfOzB1g2D9JcQGyWXr7bghQoPzzPZst",
+	"mnscbsXRIEHWbh83TLx7Jv6Aqc7zz65OaKBgE5kJafGuQYtqFrUNNfKVQjcZzTnNIa68tDZO10KiClvT",
+	"X9pSrQ/Bkv4SVrta0X046UOzoD9QXRkN9ZVPsOmzbCAWosrNdOat0PHgi0G2tYZD36BJaVGoruEQS+hU",
+	"XF/7ggfePGhoBtNWfXZMZTRgBnyJhGU7E6DrF7U3/92u+a9N228OgptJq2/LuFm8pA0wmzXaoTVd3rpK",
+	"pI4dcH6sYlCx9YquYYe6PPq/KCIuoVm1KSQiupIDO/OYRks/yz52kSobVaEaJQLq5LZ21r0LwI6KjHKO",
+	"3m0MtLZlXus2M5v4T6e4wh3rx3WS/Q7i6MMSQfea8s2o12sMMAnTrl1Y4IGNTrmRknwbBM/ztwuAwqrE",
+	"LI3JlGHIX1xlwPLUMlkmOBaRPw1H1YZ5tieL7SZAtqFOweTK2r5PPeLFhoe7aDnfgDREJW3qz63QyTuy",
+	"Wu9Ibzgs9zTnT0MJ3lk7UkMMqNoqX4M0ZGwGySrJ4CCFhK7uxnj2SlSCC8sN+aU8QZ2urjImNNb40cBR",
+	"7slEWEL52Szybg3ovt5JUCY4vrXX/ENMw31N6y4hZMmyjKRo+Nvbox4ubz+bQycO4aYG8RqrJTCewufb",
+	"wusOJ7ST7/Fxj48PCR/fwbRkWeo4LJXJgiCcD1mxdsHMhil5u7jqABN8xVRdPe6hWITrakI72oXrE91b",
+	"h/981uGG938Au1rOl/gOpNOPWIao3Tq2a+1dVBE+VVeWklsvko9lOD48rFVOo01SMmkWVZq4ZGSFHmIe",
+	"yNz5MYTsnT4Udxo10qtCd8/RVg0aENZbA7eCJYkbDXLj+mKQSd+mHW+H9TXcA3tD3l64CIS8VLCCKaRz",
+	"0FXMiCGEvAnT13ZF16MPvjSriF8/hH4UDNIiCeVGhZ8CsbOmw4HwbVK2jR+sxiofv2/7R0rY+8Zu2TcW",
+	"PuphbjwUFr/mkr8Gu9iDyG3FvjcbOty2hLZZI/m1UbZ4Tbj8x0CI+6gqZl5H4tEsc56GOEDfmCIsz0tt",
+	"DmMwAv6uBbNwdeBvVy57uJHwe8HnlkLnN5KQ64s1B3XF3sE4HwzPtcUCcDRqXy4n0fWEGhFPQXAEpDZ4",
+	"gpIlS0FWzbSQroxRncOn7a9GIgl5DSEXl/A3X0/3LmhFu0vWnkbsDalfGeUNrmELOuURyKMOXdJVxXO/",
+	"DVEi6OE4S9M9yu5R9t8HZREggzh7B9z6NiLlN/lH9kHze7fInzlo/ltSuG+I6ltE4Z+5chrVw39RdShz",
+	"qx3+4ckWJsZ9tP23EG3/zQHybQSwVtYkTqV0zWfMXp022cps/otP+DxtMrHcFqS0Ziis4ykUxAR9WrCy",
+	"jbK17WHhO4sMxOx34P0eg/e3j0cNtbv7FsPuH24W6N6AdVsh+FsStNthl/cTsX8L9DEUJX+7lOlbC5ff",
+	"04oHEzp/Wyhd+lYbQ55R24vjDqHZvmAAknF5vmi46yZBEpoBT6kk2FaCfPfbh2ff70XgG0Mb9pQuE2wP",
+	"Z+hGpxmJLdrRKEdnRMHStsa65bpiDai1xZfXAejf7YgwhK4/C/voqlXvOhr//qllE0a7Il4MFimHZnSB",
+	"W10Lz5AVZtizHXlgUBr/RUiSSMAiDtS3ZdWl5JCSssASK1iIGQuorFz9FE0UcD12bYfmoGx03gLI+7+f",
+	"PTp+8tQjijlILPpsa4uXsm77UtA0HcimrfvM35HxuN/I/g4MyNtaplzH+i3sU+hbQ7WGqbjT5GnWuAz1",
+	"TbPUexOO7z3Qg65sXpYNssLSQ5ZSSYjJdOXsr75x3bqUM0Rd2w5gGHVf+lguFzkW+/eFuhi43gKnZCr0",
+	"olmr3WZsYkcxQ0t9NXfBR+QtlmFy4aJTAO4qtKcEm81gVyhbED6uop5qGc9Hj7xuN7bDr0fkuQVjvy6M",
+	"2cdWPWPfI5K7kvRY5SmnKzIdcA/7dod3RCz6/RS/FrFotDXcllpMIaE5yi2GbuyJxjdHNOyd9kjGTtQi",
+	"Z3OLEGqdePK6HnWnKqF7i2drYXHaNuEZPeB6+x+xI67rIOFRzZ5SVYYf6bDgGzOi0Ks4eLevmNL/iSPu",
+	"gwhh57styI9tXmJWjlTHJXRYyvOQ7/3DoorcmJGqC7i/X3uTrcv1LXC3S2vbqe7ZRz/1w3DjVn2EdnPl",
+	"NnsM77uI3IKfdVmDlYfr6qvhLiKvA12oqCLvNeUplSnxwOpSxuJG1wArT/osMO/P9EWcKsVUQmHLiuGT",
+	"cymWjM9JQUsFRlLVLMPpfnv3qioJZRPQPn+OXdEoCUBSujLDM6No+0LwkBL0ry6ZglNselSAxi6+LpfK",
+	"9TZo9tWLiRIklaKwWsFKlMQIy7hgJp0M5jptFVLkDDsqnHHfHUnMyMnRoW9daV/iprfytplegG/maPbq",
+	"WzxiLcbMJXtplsNwgtzHqgnX3aXHuXd8paqm7dZpAwJJdbB/qmJSe8fUzXg1ZBmhSBCWTlsSOSgf/xOm",
+	"bwHWffDFfdqUIfbRlm0x4OVKHzKFJKLwqO9aXXpaV3JDJJZ05QlFQrPMyAI0uRiqlNjE6G3iN9za/xQx",
+	"HF8tGqPuVRhkeUNK1+BdHN42eduKsNkM6w5t2990I01rwz3vJka7q7lOztVbV+PJ9l1VZLlgGXiCUTez",
+	"9mRBiyw99VWhmJGBpjATEhyxEXwUzsK6W+7ffMVXysDaDjv2Ydr/dslUaxF9E48/cI2VXffdoNr+AU3q",
+	"S1CazJhUuqGoXEChXb30JcCFs3hbhR54ulaZ/7l+851r9XHPFMGzlQ23s5ZkbJ1ENTarZmbAHyXIVRT7",
+	"Dq2+M3ONq9fsUX2vBoaqgfuOhoYaKPaR418zBry+Bxuccmc8fQcycfDFdeHG7yW4X3YPTmu8P75GZ3/E",
+	"0oJinIJD0nphUZczNzE3p59fAZ/rRTQ+fvI0jnLG/f9HQXxdUzRo2F5CiYQEzNFYHcgoR8q1XtNoP1Ek",
+	"LxVWzDBCDzZcoxfge7ygtcPxci2ZqzE/hTnjilAOy1HAg+gu426FoXsqx9ejYWHBx215FRvJ0rpi7XH5",
+	"dP59BO/DDFIAnhLqKYJtenRNGcgGAzxyvftvQsgGicUvrpL/XGL0oUHtPGBGRpsdBjY4d4itdm3Ig+Bg",
+	"RKo17SVsvG3bSHhHkQT9N60N6D/82ibQfX3rh04OhgJ7b6YdaVB3RBBeNBi7YVMxigZgxYVanVfl1Dw1",
+	"BUW0GJEXWlUMjyi6cgKFD40JUYUPoPReHtjLA/9m8oCP210VFTKNEJsHCUEvLjoQ7GPwzDk1qSLtiGrr",
+	"eRUZ1oeRYgqBWIa/gX7FLoGDUl87vLo9g9GKfHTjS8A5De3C5x3RC6Ea9obGHpiqgERLwVNST0SUplJP",
+	"zDGUMovG0ULrYnxwcHT819Hh6HB0NP7x8McjJJJufX2TMmAysO7taUSeNYK9MZobiWcmMAqTIiV0eqHb",
+	"dF/NRIs1dUWAEsoJzTKxbDxpo1z6D75QIkMHvQZuszoxmhmzSNDKje6napoqGKo/02vGdUwypnTsglJj",
+	"FwbbeB59eKHlC0ITrVr14i0jsQmkOV2RVFgfuzXK+WoAbuJGZkt4ekM9jfQZ8io25qlQ6erT1f8PAAD/",
+	"/w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -37,6 +37,8 @@ type Config struct {
 	CORSAllowedOrigins           []string        `env:"SPECTRON_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the API from a browser, by commas; none by default, and never all"`
 	ManagementCORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"management-cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas; none by default, and never all"`
 
+	// Webhooks are those of the key manager.
+	Webhooks keymanager.Webhooks
 	// Layout says where in the data directory things lie.
 	Layout Layout
 	// Spl is how the spl face is served. With authentication off there, it is off in the key manager, too.
@@ -62,7 +64,7 @@ func (c *Config) Verify() error {
 	if _, _, err := net.SplitHostPort(c.AdminAddress); c.AdminAddress != adminOff && c.AdminAddress != "" && err != nil {
 		return fmt.Errorf("SPECTRON_ADMIN_ADDRESS (--admin-address): want host:port or %s: %w", adminOff, err)
 	}
-	return c.Limits.Verify()
+	return errors.Join(c.Limits.Verify(), c.Webhooks.Verify())
 }
 
 // Node is both planes, open on one store. It is not safe for concurrent use.
