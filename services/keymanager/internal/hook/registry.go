@@ -134,7 +134,7 @@ func (r *Registry) Delete(ctx context.Context, id string) error {
 }
 
 // RotateSecret gives an endpoint another secret, which is shown this once. For grace both sign: 0 ends the old one at once, nil is
-// [DefaultGrace]. Errors: Invalid, NotFound; Conflict when the pepper of the old one is gone and grace is not 0.
+// [DefaultGrace]. Errors: Invalid, NotFound.
 func (r *Registry) RotateSecret(ctx context.Context, id string, grace *time.Duration) (Endpoint, string, error) {
 	if err := checkID(id); err != nil {
 		return Endpoint{}, "", err
@@ -150,14 +150,12 @@ func (r *Registry) RotateSecret(ctx context.Context, id string, grace *time.Dura
 	e, err := r.store.ChangeEndpoint(ctx, id, audit.WebhookSecretRotated, func(at time.Time, e Endpoint) (_ Endpoint, err error) {
 		e.Previous, e.PreviousUntil = secret.Box{}, time.Time{}
 		if keep > 0 {
-			old, err := r.ring.Unlock(e.Secret, e.Label())
-			if err != nil {
-				return e, fault.New(fault.Conflict, "the old secret cannot be kept: pass grace_seconds 0").Because(err)
+			if old, err := r.ring.Unlock(e.Secret, e.Label()); err == nil { // otherwise its pepper is gone, and it signs nothing any more
+				if e.Previous, err = r.ring.Lock(old, e.Label()); err != nil {
+					return e, err
+				}
+				e.PreviousUntil = at.Add(keep)
 			}
-			if e.Previous, err = r.ring.Lock(old, e.Label()); err != nil {
-				return e, err
-			}
-			e.PreviousUntil = at.Add(keep)
 		}
 		e.Secret, err = r.ring.Lock(text, e.Label())
 		return e, err

@@ -7913,22 +7913,6 @@ func (response RotateWebhookSecret404ApplicationProblemPlusJSONResponse) VisitRo
 	return err
 }
 
-type RotateWebhookSecret409ApplicationProblemPlusJSONResponse struct {
-	ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response RotateWebhookSecret409ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RotateWebhookSecret413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
@@ -9924,12 +9908,12 @@ var swaggerSpec = []string{
 	"0oJinIJD0nphUZczNzE3p59fAZ/rRTQ+fvI0jnLG/f9HQXxdUzRo2F5CiYQEzNFYHcgoR8q1XtNoP1Ek",
 	"LxVWzDBCDzZcoxfge7ygtcPxci2ZqzE/hTnjilAOy1HAg+gu426FoXsqx9ejYWHBx215FRvJ0rpi7XH5",
 	"dP59BO/DDFIAnhLqKYJtenRNGcgGAzxyvftvQsgGicUvrpL/XGL0oUHtPGBGRpsdBjY4d4itdm3Ig+Bg",
-	"RKo17SVsvG3bSHhHkQT9N60N6D/82ibQfX3rh04OhgJ7b6YdaVB3RBBeNBi7YVMxigZgxYVanVfl1Dw1",
-	"BUW0GJEXWlUMjyi6cgKFD40JUYUPoPReHtjLA/9m8oCP210VFTKNEJsHCUEvLjoQ7GPwzDk1qSLtiGrr",
-	"eRUZ1oeRYgqBWIa/gX7FLoGDUl87vLo9g9GKfHTjS8A5De3C5x3RC6Ea9obGHpiqgERLwVNST0SUplJP",
-	"zDGUMovG0ULrYnxwcHT819Hh6HB0NP7x8McjJJJufX2TMmAysO7taUSeNYK9MZobiWcmMAqTIiV0eqHb",
-	"dF/NRIs1dUWAEsoJzTKxbDxpo1z6D75QIkMHvQZuszoxmhmzSNDKje6napoqGKo/02vGdUwypnTsglJj",
-	"FwbbeB59eKHlC0ITrVr14i0jsQmkOV2RVFgfuzXK+WoAbuJGZkt4ekM9jfQZ8io25qlQ6erT1f8PAAD/",
+	"RKo17SVsvG3bSHhHkQT9N60N6D/82ibQh1rf+gFHE4TjdG+m7GhQd4TfLxp82nCdGDk9WO5fa+eqnJqn",
+	"pqCIFiPyQquKfxFFV04+8JEuIST/AErv2fuevf+bsXcfhrsqKmQaITYPEoJemHMgdsfgmfNRUkXaAdLW",
+	"kSoyLPcixRQCoQl/A/2KXQIHpb52tHR7BqPk+GDFl4BzGtqFzzuiF0I1bPWMLS1VAYmWgqeknogoTaWe",
+	"mGMoZRaNo4XWxfjg4Oj4r6PD0eHoaPzj4Y9HSCTd+voWYsDcXt3b04g8a8RuY3A2Es9MYFAlRUro1Dy3",
+	"6b7WiAZo6mr6JJQTmmVi2XjSBq30H3yhRIb+dg3cJmlicDImhaDRGr1J1TRVbFN/pteM65hkTOnYxZjG",
+	"Lqq18Ty65ELLF4QmWrXKv1tGYvNBc7oiqbAuc2tj88n9buJGokp4ekM9jTAZchI25qlQ6erT1f8PAAD/",
 	"/w==",
 }
 

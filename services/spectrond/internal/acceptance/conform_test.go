@@ -86,7 +86,7 @@ func operationOf(r request) (operation, bool) {
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.path, "/api/v1/"), "/")
 	first, _, _ = strings.Cut(first, "?")
-	if r.direct || slices.Contains([]string{"contexts", "verbs", "migrations"}, first) {
+	if r.direct || slices.Contains([]string{"contexts", "verbs", "migrations", "webhooks", "keys"}, first) {
 		return keyManager.find(r.method, r.path)
 	}
 	return dataPlane.find(r.method, r.path)
