@@ -37,7 +37,7 @@ run: ## serve both planes on 127.0.0.1:9090 from ./.spectron; the first run prin
 .PHONY: test
 test: ## run every test, on SQLite and on a real Postgres, with the race detector
 	@$(if $(RACE),,echo 'make test: no C compiler ($(shell go env CC)), so without the race detector' >&2)
-	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -shuffle=on -count=1 work
+	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -shuffle=on -count=1 -timeout 30m work
 
 .PHONY: test-short
 test-short: ## run the tests quickly: cached, with -short, without the race detector
@@ -134,8 +134,17 @@ down: ## stop Docker Compose; the data stays (docker compose down --volumes drop
 	$(COMPOSE) down
 
 .PHONY: test-compose
-test-compose: ## run the whole story on Docker Compose, from nothing, under names of its own
+test-compose: ## run the whole story on Docker Compose, and the overlays replicas and tls, from nothing, under names of their own
 	deployments/compose/test.sh
+	deployments/compose/overlays.sh
+
+.PHONY: faults
+faults: ## kill, pause, cut, fill and skew the containers of the overlay replicas under load, and write docs/faults.md (ten minutes)
+	deployments/compose/faults.sh docs/faults.md
+
+.PHONY: rolling
+rolling: ## replace every replica of both services under load, and see that no request is lost
+	go test -count=1 -v -run '^TestRollingRestartsLoseNoRequest$$' ./services/spectrond/internal/rollout/
 
 .PHONY: clean
 clean: ## remove bin/ (never data)

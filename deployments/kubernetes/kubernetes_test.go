@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -180,13 +181,34 @@ func TestServicesAreReplacedWithoutAGap(t *testing.T) {
 		if container.LivenessProbe.HTTPGet.Path == container.ReadinessProbe.HTTPGet.Path {
 			t.Errorf("%s: a database that is away would have the pod killed", name)
 		}
-		if container.Lifecycle == nil || container.Lifecycle.PreStop == nil || *d.Spec.Template.Spec.TerminationGracePeriodSeconds < 30 {
-			t.Errorf("%s: no time to drain", name)
+		// After the delay, requests in flight have ten seconds or more, and then leases and the database are given back.
+		grace := time.Duration(*d.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
+		delay := drainDelay(t, container)
+		if noticed := time.Duration(container.ReadinessProbe.PeriodSeconds*container.ReadinessProbe.FailureThreshold) * time.Second; delay <= noticed {
+			t.Errorf("%s: ends %s after it was told to, and may be taken for ready for %s", name, delay, noticed)
+		}
+		if grace < delay+30*time.Second {
+			t.Errorf("%s: is killed after %s, before it has drained", name, grace)
 		}
 		if !slices.Contains(ports, service.Spec.Ports[0].TargetPort.StrVal) {
 			t.Errorf("%s: the service leads to no port", name)
 		}
 	}
+}
+
+// drainDelay is how long a pod goes on serving after it was told to end.
+func drainDelay(t *testing.T, container corev1.Container) time.Duration {
+	t.Helper()
+	for _, variable := range container.Env {
+		if variable.Name == "SPECTRON_DRAIN_DELAY" {
+			delay, err := time.ParseDuration(variable.Value)
+			if err != nil {
+				t.Error(err)
+			}
+			return delay
+		}
+	}
+	return 0
 }
 
 func TestOnlyTheDataPlaneReachesTheKeyManager(t *testing.T) {

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
@@ -18,6 +21,9 @@ import (
 
 // noAdmin as the admin address turns that listener off.
 const noAdmin = "off"
+
+// maxDrainDelay is longer than any proxy takes to notice.
+const maxDrainDelay = 5 * time.Minute
 
 // Config is the configuration of a data plane.
 type Config struct {
@@ -27,7 +33,9 @@ type Config struct {
 	ServiceSecret      settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the key manager, 32 bytes or more; required"`
 	HideManagement     bool            `env:"SPECTRON_HIDE_MANAGEMENT" envDefault:"false" flag:"hide-management" usage:"serve no management routes here; they are passed on to the key manager by default, because published clients know one address for both planes"`
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+	DrainDelay         time.Duration   `env:"SPECTRON_DRAIN_DELAY" envDefault:"0s" flag:"drain-delay" usage:"how long to go on serving after being told to end, no longer ready, so that a proxy in front sends requests elsewhere in time; 0s by default, because one replica alone has no elsewhere"`
 	CORSAllowedOrigins []string        `env:"SPECTRON_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the API from a browser, by commas, such as https://app.example.com,https://*.example.org; none by default, and never all"`
+	TrustedProxies     []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
 	// Limits are how much one request may ask for; its zero value is the most.
 	Limits Limits
@@ -39,6 +47,8 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics is where the service's metrics go; nil means a registry of its own, or none for one that is only opened.
 	Metrics *prometheus.Registry
+	// Tracing makes spans; nil means none.
+	Tracing trace.TracerProvider
 	// Authority carries requests to the key manager; nil means the network. One process that holds both planes passes what
 	// calls the other plane's handler.
 	Authority http.RoundTripper
@@ -57,9 +67,13 @@ func (c Config) Verify() error {
 		errs = append(errs, fmt.Errorf("SPECTRON_SERVICE_SECRET or SPECTRON_SERVICE_SECRET_FILE is required: the key manager's, at least %d bytes",
 			introspection.MinServiceSecret))
 	}
+	if c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay {
+		errs = append(errs, fmt.Errorf("SPECTRON_DRAIN_DELAY (--drain-delay) must be from 0s to %s", maxDrainDelay))
+	}
 	_, err := c.managementURL()
 	_, corsErr := c.origins()
-	return errors.Join(append(errs, err, corsErr, c.Limits.Verify(), c.Spl.Verify())...)
+	_, proxiesErr := c.proxies()
+	return errors.Join(append(errs, err, corsErr, proxiesErr, c.Limits.Verify(), c.Spl.Verify())...)
 }
 
 func (c Config) managementURL() (*url.URL, error) {
@@ -77,8 +91,8 @@ func (c Config) transport() http.RoundTripper {
 	}
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		MaxIdleConnsPerHost: 16, // as many management requests as people and scripts send at once
-		IdleConnTimeout:     90 * time.Second,
+		MaxIdleConnsPerHost: 16,              // as many management requests as people and scripts send at once
+		IdleConnTimeout:     3 * time.Second, // shorter than a key manager drains: none is used at the moment it is closed
 		TLSHandshakeTimeout: 5 * time.Second,
 		// The slowest answer of a key manager waits for leases, which are at most a minute.
 		ResponseHeaderTimeout: 90 * time.Second,
@@ -96,6 +110,14 @@ func (c Config) origins() (web.Origins, error) {
 		return nil, fmt.Errorf("SPECTRON_CORS_ALLOWED_ORIGINS (--cors-allowed-origins): %w", err)
 	}
 	return origins, nil
+}
+
+func (c Config) proxies() ([]netip.Prefix, error) {
+	proxies, err := network.ParseAll(c.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("SPECTRON_TRUSTED_PROXIES (--trusted-proxies): %w", err)
+	}
+	return proxies, nil
 }
 
 // clock is the clock of this process.
@@ -117,3 +139,5 @@ func (c Config) adminAddress() string {
 	}
 	return c.AdminAddress
 }
+
+func (c Config) drain() web.Drain { return web.Drain{Delay: c.DrainDelay} }

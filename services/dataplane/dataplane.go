@@ -17,6 +17,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
@@ -75,6 +76,9 @@ func (c Config) connect(ctx context.Context, management *url.URL) (*authority.Cl
 		return nil, nil, err
 	}
 	db, err := database.Open(ctx, c.ConnectionString.Reveal(), store.Schema)
+	if err == nil && c.Tracing != nil {
+		db.Trace()
+	}
 	return keymanager, db, err
 }
 
@@ -88,9 +92,13 @@ func assemble(
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return nil, err
+	}
 	rows, now := store.New(db), cfg.clock()
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
-	verify, err := verifier.New(verifier.Config{Authority: keymanager})
+	verify, err := verifier.New(verifier.Config{Authority: keymanager, Carry: tracing.Carry})
 	if err != nil {
 		traces.Close()
 		return nil, err
@@ -103,7 +111,8 @@ func assemble(
 		}
 	}()
 	parts := cfg.parts(rows, traces)
-	parts.Verifier, parts.Keys, parts.Principals, parts.Origins = verify, keymanager, keymanager, origins
+	parts.Verifier, parts.Keys, parts.Principals = verify, keymanager, keymanager
+	parts.Origins, parts.Proxies = origins, proxies
 	face, background, err := cfg.face(rows, keymanager, verify, origins)
 	if err != nil {
 		return nil, err
@@ -114,7 +123,7 @@ func assemble(
 	}
 	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
 		parts.Metrics = cfg.Metrics
-		cfg.Metrics.MustRegister(verifications{verify})
+		cfg.Metrics.MustRegister(append(db.Collectors("data"), verifications{verify}, traceRows(traces))...)
 	}
 	if service.handler, err = httpapi.New(parts); err != nil {
 		return nil, err
@@ -147,6 +156,7 @@ func (c Config) parts(rows *store.Store, traces *trace.Log) httpapi.Parts {
 		ToManagement: c.transport(),
 		Version:      c.Version,
 		Log:          c.log(),
+		Tracing:      c.Tracing,
 	}
 }
 
@@ -165,8 +175,11 @@ func (c Config) mcp(parts mcp.Config) http.Handler {
 	return mcp.NewHandler(parts)
 }
 
-// requireMigrated refuses a schema older than this program.
+// requireMigrated refuses a schema older than this program, and one that is half restored.
 func requireMigrated(ctx context.Context, db *database.DB) error {
+	if err := database.RequireWhole(ctx, db); err != nil {
+		return err
+	}
 	m, err := Migrations(db.Engine)
 	if err != nil {
 		return err
@@ -206,7 +219,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	if cfg.Metrics == nil {
-		cfg.Metrics = telemetry.NewRegistry()
+		cfg.Metrics = telemetry.NewRegistry("spectron", cfg.Version)
 	}
 	service, err := Open(ctx, cfg)
 	if err != nil {
@@ -223,7 +236,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		handler       http.Handler
 	}{
 		{"api", cfg.BindAddress, service.Handler()},
-		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, service.Ready)},
+		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, web.ReadyUntil(ctx, service.Ready))},
 	} {
 		if l.address == "" {
 			continue
@@ -234,7 +247,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		}
 		defer func() { _ = listener.Close() }() // Serve has closed it, unless it never began
 		cfg.log().InfoContext(ctx, "listening", slog.String("server", l.name), slog.String("address", listener.Addr().String()))
-		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.log()) })
+		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.drain(), cfg.log()) })
 	}
 	return process.Group(ctx, parts...)
 }

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
@@ -15,6 +18,9 @@ import (
 
 // noAdmin as the admin address turns that listener off.
 const noAdmin = "off"
+
+// maxDrainDelay is longer than any proxy takes to notice.
+const maxDrainDelay = 5 * time.Minute
 
 // The shortest and the longest lease. Below, renewals are most of the traffic; beyond, a lost verifier holds every change up.
 const (
@@ -31,7 +37,9 @@ type Config struct {
 	ServiceSecret      settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the data planes, 32 bytes or more; required"`
 	LeaseTTL           time.Duration   `env:"SPECTRON_LEASE_TTL" envDefault:"2s" flag:"lease-ttl" usage:"how long a verifier may answer from memory without hearing from us, and so how long a revocation waits for one that is gone; 250ms to 60s, 2s because a cut link must not hold an operator up"`
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
+	DrainDelay         time.Duration   `env:"SPECTRON_DRAIN_DELAY" envDefault:"0s" flag:"drain-delay" usage:"how long to go on serving after being told to end, no longer ready, so that a proxy in front sends requests elsewhere in time; 0s by default, because one replica alone has no elsewhere"`
 	CORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas, such as https://ops.example.com,https://*.example.org; none by default, and never all"`
+	TrustedProxies     []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies, and of the data planes, whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
 	// Webhooks is how endpoints of operators are told what becomes of keys.
 	Webhooks Webhooks
@@ -42,6 +50,10 @@ type Config struct {
 
 	// Log receives the log; nil means slog.Default().
 	Log *slog.Logger
+	// Version is what metrics tell.
+	Version string
+	// Tracing makes spans; nil means none.
+	Tracing trace.TracerProvider
 	// Metrics is where the service's metrics go; nil means a registry of its own, or none for one that is only opened.
 	Metrics *prometheus.Registry
 }
@@ -58,9 +70,13 @@ func (c Config) Verify() error {
 	if ttl := c.leaseTTL(); ttl < minLease || ttl > maxLease {
 		errs = append(errs, fmt.Errorf("SPECTRON_LEASE_TTL (--lease-ttl) must be from %s to %s", minLease, maxLease))
 	}
+	if c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay {
+		errs = append(errs, fmt.Errorf("SPECTRON_DRAIN_DELAY (--drain-delay) must be from 0s to %s", maxDrainDelay))
+	}
 	_, _, err := c.secrets()
 	_, corsErr := c.origins()
-	return errors.Join(append(errs, err, corsErr, c.Webhooks.Verify())...)
+	_, proxiesErr := c.proxies()
+	return errors.Join(append(errs, err, corsErr, proxiesErr, c.Webhooks.Verify())...)
 }
 
 func (c Config) origins() (web.Origins, error) {
@@ -69,6 +85,14 @@ func (c Config) origins() (web.Origins, error) {
 		return nil, fmt.Errorf("SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS (--cors-allowed-origins): %w", err)
 	}
 	return origins, nil
+}
+
+func (c Config) proxies() ([]netip.Prefix, error) {
+	proxies, err := network.ParseAll(c.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("SPECTRON_TRUSTED_PROXIES (--trusted-proxies): %w", err)
+	}
+	return proxies, nil
 }
 
 // secrets reads what keys are sealed with and what service tokens are signed with. Errors quote neither.
@@ -110,4 +134,9 @@ func (c Config) adminAddress() string {
 		return ""
 	}
 	return c.AdminAddress
+}
+
+// drain waits at its end for any change that is being answered: those wait for leases.
+func (c Config) drain() web.Drain {
+	return web.Drain{Delay: c.DrainDelay, Grace: max(10*time.Second, 2*c.leaseTTL())}
 }

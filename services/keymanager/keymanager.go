@@ -74,6 +74,9 @@ func assemble(
 	if err := requireMigrated(ctx, db); err != nil {
 		return nil, err
 	}
+	if cfg.Tracing != nil {
+		db.Trace()
+	}
 	records := store.New(db, cfg.clock())
 	if err := records.RetirePeppers(ctx, ring.Versions()); err != nil {
 		return nil, err
@@ -97,8 +100,13 @@ func assemble(
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return nil, err
+	}
 	parts := httpapi.Parts{
 		Origins:    origins,
+		Proxies:    proxies,
 		Contexts:   tenant.NewRegistry(records, barrier, cfg.clock()),
 		Purges:     tenant.NewPurger(records),
 		Jobs:       tenant.NewJobs(records),
@@ -115,9 +123,11 @@ func assemble(
 		Founder:    founder,
 		Services:   services,
 		Log:        cfg.log(),
+		Tracing:    cfg.Tracing,
 	}
 	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
 		parts.Metrics = cfg.Metrics
+		cfg.Metrics.MustRegister(append(db.Collectors("control"), waits(barrier)...)...)
 	}
 	handler, err := httpapi.New(parts)
 	if err != nil {
@@ -152,8 +162,11 @@ func planOnce(connection string) string {
 	return u.String()
 }
 
-// requireMigrated refuses a schema older than this program.
+// requireMigrated refuses a schema older than this program, and one that is half restored.
 func requireMigrated(ctx context.Context, db *database.DB) error {
+	if err := database.RequireWhole(ctx, db); err != nil {
+		return err
+	}
 	m, err := Migrations(db.Engine)
 	if err != nil {
 		return err
@@ -228,7 +241,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	if cfg.Metrics == nil {
-		cfg.Metrics = telemetry.NewRegistry()
+		cfg.Metrics = telemetry.NewRegistry("spectron", cfg.Version)
 	}
 	service, err := Open(ctx, cfg)
 	if err != nil {
@@ -242,7 +255,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		handler       http.Handler
 	}{
 		{"management", cfg.BindAddress, service.Handler()},
-		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, service.Ready)},
+		{"admin", cfg.adminAddress(), telemetry.Admin(cfg.Metrics, web.ReadyUntil(ctx, service.Ready))},
 	} {
 		if l.address == "" {
 			continue
@@ -253,7 +266,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		}
 		defer func() { _ = listener.Close() }() // Serve has closed it, unless it never began
 		cfg.log().InfoContext(ctx, "listening", slog.String("server", l.name), slog.String("address", listener.Addr().String()))
-		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.log()) })
+		parts = append(parts, func(ctx context.Context) error { return web.Serve(ctx, listener, l.handler, cfg.drain(), cfg.log()) })
 	}
 	return process.Group(ctx, parts...)
 }

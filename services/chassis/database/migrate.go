@@ -8,6 +8,8 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"path"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -147,6 +149,20 @@ func (d *DB) exclusively(ctx context.Context, m Migrations, fn func(*goose.Provi
 		defer func() { err = errors.Join(err, lock.release(context.WithoutCancel(ctx), conn)) }()
 		return fn(p)
 	})
+}
+
+// NewestVersion returns the version of the newest migration of m.
+func NewestVersion(m Migrations) (newest int64, err error) {
+	names, err := fs.Glob(m.FS, "*.sql")
+	for _, name := range names {
+		number, _, _ := strings.Cut(name, "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("a migration is called %q: want NUMBER_NAME.sql", name)
+		}
+		newest = max(newest, version)
+	}
+	return newest, err
 }
 
 // withProvider runs fn with a goose provider on connections of its own, which the time limits of requests do not bind.

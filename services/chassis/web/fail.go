@@ -42,7 +42,7 @@ func Fail(c *gin.Context, err error) {
 		return
 	}
 	err = public(err)
-	if fault.KindOf(err).Status() >= http.StatusInternalServerError {
+	if fault.KindOf(err).Status() >= http.StatusInternalServerError && !errors.Is(err, errLeaving) {
 		logCause(ctx, err)
 	}
 	if c.Writer.Written() {

@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -84,10 +83,12 @@ func (m *metrics) record(c *gin.Context, duration time.Duration) {
 func logAccess(c *gin.Context, duration time.Duration) {
 	level, status, route := slog.LevelInfo, c.Writer.Status(), routeOf(c)
 	switch {
+	case status == http.StatusServiceUnavailable && strings.HasSuffix(route, "/health"):
+		level = slog.LevelDebug // it was told to end, and says so: see Healthy
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
-	case status < http.StatusBadRequest && (strings.HasSuffix(route, "/health") || strings.HasPrefix(route, "/internal/")):
-		level = slog.LevelDebug // probes, and services that ask each other all the time, would drown the rest
+	case status < http.StatusBadRequest && quiet(route):
+		level = slog.LevelDebug // they would drown the rest
 	}
 	ctx := c.Request.Context()
 	Logger(ctx).LogAttrs(ctx, level, "request",
@@ -118,10 +119,10 @@ func methodOf(c *gin.Context) string {
 	}
 }
 
+// remoteOf is the client's address, or what there is instead where the peer has none.
 func remoteOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+	if client := ClientAddr(r); client.IsValid() {
+		return client.String()
 	}
-	return host
+	return r.RemoteAddr
 }

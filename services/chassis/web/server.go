@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ const (
 	urlLimit = 8 << 10
 	// headerLimit bounds the request line and all headers together, in bytes.
 	headerLimit = 16 << 10
-	// drainTime is how long requests in flight may take to end after the server was told to stop.
-	drainTime = 10 * time.Second
+	// defaultGrace is how long requests in flight may take to end where [Drain] does not say.
+	defaultGrace = 10 * time.Second
 
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 30 * time.Second
@@ -45,14 +46,62 @@ func Handler(engine *gin.Engine) http.Handler {
 	})
 }
 
-type drainKey struct{}
-
-// Draining returns a channel that is closed when the server of the request in ctx begins to stop. A handler that would
-// stream for ever ends then. It is nil, and never closed, outside [Serve].
-func Draining(ctx context.Context) <-chan struct{} {
-	draining, _ := ctx.Value(drainKey{}).(chan struct{})
-	return draining
+// Drain is how a server ends after it was told to. The zero value is for one that nobody stands before.
+type Drain struct {
+	// Delay is how long it goes on taking requests, for whoever spreads them over replicas to notice and leave this one out:
+	// meanwhile [Leaving] is true, for health checks, and each answer closes its connection. A proxy that keeps idle connections
+	// for less than this never sends a request on one that is closed just then.
+	Delay time.Duration
+	// Grace is how long requests in flight may take after that; 0 means 10 s.
+	Grace time.Duration
 }
+
+// ending is how far the server of a request has come to its end. Each channel is closed when that has begun.
+type ending struct{ leaving, draining chan struct{} }
+
+type endingKey struct{}
+
+var errLeaving = errors.New("told to end")
+
+func endingOf(ctx context.Context) ending {
+	e, _ := ctx.Value(endingKey{}).(ending)
+	return e
+}
+
+// Leaving reports whether the server of the request in ctx was told to stop, so that whoever asks for its health should
+// ask elsewhere from now on. It is false outside [Serve].
+func Leaving(ctx context.Context) bool {
+	select {
+	case <-endingOf(ctx).leaving:
+		return true
+	default:
+		return false
+	}
+}
+
+// Healthy returns the error that a health check is answered with by a server that was told to stop, and nil before that.
+func Healthy(ctx context.Context) error {
+	if !Leaving(ctx) {
+		return nil
+	}
+	e := fault.New(fault.Unavailable, "this replica is about to end; ask another one")
+	e.RetryAfter = time.Second
+	return e.Because(errLeaving)
+}
+
+// ReadyUntil returns a readiness check that is ready's until ctx, which tells a server to stop, ends, and fails afterwards.
+func ReadyUntil(ctx context.Context, ready func(context.Context) error) func(context.Context) error {
+	return func(asked context.Context) error {
+		if ctx.Err() != nil {
+			return errLeaving
+		}
+		return ready(asked)
+	}
+}
+
+// Draining returns a channel that is closed when the server of the request in ctx takes no more connections. A handler that
+// would stream for ever ends then. It is nil, and never closed, outside [Serve].
+func Draining(ctx context.Context) <-chan struct{} { return endingOf(ctx).draining }
 
 // Stream lifts the limits on how long the present request may take, for a handler that answers bit by bit. A writer that
 // knows no limits has none to lift.
@@ -66,36 +115,34 @@ func Stream(w http.ResponseWriter) error {
 	return nil
 }
 
-// Serve serves handler on listener until ctx ends, then takes no new connections and waits for the requests in flight, but
-// not for ever. It returns nil if it was stopped and an error if it could not serve; listener is closed either way.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
-	draining := make(chan struct{})
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    headerLimit,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections: the other side's affair
-		// Requests outlive ctx: they are what draining waits for.
-		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.WithoutCancel(ctx), drainKey{}, draining)
-		},
-	}
-	server.RegisterOnShutdown(func() { close(draining) })
+// Serve serves handler on listener until ctx ends, then goes on as drain says, takes no new connections and waits for the
+// requests in flight, but not for ever. It returns nil if it was stopped and an error if it could not serve; listener is
+// closed either way.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler, drain Drain, log *slog.Logger) error {
+	end := ending{make(chan struct{}), make(chan struct{})}
+	server := newServer(ctx, handler, end, log)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
+	failed := func(err error) error { return fmt.Errorf("serving on %s: %w", listener.Addr(), err) }
 	select {
 	case err := <-served:
-		return fmt.Errorf("serving on %s: %w", listener.Addr(), err)
+		return failed(err)
 	case <-ctx.Done():
 	}
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	close(end.leaving)
+	delay := time.NewTimer(drain.Delay)
+	defer delay.Stop()
+	select {
+	case err := <-served:
+		return failed(err)
+	case <-delay.C:
+	}
+	grace := cmp.Or(drain.Grace, defaultGrace)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err := server.Shutdown(limited)
 	if errors.Is(err, context.DeadlineExceeded) {
-		log.WarnContext(ctx, "requests in flight were cut off", slog.Duration("waited", drainTime))
+		log.WarnContext(ctx, "requests in flight were cut off", slog.Duration("waited", grace))
 		err = server.Close()
 	}
 	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
@@ -105,4 +152,27 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		return fmt.Errorf("stopping the server on %s: %w", listener.Addr(), err)
 	}
 	return nil
+}
+
+func newServer(ctx context.Context, handler http.Handler, end ending, log *slog.Logger) *http.Server {
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if Leaving(r.Context()) {
+				w.Header().Set("Connection", "close")
+			}
+			handler.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerLimit,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections: the other side's affair
+		// Requests outlive ctx: they are what draining waits for.
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), endingKey{}, end)
+		},
+	}
+	server.RegisterOnShutdown(func() { close(end.draining) })
+	return server
 }

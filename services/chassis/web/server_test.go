@@ -16,6 +16,11 @@ import (
 // serve starts handler and returns its URL, what stops it, and what Serve returns then.
 func serve(t *testing.T, handler http.Handler) (url string, stop context.CancelFunc, stopped <-chan error) {
 	t.Helper()
+	return serveDraining(t, handler, web.Drain{})
+}
+
+func serveDraining(t *testing.T, handler http.Handler, drain web.Drain) (url string, stop context.CancelFunc, stopped <-chan error) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +28,7 @@ func serve(t *testing.T, handler http.Handler) (url string, stop context.CancelF
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	done := make(chan error, 1)
-	go func() { done <- web.Serve(ctx, listener, handler, discard()) }()
+	go func() { done <- web.Serve(ctx, listener, handler, drain, discard()) }()
 	return "http://" + listener.Addr().String(), cancel, done
 }
 
@@ -112,7 +117,77 @@ func TestServeCannot(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := web.Serve(t.Context(), listener, http.NotFoundHandler(), discard()); err == nil {
+	if err := web.Serve(t.Context(), listener, http.NotFoundHandler(), web.Drain{}, discard()); err == nil {
 		t.Error("Serve on a closed listener returned nil")
+	}
+}
+
+// A server that was told to stop says so to whoever asks for its health, goes on serving new connections meanwhile, and keeps none.
+func TestServeLeaves(t *testing.T) {
+	t.Parallel()
+	engine := web.NewEngine(web.Options{Log: discard()})
+	engine.GET("/health", func(c *gin.Context) {
+		if err := web.Healthy(c); err != nil {
+			web.Fail(c, err)
+			return
+		}
+		c.Status(http.StatusOK)
+	})
+	draining := make(chan bool, 1)
+	engine.GET("/", func(c *gin.Context) {
+		select {
+		case <-web.Draining(c):
+			draining <- true
+		default:
+			draining <- false
+		}
+	})
+	url, stop, stopped := serveDraining(t, web.Handler(engine), web.Drain{Delay: 500 * time.Millisecond})
+	if status, kept := head(t, url+"/health"); status != http.StatusOK || !kept {
+		t.Fatalf("before: %d, kept %t", status, kept)
+	}
+	stop()
+	told := func() bool { status, _ := head(t, url+"/health"); return status == http.StatusServiceUnavailable }
+	for !told() { // a moment: the server runs beside us
+	}
+	if status, kept := head(t, url+"/health"); status != http.StatusServiceUnavailable || kept {
+		t.Errorf("leaving: health %d, the connection kept %t", status, kept)
+	}
+	if status, kept := head(t, url+"/"); status != http.StatusOK || kept || <-draining {
+		t.Errorf("leaving: %d, the connection kept %t, or streams were told to end", status, kept)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+	if got := fetch(t.Context(), url); got.err == nil {
+		t.Error("served after the end")
+	}
+}
+
+// head returns the status of an answer and whether the server keeps the connection.
+func head(t *testing.T, url string) (status int, kept bool) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode, !answer.Close
+}
+
+func TestReadyUntil(t *testing.T) {
+	t.Parallel()
+	running, stop := context.WithCancel(t.Context())
+	ready := web.ReadyUntil(running, func(context.Context) error { return nil })
+	if err := ready(t.Context()); err != nil {
+		t.Errorf("before: %v", err)
+	}
+	stop()
+	if ready(t.Context()) == nil {
+		t.Error("ready after it was told to end")
 	}
 }

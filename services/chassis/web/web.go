@@ -8,10 +8,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/contract/fault"
 )
@@ -29,18 +31,22 @@ type Options struct {
 	Log *slog.Logger
 	// Metrics registers the server's metrics; nil means none.
 	Metrics prometheus.Registerer
+	// Tracing makes a span of each request; nil means none.
+	Tracing trace.TracerProvider
 	// Origins are the pages that may call from a browser; none by default. Requests that ElsewhereCORS picks are left to the
 	// server that they are passed on to.
 	Origins       Origins
 	ElsewhereCORS func(*http.Request) bool
+	// TrustedProxies are the networks of the proxies whose word about the client's address is taken; none by default.
+	TrustedProxies []netip.Prefix
 	// Codes returns what gives the errors under a path their codes, whoever finds them; nil, or nothing returned, for errors that
 	// have none.
 	Codes func(path string) Coding
 }
 
 // NewEngine returns a Gin engine with the middleware every server has and no routes. It routes on the escaped path, so an
-// escaped slash stays inside its segment; c.Param returns each segment unescaped, once. No proxy's word about the client's
-// address is taken.
+// escaped slash stays inside its segment; c.Param returns each segment unescaped, once. Of the client's address only trusted proxies'
+// word is taken; [ClientAddr] tells it.
 func NewEngine(options Options) *gin.Engine {
 	if options.BodyLimit == 0 {
 		options.BodyLimit = defaultBodyLimit
@@ -53,10 +59,14 @@ func NewEngine(options Options) *gin.Engine {
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.UseEscapedPath = true
-	engine.UnescapePathValues = false // Gin's own way would turn + into a space
-	engine.ForwardedByClientIP = false
-	engine.ContextWithFallback = true // a *gin.Context is handed on as the context of the request
-	engine.Use(begin(options), observe(options), recoverPanic, limitBody(options.BodyLimit), unescapeParams)
+	engine.UnescapePathValues = false  // Gin's own way would turn + into a space
+	engine.ForwardedByClientIP = false // Gin's own way stays out of this: ClientAddr looks at all lines of the header
+	engine.ContextWithFallback = true  // a *gin.Context is handed on as the context of the request
+	engine.Use(begin(options))
+	if options.Tracing != nil {
+		engine.Use(spans(options.Tracing))
+	}
+	engine.Use(observe(options), recoverPanic, limitBody(options.BodyLimit), unescapeParams)
 	if len(options.Origins) > 0 {
 		engine.Use(crossOrigin(options.Origins, options.ElsewhereCORS))
 	}
@@ -78,7 +88,9 @@ func begin(options Options) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		r := traced(c.Writer, c.Request)
 		log := options.Log.With(slog.String("trace_id", TraceID(r.Context())))
-		c.Request = r.WithContext(withServer(r.Context(), &server{realm: options.Name, log: log}))
+		c.Request = r.WithContext(withServer(r.Context(), &server{
+			realm: options.Name, log: log, client: clientOf(r, options.TrustedProxies),
+		}))
 		if options.Codes != nil {
 			if coding := options.Codes(r.URL.EscapedPath()); coding != nil {
 				Codes(coding)(c)

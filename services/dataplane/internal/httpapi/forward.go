@@ -13,7 +13,7 @@ import (
 )
 
 // forward passes the request on to the key manager as it is: the path stays escaped as it came, hop-by-hop headers go, and
-// X-Forwarded-For tells of the client, whatever the client said of itself.
+// X-Forwarded-For tells of the client, whatever the client said of itself: Propagate writes it.
 func (p Parts) forward(c *gin.Context) {
 	proxy := httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	tracing "go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
@@ -60,8 +62,11 @@ type Parts struct {
 	Version string
 	// Origins are the pages that may call from a browser.
 	Origins web.Origins
+	// Proxies are those whose word about a client's address is taken.
+	Proxies []netip.Prefix
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	Tracing tracing.TracerProvider
 }
 
 // New returns the handler of all routes.
@@ -79,7 +84,8 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
 	engine := web.NewEngine(web.Options{
-		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins, ElsewhereCORS: parts.forwards, Codes: spl.Codes,
+		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Tracing: parts.Tracing, Origins: parts.Origins, ElsewhereCORS: parts.forwards, Codes: spl.Codes,
+		TrustedProxies: parts.Proxies,
 	})
 	if err := web.Documentation(engine, spec); err != nil {
 		return nil, err
@@ -91,12 +97,12 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	return engine, nil
 }
 
-// GetHealth says that the process serves.
-func (p Parts) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
-	return GetHealth200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, nil
+// GetHealth says that the process serves, and goes on serving.
+func (p Parts) GetHealth(ctx context.Context, _ GetHealthRequestObject) (GetHealthResponseObject, error) {
+	return GetHealth200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, web.Healthy(ctx)
 }
 
 // GetLiveness says the same on the older path.
-func (p Parts) GetLiveness(context.Context, GetLivenessRequestObject) (GetLivenessResponseObject, error) {
-	return GetLiveness200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, nil
+func (p Parts) GetLiveness(ctx context.Context, _ GetLivenessRequestObject) (GetLivenessResponseObject, error) {
+	return GetLiveness200JSONResponse{HealthyJSONResponse{Status: HealthStatusOk, Version: p.Version}}, web.Healthy(ctx)
 }

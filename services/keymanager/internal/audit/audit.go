@@ -34,6 +34,7 @@ const (
 	WebhookSecretRotated   Action = "webhook.secret_rotated"
 	WebhookDisabled        Action = "webhook.disabled"
 	PepperRetired          Action = "pepper.retired"
+	DeploymentRestored     Action = "deployment.restored"
 )
 
 // ActorKind says what sort of credential an actor showed.
@@ -60,7 +61,7 @@ type Origin struct {
 	TraceID string
 	// OnBehalfOf is the id of the principal that the actor acts for; empty when it acts for itself.
 	OnBehalfOf string
-	// Remote is the network address of the peer.
+	// Remote is the network address of the client; of a caller that asked a data plane, the caller's, if that data plane is trusted.
 	Remote string
 }
 

@@ -89,7 +89,7 @@ func (f *Founder) Prepare(ctx context.Context, contextID string) error {
 	if err != nil {
 		return err
 	}
-	return f.store.Prepare(ctx, secret.NewID(authorityLen), c, principals)
+	return f.store.Prepare(ctx, NewAuthority(), c, principals)
 }
 
 func (f *Founder) founding(enrolment introspection.Enrolment) (Founding, error) {
@@ -114,7 +114,7 @@ func (f *Founder) founding(enrolment introspection.Enrolment) (Founding, error) 
 	}
 	first.Kind, first.Name, first.ContextID, first.PrincipalID = key.Context, contextName, opened.ID, principal.Admin
 	return Founding{
-		Attempt: enrolment.Attempt, Authority: secret.NewID(authorityLen), Context: opened, Principals: principals, Management: management, First: first,
+		Attempt: enrolment.Attempt, Authority: NewAuthority(), Context: opened, Principals: principals, Management: management, First: first,
 	}, nil
 }
 

@@ -61,7 +61,7 @@ func (p Parts) requireCaller(c *gin.Context) {
 	}
 	ctx := c.Request.Context()
 	ctx = audit.With(ctx, audit.Origin{
-		Actor: actor, KeyID: who.KeyID, OnBehalfOf: who.OnBehalfOf, TraceID: web.TraceID(ctx), Remote: c.RemoteIP(),
+		Actor: actor, KeyID: who.KeyID, OnBehalfOf: who.OnBehalfOf, TraceID: web.TraceID(ctx), Remote: remoteOf(c),
 	})
 	c.Request = c.Request.WithContext(context.WithValue(ctx, identityKey{}, who))
 }
@@ -70,6 +70,14 @@ func (p Parts) requireCaller(c *gin.Context) {
 func remember(c *gin.Context, actor audit.ActorKind, name string) {
 	ctx := c.Request.Context()
 	c.Request = c.Request.WithContext(audit.With(ctx, audit.Origin{
-		Actor: actor, KeyID: name, TraceID: web.TraceID(ctx), Remote: c.RemoteIP(),
+		Actor: actor, KeyID: name, TraceID: web.TraceID(ctx), Remote: remoteOf(c),
 	}))
+}
+
+// remoteOf is the client's address; nothing where the peer has none.
+func remoteOf(c *gin.Context) string {
+	if client := web.ClientAddr(c.Request); client.IsValid() {
+		return client.String()
+	}
+	return ""
 }

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	tracing "go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/grant"
@@ -45,7 +47,10 @@ type Parts struct {
 	Log        *slog.Logger
 	// Origins are the pages that may call from a browser.
 	Origins web.Origins
+	// Proxies are those whose word about a client's address is taken.
+	Proxies []netip.Prefix
 	Metrics prometheus.Registerer
+	Tracing tracing.TracerProvider
 }
 
 // New returns the handler of all routes.
@@ -62,7 +67,9 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
-	engine := web.NewEngine(web.Options{Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins})
+	engine := web.NewEngine(web.Options{
+		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Tracing: parts.Tracing, Origins: parts.Origins, TrustedProxies: parts.Proxies,
+	})
 	if err := web.Documentation(engine, spec); err != nil {
 		return nil, err
 	}
@@ -70,14 +77,14 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	return engine, nil
 }
 
-// GetHealth says that the process serves.
-func (Parts) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
-	return GetHealth200JSONResponse{HealthyJSONResponse{Status: "ok"}}, nil
+// GetHealth says that the process serves, and goes on serving.
+func (Parts) GetHealth(ctx context.Context, _ GetHealthRequestObject) (GetHealthResponseObject, error) {
+	return GetHealth200JSONResponse{HealthyJSONResponse{Status: "ok"}}, web.Healthy(ctx)
 }
 
 // GetLiveness says the same on the older path.
-func (Parts) GetLiveness(context.Context, GetLivenessRequestObject) (GetLivenessResponseObject, error) {
-	return GetLiveness200JSONResponse{HealthyJSONResponse{Status: "ok"}}, nil
+func (Parts) GetLiveness(ctx context.Context, _ GetLivenessRequestObject) (GetLivenessResponseObject, error) {
+	return GetLiveness200JSONResponse{HealthyJSONResponse{Status: "ok"}}, web.Healthy(ctx)
 }
 
 // ListVerbs lists what grants can allow.

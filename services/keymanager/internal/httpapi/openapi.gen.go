@@ -866,6 +866,9 @@ type Internal = Problem
 // Invalid What went wrong (RFC 9457), with `message` equal to `detail`.
 type Invalid = Problem
 
+// Leaving What went wrong (RFC 9457), with `message` equal to `detail`.
+type Leaving = Problem
+
 // NotFound What went wrong (RFC 9457), with `message` equal to `detail`.
 type NotFound = Problem
 
@@ -2432,6 +2435,15 @@ type HealthyJSONResponse Health
 type InternalApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
+
+type LeavingResponseHeaders struct {
+	RetryAfter *int
+}
+type LeavingApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers LeavingResponseHeaders
+}
 
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
@@ -6379,6 +6391,25 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type GetHealth503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetHealth503ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LookupKeysRequestObject struct {
 	Body *LookupKeysJSONRequestBody
 }
@@ -8174,6 +8205,25 @@ func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.Respo
 	return err
 }
 
+type GetLiveness503ApplicationProblemPlusJSONResponse struct {
+	LeavingApplicationProblemPlusJSONResponse
+}
+
+func (response GetLiveness503ApplicationProblemPlusJSONResponse) VisitGetLivenessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListContexts List contexts
@@ -9789,132 +9839,133 @@ var swaggerSpec = []string{
 	"Seqv9in7yiFiJM1ZMEU0vQB+6kmFueoFVQQ+F2bHlrIApIpMmldcjXfnZCZKmTIEK43dbxIIRZotSE75",
 	"ahRdxdEvQk5ZmgK/7z2bfTFFBAdLCB0QnxK9YMrtkJp10jnkwLWllG9lG6PNFBIUyEuDu1dx9HegmV6s",
 	"1uxmt13Y+YY2UUiRgFIEF6BwAS+4Bslpdp/neUaQsnpEMqthCVjikIKmLCMLkaXK8h5p+BVLPY9aMD4n",
-	"kClwy7+kGUvvGxoMQoNC3pfTzNAdSE/JZMYgSyeIH4osFxQHLKXgc1zsG6F/ESW/79Vacc+w/jJZeMCN",
-	"a6CMrUThMVFIkkLGLkFalPsgxCsq53DfZzwV6YrA5wRRywg5yKJxSb9xWuqFkOy/4F4P842wRyUkEgJt",
-	"blgUwFUFmOa0R+QsQ76nwAkdCgkZzdgFSpANQf7jx4+Pzkq9AK7NqgekP1waSq+lgg2Cuj2eS8oyQ0zv",
-	"+9JSqumUKiCpAGVFSjyBU6LlitA5ZZzQmQZJJu9Ay9WjM/PPhDi+0DmdxpBheUMLsqRWWOgdS83Y7bk4",
-	"AnjfJ3PGCUvNFc8YyBbRMKDUYgi/cVUWhZAa0teQMvpVsI7Zq/vH+7dvRigUuYfN3GeJOcEPRmgz/xZS",
-	"FCA1sxKJpcQdmIyjC1gNADYkEvSIvND+nWohltwCirnR3lTcqUi9H4q2gB34XRR0Tu3LNx5RNRRlrkum",
-	"3GMBYQiWhhP4QSgdWOKkV2YHPaG0C5pxhCzsNyMtt6TYlGp4pBmqS31RvJYpf49QyHSKlTnr1pTto2ls",
-	"51M1rZj+CxJtltK43XeWxyHUpSkzW6bZr43rntFMwZB8qIwyqDi9AJJQJISoHiY0h8x+kwO16qKiOZyS",
-	"CXy2ksg5Syc4vCUwIgX1ezYzOUlMLyAfRXEHDlOmioxW+nRDyj5+8nS9mB1Hnx/NxSMnxv9cT3SWMarM",
-	"GbnJz3lQW//Zqo1Il8zu/LYIQ21tl6VcxZF/2gJ14+EnR8e77ON5NU+1jcZ57zr3VRzNJXVmqXWY9Dcz",
-	"6jUtkAgwnrb06ojODVWLI+BGHfs9WpQ55VFcfa/KwoiGzrJipcQojkp+wcWyCb/1snRLQb2xQtg+xFr7",
-	"rQ6xqYrelgbaQ0pn4eqT20TwGZtvaSB7ZgdfxVEigWpIz6nelt7EkWfs5gn4TPPCcNCIJgOjmygRIMZd",
-	"FOrDPZ8JmaAmdT7NRHIBTao+FSIDisTZAu/mFSFNKmiy1QaGyKudoHEYsb+C8IpbR/1p+GafVffYJ6Yw",
-	"m0Gi2SXaTWZsXkpkTDFJPaGZsSxDmtingzTLxPJcQTY7d/hzfgErFT7KLMvP4bPRt8wLzoGjNh4eGzTc",
-	"BDGAl5mTRK3to8/+cpFCpob5TOu5+uwKKS6ZkRTP/cHYxTINuQoClfuCSklX+D9uIPP2w2ssHZXTcwlG",
-	"PHOwHt7Dl23kgM4WO1A4dJdDlzF4oe2N9zdR3cjAGW8E5F+pThY7yg1nJFlQPkee3gL0EXlTZhmZG31i",
-	"SpMLz1cd+O8E8z2XAFrAza8kpyuSM65R8pBCUw32B2GFFIPypMgohxFxLJ4YqBgNw8lWqBVektLCiDlo",
-	"d0eTEU3JdEUoySifl3QOBK+oXgqe6XZrGUTd9lKe0cIZYJhVPTNDg8TMngrV3dOyTgQjkZm5lfnkjp/Q",
-	"JBEl1+qUUPvUkumFKDXKcHPQaOuttsIFh6DgvJGX3hap6d4JSxb2vK1Wu1xQveaoAxRqHV3YOEt7Na9x",
-	"HdXMBioMZxqRj5JpDUYuzlanTgQ3MrNTqBSZhJB5EpNLmpVurFHALqDQTlBtLvTpyRYb7hDULoYrMdPW",
-	"imOwqg3KDmy2AQN/44d3TaFrgHv6pAVrW725oxbQFV6WkYIRS8y6RuT5JUh7g+ggMYrN5DylKzUJ3MHj",
-	"44130OMiToJ1X/5LCT56R5evQSk6hwblDvk73lggqly4ZOI+qUlMJpcgp/ghZ3NLqvE/Z0bEz4ZUmL8L",
-	"tEqbT8yZm52GlyeF1+y8DSTuS2cF1eapaBz979/po/86fPTjJ/f3/NGnL4fx0+Or/wjJfM9Q+HIbNJtJ",
-	"t9VpOxwlzRk/317tm+ADk2uoe/ZNHc2s/aKfGHeW8dqr4F5ovZxElFqxFJzJyVohdtTurqFYWKbf0RTW",
-	"q8Y9jXizv7enWjQP+PDkh3izrtG9kt4DoVM/UxXwn7N0gpwsZMNDlsaUs3pCiqyOnBwfjzYqJRvPikxU",
-	"AYmWgk/afqR4Z595R7sJSnRN5NnjzR5vNuLNV4PmAditQi6uB72b9r+l5e4Bmdc6hKN1QMMkxAVUXO8S",
-	"GvFhPaB6y7OVdb9XAsrZVAHXhiBDXmh0ZNAs68DU08e7oUcQ2FsqnDvxIY0LLn0IX4epDK62smGsu313",
-	"sM/N7E6xe2GfM4Ji19hRyqy/goXWhRofHKA0RklRTjOWEJqmEpSKSckzUIpw0EshL7wXMxNLQHW0rad3",
-	"qDYSlV34kFlgCIp+ZnNQ9viqY2lKhGeP/lctDJ48DouC9dl43HX/HvVPqsKqNbpCtZJemN+mV3ff1r6Q",
-	"X+3GUFUwAvaInBG3WQQPwkUK5LuJkPMDIx1Pvo/9l+YKwagT1hM9hUwsCdONwQf/3Qw34FYP+25ivjWv",
-	"yWmBsTxWuRdKk6cn5CX7yUbyVUL5lyiHXMjVWALFe6tnjz6FiLE9zlLT9fpXEP0xpiqgSbojGZP6IGLS",
-	"3KfZpdlZl52ErwhVmfW2wzZyrYGfDlS7qDD7hhB4u4idnm1faapL1bZWi4uNtmr3WOhN/xDT/mv+Jabn",
-	"Qa9tZ143LjTvS+vd7RBua/g+28HFsDvPG3A3b/YRh03tlW7eFBJHt+ug2uSmbvuCg/zCh3FXsXZcEOBp",
-	"y1hyPd9x21Fcn1bcuM4BCHhfges6Bj6ga/UDBpww4w/eOrXRRIQI7aPsgkecUaXPS1U5uDoXbSXQnPFS",
-	"QyUx4JkyTZbmOA15JGaCbY90G5ALizAzQq3lK8YQp47FNKg0GgwPiNi/WaDDiLMFbe6k8pQzRVIoMrEy",
-	"R2fttdVQa8R1uuyluHCmGHf+GbsEZAIY1LkBxBGEz8sbxDPYLYYg7ZUQF2XxElbqukJ9JUysIzJe5uiL",
-	"vPb70NJeezPYBlRQ51NYOPje3leVAk3PM9A+/6JjFa5McDYobQkSXH5DWdh4NP92ohZGjDNAYXcbkyVa",
-	"uJki1pJnhDvMeiC0AkilqdQqJko0InO9iba7i4ZBuLOLS5DKrPKGjrL25v8ulhggXG/RbpAATRbEvbIK",
-	"NsU9NxBrwNtWrTTu3VvnMsKwwPVLWF0vhOa5TcyYqEQUcD7LhJCT2BqSEF11g1XVtoycrkjqbgeFvInl",
-	"p5O+h2x3RtthnF0Nsxfthj+g20rFZCmZNlIlT8lMyDkgHIH7RsKcKXOOBLeLPqKardopcCA+Ycc0KVOA",
-	"FYdoUuMsN+37vRn6C44MGhfM3VamhR0u+WZ3MLQSSIPiV4jZvC/lJbsER+udyraP1btJrN49y2dWDNoh",
-	"nO+NDUve1RfPnUHCToTUxAc4U+1tFL2XoSXzRgbjm5hPByKG2jt7B7NSgSIJzTLHKjlA2nesR307ztXQ",
-	"lr+unfH6lsLbtAuGT+bOTH/P78+6t7057/m9GfF2trP1r6fJ0IOa+27RgRvj+da5ZowA10uTMihq9BHr",
-	"lIlt8gpVRJVSAs0eJZko03Gp5PnR6E6tCbVhvblmywW1yNLYqVlUXUA6Jva9hGZGwk4hYSmM7tAIj+yh",
-	"dfxuxdUJbAxC9BkBgWgkVCUMS5OCz22y+I8nT/76vRNHJ7mNI5gQ+KOkGfrwbAJXQOq0PwSPGPOmwixb",
-	"zGbAU8N5GC9KHfXDnJc2s9vnOaFOMuZllpkr5UpTngyk1RRUL7xe4DK6gqDkdhlcem2mC8SeMJ3BGu2u",
-	"B1M+R0R1ZHy8n3ZoRCn52DvQxm7EmAv9aIYZZpvABn/1K6x2EftLapxcvf0B2GlKan28ppW0aWT5ZAEp",
-	"7u0SJCbDKK9qOtuL95uPrfJmpCdMeYGUMCuImK8yoawalAFVQEqegvRarEZNyM5jc5Gtvboy9dj0IxuJ",
-	"Zm3bHa91YlAvg3QekiD+s1o4Sg8LegnVCrHcAUYxjoKyY0YLte2cfotM2k2GZ1xSZhA7V+HDzwzW4pza",
-	"ZSpvlHC7QafNw6h20HxxCCreoQXp/qw0Zs1UhUDwJRTalyWgZco0ycTcmr4M7cbkMRewFAo72OQAHbYG",
-	"2SMIK2dfwSYqSp2IUPyFlYhTNJm0s5dbarazCTY4kzkKfDT4vvV6WFABc8BfJf6aVyaVnror4PoNB+8G",
-	"bZ1O8nqPau21lfgE2iG0zjTyw9OTw8OuXvWLIV81WgIxEGjVaqLYnKvY4On62Nenhyc/dGMRt8khaVg1",
-	"dk/okjBvmNAuYDXGD+h2zGlaVSZJWQ4czWYe54TEgirS4NzcObs10DwmpQIZDzktR6TSQdFmg0VGqmEj",
-	"cuY8lM60PcG5fdYY0HwSJOxzl0TZjS/pY4ucbzXOvGqrgWazWwwMXdxvXvToeEZBMpGeg6UJ20np7hm0",
-	"5W7/1C1kSeAMpdnIeWLEd67Pc8FDrt1DYsU5LrrxwUz1XTJrUikaryySgBsIkwp8HDr1ueVNC40opygb",
-	"DeyPl/k0QHc6qRWDO+8vsXM/cfOKQ1TsP0EG/LmbMq8u3VO1JNl052/iePh0m0KEluZI6ybOF5D2eVaZ",
-	"8S0/YJWeRcSs566rf+pYpRoheddRZzenr6F9IOhg/OjNf953wrSCbFaVNyFdQNugWNs3DQk4Hxer4La3",
-	"tGBcy0bRtUrMKMsYn58rFlS13puv7ZV5KyKK+kkChYa0fako1VOlCdXaMAAzdPvjYkP2ZLhkolTnltnW",
-	"vsmuC1WzrF6Gf2oDi167IGew2UKHNyPbkFfdU32bG3V5d1U/uwIefQx0xzqgsW6QTGeMM7XYEZmGcN1n",
-	"Cjxi6cQLEE7VHHJMDK0LPf5uZzutDR8EKcMV41ZBaLRVLTzwDs5aGwYCrhT8zW/avsBWJ6twoc6QGtIl",
-	"lT43Wp1T/rbgidzcbPuUAtEIhTO3dNNv1p5jFZPg9QU3C0I0giICryEUAwqDmVlpmhcDBJUZvbgogO8S",
-	"lRE2s2BW7SWGQAhZlfHSYetPCFUr44lfsj+AuEavNchp6WggMGUobw6VM0y7M7LRKZmkVNOR0QcnXs52",
-	"iEM0ZFlLcbuA1cjRDOtAGrlID/cfhnTYm8IfnZ4XuqKWwhQIWKu+D1gR3fpcShqbc5caMSaT5UJBcm6F",
-	"9ylV8PRkFx/jshY1tmBhvfv0j8d++Z9CgQEKktKoqO+xDo+L+/S68suQw/SsVwrsDN2BzdphNuzdqt82",
-	"TeTwsdGIVnWNK//9UVXdBjk5UInFCdxKF1oXtp4L4zMxUAqxXs7Zry/GVayEs4UsHIBVJY1sYQ2XnyZF",
-	"qYFMS01sJpePE+1sErMMz1xlJtTcx+QnXOtkRH4SKXM+/2ZRpH+8f/vm1Op2BAmxORVnz3TFwFTD8Dwi",
-	"Ps4JbcbKHqgvx2UzyfBER8TCaTMJUvAE4soaZC2EWtSJrFq0clm5sLoIFhtDfTJjCXCboeFKQpwVNFnA",
-	"o+PRoWPhdUz1crkcUfx5JOT8wD2rDl69ePb8zfvn+ExtJI7eO2MuHqQ9VxlVETPRODoaHdonzPXQgkXj",
-	"6PHocPTYJsgtECoPaMEOLo8O/O2ikSKElG+NXm6juG02icFkvLIXaTSOXjGln/k52qVffw8jWj3kwBbk",
-	"vIo3DnS1Wq8+deoaHh8e7lQQbysh1hfR6Mmv/TpIb7kr/mpz0fEUOpWpfAHe0BvdsAMcg9Of2A2FBlcb",
-	"P/Cl7HD80ebxrSJo+NDjzQ/V9ROv4ujJdstyBQLxgcdbrauqPobEs8xzakRRhKrqQA35onMDUFWAFcaP",
-	"F0INVHNVNAdDYn59+/4D6UL6wZdadr3qA3Q/FdSV5QSlfxLp7RVgHM45vWrzHi1LuOoB/tHtLcTDe7jO",
-	"l+dBRqB18oFz6jGtak+sIhO1UhpyZ1zzGXrfLlCfHP64+Ymqcqp54GiLV1RFEPGBJ9tspFPHzTx4fLzN",
-	"g80idV8BSy0EN8SU5UIocMVeHfOcGpQJIvBVHK1FTYvaGYRCmF9oZaUQpUVBlkJeuIgjw7htBTGtbCUO",
-	"pghIinz+hZSAXHKagRGz/LIdVJOMapAWtH21MbcZygVGWvr0MeTxbbrxMy7V41IPXU/ClKoh4M1Rj7pP",
-	"8D/Z/ERViPRPA5T2HhpA2XEcYCnyIZbiJKD2zf4N9OC1Ht47FfaEd6Da0x6CbgxB7xcYjZBUdx6WPnaS",
-	"dButBz6hFJ4EXBoTe5OY5ZyDnENKUoAiWxHGtajKBLuSP98ZhciOIzhhTIzy89fHPz79flwNptZKpDRd",
-	"qZjwtQWSAlStGal5R3JQKBh0Kwno3nGPKudJ4GL5bQs2u+LlXrBpCza2wNhmGuA0kDUaxH0oDw2s2esJ",
-	"ez3hm9cTrqcPHFCsOPzIlv+yOd83YMFB44Fdabf4i5h1ag4L6eyaGLjC65jSmEgoMpqArUPvInzRT6hE",
-	"bnPhMNnO2g1zhjZ7NORNDTE2HJlp7G9QZc4RCTMJauHqno0JVRfOzB1g2D9JcQGyWXr7bghQoPzzPZst",
-	"mnscbsXRIEHWbh83TLx7Jv6Aqc7zz65OaKBgE5kJafGuQYtqFrUNNfKVQjcZzTnNIa68tDZO10KiClvT",
-	"X9pSrQ/Bkv4SVrta0X046UOzoD9QXRkN9ZVPsOmzbCAWosrNdOat0PHgi0G2tYZD36BJaVGoruEQS+hU",
-	"XF/7ggfePGhoBtNWfXZMZTRgBnyJhGU7E6DrF7U3/92u+a9N228OgptJq2/LuFm8pA0wmzXaoTVd3rpK",
-	"pI4dcH6sYlCx9YquYYe6PPq/KCIuoVm1KSQiupIDO/OYRks/yz52kSobVaEaJQLq5LZ21r0LwI6KjHKO",
-	"3m0MtLZlXus2M5v4T6e4wh3rx3WS/Q7i6MMSQfea8s2o12sMMAnTrl1Y4IGNTrmRknwbBM/ztwuAwqrE",
-	"LI3JlGHIX1xlwPLUMlkmOBaRPw1H1YZ5tieL7SZAtqFOweTK2r5PPeLFhoe7aDnfgDREJW3qz63QyTuy",
-	"Wu9Ibzgs9zTnT0MJ3lk7UkMMqNoqX4M0ZGwGySrJ4CCFhK7uxnj2SlSCC8sN+aU8QZ2urjImNNb40cBR",
-	"7slEWEL52Szybg3ovt5JUCY4vrXX/ENMw31N6y4hZMmyjKRo+Nvbox4ubz+bQycO4aYG8RqrJTCewufb",
-	"wusOJ7ST7/Fxj48PCR/fwbRkWeo4LJXJgiCcD1mxdsHMhil5u7jqABN8xVRdPe6hWITrakI72oXrE91b",
-	"h/981uGG938Au1rOl/gOpNOPWIao3Tq2a+1dVBE+VVeWklsvko9lOD48rFVOo01SMmkWVZq4ZGSFHmIe",
-	"yNz5MYTsnT4Udxo10qtCd8/RVg0aENZbA7eCJYkbDXLj+mKQSd+mHW+H9TXcA3tD3l64CIS8VLCCKaRz",
-	"0FXMiCGEvAnT13ZF16MPvjSriF8/hH4UDNIiCeVGhZ8CsbOmw4HwbVK2jR+sxiofv2/7R0rY+8Zu2TcW",
-	"PuphbjwUFr/mkr8Gu9iDyG3FvjcbOty2hLZZI/m1UbZ4Tbj8x0CI+6gqZl5H4tEsc56GOEDfmCIsz0tt",
-	"DmMwAv6uBbNwdeBvVy57uJHwe8HnlkLnN5KQ64s1B3XF3sE4HwzPtcUCcDRqXy4n0fWEGhFPQXAEpDZ4",
-	"gpIlS0FWzbSQroxRncOn7a9GIgl5DSEXl/A3X0/3LmhFu0vWnkbsDalfGeUNrmELOuURyKMOXdJVxXO/",
-	"DVEi6OE4S9M9yu5R9t8HZREggzh7B9z6NiLlN/lH9kHze7fInzlo/ltSuG+I6ltE4Z+5chrVw39RdShz",
-	"qx3+4ckWJsZ9tP23EG3/zQHybQSwVtYkTqV0zWfMXp022cps/otP+DxtMrHcFqS0Ziis4ykUxAR9WrCy",
-	"jbK17WHhO4sMxOx34P0eg/e3j0cNtbv7FsPuH24W6N6AdVsh+FsStNthl/cTsX8L9DEUJX+7lOlbC5ff",
-	"04oHEzp/Wyhd+lYbQ55R24vjDqHZvmAAknF5vmi46yZBEpoBT6kk2FaCfPfbh2ff70XgG0Mb9pQuE2wP",
-	"Z+hGpxmJLdrRKEdnRMHStsa65bpiDai1xZfXAejf7YgwhK4/C/voqlXvOhr//qllE0a7Il4MFimHZnSB",
-	"W10Lz5AVZtizHXlgUBr/RUiSSMAiDtS3ZdWl5JCSssASK1iIGQuorFz9FE0UcD12bYfmoGx03gLI+7+f",
-	"PTp+8tQjijlILPpsa4uXsm77UtA0HcimrfvM35HxuN/I/g4MyNtaplzH+i3sU+hbQ7WGqbjT5GnWuAz1",
-	"TbPUexOO7z3Qg65sXpYNssLSQ5ZSSYjJdOXsr75x3bqUM0Rd2w5gGHVf+lguFzkW+/eFuhi43gKnZCr0",
-	"olmr3WZsYkcxQ0t9NXfBR+QtlmFy4aJTAO4qtKcEm81gVyhbED6uop5qGc9Hj7xuN7bDr0fkuQVjvy6M",
-	"2cdWPWPfI5K7kvRY5SmnKzIdcA/7dod3RCz6/RS/FrFotDXcllpMIaE5yi2GbuyJxjdHNOyd9kjGTtQi",
-	"Z3OLEGqdePK6HnWnKqF7i2drYXHaNuEZPeB6+x+xI67rIOFRzZ5SVYYf6bDgGzOi0Ks4eLevmNL/iSPu",
-	"gwhh57styI9tXmJWjlTHJXRYyvOQ7/3DoorcmJGqC7i/X3uTrcv1LXC3S2vbqe7ZRz/1w3DjVn2EdnPl",
-	"NnsM77uI3IKfdVmDlYfr6qvhLiKvA12oqCLvNeUplSnxwOpSxuJG1wArT/osMO/P9EWcKsVUQmHLiuGT",
-	"cymWjM9JQUsFRlLVLMPpfnv3qioJZRPQPn+OXdEoCUBSujLDM6No+0LwkBL0ry6ZglNselSAxi6+LpfK",
-	"9TZo9tWLiRIklaKwWsFKlMQIy7hgJp0M5jptFVLkDDsqnHHfHUnMyMnRoW9daV/iprfytplegG/maPbq",
-	"WzxiLcbMJXtplsNwgtzHqgnX3aXHuXd8paqm7dZpAwJJdbB/qmJSe8fUzXg1ZBmhSBCWTlsSOSgf/xOm",
-	"bwHWffDFfdqUIfbRlm0x4OVKHzKFJKLwqO9aXXpaV3JDJJZ05QlFQrPMyAI0uRiqlNjE6G3iN9za/xQx",
-	"HF8tGqPuVRhkeUNK1+BdHN42eduKsNkM6w5t2990I01rwz3vJka7q7lOztVbV+PJ9l1VZLlgGXiCUTez",
-	"9mRBiyw99VWhmJGBpjATEhyxEXwUzsK6W+7ffMVXysDaDjv2Ydr/dslUaxF9E48/cI2VXffdoNr+AU3q",
-	"S1CazJhUuqGoXEChXb30JcCFs3hbhR54ulaZ/7l+851r9XHPFMGzlQ23s5ZkbJ1ENTarZmbAHyXIVRT7",
-	"Dq2+M3ONq9fsUX2vBoaqgfuOhoYaKPaR418zBry+Bxuccmc8fQcycfDFdeHG7yW4X3YPTmu8P75GZ3/E",
-	"0oJinIJD0nphUZczNzE3p59fAZ/rRTQ+fvI0jnLG/f9HQXxdUzRo2F5CiYQEzNFYHcgoR8q1XtNoP1Ek",
-	"LxVWzDBCDzZcoxfge7ygtcPxci2ZqzE/hTnjilAOy1HAg+gu426FoXsqx9ejYWHBx215FRvJ0rpi7XH5",
-	"dP59BO/DDFIAnhLqKYJtenRNGcgGAzxyvftvQsgGicUvrpL/XGL0oUHtPGBGRpsdBjY4d4itdm3Ig+Bg",
-	"RKo17SVsvG3bSHhHkQT9N60N6D/82ibQh1rf+gFHE4TjdG+m7GhQd4TfLxp82nCdGDk9WO5fa+eqnJqn",
-	"pqCIFiPyQquKfxFFV04+8JEuIST/AErv2fuevf+bsXcfhrsqKmQaITYPEoJemHMgdsfgmfNRUkXaAdLW",
-	"kSoyLPcixRQCoQl/A/2KXQIHpb52tHR7BqPk+GDFl4BzGtqFzzuiF0I1bPWMLS1VAYmWgqeknogoTaWe",
-	"mGMoZRaNo4XWxfjg4Oj4r6PD0eHoaPzj4Y9HSCTd+voWYsDcXt3b04g8a8RuY3A2Es9MYFAlRUro1Dy3",
-	"6b7WiAZo6mr6JJQTmmVi2XjSBq30H3yhRIb+dg3cJmlicDImhaDRGr1J1TRVbFN/pteM65hkTOnYxZjG",
-	"Lqq18Ty65ELLF4QmWrXKv1tGYvNBc7oiqbAuc2tj88n9buJGokp4ekM9jTAZchI25qlQ6erT1f8PAAD/",
-	"/w==",
+	"kClwy7+kGUvvGxoMQoNC3pfTzNAdSE/JZMYgSyeIH4osFxQHLKXgc1zsK6CXBpPvdbEIcfgGsqSGEWap",
+	"4YbA7YlarmgAO1s5ir1cCLgESVQhgbpbcBtWiNtcaJaYDVN1Qai5EyM0cZSOGkLqO9By9ehspkEOcwst",
+	"yJJaUt+TPmuybDb2RuhfRMnv+66tsGwEpzJZeLSPa5SOrTzm6ZiQJIWMXYK0BOuDEK+onMN9Q+hUpCsC",
+	"nxMkTEZERAEHl/Qbp6VeCMn+C+71MN8Ie1QCgYVogx+iAK4qtDanPSJnGUoNCirgNGyAZuyiC2EfP358",
+	"dFbqBXBtVj0gO+PSUPYvFWxQc+zxXFKWGVZ035eWUk2nVAFJBSgrkOMJnBItV4TOKeOEGnwikwZyTYjj",
+	"qneLf79xxz7u+2TOOGGpueIZA9kiuQaUWuz0N67KohBSQ/oaUka/CtYxe3X/eP/2zQhFSvewmfssMSf4",
+	"wYi85t9CigKkZlaes3ysA5NxdAGrAcCGRIIekRfav1MtxJJbQDE32puKOwWz90PRVk8Cv4uCzql9+cYj",
+	"qoaixHrJlHssIErC0vBRPwhlK0uc9MrsoCfSd0EzjlAA+M1wrpYOkFINjzRDZbOvyNQS+e8RiuhOLTVn",
+	"3ZqyfTSN7XyqphXTf0GizVIat/vOMkyEujRlZss0+7Vx3TOaKRiSrpVRpRWnF0ASioQQleuE5pDZb3Kg",
+	"VtlWNIdTMoHPVo47Z+kEh7fEbaSgfs9mJifH6gXkoyjuwGHKVJHRyhrR0FGOnzxdr6TE0edHc/HIKUE/",
+	"1xOdZYwqc0Zu8nMetHX8bJVupEtmd35bhKGuu8tSruLIP22BuvHwk6PjXfbxvJqn2kbjvHed+yqO5pI6",
+	"o946TPqbGfWaFkgEGE9bVomIzg1ViyPgRpn9PVqUOeVRXH2vysII1s4uZWXsKI5KfsHFsgm/9bJ0S72/",
+	"sTrdPsTadlAdYlORvy39vYeUzj7YJ7eJ4DM239K8+MwOvoqjRALVkJ5TvS29iSPP2M0T8JnmheGgEU0G",
+	"RjdRIkCMuyjUh3s+EzJBPfR8monkAppUfSpEBhSJswXezStCmlTQZKsNDJFXO0HjMGJ/BeEVt4760/DN",
+	"PqvusU9MYTaDRLNLtDrN2LyUyJhiknpCM2NZhjSxTwdplonluYJsdu7w5/wCVip8lFmWn8Nno62aF5wD",
+	"R1tGeGzQ7BXEAF5mThK1lqM++8tFCpka5jOt5+qzK6S4ZEZSPPcHYxfLNOQqCFTuCyolXeH/uIHMW1+v",
+	"sXRU7c8lGPHMwXp4D1+2kQM6W+xA4dBdDl3G4IW2N97fRHUjA2e8EZB/pTpZ7Cg3nJFkQfkceXoL0Efk",
+	"TZllZG70iSlNLjxfdeC/E8z3HCqo95tfSU5XJGdco+QhhaYa7A/CCikG5UmRUQ4j4lg8MVAxGoaTrVAr",
+	"vCSlhRFz0GuB5g+akumKUJJRPi/pHAheUb0UPNPt1jKIuu2lPKOFM18xq3pmhgaJmT0VqrunZV0wRiIz",
+	"cyvzyR0/oUkiSq7VKaH2qSXTC1FqlOHmoNFSXm2FOzvM7rz0tkhN905YsrDnbbXa5YLqNUcdoFDr6MLG",
+	"WdqreY3rqGY2UGE404h8lExr4GgGO3UiuJGZnUKlyCSEzJOYXNKsdGONAnYBhXaCanOhT0+22HCHoHYx",
+	"XImZtlYcg1VtUHZgsw0Y+Bs/vGsKXQPc0yctWNvqzR21gK7wsowUjFhi1jUizy9B2htE95JRbCbnKV2p",
+	"SeAOHh9vvIMeF3ESrPvyX0rw0Tu6fA1K0Tk0KHfIW/TGAlHlACcT90lNYjK5BDnFDzmbW1KN/zkzIn42",
+	"pML8XaBN33xizljvNLw8Kbxm520gcV86K6g2T0Xj6H//Th/91+GjHz+5v+ePPn05jJ8eX/1HSOZ7hsKX",
+	"26DZTLqtTtvhKGnO+Pn2at8EH5hcQ92zb+poZu0X/cS4s2jXPhn3QusjJqLUiqXgTE7WCrGjdncNxcIy",
+	"/Y6msF417mnEm73lPdWiecCHJz/Em3WN7pX0Hgid+pmqgP+cpRPkZCEbHrI0ppzVE1JkdeTk+Hi0USnZ",
+	"eFZkogpItBR80vbCxTtHHHS0m6BE10SePd7s8WYj3nw1aB6A3Spg5XrQu2n/W1ruHpB5rUM4Wgc0TEJc",
+	"OMr1LqERXdcDqrc8W9nghUpAOZsq4NoQZMgLjY4MmmUdmHr6eDf0CAJ7S4VzJz6kccGlD4DsMJXB1VY2",
+	"jHW37w72uZndKXYv7HNGUOwaO0qZ9Vew0LpQ44MD60gnRTnNWEJomkpQKiYlz0ApwkEvhbzwXsxMLAHV",
+	"0bae3qHaSFR24UNmgSEo+pnNQdnjq46lKRGePfpftTB48jgsCtZn43HX/XvUP6kKq9boCtVKekGSm17d",
+	"fVv7Qn61G0NVwQjYI3JG3GYRPAgXKZDvJkLOD4x0PPk+9l+aKwSjTlhP9BQysSRMNwYf/Hcz3IBbPey7",
+	"ifnWvCanBUZCWeVeKE2enpCX7CcbB1kJ5V+iHHIhV2MJFO+tnj36FCLG9jhLTdfrX0H0x4i0gCbpjmRM",
+	"6oOISXOfZpdmZ112Er4iVGXW2w7byLUGfjpQ7WLq7BtC4O3inXq2faWpLlXbWi0uNtqq3WOhN/1DTPuv",
+	"+ZeYnge9tp153bjQvC+td7dDuK3h+2wHF8PuPG/A3bzZRxw2tVe6eVNIHN2ug2qTm7rtCw7yCx8EX0Uq",
+	"cgyGahlLruc7bjuK69OKG9c5AAHvK3Bdx8AHdK1+wIATZvzBW6c2mogQoX2MYvCIM6r0eakqB1fnoq0E",
+	"mjNeaqgkBjxTpjHAjGPsmJlg2yPdBuTCIsyMUGv5ijHEqWMxDSqNBsMDIvZvFugwXm9BmzupPOVMkRSK",
+	"TKzM0Vl7bTXUGnGdLnspLpwpxp1/xi4BmQCGxG4AcQTh8/IG8Qx2iyFIeyXERVm8hJW6rlBfCRPriIyX",
+	"Ofoir/0+tLTX3gy2ARXU+RQWDr6391WlQNPzDLTPXulYhSsTnA1KW4IElx1SFjYezb+dqIUR4wxQ2N3G",
+	"ZIkWbqaIteQZ4Q5zRgitAFJpKrWKiRKNuGZvou3uomEQ7uziEqQyq7yho6y9+b+LJYZX11u0GyRAkwVx",
+	"r6xCdXHPDcQa8LZVK41799a5jDAscP0SVtcLoXlu01omKhEFnM8yIeQktoYkRFfdYFW1LSOnK5K620Eh",
+	"b2L56aTvIdud0XYYZ1fD7EW74Q/otlIxWUqmjVTJUzITcg4IR+C+kTBnypwjwe2ij6hmq3YKHIhP2DFN",
+	"yhRgxSGa1DjLTft+b4b+giODxgVzt5VpYYdLvtkdDK0E0qD4FWI270t5yS7B0Xqnsu1j9W4Sq3fP8pkV",
+	"g3YI53tjw5J39cVzZ5CwEyE18QHOVHsbRe9laMm8kcH4JubTgYih9s7ewaxUoEhCs8yxSg6Q9h3rUd+O",
+	"czW05a9rZ7y+pfA27YLhk7kz09/z+7PubW/Oe35vRryd7Wz962ky9KDmvlt04MZ4vnWuGSPA9ZLMDIoa",
+	"fcQ6ZWKbvEIVUaWUQLNHSSbKdFwqeX40ulNrQm1Yb67ZckEtsjR2ahZVF5COiX0voZmRsFNIWAqjOzTC",
+	"I3toHb9bcXUCG4MQfUZAIBoJVQnD0qTgc5tq/+PJk79+78TRSW7jCCYE/ihphj48m/4WkDrtD8Ejxqyz",
+	"MMsWsxnw1HAexotSR/0w56XNi/d5TqiTjHmZZeZKudKUJwNpNQXVC68XuPSwICi5XQaXXpvpArEnTGew",
+	"RrvrwZTPEVEdGR/vpx0aUUo+9g60sRsx5kI/mmGG2SawwV/9CqtdxP6SGidXb38AdpqSWh+vaSVtGlk+",
+	"WUCKe7sEickwyquazvbi/eZjq7wZ6QlTXiAlzAoi5qtMKKsGZUAVkJKnIL0Wq1ETsvPYTG5rr65MPTb9",
+	"yEaiWdt2x2udGNTLIJ2HJIj/rBaO0sOCXkK1QiwWgVGMo6DsmNFCbTun3yKTdpPhGZeUGcTOVfjwM4O1",
+	"OKd2ed4bJdxu0GnzMKodNF8cgop3aEG6PyuNWTNVIRB8CYX2RR1omTJNMjG3pi+fR+oDlkJhB5scoMPW",
+	"IHsEYeXsK9hERakTEYq/sBJxiiaTdu53S812NsEGZzJHgY8G37deDwsqYA74q7Rp88qk0lN3BVy/4eDd",
+	"oK3TSV7vUa29thKfQDuE1plGfnh6cnjY1at+MeSrRksgBgKtWk0Um3MVGzxdH/v69PDkh24s4jY5JA2r",
+	"xu4JXRLmDRPaBazG+AHdjjlNq7ouKcuBo9nM45yQWI5GGpybO2e3BprHpFQg4yGn5YhUOijabLBESzVs",
+	"RM6ch9KZtic4t88aA5pPgoR97pIou/ElfWyR863GmVdtNdBsdouBoYv7zYseHc8oSCbSc7A0YTsp3T2D",
+	"ttztn7qFLAmcoTQbOU+M+M71eS54yLV7SKw4x0U3PpipvktmTSpF45VFEnADYVKBj0OnPre8aaER5RRl",
+	"o4H98TKfBuhOJ7VicOf9JXbuJ25ecYiK/SfIgD93U+bVpXuqliSb7vxNHA+fblOI0NIcad3E+QLSPs8q",
+	"M77lB6zSs4iY9dx19U8dq1QjJO866uzm9DW0DwQdjB+9+c/7TphWkM2q4jCkC2gbFGv7piEB5+NiFdz2",
+	"lhaMa9koulaJGWUZ4/NzxYKq1nvztb0yb0VEUT9JoNCQti8VpXqqNKFaGwZghm5/XGzIngyXTJTq3DLb",
+	"2jfZdaHa4iFuGf6pDSx67YKcwWYLHd6MbENedU/1bW7U5d1V/ewKePQx0B3rgMa6QTKdMc7UYkdkGsJ1",
+	"nynwiKUTL0A4VXPIMTG0LvT4u53ttDZ8EKQM19tbBaHRVrXwwDs4a20YCLhS8De/afsCW9utwoU6Q2pI",
+	"l1T63Gh1Tvnbgidyc7PtUwpEIxTO3NJNv1l7jlVMgtcX3CwI0QiKCLyGUAwoDGZmpWleDBBUZvTiogC+",
+	"S1RG2MyCWbWXGAIhZFUETYetPyFUrYwnfsn+AOIavdYgp6WjgcCUobw5VM4w7c7IRqdkklJNR0YfnHg5",
+	"2yEO0ZBlLcXtAlYjRzOsA2nkIj3cfxjSYW8Kf3R6XuiKWgpTIGCt+j5gRXTrcylpbM5dasSYTJYLBcm5",
+	"Fd6nVMHTk118jMta1NiChfXu0z8e++V/CgUGKEhKo6K+xzo8Lu7T68ovQw7Ts14htTN0BzYrr9mwd6t+",
+	"2zSRw8dGI1rVFcL890dVdRvk5EAlFidwK11oXdh6LozPxEAhyXo5Z7++GFexEs4WsnAAVpU0soU1XH6a",
+	"FKUGMi01sZlcPk60s0nMMjxzlZlQcx+Tn3CtkxH5SaTM+fybRZH+8f7tm1Or2xEkxOZUnD3TlVJTDcPz",
+	"iPg4J7QZK3ugvpiZzSTDEx0RC6fNJEjBE4gra5C1EGpRJ7Jq0cpl5cLqIliqDfXJjCXAbYaGKwlxVtBk",
+	"AY+OR4eOhdcx1cvlckTx55GQ8wP3rDp49eLZ8zfvn+MztZE4eu+MuXiQ9lxlVEXMROPoaHRonzDXQwsW",
+	"jaPHo8PRY5sgt0CoPKAFO7g8OvC3i0aKEFK+NXq5jeK22SQGk/HKXqTROHrFlH7m52gXzv09jGj1kANb",
+	"zvQq3jjQVbq9+tSpCnl8eLhTOcGthFhfRKMnv/brIL3lrnSuzUXHU+hUpvLli0NvdMMOcAxOf2I3FBpc",
+	"bfzAFwLE8Uebx7eKoOFDjzc/VFefvIqjJ9sty5VXxAceb7WuqvoYEs8yz6kRRRGqqgM15IvODUBVAVYY",
+	"P14INVALV9EcDIn59e37D6QL6Qdfatn1qg/Q/VRQV9QUlP5JpLdXvnI45/SqzXu0LOGqB/hHt7cQD+/h",
+	"Ol+eBxmB1skHzqnHtKo9sYpM1EppyJ1xzWfofbtAfXL44+Ynqrqz5oGjLV5RFUHEB55ss5FOHTfz4PHx",
+	"Ng82i9R9BSy1ENwQU5YLocCVynXMc2pQJojAV3G0FjUtamcQCmF+oZWVQpQWBVkKeeEijgzjthXEtLKV",
+	"OJgiICny+RdSAnLJaQZGzPLLdlBNMqpBWtD21cbcZnzhT58+hjy+TTd+xqV6XOqh60mYUjUEvDnqUfcJ",
+	"/iebn6gKkf5pgNLeQwMoO44DLOQ+xFKcBNS+2b+BHrzWw3unwp7wDlR72kPQjSHo/QKjEZLqzsPSx06S",
+	"bqNxwyeUwpOAS2NibxKznHOQc0hJClBkK8K4FlWRZVfy5zujENlxBCeMiVF+/vr4x6ffj6vB1FqJlKYr",
+	"FRO+tkBSgKo1IzXvSA4KBYNuJQHdO+5R5TwJXCy/bcFmV7zcCzZtwcYWGNtMA5wGskaDuA/loYE1ez1h",
+	"ryd883rC9fSBA4oVhx/Z8l825/sGLDhoPLAr7RZ/EbNOzWEhnV0TA1d4HVMaY/8BmoCtQ+8ifNFPqERu",
+	"c+Ew2c7aDXOGNns05E0NMTYcmWnsDlFlzhEJMwlq4eqejW0nAjRzBxj2T1JcgGyW3r4bAhQo/3zPZovm",
+	"HocbmTRIkLXbxw0T756JP2Cq8/yzqxMaKNhEZkJavGvQoppFbUONfKXQTUZzTnOIKy+tjdO1kKjC1vSX",
+	"tlTrQ7Ckv4TVrlZ0H0760CzoD1RXRkN95RNs+iwbiIWocjOdeSt0PPhikG2t4dC3t1JaFKprOMQSOhXX",
+	"177ggTcPGprBtFWfHVMZDZgBXyJh2c4E6Lpt7c1/t2v+a9P2m4PgZtLqm1puFi9pA8xmjWZyTZe3rhKp",
+	"YwecH6sYVGy9omvYoS6P/i+KiEtoVm0KiYiu5MDOPKbRENGyj12kykZVqEaJgDq5rZ117wKwoyKjnKN3",
+	"GwOtbZnXus3MJv7TKa5wx/pxnWS/gzj6sETQvaZ8M+r1GgNMwrRrFxZ4YKNTbqQk3wbB8/ztAqCwKjFL",
+	"YzJlGPIXVxmwPLVMlgmOReRPw1G1YZ7tyWK7CZBtqFMwubK271OPeLHh4S5azrdvDVFJm/pzK3TyjqzW",
+	"O9IbDss9zfnTUIJ31o7UEAOqptTXIA0Zm0GySjI4SCGhq7sxnr0SleDCckN+KU9Qp6urjAmNNX40cJR7",
+	"MhGWUH42i7xbA7qvdxKUCY5v7TX/ENNwV9i6SwhZsiwjKRr+9vaoh8vbz+bQiUO4qUG8xmoJjKfw+bbw",
+	"usMJ7eR7fNzj40PCx3cwLVmWOg5LZbIgCOdDVqxdMLNhSt4urjrABF8xVVePeygW4bqa0I524fpE99bh",
+	"P591uOH9H8CulvMlvgPp9COWIWq3ju1aexdVhE/VlaXk1ovkYxmODw9rldNok5RMmkWVJi4ZWaGHmAcy",
+	"d34MIXunD8WdRo30qtDdc7RVgwaE9dbArWBJ4kaD3Li+GGTSt2nH22F9DffA3pC3Fy4CIS8VrGAK6Rx0",
+	"FTNiCCFvwvS1XdH16IMvzSri1w+hHwWDtEhCuVHhp0DsrOlwIHyblG3jB6uxysfv2/6REva+sVv2jYWP",
+	"epgbD4XFr7nkr8Eu9iByW7HvzYYOty2hbdZIfm2ULV4TLv8xEOI+qoqZ15F4NMucpyEO0DemCMvzUpvD",
+	"GIyAv2vBLFwd+NuVyx5uJPxe8Lml0PmNJOT6Ys1BXbF3MM4Hw3NtsQAcjdqXy0l0PaFGxFMQHAGpDZ6g",
+	"ZMlSkFUzLaQrY1Tn8Gn7q5FIQl5DyMUl/M3X070LWtHukrWnEXtD6ldGeYNr2IJOeQTyqEOXdFXx3G9D",
+	"lAh6OM7SdI+ye5T990FZBMggzt4Bt76NSPlN/pF90PzeLfJnDpr/lhTuG6L6FlH4Z66cRvXwX1Qdytxq",
+	"h394soWJcR9t/y1E239zgHwbAayVNYlTKV3zGbNXp022Mpv/4hM+T5tMLLcFKa0ZCut4CgUxQZ8WrGyj",
+	"bG17WPjOIgMx+x14v8fg/e3jUUPt7r7FsPuHmwW6N2DdVgj+lgTtdtjl/UTs3wJ9DEXJ3y5l+tbC5fe0",
+	"4sGEzt8WSpe+1caQZ9T24rhDaLYvGIBkXJ4vGu66SZCEZsBTKgm2lSDf/fbh2fd7EfjG0IY9pcsE28MZ",
+	"utFpRmKLdjTK0RlRsLStsW65rlgDam3x5XUA+nc7Igyh68/CPrra+uxeAb30FdJ9fexo/Punlg0Z7ZB4",
+	"kVjUHJrRCG43LbxE1plhj3fkmUHp/RchSSIBiz5Q38ZVl5JDSsoCS7Jg4WYsuLJy9VY0UcD12LUpmoOy",
+	"0XwLIO//fvbo+MlTj1jm4LFItK1FXsq6TUxB03Qg+7buS39HxuZ+4/s7MDhva8lyHe63sGehLw7VIKbi",
+	"TlOoWeMy1DfNgu9NmL73wBC6snlcNigLSxVZyiYhJtOVs9f6RnfrUtQQdW37gGHUfeljv1ykWezfF+p6",
+	"4HoRnJKp0ItmbXeb4YkdyAzt9dXfBR+Rt1i2yYWXTgG4q+ieEmxOg12kbAH5uIqSqmVCH23yut0ID78e",
+	"kecWjP26MMYfW/uMfU9J7krYY1WonK7IdMCd7Nsj3hGx6Pdf/FrEotEGcVtqMYWE5ijnGLqxJxrfHNGw",
+	"d9ojGTtRi5zNLUKodeLM63rUnaqQ7i2erYXFb9u0Z/SA6/N/xA66ruOERzV7SlXZfqTDgm/MoEIv5ODd",
+	"vmJK/yeOuA8ihJ3ytiA/ttmJWTlSHZcAYinPQ773D4sq0mNGqq7h/n7tTbYu17fM3S4Nbqc6aR/91A/D",
+	"7Vv1HdrN9dvsSbzvOnILftllDVYerquvhruOvA50raKKvNeUp1SmxAOrSzGLG10GrDzps8a8/9MXfaoU",
+	"UwmFLUOGT86lWDI+JwUtFRhJVbMMp/vt3auqhJRNWPv8OXZFpiQASenKDM+Mou0Lx0NK0B+7ZApOsUlS",
+	"ARq7/rrcK9cLodmHLyZKkFSKwmoFK1ESIyzjgpl0MpjrzFVIkTPswHDGfTclMSMnR4e+1aV9iZveyttm",
+	"egG++aPZq28JibUbM5ccplkOwwl1H6umXXeXTufe8ZWqoLZbrQ0IJNXB/qmKT+0dWTfj1ZBlhCJBWDpt",
+	"SeSgfLxQmL4FWPfBF/dpU0bZR1vmxYCXK5XIFJKIwqO+a43paV3JDZFY0pUnFAnNMiML0ORiqLJiE6O3",
+	"ifdwa/9TxHx8teiNurdhkOUNKV2Dd3F42+RtK8JmM7I7tG1/0420rg33vJsY7a7mOjlab11NKNunVZHl",
+	"gmXgCUbd/NqTBS2y9NRXkWJGBprCTEhwxEbwUThr6265f/MVXyljazvs2Id1/9slX61F9E08/sA1Ynbd",
+	"eoNq+wc0qS9BaTJjUumGonIBhXb11ZcAF87ibRV64OlaZf7n+s13rtXHPVMEz1Y2PM9akrHVEtXY3JqZ",
+	"AX+UIFdR7Du6+k7ONa5es6f1vRoYqobvOxoaaqDYR5p/zZjx+h5sMMud8fQdyMTBF9e1G7+X4H7ZPZit",
+	"8f44RHKaFghvdnavrrC0oBjX4JC0XljU5cxNzM3p51fA53oRjY+fPI2jnHH//1EQX9cUGRq2l1AiIQFz",
+	"NFYHMsqRcq3aNNpPFMlLhRU2jNCDDdroBfieMGjtcLxcS+Zq0k9hzrgilMNyFPAgusu4W2Honsr39WhY",
+	"WPBxW17FRrK0rlh7XD79fx/x+zCDFICnhHqKYJskXVMGssEAj1yv/5sQskFi8Yur/D+XGK1oUDsPmJHR",
+	"ZoeBDc4dYqtjG/IgOBiRak07Chuf2zYS3lEkQf9NaxMADr+2CfSh1sN+wNEE4bjemyk7GtQd4feLBp82",
+	"XCdGTg+W+9fauSqn5qkpKKLFiLzQquJfRNGVkw98pEsIyT+A0nv2vmfv/2bs3YfhrooKmUaIzYOEoBcW",
+	"HYjdMXjmfJRUkXZAtXWkigzLw0gxhUBowt9Av2KXwEGpP1t0dXsGoxT54MaXgHMaWofPOyIZQk1sJY0t",
+	"M1UBiZaCp6SeiChNpZ6YYytlFo2jhdbF+ODg6Pivo8PR4eho/OPhj0dIVN36+hZlwNxh3dvTiDxrxHpj",
+	"MDcS20xgECZFyunUQrfpvpaJBmvqagYllBOaZWLZeNIGufQffKFEhv55DdwmgWIwMyadoJEbvU/VNFUs",
+	"VH+m14zrmGRM6djFpMYuCrbxPLrwQssXhCZatcrLW8Zj801zuiKpsC52a5PzxQPcxI1EmPD0htoa4TPk",
+	"VGzMU6He1aer/x8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

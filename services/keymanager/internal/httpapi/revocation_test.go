@@ -98,7 +98,7 @@ func (s *server) serve(t *testing.T) (url string, stop func()) {
 	var running sync.WaitGroup
 	running.Go(func() { s.parts.Feed.Run(ctx) })
 	served := make(chan error, 1)
-	go func() { served <- web.Serve(ctx, listener, s.handler, slog.New(slog.DiscardHandler)) }()
+	go func() { served <- web.Serve(ctx, listener, s.handler, web.Drain{}, slog.New(slog.DiscardHandler)) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()

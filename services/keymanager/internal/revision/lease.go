@@ -81,7 +81,7 @@ func (n Numbered) Event() introspection.Event {
 		e.Kind, e.ID = introspection.SubjectPrincipal, n.Subject
 	case PolicyPatched, ContextGone:
 		e.Kind = introspection.SubjectContext
-	case Bootstrapped, PepperRetired:
+	case Bootstrapped, PepperRetired, Restored:
 		e.Kind = introspection.SubjectDeployment
 	}
 	return e

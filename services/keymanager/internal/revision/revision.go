@@ -16,6 +16,7 @@ const (
 	PolicyPatched    Kind = "policy_patched"
 	ContextGone      Kind = "context_gone"
 	PepperRetired    Kind = "pepper_retired"
+	Restored         Kind = "restored"
 )
 
 // Change is what a revision says was changed.

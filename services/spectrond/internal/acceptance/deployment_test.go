@@ -34,7 +34,7 @@ type deployment struct {
 	client   *http.Client
 	worlds   atomic.Int64
 
-	keymanager *httptest.Server
+	keymanager, front *httptest.Server
 }
 
 // deploy starts both planes on an empty store and bootstraps them.
@@ -75,11 +75,11 @@ func deployFaced(tb testing.TB, store string, lease time.Duration, face dataplan
 		Spl: face,
 	})
 	must(err)
-	front := httptest.NewServer(data.Handler())
-	d.data = front.URL
+	d.front = httptest.NewServer(data.Handler())
+	d.data = d.front.URL
 	tb.Cleanup(func() {
 		d.client.CloseIdleConnections()
-		front.Close()
+		d.front.Close()
 		if err := data.Close(); err != nil {
 			tb.Error(err)
 		}

@@ -41,7 +41,7 @@ every user of the machine can read in the list of processes.
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`,
 	},
-		newManagement(environ),
+		newManagement(version, environ),
 		newAPI(version, environ),
 		newDev(version, environ),
 		newBootstrap(environ),
@@ -54,6 +54,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`
 		newUsage(environ),
 		newVerbs(environ),
 		newMigrations(environ),
+		newBackup(version, environ),
+		newRestore(environ),
 		newHealthcheck(environ),
 		newGenerateKey(),
 		newGenerateSecret(),

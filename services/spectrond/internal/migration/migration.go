@@ -164,3 +164,12 @@ func rejected(err error) bool {
 	var coded interface{ SQLState() string }
 	return errors.As(err, &coded) && strings.HasPrefix(coded.SQLState(), "28")
 }
+
+// Newest returns the version of the newest migration of a schema that this release brings; engines have the same.
+func Newest(p Plane) (int64, error) {
+	m, err := p.migrations(database.SQLite)
+	if err != nil {
+		return 0, err
+	}
+	return database.NewestVersion(m)
+}

@@ -13,7 +13,9 @@ import (
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
@@ -36,6 +38,7 @@ type Config struct {
 	AdminAddress                 string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"off" flag:"admin-address" usage:"address for metrics, readiness and profiles; off by default"`
 	CORSAllowedOrigins           []string        `env:"SPECTRON_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the API from a browser, by commas; none by default, and never all"`
 	ManagementCORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"management-cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas; none by default, and never all"`
+	TrustedProxies               []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
 	// Webhooks are those of the key manager.
 	Webhooks keymanager.Webhooks
@@ -47,6 +50,8 @@ type Config struct {
 	Prepare func(context.Context, *keymanager.Service) error
 	// Limits are those of the data plane.
 	Limits dataplane.Limits
+	// Tracing makes spans; nil means none.
+	Tracing trace.TracerProvider
 	// Version is what health tells.
 	Version string
 	// Bootstrap, when it is not nil, is enrolled in a store that has not been bootstrapped.
@@ -63,6 +68,9 @@ func (c *Config) Verify() error {
 	}
 	if _, _, err := net.SplitHostPort(c.AdminAddress); c.AdminAddress != adminOff && c.AdminAddress != "" && err != nil {
 		return fmt.Errorf("SPECTRON_ADMIN_ADDRESS (--admin-address): want host:port or %s: %w", adminOff, err)
+	}
+	if _, err := network.ParseAll(c.TrustedProxies); err != nil {
+		return fmt.Errorf("SPECTRON_TRUSTED_PROXIES (--trusted-proxies): %w", err)
 	}
 	return errors.Join(c.Limits.Verify(), c.Webhooks.Verify())
 }
@@ -81,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, dir: dir, metrics: telemetry.NewRegistry()}
+	n := &Node{cfg: cfg, dir: dir, metrics: telemetry.NewRegistry("spectron", cfg.Version)}
 	if n.planes, err = openPlanes(ctx, cfg, dir, n.metrics); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
@@ -107,7 +115,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	tasks := []func(context.Context) error{
-		func(ctx context.Context) error { return web.Serve(ctx, listener, n.Handler(), cfg.Log) },
+		func(ctx context.Context) error { return web.Serve(ctx, listener, n.Handler(), web.Drain{}, cfg.Log) },
 		func(ctx context.Context) error {
 			url := "http://" + Reachable(listener.Addr())
 			cfg.Log.InfoContext(ctx, "serving both planes", slog.String("url", url), slog.String("data_dir", n.dir.path))
@@ -152,7 +160,7 @@ func admin(ctx context.Context, cfg Config, planes *planes, metrics *prometheus.
 	}
 	cfg.Log.InfoContext(ctx, "serving metrics, readiness and profiles", slog.String("url", "http://"+Reachable(listener.Addr())))
 	return func(ctx context.Context) error {
-		return web.Serve(ctx, listener, telemetry.Admin(metrics, planes.Ready), cfg.Log)
+		return web.Serve(ctx, listener, telemetry.Admin(metrics, planes.Ready), web.Drain{}, cfg.Log)
 	}, nil
 }
 

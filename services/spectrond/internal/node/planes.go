@@ -69,10 +69,12 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,
+		Tracing:          cfg.Tracing,
 
 		CORSAllowedOrigins: cfg.ManagementCORSAllowedOrigins,
 		Webhooks:           cfg.Webhooks,
 		AuthenticationOff:  cfg.Spl.AuthenticationOff,
+		TrustedProxies:     []string{inProcess}, // nothing else reaches it
 	})
 	if err != nil {
 		return nil, dataplane.Config{}, err
@@ -89,12 +91,14 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,
+		Tracing:          cfg.Tracing,
 		Version:          cfg.Version,
 		Authority:        p.transport,
 		Limits:           cfg.Limits,
 		Spl:              cfg.Spl,
 
 		CORSAllowedOrigins: cfg.CORSAllowedOrigins,
+		TrustedProxies:     cfg.TrustedProxies,
 	}, nil
 }
 

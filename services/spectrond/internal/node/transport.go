@@ -10,6 +10,9 @@ import (
 	"sync"
 )
 
+// inProcess is the address of the peer that a handler sees.
+const inProcess = "127.0.0.1"
+
 // errAborted is what the reader of an answer sees when the handler panicked, as it would see a dropped connection.
 var errAborted = errors.New("the handler gave up before it had answered")
 
@@ -92,7 +95,7 @@ func serverRequest(ctx context.Context, r *http.Request) (*http.Request, error) 
 		served.Method = http.MethodGet
 	}
 	served.Proto, served.ProtoMajor, served.ProtoMinor = "HTTP/1.1", 1, 1
-	served.RemoteAddr = "127.0.0.1:0"
+	served.RemoteAddr = inProcess + ":0"
 	switch {
 	case r.Body == nil || r.Body == http.NoBody:
 		served.Body, served.ContentLength = http.NoBody, 0

@@ -111,6 +111,9 @@ func spoken(arguments statedir.Arguments) string {
 	if len(arguments.Origins) > 0 {
 		words = append(words, "--cors-origins "+strings.Join(arguments.Origins, ","))
 	}
+	if len(arguments.TrustedProxies) > 0 {
+		words = append(words, "--trusted-proxies "+strings.Join(arguments.TrustedProxies, ","))
+	}
 	if arguments.Host != nil {
 		words = append(words, "--host "+*arguments.Host)
 	}

@@ -26,6 +26,7 @@ type serveSettings struct {
 	Port     string          `env:"SPL_PORT" flag:"port" usage:"port to listen on; 9100 unless config.toml says otherwise"`
 	Store    settings.Secret `env:"SPL_STORE" flag:"store" usage:"store to use, sqlite:///path or postgres://…, instead of hub.db in the state directory; prefer the variable, or config.toml, for one with a password"`
 	Origins  []string        `env:"SPL_CORS_ORIGINS" flag:"cors-origins" usage:"pages that may call the daemon from a browser, by commas, such as https://syncropel.com for spl pair; none unless config.toml says otherwise, and never all"`
+	Proxies  []string        `env:"SPL_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8; none unless config.toml says otherwise"`
 	Chosen   settings.Secret `env:"SPL_BOOTSTRAP_TOKEN" usage:"secret of the first token, when there is no account yet"`
 	LogLevel string          `env:"SPL_LOG_LEVEL" envDefault:"info" flag:"log-level" usage:"least level that is logged: debug, info, warn or error"`
 }
@@ -53,7 +54,7 @@ SPL_BOOTSTRAP_TOKEN (16 to 256 printable characters, no space) makes the first a
 insecure moment: its token is spl_prod_sa-bootstrap-env_ and that value, its only actor is you.
 
 Its state is in ~/.syncro, or where SYNCROPEL_HOME says: hub.db, logs/spl.log, run/spl.pid, config.toml. Whatever config.toml
-says ([identity] actor, display_name; [store] url; [server] host, port, cors_origins)
+says ([identity] actor, display_name; [store] url; [server] host, port, cors_origins, trusted_proxies)
 a variable overrules, and a flag that.
 
 At each start hub.db is copied to ~/.local/share/syncropel/backups/hub.db.bak (or backups/hub.db.bak in SYNCROPEL_HOME).

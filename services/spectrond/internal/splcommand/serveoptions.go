@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/daemon"
@@ -24,6 +26,10 @@ func (a *app) options(
 ) (daemon.Options, error) {
 	var said serveSettings
 	if err := cli.Load(cmd, a.environ, &said); err != nil {
+		return daemon.Options{}, err
+	}
+	var traces tracing.Settings
+	if err := cli.Load(cmd, a.environ, &traces); err != nil {
 		return daemon.Options{}, err
 	}
 	config, err := dir.ReadConfig()
@@ -60,11 +66,14 @@ func (a *app) options(
 	if len(said.Origins) > 0 {
 		arguments.Origins = said.Origins
 	}
+	if len(said.Proxies) > 0 {
+		arguments.TrustedProxies = said.Proxies
+	}
 	options := daemon.Options{
 		Host: first(arguments.Host, config.Host, defaultHost), Port: defaultPort,
 		Insecure: arguments.Insecure, Memory: arguments.Memory, Discover: arguments.Discover,
-		Origins: config.Origins,
-		Chosen:  said.Chosen, Operator: operator, DisplayName: config.DisplayName, LogLevel: said.LogLevel, Version: a.version,
+		Origins: config.Origins, TrustedProxies: config.TrustedProxies,
+		Chosen: said.Chosen, Operator: operator, DisplayName: config.DisplayName, LogLevel: said.LogLevel, Version: a.version, Tracing: traces,
 	}
 	switch {
 	case arguments.Port != nil:
@@ -74,6 +83,9 @@ func (a *app) options(
 	}
 	if len(arguments.Origins) > 0 {
 		options.Origins = arguments.Origins
+	}
+	if len(arguments.TrustedProxies) > 0 {
+		options.TrustedProxies = arguments.TrustedProxies
 	}
 	if options.Store, err = chooseStore(&arguments, said.Store, storeBefore, config.StoreURL); err != nil {
 		return daemon.Options{}, cli.Usage(cmd, err)
@@ -143,6 +155,9 @@ func check(cmd *cobra.Command, options daemon.Options) error {
 	}
 	if _, err := web.ParseOrigins(options.Origins); err != nil {
 		return cli.Usage(cmd, fmt.Errorf("--cors-origins (SPL_CORS_ORIGINS): %w", err))
+	}
+	if _, err := network.ParseAll(options.TrustedProxies); err != nil {
+		return cli.Usage(cmd, fmt.Errorf("--trusted-proxies (SPL_TRUSTED_PROXIES): %w", err))
 	}
 	if options.Memory && options.Store != "" && options.Arguments.Store+boolText(options.Arguments.StoreKept) != "" {
 		return cli.Usage(cmd, errors.New("--memory and --store exclude each other"))

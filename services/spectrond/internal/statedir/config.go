@@ -28,6 +28,8 @@ type Config struct {
 	Port *int
 	// Origins are the pages that may call the daemon from a browser.
 	Origins []string
+	// TrustedProxies are the networks of the proxies whose word about a client's address is taken.
+	TrustedProxies []string
 	// Unknown are the names in the file that mean nothing here.
 	Unknown []string
 }
@@ -46,6 +48,8 @@ type document struct {
 		Port *int   `toml:"port"`
 
 		Origins []string `toml:"cors_origins"`
+
+		TrustedProxies []string `toml:"trusted_proxies"`
 	} `toml:"server"`
 }
 
@@ -65,7 +69,7 @@ func (d Dir) ReadConfig() (Config, error) {
 	}
 	config := Config{
 		Actor: doc.Identity.Actor, DisplayName: doc.Identity.DisplayName, StoreURL: settings.Secret(doc.Store.URL),
-		Host: doc.Server.Host, Port: doc.Server.Port, Origins: doc.Server.Origins,
+		Host: doc.Server.Host, Port: doc.Server.Port, Origins: doc.Server.Origins, TrustedProxies: doc.Server.TrustedProxies,
 	}
 	// The file has other readers, so a name that is unknown here is no error. It is often a slip, though.
 	strict := toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields()

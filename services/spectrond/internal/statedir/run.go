@@ -51,6 +51,8 @@ type Arguments struct {
 	Discover bool    `json:"discover,omitempty"`
 	// Origins are the pages that may call from a browser.
 	Origins []string `json:"cors_origins,omitempty"`
+	// TrustedProxies are the networks of the proxies whose word about a client's address is taken.
+	TrustedProxies []string `json:"trusted_proxies,omitempty"`
 	// Store is the URL of the store; one that holds a password is kept in a file of its own, and is StoreKept here.
 	Store     string `json:"store,omitempty"`
 	StoreKept bool   `json:"store_kept,omitempty"`

@@ -1381,6 +1381,9 @@ type Healthy = Health
 // InternalError Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type InternalError = Problem
 
+// Leaving Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
+type Leaving = Problem
+
 // NotFound Problem details (RFC 9457). `message` repeats `detail` for clients that read only that.
 type NotFound = Problem
 

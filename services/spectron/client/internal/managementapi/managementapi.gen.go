@@ -859,6 +859,9 @@ type Internal = Problem
 // Invalid What went wrong (RFC 9457), with `message` equal to `detail`.
 type Invalid = Problem
 
+// Leaving What went wrong (RFC 9457), with `message` equal to `detail`.
+type Leaving = Problem
+
 // NotFound What went wrong (RFC 9457), with `message` equal to `detail`.
 type NotFound = Problem
 
