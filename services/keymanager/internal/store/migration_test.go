@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,6 +148,8 @@ func indexes(t *testing.T, db *database.DB) []string {
 	if err := db.Reader(t.Context()).Raw(query).Scan(&out).Error; err != nil || len(out) < 5 {
 		t.Fatalf("%d indexes, %v", len(out), err)
 	}
+	// One that a later migration adds is not what this one must keep.
+	out = slices.DeleteFunc(out, func(index string) bool { return strings.Contains(index, "webhook_keys_expires") })
 	slices.Sort(out)
 	return out
 }
