@@ -34,6 +34,7 @@ const (
 	WebhookSecretRotated   Action = "webhook.secret_rotated"
 	WebhookDisabled        Action = "webhook.disabled"
 	PepperRetired          Action = "pepper.retired"
+	ManagementKeyReplaced  Action = "management_key.replaced"
 	DeploymentRestored     Action = "deployment.restored"
 )
 
