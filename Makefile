@@ -122,8 +122,12 @@ bench: ## compare with what people do today, as ratios in one run (needs Postgre
 kubernetes: ## build the manifests as kubectl does and hold them against Kubernetes' own types
 	cd deployments/kubernetes && GOWORK=off go vet ./... && GOWORK=off go test -count=1 ./...
 
+.PHONY: observability
+observability: ## ask every query of the dashboards and alerts of what running services measure (needs Debian's prometheus, or its two programs)
+	cd deployments/observability && GOWORK=off go vet ./... && GOWORK=off go test -count=1 ./...
+
 .PHONY: check
-check: lint vet boundaries diff-check model kubernetes test ## everything a change must pass
+check: lint vet boundaries diff-check model kubernetes observability test ## everything a change must pass
 
 .PHONY: up
 up: ## build and start Docker Compose; the first time, print the keys

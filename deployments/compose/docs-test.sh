@@ -7,7 +7,12 @@ cd "$(dirname "$0")/../.."
 run=spectron-docs-$$
 export SPECTRON_DOCS_COMPOSE=$run SPECTRON_IMAGE=$run:local SPECTRON_VERSION=docs-test
 unset SPECTRON_SECRETS SPECTRON_PUBLIC_URL SPECTRON_PUBLIC_MANAGEMENT_URL SPECTRON_API_KEY SPECTRON_MANAGEMENT_API_KEY
-trap 'docker image rm --force "$SPECTRON_IMAGE" >/dev/null 2>&1 || true' EXIT
+trap 'docker image rm --force "$SPECTRON_IMAGE" "$run-proxy:local" >/dev/null 2>&1 || true' EXIT
+
+if [ -z "${HAPROXY_IMAGE:-}" ]; then # as overlays.sh does
+	export HAPROXY_IMAGE=$run-proxy:local
+	docker build --quiet --tag "$HAPROXY_IMAGE" --build-arg "DEBIAN_IMAGE=${DEBIAN_IMAGE:-debian:bookworm-slim}" deployments/compose/proxy >/dev/null
+fi
 
 GOPROXY=$(go env GOPROXY) GOSUMDB=$(go env GOSUMDB) # for the image, too
 export GOPROXY GOSUMDB

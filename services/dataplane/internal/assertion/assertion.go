@@ -9,9 +9,9 @@
 package assertion
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -59,14 +59,7 @@ type Statement struct {
 func Subject(who *caller.Caller) string { return who.Context + "/" + who.Principal.ID }
 
 // Knows reports whether there are assertions for this audience.
-func (s *Signer) Knows(audience string) bool {
-	for _, known := range s.cfg.Audiences {
-		if known == audience {
-			return true
-		}
-	}
-	return false
-}
+func (s *Signer) Knows(audience string) bool { return slices.Contains(s.cfg.Audiences, audience) }
 
 // Sign returns an assertion of what was found. Errors: fault.Unavailable while there is no key to sign with.
 func (s *Signer) Sign(found Statement) (string, error) {
@@ -93,7 +86,7 @@ func (s *Signer) Sign(found Statement) (string, error) {
 	}
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims)
 	token.Header["kid"] = by.kid
-	signed, err := token.SignedString(ed25519.PrivateKey(by.private))
+	signed, err := token.SignedString(by.private)
 	if err != nil {
 		return "", fmt.Errorf("signing an assertion: %w", err)
 	}

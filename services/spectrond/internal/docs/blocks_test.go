@@ -62,7 +62,7 @@ func TestEveryBlockHasARunner(t *testing.T) {
 				if !slices.Contains(notCommands, b.language) || len(b.words) > 0 {
 					t.Errorf("%s:%d: nobody runs %s %s", doc.name, b.line, b.language, runner)
 				}
-			case !slices.Contains([]string{"", "terminal", "compose", "compose terminal", "kubernetes", "make"}, runner):
+			case !slices.Contains([]string{"", "terminal", "compose", "compose terminal", "compose pulled", "kubernetes", "make"}, runner):
 				t.Errorf("%s:%d: nobody runs sh %s", doc.name, b.line, runner)
 			}
 		}
@@ -141,7 +141,7 @@ func storiesOf(doc document, compose bool) []story {
 			last.blocks = append(last.blocks, b)
 		case strings.HasPrefix(b.directive, "by "): // a test of its own runs what follows
 			stories = append(stories, story{begin: b.directive})
-		case b.directive != "" && !compose:
+		case b.directive != "" && (!compose || b.directive == begin):
 			stories = append(stories, story{begin: b.directive, line: strconv.Itoa(b.line)})
 		case b.language == "sh" && runs(b, compose), b.language == "output" && i > 0 && runs(doc.blocks[i-1], compose):
 			last.blocks = append(last.blocks, b)
@@ -156,7 +156,7 @@ func runs(b block, compose bool) bool {
 	switch strings.Join(b.words, " ") {
 	case "", "terminal":
 		return !compose
-	case "compose", "compose terminal":
+	case "compose", "compose terminal", "compose pulled":
 		return compose
 	default:
 		return false
@@ -165,6 +165,9 @@ func runs(b block, compose bool) bool {
 
 func (s story) play(t *testing.T) {
 	t.Helper()
+	if slices.ContainsFunc(s.blocks, func(b block) bool { return slices.Contains(b.words, "pulled") }) {
+		requireImages(t)
+	}
 	w := newWorld(t, s.begin)
 	for i, b := range s.blocks {
 		var expected *regexp.Regexp
@@ -185,6 +188,23 @@ func (s story) play(t *testing.T) {
 			if expected != nil && !expected.MatchString(squeeze(said)) {
 				t.Errorf("line %d: the block prints\n%s\nwhich is not\n%s", b.line, apikey.Redact(said), s.blocks[i+1].text)
 			}
+		}
+	}
+}
+
+var image = regexp.MustCompile(`image: \$\{[A-Z_]+:-(.*)\}`)
+
+// requireImages skips a story whose images are neither here nor to be had.
+func requireImages(t *testing.T) {
+	t.Helper()
+	overlay, err := os.ReadFile(root + "/deployments/observability/compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range image.FindAllStringSubmatch(string(overlay), -1) {
+		here := exec.CommandContext(t.Context(), "docker", "image", "inspect", found[1]).Run() == nil
+		if !here && exec.CommandContext(t.Context(), "docker", "pull", "--quiet", found[1]).Run() != nil {
+			t.Skipf("NOT RUN: the image %s is not here and cannot be pulled", found[1])
 		}
 	}
 }

@@ -5,7 +5,8 @@
 //
 //	sh                  this package, in a folder that holds bin/ and nothing else, one shell from block to block
 //	sh terminal         the same, in a terminal of its own that stays open; the output that follows is awaited
-//	sh compose          deployments/compose/docs-test.sh, in a clone, on a Docker engine; terminal may follow
+//	sh compose          deployments/compose/docs-test.sh, in a clone, on a Docker engine; terminal may follow, or
+//	                    pulled, where images are needed that are not built here: without them that is said, and the block not run
 //	sh kubernetes       deployments/kubernetes, which has no cluster, but knows the objects that are named
 //	sh make             nobody, for it takes too long; but every target that is named exists
 //

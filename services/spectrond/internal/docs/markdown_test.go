@@ -109,7 +109,7 @@ func documents(t *testing.T) []document {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && name != "." && (strings.HasPrefix(entry.Name(), ".") || slices.Contains([]string{"bin", "testdata", "secrets"}, entry.Name())):
+		case entry.IsDir() && name != "." && (strings.HasPrefix(entry.Name(), ".") || slices.Contains([]string{"bin", "testdata", "secrets", "faults"}, entry.Name())):
 			return filepath.SkipDir
 		case strings.HasSuffix(name, ".md"):
 			all = append(all, read(t, filepath.ToSlash(name)))

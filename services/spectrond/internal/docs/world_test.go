@@ -33,7 +33,7 @@ const patience = 5 * time.Minute
 var programs = []string{"spectrond", "spectron", "spl"}
 
 // documented are the ports that documents name.
-var documented = []string{"9090", "9091", "9093", "9094", "9095", "9096", "9100"}
+var documented = []string{"9090", "9091", "9093", "9094", "9095", "9096", "9100", "9443", "3000"}
 
 // world is what a reader has while following a document: a folder, a shell, terminals, and ports.
 type world struct {
@@ -98,7 +98,8 @@ func (w *world) compose(t *testing.T, run string) {
 	t.Helper()
 	project := run + "-" + freePort(t)
 	w.names = strings.NewReplacer("spectron:local", os.Getenv("SPECTRON_IMAGE"), "-v spectron:", "-v "+project+"_alone:")
-	w.env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+project, "SPECTRON_PORT="+w.ports["9090"], "SPECTRON_MANAGEMENT_PORT="+w.ports["9091"])
+	w.env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+project, "SPECTRON_PORT="+w.ports["9090"], "SPECTRON_MANAGEMENT_PORT="+w.ports["9091"],
+		"SPECTRON_TLS_PORT="+w.ports["9443"], "PROMETHEUS_PORT="+w.ports["9095"], "GRAFANA_PORT="+w.ports["3000"])
 	t.Cleanup(func() {
 		down := exec.CommandContext(context.Background(), "sh", "-c", `
 			docker compose --project-name "$1" down --volumes --remove-orphans --timeout 2

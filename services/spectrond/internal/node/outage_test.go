@@ -38,7 +38,7 @@ type deployment struct {
 	management apikey.Key
 }
 
-func deploy(t *testing.T, lease time.Duration) *deployment {
+func deploy(t *testing.T, lease time.Duration, edits ...func(*keymanager.Config, *dataplane.Config)) *deployment {
 	t.Helper()
 	store, log := dbtest.Postgres(t), slog.New(slog.DiscardHandler)
 	must := func(err error) {
@@ -52,17 +52,20 @@ func deploy(t *testing.T, lease time.Duration) *deployment {
 	secret := settings.Secret(strings.Repeat("s", introspection.MinServiceSecret))
 	d := &deployment{metrics: prometheus.NewRegistry()}
 	var err error
-	d.control, err = keymanager.Open(t.Context(), keymanager.Config{
+	control := keymanager.Config{
 		ConnectionString: settings.Secret(store), Pepper: "a pepper for tests that is long enough", ServiceSecret: secret, LeaseTTL: lease, Log: log,
-	})
+	}
+	data := dataplane.Config{ConnectionString: settings.Secret(store), ServiceSecret: secret, Log: log, Metrics: d.metrics, Version: "test"}
+	for _, edit := range edits {
+		edit(&control, &data)
+	}
+	d.control, err = keymanager.Open(t.Context(), control)
 	must(err)
 	server := httptest.NewServer(d.control.Handler())
 	d.link, err = faultproxy.Listen(t.Context(), server.Listener.Addr().String())
 	must(err)
-	d.data, err = dataplane.Open(t.Context(), dataplane.Config{
-		ConnectionString: settings.Secret(store), ManagementURL: "http://" + d.link.Address(), ServiceSecret: secret,
-		Log: log, Metrics: d.metrics, Version: "test",
-	})
+	data.ManagementURL = "http://" + d.link.Address()
+	d.data, err = dataplane.Open(t.Context(), data)
 	must(err)
 	t.Cleanup(func() {
 		for _, end := range []func() error{d.data.Close, d.link.Close} {
