@@ -47,6 +47,9 @@ type Config struct {
 	AuditHeadInterval  time.Duration   `env:"SPECTRON_AUDIT_HEAD_INTERVAL" envDefault:"5m" flag:"audit-head-interval" usage:"how often it is posted, 1s or more; what was rewritten since the last time is not noticed"`
 	TrustedProxies     []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies, and of the data planes, whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
+	// Webhooks is how endpoints of operators are told what becomes of keys.
+	Webhooks Webhooks
+
 	// AuthenticationOff believes whoever asks on behalf of the local operator: it may manage service accounts without a token, and make
 	// a first one where none is active. No variable sets it: it is for a node that serves its own machine only.
 	AuthenticationOff bool
@@ -82,7 +85,7 @@ func (c Config) Verify() error {
 	_, _, err := c.secrets()
 	_, corsErr := c.origins()
 	_, proxiesErr := c.proxies()
-	return errors.Join(append(errs, err, corsErr, proxiesErr)...)
+	return errors.Join(append(errs, err, corsErr, proxiesErr, c.Webhooks.Verify())...)
 }
 
 // verifyHead does not quote the URL, which may hold a token.

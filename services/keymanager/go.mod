@@ -3,6 +3,7 @@ module github.com/spectron-hq/spectron/services/keymanager
 go 1.26.0
 
 require (
+	code.dny.dev/ssrf v0.3.0
 	github.com/getkin/kin-openapi v0.152.0
 	github.com/gin-gonic/gin v1.12.0
 	github.com/golang-jwt/jwt/v5 v5.3.1
@@ -12,6 +13,7 @@ require (
 	github.com/spectron-hq/spectron/migrations v0.0.0
 	github.com/spectron-hq/spectron/services/chassis v0.0.0
 	github.com/spectron-hq/spectron/services/contract v0.0.0
+	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/trace v1.47.0
 	gorm.io/gorm v1.31.2

@@ -24,6 +24,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/hook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
@@ -44,8 +45,10 @@ type Service struct {
 	founder *deployment.Founder
 	// accounts makes the service accounts that nobody needs a credential for.
 	accounts *serviceaccount.Founder
-	stop     context.CancelFunc
-	feeding  sync.WaitGroup
+	// deliver begins to deliver webhooks.
+	deliver func()
+	stop    context.CancelFunc
+	feeding sync.WaitGroup
 }
 
 // Open opens a key manager without listening. Its database must have been migrated. Of cfg it needs the connection string,
@@ -96,6 +99,10 @@ func assemble(
 	}
 	seen := cfg.newAuditMetrics()
 	denials := audit.NewDenials(cfg.clock(), seen.denied)
+	guard, options, err := cfg.hookOptions()
+	if err != nil {
+		return nil, err
+	}
 	proxies, err := cfg.proxies()
 	if err != nil {
 		return nil, err
@@ -110,6 +117,8 @@ func assemble(
 		Keys:       key.NewRegistry(records, ring, barrier),
 		Judge:      key.NewJudge(records, ring),
 		Uses:       key.NewUses(records),
+		Leaks:      key.NewLeaks(records, ring, barrier),
+		Hooks:      hook.NewRegistry(records, ring, guard),
 		Errands:    errand.NewDesk(records, ring, barrier, cfg.AuthenticationOff),
 		Accounts:   serviceaccount.NewFounder(records, ring, barrier, cfg.AuthenticationOff),
 		Leases:     revision.NewLeases(records, cfg.leaseTTL(), barrier),
@@ -130,7 +139,9 @@ func assemble(
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	courier := hook.NewCourier(records, ring, guard, options, cfg.clock(), cfg.hookMetrics(), cfg.log())
 	service := &Service{db: db, handler: handler, founder: founder, accounts: parts.Accounts, stop: stop}
+	service.deliver = func() { service.feeding.Go(func() { courier.Run(ctx) }) }
 	service.feeding.Go(func() { feed.Run(ctx) })
 	sealer := audit.NewSealer(records, denials, cfg.log(), seen.watch())
 	service.feeding.Go(func() { sealer.Run(ctx) })
@@ -231,6 +242,9 @@ func (s *Service) EnrolChosen(ctx context.Context, contextID string, token apike
 	return s.accounts.EnrolChosen(ctx, contextID, token, actors)
 }
 
+// Deliver begins to deliver webhooks. It ends with Close, which waits a little for the attempts under way. Call it once.
+func (s *Service) Deliver() { s.deliver() }
+
 // Close closes the database. Call it when no request is being served any more.
 func (s *Service) Close() error {
 	s.stop()
@@ -251,6 +265,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
+	service.Deliver()
 	parts := []func(context.Context) error{}
 	for _, l := range []struct {
 		name, address string

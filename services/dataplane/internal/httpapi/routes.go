@@ -47,6 +47,7 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	}
 	management.Any("/contexts/*rest")
 	management.Any(strings.TrimPrefix(auditPath, "/api/v1"))
+	management.Any("/webhooks/*rest")
 }
 
 // identityRoutes are about who may do what, and where.
@@ -99,7 +100,9 @@ func memoryRoutes(data *gin.RouterGroup, api ServerInterfaceWrapper) {
 }
 
 // managementPaths are those of the key manager, with what lies below them.
-var managementPaths = []string{"/api/v1/contexts", "/api/v1/verbs", "/api/v1/migrations", "/api/v1/keys/expiring"}
+var managementPaths = []string{
+	"/api/v1/contexts", "/api/v1/verbs", "/api/v1/migrations", "/api/v1/webhooks", "/api/v1/keys/expiring", "/api/v1/keys/lookup", "/api/v1/keys/revoke",
+}
 
 // auditPath is one of the key manager, too, but what lies below it is not: a context may have that name.
 const auditPath = "/api/v1/audit"

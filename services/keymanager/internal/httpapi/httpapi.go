@@ -19,6 +19,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/hook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
@@ -36,6 +37,8 @@ type Parts struct {
 	Keys       *key.Registry
 	Judge      *key.Judge
 	Uses       *key.Uses
+	Leaks      *key.Leaks
+	Hooks      *hook.Registry
 	Errands    *errand.Desk
 	Accounts   *serviceaccount.Founder
 	Leases     *revision.Leases

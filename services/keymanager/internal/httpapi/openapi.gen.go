@@ -133,6 +133,48 @@ func (e KeyPrincipal) Valid() bool {
 	}
 }
 
+// Defines values for KeyStatusKind.
+const (
+	KeyStatusKindKey        KeyStatusKind = "key"
+	KeyStatusKindManagement KeyStatusKind = "management"
+	KeyStatusKindToken      KeyStatusKind = "token"
+)
+
+// Valid indicates whether the value is a known member of the KeyStatusKind enum.
+func (e KeyStatusKind) Valid() bool {
+	switch e {
+	case KeyStatusKindKey:
+		return true
+	case KeyStatusKindManagement:
+		return true
+	case KeyStatusKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for KeyStatusState.
+const (
+	KeyStatusStateExpired KeyStatusState = "expired"
+	KeyStatusStateLive    KeyStatusState = "live"
+	KeyStatusStateUnknown KeyStatusState = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the KeyStatusState enum.
+func (e KeyStatusState) Valid() bool {
+	switch e {
+	case KeyStatusStateExpired:
+		return true
+	case KeyStatusStateLive:
+		return true
+	case KeyStatusStateUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MintKeyRequestPrincipal.
 const (
 	MintKeyRequestPrincipalAgent      MintKeyRequestPrincipal = "agent"
@@ -232,6 +274,93 @@ func (e PrincipalKind) Valid() bool {
 	}
 }
 
+// Defines values for RevokedKeyKind.
+const (
+	RevokedKeyKindKey        RevokedKeyKind = "key"
+	RevokedKeyKindManagement RevokedKeyKind = "management"
+	RevokedKeyKindToken      RevokedKeyKind = "token"
+)
+
+// Valid indicates whether the value is a known member of the RevokedKeyKind enum.
+func (e RevokedKeyKind) Valid() bool {
+	switch e {
+	case RevokedKeyKindKey:
+		return true
+	case RevokedKeyKindManagement:
+		return true
+	case RevokedKeyKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RevokedKeyOutcome.
+const (
+	RevokedKeyOutcomeRefused RevokedKeyOutcome = "refused"
+	RevokedKeyOutcomeRevoked RevokedKeyOutcome = "revoked"
+	RevokedKeyOutcomeUnknown RevokedKeyOutcome = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the RevokedKeyOutcome enum.
+func (e RevokedKeyOutcome) Valid() bool {
+	switch e {
+	case RevokedKeyOutcomeRefused:
+		return true
+	case RevokedKeyOutcomeRevoked:
+		return true
+	case RevokedKeyOutcomeUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStatePending   WebhookDeliveryState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEvent.
+const (
+	KeyCreated  WebhookEvent = "key.created"
+	KeyExpiring WebhookEvent = "key.expiring"
+	KeyRevoked  WebhookEvent = "key.revoked"
+	KeyRotated  WebhookEvent = "key.rotated"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEvent enum.
+func (e WebhookEvent) Valid() bool {
+	switch e {
+	case KeyCreated:
+		return true
+	case KeyExpiring:
+		return true
+	case KeyRevoked:
+		return true
+	case KeyRotated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetAuditParamsOrder.
 const (
 	Asc  GetAuditParamsOrder = "asc"
@@ -262,6 +391,27 @@ func (e GetAuditParamsOutcome) Valid() bool {
 	case Denied:
 		return true
 	case Done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWebhookDeliveriesParamsState.
+const (
+	ListWebhookDeliveriesParamsStateDelivered ListWebhookDeliveriesParamsState = "delivered"
+	ListWebhookDeliveriesParamsStateFailed    ListWebhookDeliveriesParamsState = "failed"
+	ListWebhookDeliveriesParamsStatePending   ListWebhookDeliveriesParamsState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the ListWebhookDeliveriesParamsState enum.
+func (e ListWebhookDeliveriesParamsState) Valid() bool {
+	switch e {
+	case ListWebhookDeliveriesParamsStateDelivered:
+		return true
+	case ListWebhookDeliveriesParamsStateFailed:
+		return true
+	case ListWebhookDeliveriesParamsStatePending:
 		return true
 	default:
 		return false
@@ -367,7 +517,7 @@ type ContextConfig struct {
 // ContextConfigPatch A change of configuration. Null goes back to the default.
 type ContextConfigPatch = json.RawMessage
 
-// ContextId Names a context. `contexts`, `verbs`, `migrations`, `health`, `internal` and `mcp` are reserved.
+// ContextId Names a context. `contexts`, `verbs`, `migrations`, `webhooks`, `keys`, `health`, `internal` and `mcp` are reserved.
 //
 // Example: acme
 type ContextId = string
@@ -430,6 +580,23 @@ type CreatePrincipalRequest struct {
 
 // CreatePrincipalRequestKind defines model for CreatePrincipalRequest.Kind.
 type CreatePrincipalRequestKind string
+
+// CreateWebhookRequest defines model for CreateWebhookRequest.
+type CreateWebhookRequest struct {
+	// ContextId Only this context. Absent or empty is all.
+	ContextId   *string `json:"context_id,omitempty"`
+	Description *string `json:"description,omitempty"`
+	Enabled     *bool   `json:"enabled,omitempty"`
+
+	// Events Absent or empty is all.
+	Events *[]WebhookEvent `json:"events,omitempty"`
+
+	// Url https:// and a public address, unless networks are allowed by configuration.
+	Url string `json:"url"`
+}
+
+// Digests defines model for Digests.
+type Digests = []string
 
 // ExpiringKey defines model for ExpiringKey.
 type ExpiringKey struct {
@@ -534,6 +701,35 @@ type Key struct {
 
 // KeyPrincipal The kind of the principal.
 type KeyPrincipal string
+
+// KeyStatus defines model for KeyStatus.
+type KeyStatus struct {
+	ContextId *string        `json:"context_id,omitempty"`
+	Id        *string        `json:"id,omitempty"`
+	Kind      *KeyStatusKind `json:"kind,omitempty"`
+
+	// LastUsedAt To the minute. Absent when it was never used.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	Name       *string    `json:"name,omitempty"`
+
+	// PrincipalId Of a token, its service account.
+	PrincipalId *string `json:"principal_id,omitempty"`
+
+	// State Unknown is what was never one of this deployment, and what was rotated or revoked.
+	State      KeyStatusState `json:"state"`
+	ValidUntil *time.Time     `json:"valid_until,omitempty"`
+}
+
+// KeyStatusKind defines model for KeyStatus.Kind.
+type KeyStatusKind string
+
+// KeyStatusState Unknown is what was never one of this deployment, and what was rotated or revoked.
+type KeyStatusState string
+
+// LookupKeysRequest defines model for LookupKeysRequest.
+type LookupKeysRequest struct {
+	Digests Digests `json:"digests"`
+}
 
 // MigrationStatus defines model for MigrationStatus.
 type MigrationStatus struct {
@@ -654,6 +850,18 @@ type PatchPrincipalRequest struct {
 // PatchPrincipalRequestKind defines model for PatchPrincipalRequest.Kind.
 type PatchPrincipalRequestKind string
 
+// PatchWebhookRequest defines model for PatchWebhookRequest.
+type PatchWebhookRequest struct {
+	// ContextId Empty is all.
+	ContextId   *string `json:"context_id,omitempty"`
+	Description *string `json:"description,omitempty"`
+	Enabled     *bool   `json:"enabled,omitempty"`
+
+	// Events Empty is all.
+	Events *[]WebhookEvent `json:"events,omitempty"`
+	Url    *string         `json:"url,omitempty"`
+}
+
 // PatchedKey defines model for PatchedKey.
 type PatchedKey struct {
 	// AllowedCidrs The networks, or addresses, that a key may be used from; from elsewhere the answer is 403, which tells the address. None is everywhere. Behind proxies the client's address is known only if these are trusted (SPECTRON_TRUSTED_PROXIES).
@@ -761,6 +969,39 @@ type RateLimit struct {
 	Requests   int64  `json:"requests"`
 }
 
+// RevokeKeysRequest defines model for RevokeKeysRequest.
+type RevokeKeysRequest struct {
+	Digests Digests `json:"digests"`
+
+	// Reason Kept in the audit log, and told to webhooks.
+	Reason *string `json:"reason,omitempty"`
+}
+
+// RevokedKey defines model for RevokedKey.
+type RevokedKey struct {
+	ContextId *string         `json:"context_id,omitempty"`
+	Id        *string         `json:"id,omitempty"`
+	Kind      *RevokedKeyKind `json:"kind,omitempty"`
+
+	// Outcome Refused are management keys.
+	Outcome RevokedKeyOutcome `json:"outcome"`
+
+	// Revision The revision of authority that holds the revocation.
+	Revision *int64 `json:"revision,omitempty"`
+}
+
+// RevokedKeyKind defines model for RevokedKey.Kind.
+type RevokedKeyKind string
+
+// RevokedKeyOutcome Refused are management keys.
+type RevokedKeyOutcome string
+
+// RotateWebhookSecretRequest defines model for RotateWebhookSecretRequest.
+type RotateWebhookSecretRequest struct {
+	// GraceSeconds For how long the old secret signs, too.
+	GraceSeconds *int64 `json:"grace_seconds,omitempty"`
+}
+
 // ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.
 type ScopeFloor struct {
 	Agent *string `json:"agent,omitempty"`
@@ -790,6 +1031,72 @@ type Verb struct {
 	Verb string `json:"verb"`
 }
 
+// Webhook defines model for Webhook.
+type Webhook struct {
+	// ContextId The only context that it is told of. Absent when it is told of all.
+	ContextId   *string   `json:"context_id,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
+	Description string    `json:"description"`
+
+	// DisabledAt When the service itself disabled it.
+	DisabledAt *time.Time `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why.
+	DisabledReason *string        `json:"disabled_reason,omitempty"`
+	Enabled        bool           `json:"enabled"`
+	Events         []WebhookEvent `json:"events"`
+
+	// FailingSince Since when nothing was accepted. Absent when the last attempt was.
+	FailingSince *time.Time `json:"failing_since,omitempty"`
+	Id           string     `json:"id"`
+
+	// PreviousSecretUntil Until when the previous secret signs, too.
+	PreviousSecretUntil *time.Time `json:"previous_secret_until,omitempty"`
+	Url                 string     `json:"url"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	Attempts   int        `json:"attempts"`
+	ContextId  *string    `json:"context_id,omitempty"`
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+
+	// Id The `webhook-id` of the message.
+	Id            string     `json:"id"`
+	KeyId         *string    `json:"key_id,omitempty"`
+	LastAttemptAt *time.Time `json:"last_attempt_at,omitempty"`
+
+	// LastError Why the last attempt was not accepted.
+	LastError *string `json:"last_error,omitempty"`
+
+	// LastStatus The status of the last answer. Absent without one.
+	LastStatus *int   `json:"last_status,omitempty"`
+	LastTookMs *int64 `json:"last_took_ms,omitempty"`
+
+	// NextAttemptAt Of a pending one.
+	NextAttemptAt *time.Time           `json:"next_attempt_at,omitempty"`
+	State         WebhookDeliveryState `json:"state"`
+
+	// Timestamp When it happened.
+	Timestamp time.Time `json:"timestamp"`
+
+	// Type The event, or webhook.test.
+	Type string `json:"type"`
+}
+
+// WebhookDeliveryState defines model for WebhookDelivery.State.
+type WebhookDeliveryState string
+
+// WebhookEvent Tokens of service accounts are keys here; `data.kind` in the message tells.
+type WebhookEvent string
+
+// WebhookSecret defines model for WebhookSecret.
+type WebhookSecret struct {
+	// Secret What messages are signed with: `whsec_` and base64. It is not shown again.
+	Secret  string  `json:"secret"`
+	Webhook Webhook `json:"webhook"`
+}
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -807,6 +1114,9 @@ type PrincipalId = string
 
 // TtlSeconds defines model for TtlSeconds.
 type TtlSeconds = int64
+
+// WebhookId defines model for WebhookId.
+type WebhookId = string
 
 // Conflict What went wrong (RFC 9457), with `message` equal to `detail`.
 type Conflict = Problem
@@ -967,6 +1277,30 @@ type ListExpiringKeysParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Limit The most rows to answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, as given by the Link header of the page before. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// State Only those in this state.
+	State *ListWebhookDeliveriesParamsState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// ListWebhookDeliveriesParamsState defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParamsState string
+
 // CreateContextNamedJSONRequestBody defines body for CreateContextNamed for application/json ContentType.
 type CreateContextNamedJSONRequestBody = CreateContextNamedRequest
 
@@ -1005,6 +1339,27 @@ type AddGrantsJSONRequestBody = GrantMutation
 
 // MintPrincipalKeyJSONRequestBody defines body for MintPrincipalKey for application/json ContentType.
 type MintPrincipalKeyJSONRequestBody = MintPrincipalKeyRequest
+
+// LookupKeysJSONRequestBody defines body for LookupKeys for application/json ContentType.
+type LookupKeysJSONRequestBody = LookupKeysRequest
+
+// RevokeKeysJSONRequestBody defines body for RevokeKeys for application/json ContentType.
+type RevokeKeysJSONRequestBody = RevokeKeysRequest
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = CreateWebhookRequest
+
+// PatchWebhookJSONRequestBody defines body for PatchWebhook for application/json ContentType.
+type PatchWebhookJSONRequestBody = PatchWebhookRequest
+
+// RedeliverWebhookJSONRequestBody defines body for RedeliverWebhook for application/json ContentType.
+type RedeliverWebhookJSONRequestBody = Nothing
+
+// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
+type RotateWebhookSecretJSONRequestBody = RotateWebhookSecretRequest
+
+// TestWebhookJSONRequestBody defines body for TestWebhook for application/json ContentType.
+type TestWebhookJSONRequestBody = Nothing
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1095,12 +1450,45 @@ type ServerInterface interface {
 	// ListExpiringKeys List the keys of all contexts that end soon
 	// (GET /api/v1/keys/expiring)
 	ListExpiringKeys(c *gin.Context, params ListExpiringKeysParams)
+	// LookupKeys Say what keys and tokens are, by their digests
+	// (POST /api/v1/keys/lookup)
+	LookupKeys(c *gin.Context)
+	// RevokeKeys Revoke keys and tokens by their digests
+	// (POST /api/v1/keys/revoke)
+	RevokeKeys(c *gin.Context)
 	// GetMigrations Which version of the schema contexts are on
 	// (GET /api/v1/migrations)
 	GetMigrations(c *gin.Context)
 	// ListVerbs The verbs of grants
 	// (GET /api/v1/verbs)
 	ListVerbs(c *gin.Context)
+	// ListWebhooks List webhooks
+	// (GET /api/v1/webhooks)
+	ListWebhooks(c *gin.Context, params ListWebhooksParams)
+	// CreateWebhook Tell a URL what becomes of keys
+	// (POST /api/v1/webhooks)
+	CreateWebhook(c *gin.Context)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /api/v1/webhooks/{webhook_id})
+	DeleteWebhook(c *gin.Context, webhookId WebhookId)
+	// GetWebhook Show a webhook
+	// (GET /api/v1/webhooks/{webhook_id})
+	GetWebhook(c *gin.Context, webhookId WebhookId)
+	// PatchWebhook Change a webhook
+	// (PATCH /api/v1/webhooks/{webhook_id})
+	PatchWebhook(c *gin.Context, webhookId WebhookId)
+	// ListWebhookDeliveries List the deliveries of a webhook
+	// (GET /api/v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(c *gin.Context, webhookId WebhookId, params ListWebhookDeliveriesParams)
+	// RedeliverWebhook Send a message again
+	// (POST /api/v1/webhooks/{webhook_id}/deliveries/{message_id}/redeliver)
+	RedeliverWebhook(c *gin.Context, webhookId WebhookId, messageId string)
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /api/v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(c *gin.Context, webhookId WebhookId)
+	// TestWebhook Send a message of the type webhook.test
+	// (POST /api/v1/webhooks/{webhook_id}/test)
+	TestWebhook(c *gin.Context, webhookId WebhookId)
 	// GetLiveness The process serves
 	// (GET /health)
 	GetLiveness(c *gin.Context)
@@ -2195,6 +2583,32 @@ func (siw *ServerInterfaceWrapper) ListExpiringKeys(c *gin.Context) {
 	siw.Handler.ListExpiringKeys(c, params)
 }
 
+// LookupKeys operation middleware
+func (siw *ServerInterfaceWrapper) LookupKeys(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LookupKeys(c)
+}
+
+// RevokeKeys operation middleware
+func (siw *ServerInterfaceWrapper) RevokeKeys(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RevokeKeys(c)
+}
+
 // GetMigrations operation middleware
 func (siw *ServerInterfaceWrapper) GetMigrations(c *gin.Context) {
 
@@ -2219,6 +2633,265 @@ func (siw *ServerInterfaceWrapper) ListVerbs(c *gin.Context) {
 	}
 
 	siw.Handler.ListVerbs(c)
+}
+
+// ListWebhooks operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhooks(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWebhooks(c, params)
+}
+
+// CreateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) CreateWebhook(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateWebhook(c)
+}
+
+// DeleteWebhook operation middleware
+func (siw *ServerInterfaceWrapper) DeleteWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteWebhook(c, webhookId)
+}
+
+// GetWebhook operation middleware
+func (siw *ServerInterfaceWrapper) GetWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetWebhook(c, webhookId)
+}
+
+// PatchWebhook operation middleware
+func (siw *ServerInterfaceWrapper) PatchWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PatchWebhook(c, webhookId)
+}
+
+// ListWebhookDeliveries operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhookDeliveries(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWebhookDeliveries(c, webhookId, params)
+}
+
+// RedeliverWebhook operation middleware
+func (siw *ServerInterfaceWrapper) RedeliverWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "message_id" -------------
+	var messageId string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "message_id", c.Param("message_id"), &messageId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter message_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RedeliverWebhook(c, webhookId, messageId)
+}
+
+// RotateWebhookSecret operation middleware
+func (siw *ServerInterfaceWrapper) RotateWebhookSecret(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotateWebhookSecret(c, webhookId)
+}
+
+// TestWebhook operation middleware
+func (siw *ServerInterfaceWrapper) TestWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", c.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TestWebhook(c, webhookId)
 }
 
 // GetLiveness operation middleware
@@ -2291,6 +2964,17 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/usage", wrapper.GetUsage)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/decay", wrapper.DecayContext)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/lifecycle/reindex", wrapper.ReindexContext)
+	router.GET(options.BaseURL+"/api/v1/webhooks", wrapper.ListWebhooks)
+	router.POST(options.BaseURL+"/api/v1/webhooks", wrapper.CreateWebhook)
+	router.DELETE(options.BaseURL+"/api/v1/webhooks/:webhook_id", wrapper.DeleteWebhook)
+	router.GET(options.BaseURL+"/api/v1/webhooks/:webhook_id", wrapper.GetWebhook)
+	router.PATCH(options.BaseURL+"/api/v1/webhooks/:webhook_id", wrapper.PatchWebhook)
+	router.POST(options.BaseURL+"/api/v1/webhooks/:webhook_id/rotate-secret", wrapper.RotateWebhookSecret)
+	router.POST(options.BaseURL+"/api/v1/webhooks/:webhook_id/test", wrapper.TestWebhook)
+	router.GET(options.BaseURL+"/api/v1/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries)
+	router.POST(options.BaseURL+"/api/v1/webhooks/:webhook_id/deliveries/:message_id/redeliver", wrapper.RedeliverWebhook)
+	router.POST(options.BaseURL+"/api/v1/keys/lookup", wrapper.LookupKeys)
+	router.POST(options.BaseURL+"/api/v1/keys/revoke", wrapper.RevokeKeys)
 	router.GET(options.BaseURL+"/api/v1/migrations", wrapper.GetMigrations)
 	router.GET(options.BaseURL+"/api/v1/audit", wrapper.GetAudit)
 }
@@ -6689,6 +7373,286 @@ func (response ListExpiringKeys503ApplicationProblemPlusJSONResponse) VisitListE
 	return err
 }
 
+type LookupKeysRequestObject struct {
+	Body *LookupKeysJSONRequestBody
+}
+
+type LookupKeysResponseObject interface {
+	VisitLookupKeysResponse(w http.ResponseWriter) error
+}
+
+type LookupKeys200JSONResponse []KeyStatus
+
+func (response LookupKeys200JSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys400ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys401ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys403ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys413ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys415ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys500ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response LookupKeys503ApplicationProblemPlusJSONResponse) VisitLookupKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeysRequestObject struct {
+	Body *RevokeKeysJSONRequestBody
+}
+
+type RevokeKeysResponseObject interface {
+	VisitRevokeKeysResponse(w http.ResponseWriter) error
+}
+
+type RevokeKeys200JSONResponse []RevokedKey
+
+func (response RevokeKeys200JSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys400ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys401ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys403ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys413ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys415ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys500ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKeys503ApplicationProblemPlusJSONResponse) VisitRevokeKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMigrationsRequestObject struct {
 }
 
@@ -6871,6 +7835,1318 @@ func (response ListVerbs503ApplicationProblemPlusJSONResponse) VisitListVerbsRes
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200ResponseHeaders struct {
+	Link *string
+}
+
+type ListWebhooks200JSONResponse struct {
+	Body    []Webhook
+	Headers ListWebhooks200ResponseHeaders
+}
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks400ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks401ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks500ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks503ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Body *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201JSONResponse WebhookSecret
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook400ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook401ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook409ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook413ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook422ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook500ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook503ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook204Response struct {
+}
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook401ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook404ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook500ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook503ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200JSONResponse Webhook
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook401ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook404ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook500ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook503ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *PatchWebhookJSONRequestBody
+}
+
+type PatchWebhookResponseObject interface {
+	VisitPatchWebhookResponse(w http.ResponseWriter) error
+}
+
+type PatchWebhook200JSONResponse Webhook
+
+func (response PatchWebhook200JSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook400ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook401ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook403ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook404ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook413ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook415ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook422ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook500ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PatchWebhook503ApplicationProblemPlusJSONResponse) VisitPatchWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Params    ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200ResponseHeaders struct {
+	Link *string
+}
+
+type ListWebhookDeliveries200JSONResponse struct {
+	Body    []WebhookDelivery
+	Headers ListWebhookDeliveries200ResponseHeaders
+}
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries400ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries401ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries404ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries500ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries503ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	MessageId string    `json:"message_id"`
+	Body      *RedeliverWebhookJSONRequestBody
+}
+
+type RedeliverWebhookResponseObject interface {
+	VisitRedeliverWebhookResponse(w http.ResponseWriter) error
+}
+
+type RedeliverWebhook202JSONResponse WebhookDelivery
+
+func (response RedeliverWebhook202JSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook400ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook401ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook404ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook409ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook413ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook415ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook500ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook503ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *RotateWebhookSecretJSONRequestBody
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200JSONResponse WebhookSecret
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret400ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret401ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret404ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret413ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret415ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret500ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret503ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *TestWebhookJSONRequestBody
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook202JSONResponse WebhookDelivery
+
+func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook400ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook401ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook404ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook413ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook415ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook500ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook503ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetLivenessRequestObject struct {
 }
 
@@ -7000,12 +9276,45 @@ type StrictServerInterface interface {
 	// ListExpiringKeys List the keys of all contexts that end soon
 	// (GET /api/v1/keys/expiring)
 	ListExpiringKeys(ctx context.Context, request ListExpiringKeysRequestObject) (ListExpiringKeysResponseObject, error)
+	// LookupKeys Say what keys and tokens are, by their digests
+	// (POST /api/v1/keys/lookup)
+	LookupKeys(ctx context.Context, request LookupKeysRequestObject) (LookupKeysResponseObject, error)
+	// RevokeKeys Revoke keys and tokens by their digests
+	// (POST /api/v1/keys/revoke)
+	RevokeKeys(ctx context.Context, request RevokeKeysRequestObject) (RevokeKeysResponseObject, error)
 	// GetMigrations Which version of the schema contexts are on
 	// (GET /api/v1/migrations)
 	GetMigrations(ctx context.Context, request GetMigrationsRequestObject) (GetMigrationsResponseObject, error)
 	// ListVerbs The verbs of grants
 	// (GET /api/v1/verbs)
 	ListVerbs(ctx context.Context, request ListVerbsRequestObject) (ListVerbsResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /api/v1/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Tell a URL what becomes of keys
+	// (POST /api/v1/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /api/v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Show a webhook
+	// (GET /api/v1/webhooks/{webhook_id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// PatchWebhook Change a webhook
+	// (PATCH /api/v1/webhooks/{webhook_id})
+	PatchWebhook(ctx context.Context, request PatchWebhookRequestObject) (PatchWebhookResponseObject, error)
+	// ListWebhookDeliveries List the deliveries of a webhook
+	// (GET /api/v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RedeliverWebhook Send a message again
+	// (POST /api/v1/webhooks/{webhook_id}/deliveries/{message_id}/redeliver)
+	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /api/v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a message of the type webhook.test
+	// (POST /api/v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 	// GetLiveness The process serves
 	// (GET /health)
 	GetLiveness(ctx context.Context, request GetLivenessRequestObject) (GetLivenessResponseObject, error)
@@ -8090,6 +10399,90 @@ func (sh *strictHandler) ListExpiringKeys(ctx *gin.Context, params ListExpiringK
 	}
 }
 
+// LookupKeys operation middleware
+func (sh *strictHandler) LookupKeys(ctx *gin.Context) {
+	var request LookupKeysRequestObject
+
+	var body LookupKeysJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LookupKeys(ctx, request.(LookupKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LookupKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LookupKeysResponseObject); ok {
+		if err := validResponse.VisitLookupKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeKeys operation middleware
+func (sh *strictHandler) RevokeKeys(ctx *gin.Context) {
+	var request RevokeKeysRequestObject
+
+	var body RevokeKeysJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeKeys(ctx, request.(RevokeKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RevokeKeysResponseObject); ok {
+		if err := validResponse.VisitRevokeKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetMigrations operation middleware
 func (sh *strictHandler) GetMigrations(ctx *gin.Context) {
 	var request GetMigrationsRequestObject
@@ -8138,6 +10531,339 @@ func (sh *strictHandler) ListVerbs(ctx *gin.Context) {
 	}
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx *gin.Context, params ListWebhooksParams) {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx, request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		if err := validResponse.VisitListWebhooksResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx *gin.Context) {
+	var request CreateWebhookRequestObject
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx, request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		if err := validResponse.VisitCreateWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request DeleteWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx, request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		if err := validResponse.VisitDeleteWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request GetWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx, request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		if err := validResponse.VisitGetWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PatchWebhook operation middleware
+func (sh *strictHandler) PatchWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request PatchWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	var body PatchWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchWebhook(ctx, request.(PatchWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PatchWebhookResponseObject); ok {
+		if err := validResponse.VisitPatchWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx *gin.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.WebhookId = webhookId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx, request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		if err := validResponse.VisitListWebhookDeliveriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedeliverWebhook operation middleware
+func (sh *strictHandler) RedeliverWebhook(ctx *gin.Context, webhookId WebhookId, messageId string) {
+	var request RedeliverWebhookRequestObject
+
+	request.WebhookId = webhookId
+	request.MessageId = messageId
+
+	var body RedeliverWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverWebhook(ctx, request.(RedeliverWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RedeliverWebhookResponseObject); ok {
+		if err := validResponse.VisitRedeliverWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx *gin.Context, webhookId WebhookId) {
+	var request RotateWebhookSecretRequestObject
+
+	request.WebhookId = webhookId
+
+	var body RotateWebhookSecretJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx, request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		if err := validResponse.VisitRotateWebhookSecretResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx *gin.Context, webhookId WebhookId) {
+	var request TestWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	var body TestWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx, request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		if err := validResponse.VisitTestWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetLiveness operation middleware
 func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 	var request GetLivenessRequestObject
@@ -8167,147 +10893,183 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H35chs3+uCroHp/VUl+26IOH2PTtX8ojpM4cWyXZY+3KtGIYPdHElE3wABoUZyUqvZp9sH2SbbwfeiT",
-	"aB7WEcejmUqZItFoHN99/hklKp8rCdKaaPhnNAOegsaPr4Q8d/+mYBIt5lYoGQ2j0W/FwcGD5P/9n/+L",
-	"H+AZ05D9r98iCZf2t2jEFjOQzM5AAxOG5UoD+/rd98/Zk6MnT74ZRHFkkhnk3E1sl3OIhpGxWshpdHV1",
-	"FUdzrnkO1q/guZIWLu3LdHUZ72fARMrUxL2LJTTQTS/cr3NuZ1EcSZ67F/hfz0QaxZGGPwqhIY2GVhfQ",
-	"XM5/aZhEw+h/7Ncnsk+/mv16JW6VzwttlF5d1EfctlVsqpiSMeOGTcUFSDZe4jLdiTI64XLlcz4FNoaJ",
-	"0jBgb+b8jwKqXfxRgF42tkFvbS4555evQE7tLBoeHhw9jKNcyOqLeOWA4+jF5Vy4Pz4KO3Pv6O7gjcyW",
-	"7ByWhtkZtwxkyhY4lBnFci6XzECiZGoYlymb8QtgUlm2BNu3avBvPKN5WsufKJ1zGw0jIe3jh1Hs9iPy",
-	"Io+GDw4fPXh84P6He6Iv6x0JaWEKGrf0Myxf46tCIOIWUR71OSxjVkjxRwFMSCasKeFmyA7drR0ePWFz",
-	"LaTl4wxYMuOaJw4UYyYVM3OeAHNnIhx0u6OJ8RDc/jlLlY2ZXSj3wTCl8Y1ubvd27t49YMfMZNzM6OUO",
-	"O8AkfA6p+4Jgwc4Gv8kwEOM/68C3CQtHTzaDwiuRCxs+tVwZy7RaGHcqXJoF6L7rzXCW5jpSmPAisw4i",
-	"3e017/jBUfOOD7e53bdayETMebaZCMzLoc8YZ3MNE3HJRtWXw5E7cTGVSkPaQyiqwZtIRfOsH/xj81m/",
-	"t9kJ4c3qJvwPbKJVzqRasEJakZUQ6+DMDNj7msh9Zdgo55dnVp2DPLM2O/MoOWIJnxsmelGxMfam0fDK",
-	"nZaZK2mgpNyTTCQIX7huiR/5fJ6JhLud78+1GmeQ/8/fjUJCtB0hfktP0Sv78F07qBCGWX4OMi6x0Z3m",
-	"jBuGFAlSQl6A1LBR8xQH0VUcfa/0WKQpyLvegFukMExJIMLhL/0ZszNh/HK5o8R8CjlIS5TljW5jgJtC",
-	"gwF94WD9Ko5+BJ7Z2XLNbnbbBc3Xt4m5VgkYw3ABBhfwUlrQkmd3eZ7HDClRSR/cakQChEwpWC4yNlNZ",
-	"aohWa0ffRVrS9JmQUwaZAb/8C56J9K6hwVEgMMgrcp45PIX0GRtNBGTpCIHdsIVj1MKwhVZyiot9BfzC",
-	"UZ47XSxCHL6BLbhjHFnquIeTIDj+57iIA+xs6SncYqbgAjQzcw3c34LfsEFElcqKxG2Ym3PG3Z04uUmi",
-	"gNSQU9+B1cu944kF3U9drWILTqRxRQBtkLGrOHqt7PeqkHd91yQvO0GjSGYl2scNlFYacd1d8HulXnE9",
-	"hbsGx7FKlwwuE6RCTn5C7o9L+iB5YWdKi3/DnZ7ca0VynULIIKlVzUGaCofd0Q7YcYYs1UAFiVwD45k4",
-	"74LTx48f944LOwNp3ap7BEtcGsr6hYENag0dzwUXmRMs7/rSUm75mBtgqQJD0iqewDNm9ZLxKReScYc8",
-	"bNTApFEp6N8usn2Qnlfc9ckcSyZSd8UTAbpFXx0otXjnB2mK+VxpC+kvkAr+l2CdoKv76eTN6wGKlP5h",
-	"N/dx4k7wvZMH3Z9zreagrSBJjJhWBybj6ByWPYANiQY7YC9t+U4zUwtJgOJudGUq6bWvlR/mbdk98Lua",
-	"8ymnl288omooypoXwvjHAkIgLBzTLAehIEXEyS7dDlbk3S5oxhFy+w+OTbUE5JRb2LMCNbFVKb/WF36N",
-	"UIHwOps769aU7aNpbOe0mlaNf4fEuqU0bvcdcUeEujQVbss8e9u47gnPDPTJxcbpmUbyc2AJR0KImmfC",
-	"c8jomxw4aaKG5/CMjeCShLYzkY5weEtQRgpa7tnN5IVWO4N8EMUdOEyFmWe8UtUbGtTRo8frNag4utyb",
-	"qj2vxXxXT3ScCW7cGfnJz2TQEPAdaaRIl9zuym0xgYrgLku5iqPyaQLqxsOPDo922ceLap5qG43z3nXu",
-	"qziaau6NeOsw6Qc36hc+RyIgZNpS2SM+dVQtjkA6Te/XaFbkXEZx9b0p5k6K9nYoEqijOCrkuVSLJvzW",
-	"y7It3ffaumb7EGvFujrEppZ7UzamVaTMMrWA9PnL796ZPiJkF0qfGxRNeJpqMAZMTBIKGoRYzpdsDE6A",
-	"SFH7f0Y2AKd0LMiSOCvFFUeLHx48iNliJpIZs5BlJDD7mQfstcM+YZgTqZcLEnq+hZmQqVPHLgXQ+CQT",
-	"IO1XpnzQPYJ3R5K5mJRSknu9LoyFlH198vbF8/fv3rw+e//uw8n7F9+dvX335n+/fHHyDVmr4JLnc8e+",
-	"f40ODwb4//0nURwdHRwcDtPxk+Fw/8GRgw1hITcdyH78MAAzOb98SWMbP3Ot+RIPv0iFfSGtDrCwY8nA",
-	"/VJa+OYZdyrfaMbNbER8Pq0sgjTSETY1YaO5hotRjD+40e1BZKJlwqJVd86Tcz4Fxt1KkpkTofzoHxTL",
-	"VVpklbpp9p2soHliGa10DOYZG5k5JFYrpxm5OdgFaDFZjlgyg+QcjTh4tG0aypOSV1ZH7pjLQCvLLaQh",
-	"5swTq/TZOSzPegQBP8BTgnre2sQQnNZuyxfjpvk9tADSxPt5GtneVjDQXdEmWoeA8qMbeBV7QWgL3q8K",
-	"myjiIyUZTJV0W0tBCkiDVM4Bz07L0ZCrPuWixM3Su4E4G5S9DPwRJnJr6FkcWac82nX2VDQqOD0+mXE5",
-	"dTp480t/DnHkVpeDnSlS8lGDV4WFQTSURZaFuIHmCYRBoSNBua35c/W3HZNUxR1EelRowW8H2uO248dv",
-	"urGE6hLqO6/AcUUS83ynpEUV4g/eQaJ02vx9T+ROXUBZnDsaF02FnRXjQaLy/RLx92Z/VJ/3V2jFfv0C",
-	"PJgadFYpHjv58Xjv6NFjlLm4dSJENIz+9evB3lO+Nzn98/HDq/8KwQ7NCTwNzYl0s3RM0EbZyOmBSERt",
-	"LWUjefzKxGzEZTJTeoQ/1qJgaxxxvxk3bAwgGdfJTFw46DpA+Pk3aGU6HkTpDT5tSrgz9vchSoDZrwIh",
-	"vm17iMAzvQN4eMvJBNRhEngN2x2OW6iTO6XVpbpYsuiNDxMDvlplzzMPUlu+vnPi5Vr8PHG5n6Bq5Gb5",
-	"6LBvo0bRRIx//fbb5cHB3m+/XR5OTv87iBve37t6uomSEzHd0l38nAY7HqjBceizXfhmabhp82We9Ixu",
-	"InCIzXZUpFW9Rk6UTpDjn40zlZxDk0iPlcqAy5qRbl4R6pxznmy1gT71mSZoHEZcXkF4xa2jDsFM+2qC",
-	"LBAmE0isuECX20RMC42Gh5ilpSI5EVmGOu8qZeJOMzgzkE3OPBY7fmTCR5ll+RlcIoYLJc9A8nHWd+xB",
-	"n1+QpjnWS/a0luzUEABylUJmdpa55lpdiBS0OSsPhhZbEY1Vdt+hDbSBrHQ9f8LSiXtrsCBLWA/vYStZ",
-	"r7PFDhT23WXfZfReaHvjq5uobqTnjDcC8ltuk9mOdqFjL9w5Rt0C9AF7XWQZmyowbMyT89Ju4sF/J5hf",
-	"CZBBJw5GmDj1NxfSIusnFYZ+UCR1OJR3coiEAfMmHKeSojTQAydboVZ4ScYqDSmFbKAvi6dsvGScZVxO",
-	"C6fs4RXVS8Ez3W4tvajbXspzPve+SEGuhczRIDWhU+G2e1pxqbri3Kgu+ONnPElUIa15xjg9tRB2pgqL",
-	"gtkULGqY1VZKGWt3W8lNkZrunYhkRudNXguneaw56gCFWkcXNs7SXs0vuI5qZgcVjjMN2EctrAWynDzz",
-	"JlauoTSYGzYKIfMoZhc8K/xYqSw7h7n1hsjmQh8/3GLDHYLaxXCjJpa8dA6r2qDswWYbMChv/OC2KXQN",
-	"cI8ftWBtqzd3zL58iZfldEPEEo2moBcXoOkGMbbG6Tijs5QvzShwBw+ONt7B1Xq94Hej5OAdX/wCxjh5",
-	"vabcoYim1wREVUAjG/lPZhSz0QXoMX7IxZRINf41w2AM90n4KAtvrc+TeWmlL/1Z8aok1hSN+d6/D/ae",
-	"nvp/z/ZO/zyIHx+F9cfnKGj5zbiFp9v6JzrcI82FPNvehD/CB0afYLqnN3Ws7O0XfSukD0WoPe/+hRQM",
-	"x1RhjUjBuw/Jo7Sjpf4TlAhi8B2tYL2bY8W7sTkscEWNaB7wwcMn8Wa9onslKw+ETv3YVIB+JtIRcq2Q",
-	"P5Z5IzcZxYGCU9nDo6PBRgVk41nVNtlRO3wq3jm0sqPJBKW3JvLc48093mzEm78Mmntgt4rM/TTo3bT/",
-	"Lb2wX5CrtEM4WgcUIiFlLP/PFMrBs+zNJBr+un5PbvBVHLBq1RLJ+mXVQ1fXdHoVR9WhrRH7Qn5Ayl9Y",
-	"4wlsYkVlT2jjwVuSZFDqc7LSgB0zL90g12BSpcC+Hik93XfCz+ibuPzSyUvoOqWgsTFkasGEbQze/283",
-	"XOnmsK9H7lv3mpzPMdyY9DRlLHv8kP0svu14SP+McsiVXg41Gkl/jerZo9MQrtFxFpavF6WDKEbG5oBt",
-	"n45kyOqDiFlzn26XbmddahG+IpRK15uB6lt8QMjp/zrs3mgH2Hx4Pr0hhAM+DnnFTGsst4VpGx7V+Uaz",
-	"o38s9Kaf1Hj1Nb+r8Va+LD8uNK/H3oBBBdKzRKR6szW+GYtQ25qPdzA1b7SOlPHzFFrJJcF/Q+pqWDt2",
-	"J649nuGMG/vBlDvp2GmJ0+VCFhaeMT42IG3lOsK1LrhhEiOMC0Ocb7vD2BzPFjYbV3pmUwga3GwwzaaQ",
-	"Os0t1NaAdef/jlugFKCrOCoMPFeFDJkQxqqwbKYWTE1s53AxZkFAGpORqbCYemEUG2PcyYB9mKPsx+xM",
-	"FQajwMtx7o/avoc6KhqsvIg/Xrp/YjaGpUK/MsbMGMTkZ+SH5s3nZ5zysDRQnCYBgiBv9bk31huWC2Mc",
-	"2CJN3jkKsHswqxBHQesM5NbQtiZqsB0iWMNeE8FDBOWX0jZwUtHAILM3Z3RNuxnwU+DpWQa2TNHsmMoq",
-	"uwTdmVPSfApkMacg7PLtzMzcrbvbJpAsY5vwntw0kJZRN7yyaxrLtTWxAzLyEJMNjexW3V00rGSdXVyA",
-	"Nm6V1/QetDf/o1pQimS1RdogA57MmH9llYyCe24Q0B4XRLXSeOXeOpcRhgVpf4blp8WNvqBEx5FJ1BzO",
-	"JplSehSTxo0YaBs0r1b6cr5kqb8dFJdGxA9GPW6DT+VyLZblZfKQLfkEgL09fv/8x5tiVh0u0FUHVsLR",
-	"8Af0J5iYLbSwQMmzE6WngLAM/hsNU2HcXTI8cjTe1zyCpsCB+ASNafKXAF8J8ZBP5BENMNj03Ikb+j2O",
-	"DCqQDiwr9XEH+PwSwOeTTr/vECENio8hA81JoS/EBRjyHQkVjuW/Twv4fAUCSiPYIXPgNWVA7eoWlgzy",
-	"uV0ymghpeJlL5eSuLAtwrThCQ9u17JnXse71BK+0d/YOJoUBwxJO0dPcYkLtqo83gOpXfVvegXzlQja/",
-	"PdxI0FaM5E0q1pJ4dguo7vFokXi03n3VDGsz52K+p+a03725Qu8TzdmmsKt0s00Fd4FOwyq6GPIIt090",
-	"XGhj1zsaDw+2SAGIozno7bIKnjx+uHm2Ms31BpbWIRjVzO0ln+7mpNz2lnux4q81Dn+6efcmjbnhk6lY",
-	"9nXstbfFIoO80QftVpnyFDW0FcdcAU7/8jaTDxuS3zbl7A6n+JRoyo3xj+vcW063W6mw4PgIpKVjK6bM",
-	"bW6YKbQGnu0lmSrSYWH02WFQQroxQ1ntnGiumUQ1q7I09nYwbs4hHTJ6L+OZU75TSEQKg1t0ZKAM0zp+",
-	"v+LqBDYGbZYZsgH7JFoZnNyllZxSqamnDx/94xuvqY5yImkjBn8UPEM/KIX4BxTSOhVl5Yix5EIYadRk",
-	"AjJ14pGQ82I1XSaOqmwuCmlHcwUmSLgrlcZymfRkgsy5rRKRPGkPgpLfZXDptS08EKsjbAZrDD8rMFXm",
-	"TJuO+o/30w4vKbQclk7IoR8xlMruTbC8wiawwV/LFVa7qBI0GidXb78Hdpq0chWveaUSORXbUWjcm7du",
-	"alPnfqE5sYw9GJJdx4n4mAIOKWaHKY1fZcqQhSQDboAVMgVdGrgsGkl8Yh+m/JFTaMC8DkHp+BS5F84D",
-	"c6iXQToNibn/rBbusy0uoFphm36vwkPG52bbOcstCk2bDM+44MIhdm7Ch585rMU5rVLnn8JUWodR7aD5",
-	"4hBU1Mr1bvLnj5UlfCWHc1jVSKuqmPi6aY4vOL4UM7gAmS19yROK3+QMpdQyc9rpWEpioJoDr4aRmyI6",
-	"2URpJqyBbIJmUOMoO88YT3NhHffBFbi3GfyrSGYD9i3Z0YXtppQePQ3BVyU2r8jeODk3bFRuccTExHtf",
-	"1keQ/ofK2Vdx1LCG7Z64r2HasBqfw3JISVUqhVYqaypykGgpLpO2lMYyg3oaexOk0swCz2MHrDru83gP",
-	"WGUAQFtflVNMHj927N3bPsNrhHOX1QGA56MgwZr6Yhnd2JMVtqP0dKtx7lVbDXSb3WJgSF7/YIIJVnPQ",
-	"QqVnINPtpU//DLovtn/qBrIlcIbCbeQscWKptGe5kqG4gANGYopU3ThhYVY9qGtSKhqvnCcBMoLJBWU8",
-	"Oi9rCDXNY6oYI8/v2Z8s8nEAJTspFr07X11i537i5hWHMPqfoAPBAJsysC78U40c60YsyCZxCJ9uU4jT",
-	"kPPIQFI4re0ECxR541CZyv1zyLx7vFJO7ph8/Y36cxRDNsFSBRRzefAgruIAsGRB+f1hVfYHbT7ANVZt",
-	"8CudWTunQjdCTlRP+cl6OcdvXw4rf1pcJRnXFUrVnMyteRnYjfnHbFxYRmHRZVROZ5PIxI59ySoU/obs",
-	"W1zraMC+VanwPplmtaifTt68fkbEkIHWRBu9YOsLypmGBjJgH0hFYqg8GDrQsqQbhWXjiQ7YCVrXm9kD",
-	"TgSIS1LuGbZVdQaIVa0kEKkIebFgHRLgTCQgKdzR18o4njvhdu9ocOC0N5352zDD/f3FYjHg+PNA6em+",
-	"f9bsv3r5/MXrkxf4TK0tRCdeqvcSkDtXHVVe1WgYHQ4O6Al3PXwuomH0YHAweEDR5jOEyn0+F/sXh5TZ",
-	"6r4IpqS/oHRQOhngGaRxm8EJWdbEmMGSHM6JynNhLQYmjInIEH/2grUDHC97aWCZwCIXKIfbGaZzUNyY",
-	"o398SbLuBBZY85UWY2e+Tg4SG28hl/4qlkBUTVZ5UxJLzDqGWV5+ptQ5RoqVEmM5M90lmxTaaYt0k47G",
-	"IIS+TKNh9ANYTHuN2sWSe8xI9ZD90pG3caCvbuxG9jpRJkIbW1XWVFnqFdNQ2VG8p3CJWHxBw/Tg/+Qm",
-	"CZoVgtWKG5di3dVDdcuNNHRhGHGNDvSgRcSJ1O7KqcAyWwhpmLpwsNW7J3zFhiKqjdSVVWEyuBVcJyWs",
-	"1dakUaPCB0XmcawINaAqDKPeJZYVErYrQlbnUvetDosrmOo8ne4fs1FNVkcxG3nzkPuI1jHtPmUq4Rkt",
-	"3RuN1i26ruZwUwtHEuomJhZFq4cllrrQMZFlv/DYwwrPYe0Sb3B1pI57sV2YlVrm3SrgzZoWN7WGurIH",
-	"FlFUdb3sVv3JUhgoQUCkvaWGy2IbN3mHJfWsb7Es2tq7jLrUx60cFVLATlmUXjJYlRipl7JtfZltSF+Z",
-	"TeiIcW+5biPIYBagW2ud0tu9fu2rC1/6bsdXn3YqSx8dHNxYFeO6ikag9OIb6avzq0m5U2LwdW0uqvw0",
-	"44ZNlWVWdWpllg0UQkvww/ZxDL79IW0sNLg6gP2yDjGOP9w8vlWWFR96sPmhuvj1VRw92m5ZvrozPvBg",
-	"q3VV9VBRaynynOtlZdEvSRGdt//Gi8sdFu4NIFRGK1PTrwzdC5b8mRo0EaLAdOpeVEqdpU7RK3i+cZMD",
-	"5oATfWmLYa+Esc/LOW5dFLsuEmxV1aWsebISL7keN8qTvAf+6wO/g6rqQBsAXH11ehVHc2V6ancZ7qRf",
-	"w96+OXnPupC+/2ctOlytAvRqNm9U2U+/VenNlY7vTxu+ats8fBxJB/APb24hJbyHy+6Wwg5WQSP3pPcp",
-	"Yl3BUi4ybGSWxkLubaBlkuXnC9QPD55ufqJq4OAeONziFVVNcnzg0TYb6ZRVdg8eHW3zYLNm9F+ApQTB",
-	"DePYYqYM+J4TnjeNHcoEETjAhFqoSaidQag44EtryPZlrJqzhdLnPipPycQX9LWGfEbCMNAcrUsvtQa0",
-	"zYwzQD3XL9tDNcu405e9VO2pCG2mLLpf6iQBe8R3uNQSl1bQ9WGYUjXMilN0h98l+D/c/ETVBOBvA5R0",
-	"Dw2g7Ph3sB5qH0vxEtCKpan3Wg/unAqXhLenONc9BF0bgk5mGAyRVHcelj52knQbfdNO0fabBDxPI7pJ",
-	"Ks8LegopSwHm2ZIJaVXV4MRXaPr6p5M3r2kcwwlj9u775+wfD54+/mZYDfYJgcbypYmZXFvPKkDVmtHM",
-	"tyQHhQKmt5KA7hz3uPH9yqRafN6Cza54eS/YtAUbqge3mQZ4DWSNBnEXykMDa+71hHs94bPXEz5NH9gn",
-	"d88eVWujug7XYMFB4wGttFu/R006LUCU9t700rdWhrTG2PuLJ0BtoXyAMaZCGfTIlWnAZEHNBcYfoxNm",
-	"7Iix48jCYme2KqeXaZhoMDNfpm5IXcAw3SzAsL/V6hx0sxPO7RCgQDeWOzZbNPfY30SwQYIodS9uBBbc",
-	"M/EvmOq8uPRlXQM1tzB4FPGuQYtqFrUNNSoLu24ymkueQ1yFeVGYMEGiCVvTf6bKursRt04/4y1M6p+n",
-	"7Z3SfHayu7uL+BJt7l+odo2m/Sp2rRlb10BFRK7radlbIfD+nw4915oay2a0xqq56ZoaMUCqkhNs1SzE",
-	"GxQpRJ0Ubs+GBj2Gw5+RFG1nNPS9ce8NhjdrMGxzg+uD4GbSWrZsX2MTeoHZw9hJPRWGPldBKU6GxNA7",
-	"EjcLAwP2MWD4eYaGHx/qV0a1Z4KSLeoGXdR3leKQfeyr9bP5d6ftnqJlHIDvXztTC7SQYF3tZrwmttDH",
-	"cNExT3FeqvhB/W99D3hKk/aSbbUN33fHp12WwYkYSljFwShJvYyBkrBIni7DiTriHxapHjID4ONG3U5R",
-	"sm7FP5WFw8vKBQasFXJqem1kJf7uImk3quF1Ut5bDcROu2nirdyQxwfN9I7Dg4O6KeZWlrdG3v4dW90a",
-	"acBrmoDfG93+s4xu1KGcsK3C5iBdXqvB8wZfnjQa3zdj2W1VzyX23PxjlY2BzWZtzWy5L2D0lQ+JbaQC",
-	"BUiCrze1sxhft3H08vYnkpNGbaY6fbldt8inIkXzjEuJMbyYckTF0LenIZ3KWrdsgqxr/eyg8X9ZVOPe",
-	"GHk9MvMLZo6EicouOsM+iQ/XskPuKCH2xjs5GnUOMCcxUKQxGwvMxI+rGgcyJa1EKIlJsc+8jRMuhCoq",
-	"4ahHySnJYrvtMbUQngu9LKVMj3ix49hllq6T2BzrDlDJd3iCN0Inb0lE2ZHeSFjc05y/DSV4R6b6hhiw",
-	"Rt7YSBoyMYFkmWSwn0LCl7fjn3ilKsGFeilymUCrJalUFosrWpAo92QqLKF85xZ5uz7KsuxaUCY4urHX",
-	"/KTGIew8bpYMWIgsYyn6Vu5ViC+Xtx9PoRPqdV2fY43VGoRM4fKm8LrDCWnye3y8x8cvCR/fwbgQWeo5",
-	"LNfJjCGc95n9d8HMhrduu9SVABN8JUxdf/dLSV+p68Xt6EirT/Tenfb3c6c1Aqx6sKvl345vQTr9iIXm",
-	"WpEyvOsem1X23Kp3WSG9kd9rUkcHB7XK6bRJzkbNsnmjyith+TnIQEmOpyFk73RrutXAvJWyn3dtWq9p",
-	"QFhvDdwKJhKXl4dGhOpikEnfpB1vh/U1/Kn3hrx74SIQVVjBCmahT8E2S15w2YTpT472qUfv/1l9vlaW",
-	"0iAYB8sSLp0KPwZGs6b9uUZtUrZN4ECNVWWKFHVU1nAfTHDDwQTho+7nxn2ZR2su+a9gF/cgclPpRc1G",
-	"RjctoW3WSN42uiesiT4JBZMMqk42dbAzzzLvaYgD9E0YJvK8sO4wegMoblswC5dj/3zlsi837uFe8Lmh",
-	"7KSNJOTTxZr9uiZ7b2AkZkBQWBeORu3Lp3371pp1HBeOgJSCJzhbiBR01ZMU6coQ1Tl8mn51EknIawi5",
-	"uoAfyorpt0Er2s1G72nEvSH1L0Z5h2vYydeUCFSiDl/wZcVzPw9RIujhOE7Te5S9R9n/HJRFgAzi7C1w",
-	"65tIRtrkH/mkvKT7LKN7t8hnkmX0OSnc10T1LdKWjn3Fourhr0wdyuwdL95b8nALE+N9etLnkJ702QHy",
-	"TQSwVtYkybX27cWwszppk63iEV+VOfXPmkwsdyIV9h/KMiqDqQzEDH1asETzNrfUpajsHdUTs9+B9zsM",
-	"3t8+HjXUMPhzDLv/chPt7w1YNxWCvyVBuxl2eTcR+zdAH0NR8jdLmT63cPl7WvHFhM7fFEoXZdOpPs/o",
-	"B9+h99agmV7QA8m4vLLmtu+rxBKegUy5ZthgiX394f3zb+5F4GtD249qQb0D1QTpRqctF9VFalT8dKJg",
-	"Qc0Pb7h0YwNqqavSOgD9kUaEIXT9WdCjy63P7hXwi7JZVtn4Khr+etqyIaMdEi8Ss9yhGY3gd9PCS2Sd",
-	"4AvL9FqXTpSSjU44YdsS+7lqVIVthECmkFadGnhOzS+pceqqCaosbhO2QHVibiSbOXDhcumbHWF/oVwZ",
-	"LKsltF2ylC9Nu11jqE8D6R/hfj1Hj54eYafE/maKDw4fPXi8VT/Fv6kRrXEr98a0v7BMfsvKlWVV2Xxf",
-	"dkOmzCgl12a05WJKKGfW0bNf6lG3KkP6t5xQo+Me/kttkAdfdAMQkcyY7yVXShp0SvUdY7cZuTGFAt0Q",
-	"vXfrwOifOOIu6AY2jdyCYFAbQ7dybHTiI8Cp2cmXfO/vZ5Wrd8KqxvDl/dJN0uWuiCB9nTCoDA83rC28",
-	"xJghis2KsH0jBCrS/QD2lbgACcb83SSZ9gwr7T9/PXV8Ep8PShLv68rYWAG0bOGeNjtoYqNU7OJWN5Ic",
-	"7u8fHv0Dy/ccDp8ePD1EhuzXtxphB2intyt7GrDnGrBeIc8I0SWWWcqUOnfCEwouXlbxm17tT4XhN9zH",
-	"5yRcMiw01HiS4Gn1wZdGZVjDzIIkgyvaT1HBwxJQaN3vdmMLzfSLkDbGalNx1aqTvBaN55EnhZavGE+o",
-	"gXhF9WLKdkbbbs6XLFVVQ1ShK9nCT9xQOntOp+5hNl6yxUzlMfPF1hvTUOekq9Or/x8AAP//",
+	"7L3pchtHtiD8Khn4boTt+xXBRUvbUMwPWpbbasmSQpSvJsbWJRJVB0A2qzLLmVmE0ApFzNPMg82TTOQ5",
+	"mbUAWVgokpLVbEeHQKAq17OvHwapKkolQVozGH0YzIFnoPHjcyEv3L8ZmFSL0golB6PB+I/q6Ohe+n//",
+	"9//BD/CIacj/xx8DCe/tH4MxW8xBMjsHDUwYVigN7NvXPz9m3598//13w0EyMOkcCu4GtssSBqOBsVrI",
+	"2eDjx4/JoOSaF2D9Ch4raeG9fZqtL+PNHJjImJq6uVhKD7rhhfu15HY+SAaSF24C/+u5yAbJQMOfldCQ",
+	"DUZWV9Bezn9omA5Gg//vsDmRQ/rVHDYrcat8XGmj9Pqi3uK2rWIzxZRMGDdsJi5BsskSl+lOlNEJh5WX",
+	"fAZsAlOlYchelvzPCupd/FmBXra2QbO2l1zw989Bzux8MDo+OrmfDAoh6y+StQNOBk/el8L98VbYuZtj",
+	"dQcvZb5kF7A0zM65ZSAztsBHmVGs4HLJDKRKZoZxmbE5vwQmlWVLsH2rBj/jOY3TWf5U6YLbwWggpH14",
+	"f5C4/YiiKgaje8cP7j08cv/DPdGXzY6EtDADjVt6BssXOFUMRNwiwlFfwDJhlRR/VsCEZMKaADcjduxu",
+	"7fjke1ZqIS2f5MDSOdc8daCYMKmYKXkKzJ2JcNDtjibBQ3D75yxTNmF2odwHw5TGGd3Ybnbu5h6yU2Zy",
+	"buY0ucMOMCkvIXNfECzY+fAPGQdi/GcT+LZh4eT77aDwXBTCxk+tUMYyrRbGnQqXZgG673pzHKW9jgym",
+	"vMqtg0h3e+07vnfSvuPjXW73lRYyFSXPtxOBMjz6iHFWapiK92xcfzkauxMXM6k0ZD2Eon54G6lon/W9",
+	"v20/6zc2PyO8Wd+E/4FNtSqYVAtWSSvyALEOzsyQvWmI3DeGjQv+/tyqC5Dn1ubnHiXHLOWlYaIXFVvP",
+	"Xj8avoXJXKmL7de0oAd7rsD/uscFPNxK9j66kUyppIHAVqa5SBH48VAlfuRlmYuUu0UfllpNcij+/38a",
+	"hVRyNy7xit6iKfuIkXZnIQyz/ALko0Aq3FXPuWFILiEjygKQGTZuX3H9vD8nN1AmjCNYWeJ/08A4siGi",
+	"2MPBx2Tws9ITkWUgb3vPbl/CMCWBCKEH4kfMzoXxO+RunXwGBUhLlPKl7mK0G0KDAX3pcPdjMvgFeG7n",
+	"yw272W8XNF7fJkqtUjCG4QIMLuCptKAlz2/zPE8ZUtaASG41IgUiDhlYLnI2V3lmiPdox69EFnjUXMgZ",
+	"g9yAX/4lz0V229DgEBoM8r6C547uQPaIjacC8myM+GHYwgkewrCFVnKGi30O/NJh8q0uFiEOZ2AL7hhh",
+	"njlu6CQijv93XNEBdr70FHsxV3AJmplSA/e34DdsELelsiJ1G+bmgnF3J04OlCjwteTu12D18uB0akH3",
+	"cwur2IITqV8TqBuy7Db2QtmfVSVv+65J/neCU5XOA9onDUonJI8FOqY0yyAXl6CJYL1R6jnXM7htCJ2o",
+	"bMngfYqEyYmIKODgkn6TvLJzpcW/4FYP84Wio1IILCSYqxKkqdHanfaQneYoNRiogdOxAZ6Li1UIe/v2",
+	"7cFpZecgrVt1j+yMS0N1pjKwRXOj47nkInes6LYvLeOWT7gBlikwJJDjCTxiVi8Zn3EhGXf4xMYt5BoH",
+	"XeZm8e836dnHbZ/MqWQic1c8FaA7JNeBUoed/iZNVZZKW8h+hUzwz4J1gq7uH2cvXwxRpPQvu7FPU3eC",
+	"b5zI6/4stSpBW0HyHPGxFZhMBhew7AFsSDXYIXtqw5xmrhaSAMXd6NpQ0iuYaz+UXfUk8rsq+YzT5FuP",
+	"qH4UJdZLYfxrEVESFo6PhodQtiLiZJduB2si/SpoJgMUAH5znKujA2TcwoEVqGyuKzKNRP77AEV0r5a6",
+	"s+4M2T2a1nbe1cOqyT8htW4prdt9TQwToS7LhNsyz1+1rnvKcwN90rVxqrSR/AJYypEQonKd8gJy+qYA",
+	"Tsq24QU8YmN4T3LcucjG+HhH3EYKGvbsRvJyrJ1DMRwkK3CYCVPmvLZGtHSUkwcPNyspyeD9wUwdeCXo",
+	"p2ag01xw487ID34uo7aOn0jpRrrkdhe2xQTquvss5WMyCG8TULdefnB8ss8+ntTj1Ntonfe+Y39MBjPN",
+	"vZ1yEyb93T31Ky+RCAiZdawSAz5zVC0ZgHTK7O+DeVVwOUjq701VOsHam9pIxh4kg0peSLVow2+zLNtR",
+	"7z9Zne4eYmM7qA+xrchfl/6+jpR5rhaQPX7602vTR4TsQukLg6IJzzINxoBJSEJBmxcr+JJNwAkQGRo4",
+	"HpGZw+khCzKWzoO44mjx/aN7CVvMRTpnFvKcZGg/8pC9cNgnDHNS9nJBQs+PMBcycxraewH0fJoLkPYb",
+	"E150r+DdkbAupkFKctPryljI2Ldnr548fvP65YvzN69/O3vz5KfzV69f/s+nT86+I4McvOdF6dj374Pj",
+	"oyH+d/j9IBmcHB0dj7LJ96PR4b0TBxvCQmEiFoo1mCn4+6f0bOtnrjVf4uFXmbBPpNURFnYqGbhfghGz",
+	"zLnTAsdzbuZj4vNZbfSkJx1hU1M2LjVcjhP8wT3dfYis0ExYNFyXPL3gM2DcrSSdOxHKP/13xQqVVXmt",
+	"gZpDJytonlpGK52AecTGpoTUauWUJTcGuwQtpssxS+eQXqCdCo+2S0N5GnhlfeSOuQy1stxCFmPOPLVK",
+	"n1/A8rxHEPAPeErQjNtYHaLD2l35YtL2MMQWQMp5P08j69YaBror2kbrEFB+cQ9+TLwgtAPvV5VNFfGR",
+	"QAYzJd3WMpACsiiVc8Cz13I0FKpPuQi4GRw4iLNR2cvAn3Eit4GeJQPrlEe7yRaJdgan2qdzLmdOLW9/",
+	"6c8hGbjVFWDnivR+VOpVZWE4GMkqz2PcQPMU4qCwIkG5rflz9bedkFTFHUR6VOjA7wq0J13flt90awn1",
+	"JTR3XoPjmiTm+U6gRTXiD19DqnTW/v1AFE5dQFmcOxo3mAk7rybDVBWHAfEP5n/Wnw/XaMVhMwEeTAM6",
+	"6xSPnf1yenDy4CHKXNw6EWIwGvz370cHP/CD6bsPD+9//I8Y7NCYwLPYmEg3g++FNsrGTg9EImobKRvJ",
+	"4zcmYWMu07nSY/yxEQU7zxH3m3PDJgCScZ3OxaWDriOEn3+BVmbFSSq9DahLCffG/j5EiTD7dSDE2XaH",
+	"CDzTW4CHV5xMQCtMAq9ht8NxC3Vyp7Q6qIuBRW99mRjwx3X2PPcgteP0Kyce1uLHScJ+oqqRG+Wtw76t",
+	"GkUbMf77jz/eHx0d/PHH++Ppu/+M4oZ3aa+fbqrkVMx29Ig/pocdD9TgOPT5PnwzGG66fJmnPU+3ETjG",
+	"ZldUpHW9Rk6VTpHjn09ylV5Am0hPlMqBy4aRbl8R6pwlT3faQJ/6TAO0DiMJVxBfceeoYzDTvZooC4Tp",
+	"FFIrLtGrOBWzSqPhIWFZUCSnIs9R512nTNxpBucG8um5x2LHj0z8KPO8OIf3iOFCyXOQ6KuKPxt1a0Zp",
+	"mmO9ZE/ryE4tAaBQGeRmb5mr1OpSZKDNeTgYWmxNNNbZ/QptoA3kwbt+haUT99ZgQQZYj+9hJ1lvZYsr",
+	"UNh3l32X0Xuh3Y2vb6K+kZ4z3grIr7hN53vahU69cOcYdQfQh+xFledspsCwCU8vgt3Eg/9eML8WA4R+",
+	"HQyicepvIaRF1k8qDP2gSOpwKO/kEAlD5k04TiVFaaAHTnZCrfiSjFUaMopKQfcWz9hkyTjLuZxVTtnD",
+	"K2qWgme621p6Ube7lMe89O5JQa6F3NEgNaVT4Xb1tJKguuLYqC7442c8TVUlrXnEOL21EHauKouC2Qws",
+	"apj1VoKMtb+t5LpIzeqdiHRO501eC6d5bDjqCIXaRBe2jtJdza+4jnpkBxWOMw3ZWy2sBbKcPPImVq4h",
+	"GMwNG8eQeZywS55X/lmpLLuA0npDZHuhD+/vsOEVgrqK4UZNLXnpHFZ1QdmDzS5gEG786KYpdANwDx90",
+	"YG2nmVfMvnyJl+V0Q8QSjaagJ5eg6QYxfMjpOOPzjC/NOHIH90623sHHzXrBP42Sw9d88SsY4+T1hnLH",
+	"ooFeEBDVMZts7D+ZccLGl6An+KEQMyLV+Jd3E+NnRyrcv3OM2XCfhA/G8Bb8Ii2D5T74uJJ16awtLvOD",
+	"fx0d/PDO/3t+8O7DUfLwJK5TPkbhy2/QbSbb1WexwlGyQsjz3c36Y3xhfAVzPs20YnnvTvSjkD5ioYm5",
+	"8RNSDCBTlTUiA+9SJC/Tntb7KygWxPRXNIXNro81j8f2aMg11aJ9wEf3v0+26xqrV7L2QuzUT00N/Oci",
+	"GyMni/lomTd8k6EcKCaX3T85GW5VSraeVWOnHXejrJK9I0pXtJuoRNdGnju8ucObrXjz2aC5B3brgOSr",
+	"Qe+2/e/omf2K3KcrhKNzQP0kxIcbX+0Suu6aSAYEBqfWAsrpxIC0jiBDUVoMVOF5vgJTD+/thx5RYO+o",
+	"cP7E+zQuuAw5OytMpXe1Oxk+/cE+caN3/ZROUFw1dlQ6X1/B3NrSjA4PKVCSldUkF2nw+CSskjkYU3uP",
+	"fZQaOpudLNvV01eoNhKVffiQW2AMin4SMzC2aw9uS4SnB/+rEQbv34uLgs3ZBNz1fx6vn1TIvHlGUUk8",
+	"z19OB6PfN1+Ge/hj8iEOvk938DA1j64fwruPyaDG9Q0aTMylTdlG2w5k9Qy6YPKKjhsVGCf2D9kp81eA",
+	"QMukyoB9O1Z6duhk9vF3SfjSARZGAVD84wRytWDCth4+/E/3uEOC5rFvx+5bN03BS4y/J5ODMpY9vM+e",
+	"iR9XnP0fBgUUSi9HGu39vw+a0QfvYiyCjrOyfLNWGCVK5DeJuKnoSEasOYiEtffpdul2tsrk4leECtZm",
+	"i2YX5TdA9Qqw+UwOmiGGdD7Kfs3jYCy3lena0NXFVgu6fy020z/UZH2af6rJTm5Z/1xsXI+9EdsgZOep",
+	"yPR2x1I7rKZxm5zu4TXZaugLCSUUJcwlwX9LWWixkf1lgp4gh5wb+5sJO1lxOZCAVghZWXjEOLGo4AXF",
+	"tS64YwmXoDFYqGOj2XgY20Mz4x6Q2mTSlt2H1xsXti06VHMLjWFr0/m/5hYoYc8xXQOPVSVj1rCJqiyb",
+	"qwVTU7tyuBh+IyBLyF5aWcxFMopNMIRqyH4rUWVhdq4qQ6zbP+f+aEzVyLDR9uo108nS/ZOwCSwVhkhg",
+	"+JdBTH5EIRW8/f6cU9akBgo5JkAQFHhx4f1OhhXCGAe2SJP3DmiNCkUdiKOUDAZyZ2jbEADbjXZtYK+N",
+	"4D0E5aymfpuk1B6DwnrUcwhz8mBMkbloB0X+UIc8xQDW4fC5wz/vxd2AxbVY3L68m0HguJw+daDqtpVg",
+	"FNyKWyAeSmSjyQ6/EQpj0lGI/6Gd1DEewrAMylwt3dGRU6J+1IemkcHmUl14e6M//1xcAsoUmNe3hWAg",
+	"CJ9XnxCUTVuMQdpzpS6q8hkszVU111pi3kSpgmC9rtfR97Gl/RpsvVtQwZwTrdrPIZsBz85zsKGqwIrr",
+	"o7YzE+FagAaftV+VlFQTZmdm7kifAwrabYhVRWLlhnEaDEVR8hogjeXamsRR2iY5M/ghVnfR8nqs7OIS",
+	"tHGr/ERvcHfzv6gFZfXXW6QNMuDpnPkp63xD3HMLsXpcyvVKk7V7W7mMOCxI+wyWV8sDeEK5+WOTqhLO",
+	"p7lSepyQtRTR1bYYf2OwK/iSZf52UGcYk1A07nEDX1XU69fuV3OMgL06ffP4l+uS2FZEoVVTzlp4Mf6A",
+	"/mGTsIUWFqjew1TpGSAsg/9Gw0wYd5cMjxydsY2gREPgg/gGPdOmjhHhKkYXrygotcBg23tn7tGf8cmo",
+	"8c+BZW362wM+vwbwudLp9x0iZFEdKsbizyp9KS7Bc1hvDbpL8/qUNK9blopJ+NwjE+wFZbTuG+Yjva2T",
+	"BkIaHnJjnfJB5s+1ydBJ8km+qE/xzPQEI3Z39hqmlQHDUk7ZMNxizYT1mJ0Iqn/s2/Ie5KsQsv3t8VaC",
+	"tubgbFOxjsSzX4JMT4QCiUebwxHaYcrmQpQHqqT9HpQKIwdozC6FXaebXSq4D3QaVtPFWIRP90QnlTZ2",
+	"c+DI8dEOKV3JoAS9W5bY9w/vbx8tVDK4hqWtEIx65O6S3+0XdLLrLfdixed17F3dNXedjrj4ydyYr+3J",
+	"7bnTdvefPbk1r9nejq349dQS1af4lG5KgomKLj5Hpq5VQ0G6Owk0a7TDT96VweLOrldtNWgFSq+SvLA1",
+	"3WBT5IhTvddqHDk2D1mIGUmodgo3zFRaA88P0lxV2agy+vw4KsBemzG/8fu310yStFV5lngDGTcXkI0Y",
+	"zct4riSwDFKRwfAGYwRQxOwcv19xfQJbcyRCQYqIDwWNQE4s1krOqHjlD/cf/O07b0gYF8Rxxgz+rHiO",
+	"IUaUURexFzSZn2tHjEWP4kijplOQmZNehSyr9ezUZFAnT1MGGVqTMB/RXak0lsu0J/Gy5LbO+/WcNwpK",
+	"fpfRpTf+ukhorLA5bLDLrcFUKFFiVqwzeD/dyM1Ky1GI7xn5J0ZS2YMpFjjaBjb4a1hhvYs6H7J1cs32",
+	"e2CnTSvX8ZrXGivTwB2Fxr15D4w2Tao1GpBDWN+IzG5OA8OKK5BhMrbS+FWuDBmwcuAGWCUz0MH+aNGG",
+	"5fPoMcOeHNe1kZ6q31CgfDzt2qFeDtkspoX8V71wn9x4CfUKu/R7HR5yXppdxwxbFJo2GR9xwYVD7MLE",
+	"Dz93WItjWl9mcF+m0jmMegftiWNQ0dg+9lMPfqm9dWslE0Z11dW6jpivxOr4guNLCXNiTL70RccSH3KD",
+	"SkQoVOJUYCUxLtyBV8sRRwkUbKo0E9ZAPkUrtXGUneeMZ4WwjvvgCtxsBv+q0vmQ/Ui+PmFXKzic/BCD",
+	"r1qrWVONcHBu2DhscczE1HuINyds/JuqQQ7U0M10e64ct1BuYtTuGZQ2pFBTlYdczQgKQ8W8ELofC8Dd",
+	"FgrY7zKiI4jbEj+D47RVUCFmwMnQr9Ktctmxg3vHYUsIckeBr8YN4p8udLsp09qsui+NDBuO3g06RL1K",
+	"dIZW2KvB6QzTbDrJZN7u7XG1u/WfHadsOAAwB4FkBWZGzKRJHEvYTFQeHt3/fjUrZ5dqOS3/wf6lqzTM",
+	"Wn62C1iOqKyAyqBTzCUTBUj0rQWcUxpriWuHczMf9mmBF4njHzrpC5Qbstpkit6RuqoOBQqxUx8V5/3f",
+	"Yxw71McCXoyjMsTMl4tbjbRexxY92+k5N9VOD7rN7vBg7OJ+M9ESAyVoobJzkNnuCqF/Bx2+u791DfnC",
+	"OELlNnKeOk1R2vNCyVg44REjzUGq1Uw5YdbjNjYkFbemLNMIZ8f02pCRyUMVzbZDQVUTFMN79ierYhKh",
+	"OytJxr07X1/iyv0k7SuOUbH/Ah2JIdxWg+DSv9WqMtQKId3G8fDtLoWILc2T1m2cL6JYOlHRP0T8QNQq",
+	"PVPTtZie5qcVJ0orOeUqlpPthRzQcBeNQnobvFUhwIJE17oMNlsFtC02HJqpT8B5O18OB1c3LV7JeLhq",
+	"LpxykQs5OzciqtWfua/pyoLTC7XKNIXSQta9VFQgubGMW+sYgHt09+MSfe5PuBSqMufEbJsAptU4KyqT",
+	"7JcR3trCojcuyFtSdzAXuSe7kFffU3ObW81G/qp+8qWKI7HAdKw9xpEtkulUSGHmeyJTH66HnNkDkY2D",
+	"AOGtGn1+9PMNob3nfmd7rQ1fBK3jzVKWUWik+r0BeHtHbWxQEc8//hY2TRNQF4saF5paAX1mC2PPrVIX",
+	"3s6wA0+U7ma7pxQJWSy9ZW81EX3jOdaBi0Ff8KMgRCMoIvA6QtGjMKD6bnlR9hBUYdmclyXIfUI34xY9",
+	"rC9ziXGSStftHmzc0BhD1dpOF5YcDiBp0GsDchIdjUSv9lWQQOUMC1A42egRG2fc8qHTB8dBzvaIQ1Up",
+	"24rbBSyHnmZQvEOrUqH7K7S/CT96PS92RR2FKZIkUX8fMVj79fniDGImfZLwiI0XcwPpOQnvE27g4f19",
+	"QmIWjaixAwtbu8/wehKW/y4WPWggrZyKeoYVx310QNCVn8Xie07XWkacUsZDq8cEJYCS+k0J00f3kjob",
+	"AmuQhu+P6zreyMmBayzD6lc6t7akytVCTlVPy5xmOaevno7qgMqkrhrYdFVSJXHAIlRqwIKCbFJZRjUN",
+	"Qm7SyibRTHbqa9Cj5j5iP+Jax0P2o8qED8prl3//x9nLF49It2NIiN2peNO5bxphWj6OIQvB0OieMHSg",
+	"oW0D1VTAEx0ygtN2ORAlU0hqaxCZBK1qSrpY1anqIhXpItiUAvXJXKQgKVfZF789LXk6h4OT4ZFn4U12",
+	"4WKxGHL8eaj07NC/aw6fP3385MXZE3yn8UcMzrzfwNtY3bnqQR1WOxgNjodH9Ia7Hl6KwWhwb3g0vEel",
+	"IuYIlYe8FIeXx1SqDi0UMYx8QvXd6GSAY2uWjr4uZChyO4clRRynqiiEtZieMSGdiewe3nTvAMdbdzWw",
+	"XGDVWrT02znWZ6HsOafO8SVZ06ewwD5VtBg794WvUXfyIVLSX8USSEmTdSEkiW2xnP4fLj9X6gLz5YJN",
+	"OoxMd8mmlbZz0HSTjnAhhD7NBqPB38FiHbtBt8Fbj6O6eeQwRHJufdB3ZHNP9kbRTYU2NjTJYSrPPEeK",
+	"tUrCe4q3tcIJWhzA/8lNGnVcRvOLW5di3dVDfcvQyTkgJXgFetDnyqbKSTOMmsKxhXCs7dLBVu+ecIot",
+	"jZ82Wr36U6WpAlXjrx63GCHlJ3Is8T6ksqrj3iWGkqe7dRVoiiP2rQ6rpZr6PB1PT9i4IavjhI29OOA+",
+	"ov9du0+5SnlOS/cW2U2LbsqzXtfCkYS6gYlF0ephibVrdUJk2S888bDCC9i4xGtcHTn8vBWylSrf17mw",
+	"XaT2utbQlOrFriiq6fHXhFQoXQsDAQRE1tseLVTPvc47DNSzucXQmKl3GU3t3hs5KpLKu3WOe8lgXTO4",
+	"WcquBaN3IX2hPJgjxr0tBsnsEaVbG6OSd5t+49SV72Wx59TvVhrOnRwdXVunsqYsbqSXykvpO4qqadhp",
+	"SFYLxfaplPucGzZTllm10vwmNH2NLcE/dojP4Oz3aWOxh+sDOAy9xvD54+3Pd/os4Uv3tr/UNLj7mAwe",
+	"7LYs38ENX7i307rqBkeotVRFwfWyjhkKpKibHEji8goL95aJ2mP6jaF7wRreM4NBCCgwvXMTBakz6BS9",
+	"gudLNzhV0SD60hXDngtjH4cxblwU+1Qk2Ml0GooYr1lNN+NGOMk74P904HdQVR9oC4Drr959TAalMj3F",
+	"+A130q9hr16evWGrkH74oREdPq4D9HopvkEdofGjyq6vPWR/zb+PXYuHTyRYAfzj61tIgPd4H60g7GBb",
+	"A7JK+ahFbBQS5CLDxmZpLBTepRsqpH25QH3/6Iftb9R9Xd0LxztMUTcZxBce7LKRlT5p7sWTk11ebDeB",
+	"+wxYShDcMo4t5sqAb0XredPEoUwUgSNMqIOahNo5xLLrn1pDti9jVckWSl/4tCwlU9+hyxqKShOGgeZo",
+	"XXqqNaBtZpID6rl+2R6qWc6dvuylak9FaDOhsWbQSSL2iJ9wqQGX1tD1fpxStcyKM7Te3yb439/+Rt3o",
+	"8y8DlHQPLaBcCVfBBkd9LMVLQGuWpt5rPbp1KhwIb0+1/TsI+mQIOptjuHVa33lc+thL0m1qFzsZtgxl",
+	"57v3PKabpH5boGeQsQygzJdMSKvqJsa+5Pq3/zh7+YKeYzhgwl7//Jj97d4PD78b1Q/7skjG8qVJmNxY",
+	"oD5C1drprDckB8UyZneSgG4d97jx8StSLb5swWZfvLwTbLqCDTV42E4DvAayQYO4DeWhhTV3esKdnvDF",
+	"6wlX0wcOyd1zQO0XqLrlJ7DgqPGAVrpafFtNV3r6Ku296cG3FpLmEuzvz1OgPu8+hRGj0wx65EIdKLKg",
+	"FgIjRdAJM3HE2HFkYYfsTauoE9Mw1WDmvu/EiDr9Y3BFhGH/qNUF6HZr65shQJH2yrdstmjvsYckoeem",
+	"JkEULZK0AgvumPhXTHWevPd9miIF8zE9DfGuRYsaFrULNQqdmrYZzSUvIKljAykRkSDRxK3pz6hV1n7E",
+	"LVSCfiuclruLSf3LtL1TIYG97O4h7elrs7l/pdo1mvbr2LV2bF0LFRG5Pk3L3gmBDz849NxoavR8BC2N",
+	"ZtXUiAFStZxg6+6/3qBISbCkcHs2NOwxHD5DUrSb0RBjNu4MhtdtMOxyg08Hwe2k9RksX/ACNtmEnmAW",
+	"gXEip88rMU1QipMhMfSOxM3KwJC9jRh+HqHhx4f6hSS9XFA6d9NxHy0bPq3Kx75aP1qdCEPlv31OSIgD",
+	"UFi3w8lVaCHBRnnteE03CIWLTniG41LJRwyF8DYVny7hJdt6G76Rts8xDcGJGEpYx8EoiRIzAyrzQPJ0",
+	"CCdaEf8wXWnEDICPG3U7Rcm6E/8U4rhD6ToD1go5M702soC/+0jarZ4AKzXPfh8cHw3xv8PvB+9W64R1",
+	"ss8fHrUTyI+PjhC6d7e8tQq33bLVrVVoqF9+vzO6/ZsZ3SgLj7CtxuYoXd6owfMWX56qpn1BO5bd1gU9",
+	"E8/N39bJpROVLeuX0ANIydDf+JDYVmZzhCT4gsN7i/FvbH7mEZvk7SuSk1Zx3qZAUrdwrc+sHpQ5lxJj",
+	"eDGDmjoZ7k5DVkor37AJsin2uofG/3VRjTtj5KeRmV8xcyROVPbRGQ5JfPgkO+SeEmJvvJOjURcAJYmB",
+	"IkvYRGAuX1JXUZMZaSVCSSy78yieLhtXcgJZHLf6MI9xAExFWwYp0yNe4jh2qAPkJDbHuiNUkmp6XAud",
+	"vCERZU96I2FxR3P+MpTgNZnqW2LABnljK2nIxRTSZZrDYQYpX96Mf+K5qgUXUTjyy2WKRrCmx4iyWF3f",
+	"gkS5J1dxCeUnt8ib9VGGuttRmeDk2qb5h5rEsPO0XZRsIfKcZehbuVMhvl7efjqDlVCvT/U5NlitQcgM",
+	"3l8XXq9wQhr8Dh/v8PFrwsfXMKlEnnkOy3U6ZwjnfWb/fTCz5a3bLXUlwgSfC9M0YPla0leaitR7OtKa",
+	"E71zp/313GmtAKse7Or4t5MbkE7fYinrTqQMX3WPzWt7bqhQzCrpjfxekzo5OmpUTqdNcjZuF+Ye114J",
+	"yy9ARkpy/BBD9pVW6zcamLfW9+G2TesNDYjrrZFbwUTicHloRKgvBpn0ddrx9lhfy596Z8i7Ey4iUYU1",
+	"rGAW+gxsu+QFl22YvnK0T/P04Yd2D9GrZykNo3GwLOXSqfATYDRq1p9r1CVluwQONFgVUqRweRiVeBdM",
+	"cK3BBPGj7ufGfZlHGy75c7CLOxC5rvSidjvn65bQtmskr1rt8zZEn8SCSYZ1K9Mm2Jnnufc0JBH6JgwT",
+	"RVFZdxi9ARQ3LZjF+3F9uXLZ1xv3cCf4XFN20lYScnWx5rDp+tQbGIkZEBTWhU+j9uXTvktu3X6bOC58",
+	"AjIKnuBsITLQ4SmiKyNU5/Bt+tVJJDGvIRTqEv4eejLdBK2gZlaV9f3I7mjEnSH186K8wzV2CXpiAgIF",
+	"1OELvqx57pchSkQ9HKdZdoeydyj774OyCJBRnL0Bbn0dyUjb/CNXyku6yzK6c4t8IVlGX5LC/YmovkPa",
+	"0qmvWFS//I1pQpm948V7S+7vYGK8S0/6EtKTvjhAvo4A1tqaJLnWvoGx26vXJjvFI74JOfWP2kysoE4T",
+	"ZIbCMpjKQMLQpwVLNG9zS31QQ3fanpj9FXi/xeD93eNR22v8ksPuv95E+zsD1nWF4O9I0K6HXd5OxP41",
+	"0MdYlPz1UqYvLVz+jlZ8NaHz14XSVeih2ecZpSabNwjNNEEPJOPyQs1t3yaSpTwHmXHNsF8k+/a3N4+/",
+	"uxOBPxnaflEL6k6upkg3VrqMUl2kVsVPJwpW1F79mks3tqCWuiptAtBf6Ik4hG4+C3p1ufPZPQd+GVqf",
+	"hcZXg9Hv7zo2ZLRD4kVilju0oxH8bjp4iayz7jXWZ106U0q2OuHEbUvsWd2oCtsIgcx8/2pszFf45spF",
+	"vCJOKG4Tt0CtxNxIbNeMzYR8ppoT/gtlsKyW0HbJMr403YbwsT4NpH/E+/WcPPjhBHux9zd9vnf84N7D",
+	"nTq2/0WNaK1buTOmfcYy+R0rV57XZfN92Q2ZMaOU3JjRhpieK3VRYSvHuJ7+s9Is1YAVtHjuh7eVlpCx",
+	"qsT6dtgRBGtxLGvkdig28p3GZ45QCMpfO/vl9ODkwcPAQt2SsaEFtROsdNPpueRZ1pNn/xzX7OnCTSjc",
+	"zQQ3GDGyq836jNqT7oBs6HVHg4cw8TYhdBnmixa2b01tvvUQMO77J1H4JdZ9JBlGQ8ImS889/R1tR13q",
+	"ANqPus9ClKePKU3CfLHGpb6d6CM2UXbebs+4ofrOS6yB6QPJJwDSF9fJGDZawkbw1PEsqeMhG+0vxJX9",
+	"2ulMafDrIXtCYBzWhdk82J175Bvccem7UGKJzYIv2aQncMQNcIPEopngcxMLWkm2I2tGajGBlBfU5Imn",
+	"8zui8cURDbrTNZKxF7UoxIwQwmxSXH5tnrpRY5GfJbC1uKJNfbeHX3WnL5HOmW8aG1CNTqkR5rCtnNya",
+	"K4nxBr136+TF/8InboMIuZl2IT/Ur9itHKmOT/UiyvM137uDbh8fMvVurdb90k12Ltc3vt4x4XWvorNv",
+	"w9BfR4BH3Tp8P700HPCdbnpNuumiAasA1/VX/TXcfo00nueGnVkuM64zFoDVJ5MmrZZNJE+G/NAQ6RDK",
+	"u9WKqYaSKrTimzOtFkLOWMkrA8ZXpXTD/fb6eV0sjlJT379PfDk5DUCGpErmYEzdhQcyhpEXC2HgEfY5",
+	"L8EKrLtEWZa+sdTYH8SByMYJM4plWpWkFSxVxZywjAsWOjT4puIupVaFwHZWpzIU2FRTdv/4qFsg1A9P",
+	"8rYbXrkDTVMordurr+BJhbBznwZqRQH9qbNv6777N5c46+f4TCXl/ezUhb5PIKkP9i9VZu7OZf1pvBry",
+	"nHEkCAuvLakCTDBmxulbhHUffvCftuWO+vavDrx8FWlhkESUAfWthaJsaF0lHZFY8GUgFNh3PMNGT31F",
+	"p9sYvUtkl1/7XyK667PFaS3qQ42yvD6lq/cujq6bvO1E2Kj2wgptu7vpVgLnlnveT4z2V3OVbMyXvvrb",
+	"nJdYm3sxFzkEghHKdoecA8usyrNHoV6ccDLQBKZKgyc2Sg7j+Zk3y/3bU3ym3MzdsOMugePfLs1yI6Jv",
+	"4/GHGeTiErSAfrX9DZrUF7UXvaWoXEBpfbOaBcCFt3iTQg8y26jM/9TMfONafbJmipD5kgJxyZKMfSu5",
+	"hT5vO/7YcbaDrAoMGwIsZTtwSIkbwsCOKRc5ZIN3tYJvrKYIiNs0MPgj3tsB3gDFXU7J5/SbN/dAYWs3",
+	"xtP3IBOHHwqyf+D3Gvwv+4ettuZPYiSnbYEIZmc/dY2lJccIJo+kzcIGq5y5jbkFf/8c5MzOB6OTBw8x",
+	"/CX8fRzF1w3lxPrtJZxpSMEdDelATjkyvu+tRfuJYUVlsJaOE3qw2y2/gNBgD60dnpdbLXy7ngnMhDSM",
+	"S1gMIx5Efxk3KwzdUqHONRoWF3z8lpeJkyzJFUvHFQp93MX2f51BCiAzxgNFoL48V5SBKBjggHTJTyJk",
+	"vcTiZ9/jY6YxLtmhdhExI6PNDgMbvDuE6uA78qAkxiVu6NRFkfhdI+ENRRKsz7Qx1efoc5tAv9bK919x",
+	"NEE8gv/TlB0L5obw+2mLTzuukyCnB+L+jXZuqol7awKGWTVkT62p+RczfOnlgxDpEkPyN2DsHXu/Y+//",
+	"Zuw9hOEuyxqZhojNvYRgLQEiErvj8Mz7KLlh3dQJcqSqHAtBaTWBSGjC38E+F5cgwZi/Wh5FdwSnFIXg",
+	"xmeAYzpah+9H8xgINTHdAPuPmxJSq5XMWDMQM5ZrO3bHVul8MBrMrS1Hh4fHJ3/D5oHHox+OfjhGourX",
+	"t25RBqwSYNf2NGSPW7HeGMyNxDZXGITJkXJ6tdBvel3LRIM199XBUi4ZtjlsvUlBLusvPjUqR/+8BUnp",
+	"3hjMjOllaORG71M9TB0LtT7Sr0LaBHtdJj4mNfFRsK330YUXW75iPLWm00iCGA9llhd8yTJFLnayyYXM",
+	"Bj9wK+Wt53QW3LBMSQr7XcxVkTg91U3RGoZXmTfHrS/Q0Wsnvsbckq0hauT9+O7j/wsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -23,6 +23,7 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/hook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/httpapi"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
@@ -96,6 +97,7 @@ func opened(t *testing.T, url string, open bool) *server {
 		Jobs:       tenant.NewJobs(records),
 		Principals: principal.NewRegistry(records, barrier),
 		Keys:       key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
+		Leaks: key.NewLeaks(records, ring, barrier), Hooks: hook.NewRegistry(records, ring, hook.NewGuard(nil)),
 		Leases: revision.NewLeases(records, lease, barrier), Feed: feed,
 		Errands: errand.NewDesk(records, ring, barrier, open), Accounts: serviceaccount.NewFounder(records, ring, barrier, open), Founder: deployment.NewFounder(records, ring), Services: services, Log: log,
 		Audit: records, Denials: audit.NewDenials(time.Now, func(audit.Reason) {}),

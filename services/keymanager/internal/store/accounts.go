@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/spectron-hq/spectron/services/contract/webhook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/serviceaccount"
@@ -113,7 +114,7 @@ func insertAccount(tx *gorm.DB, at time.Time, made serviceaccount.Made, detail m
 	if err := recordAccount(tx, at, audit.AccountCreated, a, detail); err != nil || made.Token == nil {
 		return err
 	}
-	return insertToken(tx, at, *made.Token)
+	return addToken(tx, at, *made.Token)
 }
 
 func recordAccount(tx *gorm.DB, at time.Time, action audit.Action, a serviceaccount.Account, detail map[string]any) error {
@@ -229,8 +230,12 @@ func (l errandLedger) RevokeAccount(a serviceaccount.Account) (revoked []string,
 
 // endTokens takes the life of every token of an account and returns their ids.
 func (l errandLedger) endTokens(a serviceaccount.Account, reason string) ([]string, error) {
+	err := tell(l.tx, l.at, webhook.KeyRevoked, webhook.Data{Reason: reason}, "k.context_id = ? AND k.principal_id = ?", a.ContextID, a.ID)
+	if err != nil {
+		return nil, err
+	}
 	var ended []keyRow
-	err := l.tx.Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}}}).
+	err = l.tx.Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}}}).
 		Where("context_id = ? AND principal_id = ?", a.ContextID, a.ID).Delete(&ended).Error
 	if err != nil {
 		return nil, fmt.Errorf("deleting the keys of a service account: %w", err)

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/contract/webhook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
@@ -137,6 +138,10 @@ func (s *Store) DeleteContext(ctx context.Context, id string) (revised int64, er
 	err = s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
 		// The lock makes mints wait; they find the context gone.
 		gone, err := findContext(tx, id, lockAlone)
+		if err != nil {
+			return err
+		}
+		err = tell(tx, at, webhook.KeyRevoked, webhook.Data{Reason: "its context was deleted"}, "k.context_id = ?", id)
 		if err != nil {
 			return err
 		}

@@ -115,7 +115,7 @@ func (l errandLedger) AddKey(k key.Key, owner principal.Principal) (int64, error
 func (l errandLedger) ReplaceSecret(k key.Key) (int64, error) { return replaceSecret(l.tx, l.at, k) }
 
 // RemoveKey implements errand.KeyLedger.
-func (l errandLedger) RemoveKey(k key.Key) (int64, error) { return deleteKey(l.tx, l.at, k) }
+func (l errandLedger) RemoveKey(k key.Key) (int64, error) { return deleteKey(l.tx, l.at, k, "") }
 
 // Principals implements errand.PrincipalLedger.
 func (l errandLedger) Principals(contextID, after string, limit int) ([]principal.Principal, error) {

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/contract/webhook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
@@ -68,6 +69,9 @@ func (s *Store) MintKeyFor(ctx context.Context, contextID, principalID string, m
 // addKey inserts a key of the principal p, records that, and returns the newest revision.
 func addKey(tx *gorm.DB, at time.Time, k key.Key, p principal.Principal) (int64, error) {
 	if err := insertKey(tx, k); err != nil {
+		return 0, err
+	}
+	if err := tell(tx, at, webhook.KeyCreated, webhook.Data{}, "k.id = ?", k.ID); err != nil {
 		return 0, err
 	}
 	revised, err := newest(tx)
@@ -147,6 +151,9 @@ func replaceSecret(tx *gorm.DB, at time.Time, rotated key.Key) (revised int64, e
 	if err != nil {
 		return 0, err
 	}
+	if err := tell(tx, at, webhook.KeyRotated, webhook.Data{}, "k.id = ?", rotated.ID); err != nil {
+		return 0, err
+	}
 	entry := rotatedEntry(rotated)
 	entry.Detail["revision"] = revised
 	return revised, record(tx, at, entry)
@@ -178,16 +185,20 @@ func (s *Store) DeleteKey(ctx context.Context, contextID, name string, allowed f
 		if err := allowed(k); err != nil {
 			return err
 		}
-		revised, err = deleteKey(tx, at, k)
+		revised, err = deleteKey(tx, at, k, "")
 		return err
 	})
 	return revised, err
 }
 
-// deleteKey removes k, and the principal made for it unless another key is bound to that. tx must hold the lock of revisions.
-func deleteKey(tx *gorm.DB, at time.Time, k key.Key) (revised int64, err error) {
+// deleteKey removes k, and the principal made for it unless another key is bound to that. reason may be empty. tx must hold the lock
+// of revisions.
+func deleteKey(tx *gorm.DB, at time.Time, k key.Key, reason string) (revised int64, err error) {
 	// The lock makes a mint for the same principal wait, or is waited for: then the principal has another key.
 	if _, err := findPrincipal(tx, k.ContextID, k.PrincipalID, lockAlone); err != nil {
+		return 0, err
+	}
+	if err := tell(tx, at, webhook.KeyRevoked, webhook.Data{Reason: reason}, "k.id = ?", k.ID); err != nil {
 		return 0, err
 	}
 	if err := tx.Where("id = ?", k.ID).Delete(&keyRow{}).Error; err != nil {
@@ -207,8 +218,9 @@ func deleteKey(tx *gorm.DB, at time.Time, k key.Key) (revised int64, err error) 
 	if revised, err = number(tx, at, change); err != nil {
 		return 0, err
 	}
-	return revised, record(tx, at, audit.Entry{
-		Action: audit.KeyDeleted, ContextID: k.ContextID, Target: k.ID,
-		Detail: map[string]any{"name": k.Name, "principal_id": k.PrincipalID, "revision": revised},
-	})
+	detail := map[string]any{"name": k.Name, "principal_id": k.PrincipalID, "revision": revised}
+	if reason != "" {
+		detail["reason"] = reason
+	}
+	return revised, record(tx, at, audit.Entry{Action: audit.KeyDeleted, ContextID: k.ContextID, Target: k.ID, Detail: detail})
 }

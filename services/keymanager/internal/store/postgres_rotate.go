@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/contract/webhook"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/hook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
@@ -65,7 +67,7 @@ func (s *Store) findRotatable(ctx context.Context, contextID, name string) (rota
 	return found[0], nil
 }
 
-// swapKey stores what a rotation may change, and nothing else, with its revision and its audit entry. It returns 0 when the key
+// swapKey stores what a rotation may change, and nothing else, with its revision, its audit entry and its event. It returns 0 when the key
 // or its context is not what it was before. The first statement takes the lock, so that the second one's snapshot has the
 // revision before.
 func (s *Store) swapKey(ctx context.Context, before rotatable, k key.Key) (revised int64, err error) {
@@ -73,7 +75,7 @@ func (s *Store) swapKey(ctx context.Context, before rotatable, k key.Key) (revis
 		WITH swapped AS (
 			UPDATE keys SET digest_hmac = $1, pepper_version = $2, rotated_at = $3, expires_at = $4
 			WHERE id = $5 AND xmin::text = $6 AND EXISTS (SELECT 1 FROM contexts WHERE id = $7 AND xmin::text = $8)
-			RETURNING id, context_id
+			RETURNING *
 		), made AS (
 			INSERT INTO revisions (id, kind, subject, context_id, at)
 			SELECT coalesce((SELECT max(id) FROM revisions), 0) + 1, $9, id, context_id, clock_timestamp() FROM swapped
@@ -81,6 +83,11 @@ func (s *Store) swapKey(ctx context.Context, before rotatable, k key.Key) (revis
 		), noted AS (
 			INSERT INTO audit_log (at, action, actor_kind, actor_key_id, context_id, target, trace_id, remote, detail)
 			SELECT at, $10, $11, $12, $7, $5, $13, $14, $15::jsonb || jsonb_build_object('revision', id) FROM made
+		), told AS (
+			` + deliveryColumns + `
+			SELECT e.id, $17 || '_' || k.id, $18, made.at, ` + keyValues + `, '{}', 'pending', 0, made.at, made.at, '', 0, '', 0
+			FROM made, swapped k JOIN webhook_endpoints e
+				ON e.enabled AND e.events LIKE $19 AND (e.context_id = '' OR e.context_id = k.context_id)
 		)
 		SELECT id, pg_notify($16, id::text) FROM made`
 	row, err := rowOfKey(k)
@@ -96,7 +103,7 @@ func (s *Store) swapKey(ctx context.Context, before rotatable, k key.Key) (revis
 		{SQL: statement, Args: []any{
 			row.DigestHMAC, row.PepperVersion, row.RotatedAt, row.ExpiresAt, k.ID, before.KeyVersion, k.ContextID, before.ContextVersion,
 			string(revision.KeyRotated), entry.Action, entry.ActorKind, entry.ActorKeyID, entry.TraceID, entry.Remote, entry.Detail,
-			revisionChannel,
+			revisionChannel, hook.NewMessageID(), string(webhook.KeyRotated), quoted(webhook.KeyRotated),
 		}},
 	}, func(made database.Row) error { return made.Scan(&revised, nil) })
 	return revised, public(err)

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/spectron-hq/spectron/services/contract/grant"
+	"github.com/spectron-hq/spectron/services/contract/webhook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
@@ -235,6 +236,10 @@ func (s *Store) DeletePrincipal(
 			return err
 		}
 		if err := allowed(gone); err != nil {
+			return err
+		}
+		if err := tell(tx, at, webhook.KeyRevoked, webhook.Data{Reason: "its principal was deleted"},
+			"k.context_id = ? AND k.principal_id = ?", contextID, id); err != nil {
 			return err
 		}
 		keys := tx.Where("context_id = ? AND principal_id = ?", contextID, id).Delete(&keyRow{})

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
+	"github.com/spectron-hq/spectron/services/contract/webhook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
@@ -140,11 +141,14 @@ const atOnce = 500
 
 // endKey takes the life of a key or of a token.
 func endKey(tx *gorm.DB, at time.Time, k key.Key) error {
+	const reason = "revoked after the backup that was restored"
 	if k.Kind != key.Token {
-		_, err := deleteKey(tx, at, k)
+		_, err := deleteKey(tx, at, k, reason)
 		return err
 	}
-	const reason = "revoked after the backup that was restored"
+	if err := tell(tx, at, webhook.KeyRevoked, webhook.Data{Reason: reason}, "k.id = ?", k.ID); err != nil {
+		return err
+	}
 	if err := tx.Where("id = ?", k.ID).Delete(&keyRow{}).Error; err != nil {
 		return fmt.Errorf("deleting a token: %w", err)
 	}

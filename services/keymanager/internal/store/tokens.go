@@ -6,10 +6,19 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/spectron-hq/spectron/services/contract/webhook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/serviceaccount"
 )
+
+// addToken inserts a token, tells of it and records that.
+func addToken(tx *gorm.DB, at time.Time, m serviceaccount.Minted) error {
+	if err := insertToken(tx, at, m); err != nil {
+		return err
+	}
+	return tell(tx, at, webhook.KeyCreated, webhook.Data{}, "k.id = ?", m.ID)
+}
 
 // insertToken inserts a token and records that.
 func insertToken(tx *gorm.DB, at time.Time, m serviceaccount.Minted) error {
@@ -73,7 +82,7 @@ func (l errandLedger) Token(contextID, accountID, id string) (serviceaccount.Lis
 }
 
 // AddToken implements errand.TokenLedger.
-func (l errandLedger) AddToken(m serviceaccount.Minted) error { return insertToken(l.tx, l.at, m) }
+func (l errandLedger) AddToken(m serviceaccount.Minted) error { return addToken(l.tx, l.at, m) }
 
 // RotateTokens implements errand.TokenLedger.
 func (l errandLedger) RotateTokens(a serviceaccount.Account, m serviceaccount.Minted, reason string) (revoked []string, revised int64, err error) {
@@ -81,6 +90,10 @@ func (l errandLedger) RotateTokens(a serviceaccount.Account, m serviceaccount.Mi
 		return nil, 0, err
 	}
 	if err := insertToken(l.tx, l.at, m); err != nil {
+		return nil, 0, err
+	}
+	// The new token's event; those that it replaces have their own.
+	if err := tell(l.tx, l.at, webhook.KeyRotated, webhook.Data{Reason: reason, Replaced: revoked}, "k.id = ?", m.ID); err != nil {
 		return nil, 0, err
 	}
 	if len(revoked) == 0 {
@@ -99,6 +112,9 @@ func (l errandLedger) RotateTokens(a serviceaccount.Account, m serviceaccount.Mi
 
 // RevokeToken implements errand.TokenLedger.
 func (l errandLedger) RevokeToken(t serviceaccount.Token) (int64, error) {
+	if err := tell(l.tx, l.at, webhook.KeyRevoked, webhook.Data{Reason: t.Reason}, "k.id = ?", t.ID); err != nil {
+		return 0, err
+	}
 	if err := l.tx.Where("id = ?", t.ID).Delete(&keyRow{}).Error; err != nil {
 		return 0, fmt.Errorf("deleting the key of a token: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/errand"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/hook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
@@ -32,6 +33,9 @@ type Store interface {
 	key.UseStore
 	errand.Store
 	serviceaccount.Store
+	hook.Store
+	hook.Queue
+	key.LeakStore
 	RetirePeppers(ctx context.Context, versions []uint16) error
 }
 
@@ -104,6 +108,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"old uses go, the last one stays":          pruneUses,
 	}
 	maps.Copy(tests, accountTests)
+	maps.Copy(tests, hookTests)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

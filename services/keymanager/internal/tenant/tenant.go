@@ -20,6 +20,7 @@ import (
 // reservedIDs are the segments that follow /api/v1/ beside contexts, and those kept for the future.
 var reservedIDs = map[string]bool{
 	"contexts": true, "verbs": true, "migrations": true, "health": true, "internal": true, "mcp": true,
+	"webhooks": true, "keys": true,
 }
 
 // reservedNamespace belongs to the service itself.

@@ -91,7 +91,7 @@ func operationOf(r request) (operation, bool) {
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.path, "/api/v1/"), "/")
 	first, _, _ = strings.Cut(first, "?")
 	path, _, _ := strings.Cut(r.path, "?")
-	if r.direct || path == "/api/v1/audit" || path == "/api/v1/keys/expiring" || slices.Contains([]string{"contexts", "verbs", "migrations"}, first) {
+	if r.direct || path == "/api/v1/audit" || slices.Contains([]string{"contexts", "verbs", "migrations", "webhooks", "keys"}, first) {
 		return keyManager.find(r.method, r.path)
 	}
 	return dataPlane.find(r.method, r.path)

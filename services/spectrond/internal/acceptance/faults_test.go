@@ -16,7 +16,7 @@ import (
 func faulty(t *testing.T, w *world, d document, status int) {
 	t.Helper()
 	ids := map[string]string{
-		"context_id": w.id, "session_id": "absent", "trace_id": "absent", "principal_id": w.vars["admin.principal"], "type": "thing", "name": "admin", "key": "absent",
+		"context_id": w.id, "session_id": "absent", "trace_id": "absent", "principal_id": w.vars["admin.principal"], "type": "thing", "name": "admin", "key": "absent", "webhook_id": "wh_aaaaaaaaaaaaaaaa", "message_id": "absent",
 	}
 	for _, op := range d.operations {
 		if op.open() {

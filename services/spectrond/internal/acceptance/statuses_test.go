@@ -16,7 +16,7 @@ func TestRefusals(t *testing.T) {
 		d := deploy(t, store)
 		w := d.newWorld(t, "")
 		ids := map[string]string{
-			"context_id": w.id, "session_id": "absent", "trace_id": "absent", "principal_id": "absent", "type": "thing", "name": "absent", "key": "absent",
+			"context_id": w.id, "session_id": "absent", "trace_id": "absent", "principal_id": "absent", "type": "thing", "name": "absent", "key": "absent", "webhook_id": "wh_aaaaaaaaaaaaaaaa", "message_id": "absent",
 		}
 		spent := w.spent(t)
 		for _, op := range slices.Concat(dataPlane.operations, keyManager.operations) {

@@ -59,7 +59,7 @@ func stories() []story {
 	for _, section := range [][]story{
 		section1, section1Statuses, section2, section3Contexts, section3Principals, section3Keys, keySettings, section4, section4Delegation,
 		section5Keys, section5Scopes, section5Principals, section5Sessions, section5Facts, section5Recall, section5Structured, section5Traces,
-		section7, section8,
+		section7, section8, webhooks, leaks,
 	} {
 		all = append(all, section...)
 	}

@@ -53,6 +53,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`
 		newPrincipals(environ),
 		newKeys(environ),
 		newAccessTokens(environ),
+		newWebhooks(environ),
 		newUsage(environ),
 		newAudit(environ),
 		newVerbs(environ),

@@ -37,6 +37,7 @@ commands speak to the management API and need a management key.`,
 		newKeysLimit(environ, out),
 		newKeysAllow(environ, out),
 		newKeysExpiring(environ, out),
+		newKeysLeaked(environ, out),
 	)
 }
 

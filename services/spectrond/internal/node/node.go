@@ -40,6 +40,8 @@ type Config struct {
 	ManagementCORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"management-cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas; none by default, and never all"`
 	TrustedProxies               []string        `env:"SPECTRON_TRUSTED_PROXIES" flag:"trusted-proxies" usage:"networks of the proxies whose X-Forwarded-For is believed about the address of a client, by commas, such as 10.0.0.0/8,2001:db8::7; none by default, because whoever is believed can name any address"`
 
+	// Webhooks are those of the key manager.
+	Webhooks keymanager.Webhooks
 	// Layout says where in the data directory things lie.
 	Layout Layout
 	// Spl is how the spl face is served. With authentication off there, it is off in the key manager, too.
@@ -72,7 +74,7 @@ func (c *Config) Verify() error {
 	if _, err := network.ParseAll(c.TrustedProxies); err != nil {
 		return fmt.Errorf("SPECTRON_TRUSTED_PROXIES (--trusted-proxies): %w", err)
 	}
-	return errors.Join(c.Limits.Verify(), c.Doors.Verify())
+	return errors.Join(c.Limits.Verify(), c.Doors.Verify(), c.Webhooks.Verify())
 }
 
 // Node is both planes, open on one store. It is not safe for concurrent use.

@@ -33,6 +33,7 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 	if p.data, err = dataplane.Open(ctx, config); err != nil {
 		return nil, errors.Join(err, p.control.Close())
 	}
+	p.control.Deliver()
 	return p, nil
 }
 
@@ -76,6 +77,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		Tracing:          cfg.Tracing,
 
 		CORSAllowedOrigins: cfg.ManagementCORSAllowedOrigins,
+		Webhooks:           cfg.Webhooks,
 		AuthenticationOff:  cfg.Spl.AuthenticationOff,
 		TrustedProxies:     []string{inProcess}, // nothing else reaches it
 	})

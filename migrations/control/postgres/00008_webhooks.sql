@@ -1,0 +1,73 @@
+-- +goose Up
+
+-- Who is told of changes of keys. A replica that does not know of this table writes no event.
+CREATE TABLE webhook_endpoints (
+    id              text COLLATE "C" PRIMARY KEY,
+    url             text NOT NULL,
+    description     text NOT NULL,
+    -- Empty for every context.
+    context_id      text COLLATE "C" NOT NULL,
+    -- A JSON list of the names of events.
+    events          text NOT NULL,
+    enabled         boolean NOT NULL,
+    -- What messages are signed with, sealed under a key that comes from the pepper of that version. The previous one is sealed alike.
+    secret          bytea NOT NULL,
+    pepper_version  integer NOT NULL,
+    previous_secret bytea,
+    previous_until  timestamptz,
+    created_at      timestamptz NOT NULL,
+    -- Since when nothing was accepted; null when the last attempt was.
+    failing_since   timestamptz,
+    -- When and why it was disabled by the service itself.
+    disabled_at     timestamptz,
+    disabled_reason text NOT NULL
+);
+
+-- Messages, one row for each endpoint: the outbox, written in the transaction of the change, and what became of it. Without a foreign
+-- key: a change must not fail because an endpoint is deleted meanwhile.
+CREATE TABLE webhook_deliveries (
+    endpoint_id     text COLLATE "C" NOT NULL,
+    message_id      text COLLATE "C" NOT NULL,
+    type            text NOT NULL,
+    at              timestamptz NOT NULL,
+    context_id      text NOT NULL,
+    key_id          text NOT NULL,
+    key_name        text NOT NULL,
+    key_kind        text NOT NULL,
+    principal_id    text NOT NULL,
+    expires_at      timestamptz,
+    -- More of the message, by the names of its fields.
+    detail          text NOT NULL,
+    state           text NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
+    attempts        integer NOT NULL,
+    -- From when on the time counts after which it is given up.
+    since           timestamptz NOT NULL,
+    -- When to try; while an attempt is under way, when others may.
+    next_at         timestamptz NOT NULL,
+    -- Which attempt has it.
+    claim           text NOT NULL,
+    first_at        timestamptz,
+    last_at         timestamptz,
+    last_status     integer NOT NULL,
+    last_error      text NOT NULL,
+    last_took_ms    bigint NOT NULL,
+    finished_at     timestamptz,
+    PRIMARY KEY (endpoint_id, message_id)
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_at) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_at ON webhook_deliveries (endpoint_id, at, message_id);
+CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (finished_at) WHERE finished_at IS NOT NULL;
+
+-- Which ends of keys were announced, how long before.
+CREATE TABLE webhook_warnings (
+    key_id     text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    seconds    bigint NOT NULL,
+    PRIMARY KEY (key_id, expires_at, seconds)
+);
+CREATE INDEX webhook_warnings_expires ON webhook_warnings (expires_at);
+
+-- +goose Down
+DROP TABLE webhook_warnings;
+DROP TABLE webhook_deliveries;
+DROP TABLE webhook_endpoints;
