@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -72,7 +74,7 @@ func assemble(
 		return nil, err
 	}
 	records := store.New(db, cfg.clock())
-	if err := records.RetirePeppers(ctx, ring.Versions()); err != nil {
+	if err := retirePeppers(ctx, cfg, records, ring); err != nil {
 		return nil, err
 	}
 	longest, err := records.AllowLeases(ctx, cfg.leaseTTL())
@@ -122,7 +124,27 @@ func assemble(
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	service := &Service{db: db, handler: handler, founder: founder, accounts: parts.Accounts, stop: stop}
 	service.feeding.Go(func() { feed.Run(ctx) })
+	service.feeding.Go(func() {
+		parts.Judge.SealAnew(ctx, records, func(err error) {
+			cfg.log().WarnContext(ctx, "keys could not be sealed under the current pepper", slog.Any("error", err))
+		})
+	})
 	return service, nil
+}
+
+// retirePeppers refuses to serve without a pepper that keys are sealed under, unless that was given up: then no verifier remembers
+// such a key any more.
+func retirePeppers(ctx context.Context, cfg Config, records *store.Store, ring *secret.Keyring) error {
+	orphans, err := records.SealedWithout(ctx, ring.Versions())
+	if err != nil {
+		return err
+	}
+	for _, version := range slices.Sorted(maps.Keys(orphans)) {
+		if !cfg.retired(version) {
+			return key.StillSealed(version, orphans[version])
+		}
+	}
+	return records.RetirePeppers(ctx, ring.Versions())
 }
 
 // planOnce makes Postgres plan each statement once per connection, and by index, unless connection says otherwise. Every statement

@@ -107,6 +107,9 @@ func (k *Keyring) Versions() []uint16 {
 	return out
 }
 
+// Current returns the version of the pepper that seals what is new.
+func (k *Keyring) Current() uint16 { return k.peppers[0].version }
+
 // Seals returns every seal that may stand for the digests: for each pepper in turn, one for each digest in order. So the
 // seals of digest i are those at i, i+len(digests), and so on.
 func (k *Keyring) Seals(digests ...apikey.Digest) []Seal {
