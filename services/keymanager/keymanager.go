@@ -104,6 +104,7 @@ func assemble(
 		Jobs:       tenant.NewJobs(records),
 		Principals: principal.NewRegistry(records, barrier),
 		Keys:       key.NewRegistry(records, ring, barrier),
+		Imports:    key.NewImporter(records, ring, barrier),
 		Judge:      key.NewJudge(records, ring),
 		Uses:       key.NewUses(records),
 		Errands:    errand.NewDesk(records, ring, barrier, cfg.AuthenticationOff),

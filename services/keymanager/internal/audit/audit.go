@@ -20,6 +20,7 @@ const (
 	PrincipalPatched       Action = "principal.patched"
 	PrincipalDeleted       Action = "principal.deleted"
 	KeyMinted              Action = "key.minted"
+	KeyImported            Action = "key.imported"
 	KeyRotated             Action = "key.rotated"
 	KeyDeleted             Action = "key.deleted"
 	AccountCreated         Action = "service_account.created"

@@ -32,6 +32,7 @@ type Parts struct {
 	Jobs       *tenant.Jobs
 	Principals *principal.Registry
 	Keys       *key.Registry
+	Imports    *key.Importer
 	Judge      *key.Judge
 	Uses       *key.Uses
 	Errands    *errand.Desk

@@ -78,6 +78,30 @@ func (e CreatePrincipalRequestKind) Valid() bool {
 	}
 }
 
+// Defines values for ImportedKeyStatus.
+const (
+	ImportedKeyStatusConflict ImportedKeyStatus = "conflict"
+	ImportedKeyStatusCreated  ImportedKeyStatus = "created"
+	ImportedKeyStatusError    ImportedKeyStatus = "error"
+	ImportedKeyStatusExists   ImportedKeyStatus = "exists"
+)
+
+// Valid indicates whether the value is a known member of the ImportedKeyStatus enum.
+func (e ImportedKeyStatus) Valid() bool {
+	switch e {
+	case ImportedKeyStatusConflict:
+		return true
+	case ImportedKeyStatusCreated:
+		return true
+	case ImportedKeyStatusError:
+		return true
+	case ImportedKeyStatusExists:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeyPrincipal.
 const (
 	KeyPrincipalAgent      KeyPrincipal = "agent"
@@ -99,6 +123,24 @@ func (e KeyPrincipal) Valid() bool {
 	case KeyPrincipalSupervisor:
 		return true
 	case KeyPrincipalUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for KeyImportPrincipal.
+const (
+	KeyImportPrincipalAgent      KeyImportPrincipal = "agent"
+	KeyImportPrincipalSupervisor KeyImportPrincipal = "supervisor"
+)
+
+// Valid indicates whether the value is a known member of the KeyImportPrincipal enum.
+func (e KeyImportPrincipal) Valid() bool {
+	switch e {
+	case KeyImportPrincipalAgent:
+		return true
+	case KeyImportPrincipalSupervisor:
 		return true
 	default:
 		return false
@@ -331,6 +373,36 @@ type Health struct {
 	Status string `json:"status"`
 }
 
+// ImportKeysRequest defines model for ImportKeysRequest.
+type ImportKeysRequest struct {
+	Keys []KeyImport `json:"keys"`
+}
+
+// ImportedKey defines model for ImportedKey.
+type ImportedKey struct {
+	// Detail Why, of a conflict and of an error.
+	Detail      *string           `json:"detail,omitempty"`
+	Id          *string           `json:"id,omitempty"`
+	Name        string            `json:"name"`
+	PrincipalId *string           `json:"principalId,omitempty"`
+	Status      ImportedKeyStatus `json:"status"`
+	ValidUntil  *time.Time        `json:"validUntil,omitempty"`
+}
+
+// ImportedKeyStatus defines model for ImportedKey.Status.
+type ImportedKeyStatus string
+
+// ImportedKeys defines model for ImportedKeys.
+type ImportedKeys struct {
+	Keys []ImportedKey `json:"keys"`
+
+	// Propagation How a rotation reached the verifiers before it was answered: each has applied it, or has lost the lease under which it may answer from memory. Absent after a mint.
+	Propagation *Propagation `json:"propagation,omitempty"`
+
+	// Revision Of the import; absent when no key is there.
+	Revision *int64 `json:"revision,omitempty"`
+}
+
 // Job defines model for Job.
 type Job struct {
 	JobId string `json:"job_id"`
@@ -358,6 +430,30 @@ type Key struct {
 
 // KeyPrincipal The kind of the principal.
 type KeyPrincipal string
+
+// KeyImport A key by its hash. Without `principal_id` it gets a principal of its own, shaped as at a mint; with it, it is one of that principal, attenuated by `grants`.
+type KeyImport struct {
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap `json:"grants,omitempty"`
+
+	// Hash The SHA-256 of the text of the key, in hexadecimal digits or base64.
+	Hash        string              `json:"hash"`
+	Name        string              `json:"name"`
+	Principal   *KeyImportPrincipal `json:"principal,omitempty"`
+	PrincipalId *string             `json:"principal_id,omitempty"`
+
+	// ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.
+	ScopeFloor *ScopeFloor `json:"scope_floor,omitempty"`
+	TtlSeconds *int64      `json:"ttl_seconds,omitempty"`
+}
+
+// KeyImportPrincipal defines model for KeyImport.Principal.
+type KeyImportPrincipal string
 
 // MigrationStatus defines model for MigrationStatus.
 type MigrationStatus struct {
@@ -649,6 +745,9 @@ type CreateContextJSONRequestBody = CreateContextRequest
 // BrokerAccessTokenJSONRequestBody defines body for BrokerAccessToken for application/json ContentType.
 type BrokerAccessTokenJSONRequestBody = AccessTokenRequest
 
+// ImportKeysJSONRequestBody defines body for ImportKeys for application/json ContentType.
+type ImportKeysJSONRequestBody = ImportKeysRequest
+
 // MintKeyJSONRequestBody defines body for MintKey for application/json ContentType.
 type MintKeyJSONRequestBody = MintKeyRequest
 
@@ -699,6 +798,9 @@ type ServerInterface interface {
 	// ListKeys List the keys of a context
 	// (GET /api/v1/contexts/{context_id}/keys)
 	ListKeys(c *gin.Context, contextId ContextId, params ListKeysParams)
+	// ImportKeys Import keys by their hashes
+	// (POST /api/v1/contexts/{context_id}/keys/import)
+	ImportKeys(c *gin.Context, contextId ContextId)
 	// DeleteKey Delete a key
 	// (DELETE /api/v1/contexts/{context_id}/keys/{name})
 	DeleteKey(c *gin.Context, contextId ContextId, name KeyName)
@@ -988,6 +1090,31 @@ func (siw *ServerInterfaceWrapper) ListKeys(c *gin.Context) {
 	}
 
 	siw.Handler.ListKeys(c, contextId, params)
+}
+
+// ImportKeys operation middleware
+func (siw *ServerInterfaceWrapper) ImportKeys(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ImportKeys(c, contextId)
 }
 
 // DeleteKey operation middleware
@@ -1721,6 +1848,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PATCH(options.BaseURL+"/api/v1/contexts/:context_id", wrapper.PatchContext)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id", wrapper.CreateContext)
 	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/keys", wrapper.ListKeys)
+	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/keys/import", wrapper.ImportKeys)
 	router.DELETE(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.DeleteKey)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.MintKey)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name/rotate", wrapper.RotateKey)
@@ -2975,6 +3103,179 @@ type ListKeys503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListKeys503ApplicationProblemPlusJSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeysRequestObject struct {
+	ContextId ContextId `json:"context_id"`
+	Body      *ImportKeysJSONRequestBody
+}
+
+type ImportKeysResponseObject interface {
+	VisitImportKeysResponse(w http.ResponseWriter) error
+}
+
+type ImportKeys200JSONResponse ImportedKeys
+
+func (response ImportKeys200JSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys400ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys401ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys403ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys404ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys413ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys415ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys422ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys500ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys503ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5974,6 +6275,9 @@ type StrictServerInterface interface {
 	// ListKeys List the keys of a context
 	// (GET /api/v1/contexts/{context_id}/keys)
 	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
+	// ImportKeys Import keys by their hashes
+	// (POST /api/v1/contexts/{context_id}/keys/import)
+	ImportKeys(ctx context.Context, request ImportKeysRequestObject) (ImportKeysResponseObject, error)
 	// DeleteKey Delete a key
 	// (DELETE /api/v1/contexts/{context_id}/keys/{name})
 	DeleteKey(ctx context.Context, request DeleteKeyRequestObject) (DeleteKeyResponseObject, error)
@@ -6371,6 +6675,50 @@ func (sh *strictHandler) ListKeys(ctx *gin.Context, contextId ContextId, params 
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListKeysResponseObject); ok {
 		if err := validResponse.VisitListKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ImportKeys operation middleware
+func (sh *strictHandler) ImportKeys(ctx *gin.Context, contextId ContextId) {
+	var request ImportKeysRequestObject
+
+	request.ContextId = contextId
+
+	var body ImportKeysJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImportKeys(ctx, request.(ImportKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImportKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ImportKeysResponseObject); ok {
+		if err := validResponse.VisitImportKeysResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -7098,111 +7446,121 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F3rctu2l38VDPc/03aXkWQ7SRtl9oObXv5p0iSTS/OhzUoQeSShJgEWAC3rn/HMPs0+2D7JDg7AO2hJ",
-	"seykXn2yLIEgcHDu+OHgYxCJNBMcuFbB+GOwBBqDxI/PGT8zf2NQkWSZZoIH42D6Rz4anUT/+9//gx/g",
-	"MZGQ/OcfAYcL/UcwJaslcKKXIIEwRVIhgXz9+qcn5Lvj7777ZhCEgYqWkFLTsV5nEIwDpSXji+Dy8jIM",
-	"MippCtqN4IngGi7007g7jLdLICwmYm7eRSLb0HTPzK8Z1csgDDhNzQvcrxMWB2Eg4a+cSYiDsZY51Ifz",
-	"DwnzYBz827CiyND+qobVSMwon+RSCdkd1HucthZkIYjgIaGKLNg5cDJb4zANRYmlcDHyjC6AzGAuJAzI",
-	"y4z+lUM5i79ykOvaNOxb60NO6cVz4Au9DMZHo+P7YZAyXn4RdggcBs9g/QJ789HTvKcY1xmsQ5Jz9lcO",
-	"hHHCtCqIPCZHZopHx9+RTDKu6SwBEi2ppJFZt5BwQVRGIyBUE2CGFQjwOCSUx4QLTSiJhQ6JXgnzQREh",
-	"8Y2mb/N2at49IKdEJVQt7csNK4GKaAax+cISTi8Hf3D/iuOfq9a6Trjj7zbT7TlLmfZTLRVKEylWylCF",
-	"crUC2beCCfZSH0cMc5on2izfaBQGcyFTqoNxwLg+OQ5CM06W5mnxe8q4+7ccJOMaFiBxlK8k4xHLaLJZ",
-	"YrKi6WNCSSZhzi7ItPxyPDUUZwsuJMQ9UlU23iRXdVqffLuZ1m918gYiwWPVnYT7gcylSAkXK5JzzZKC",
-	"Yw2fqQF5W2mErxSZpvRiosUZ8InWyUTZHqYkopkiTPetVa1tY8XqS/Twfn2JTo4enDwcjTYv1KWhlsoE",
-	"V1CouXnCIuQvHDfHjzTLEhZRM/NhJsUsgfQ//lSGDB+31Fqv7FP2lX3yLg1XMEU0PQMeFtJoqLmkisBF",
-	"ZlbVCi9ArMi0TsVBcBkGPwk5Y3EM/LYnYAbJFBEcrOJwi/6Y6CVTbriUpJTTBaTAtdUsL2VTAkwXEhTI",
-	"c8Prl2HwT6CJXq6vmM1us7D99U0ikyICpQgOQOEAnnINktPkNul5SlATFfrBjIZFYIUpBk1ZQpYiiZXV",
-	"1dLodxYXOn3J+IJAosAN/5wmLL5tbjAaCBTaipQmRk4hfkymcwZJPEVmV2S1pNhgJQVf4GCfAz03mudW",
-	"B4sch28gK2oMRxIb6wHcUtRaEcPYydppuNVSwDlIojIJ1K2Cm7BCQeVCs8hMmKozQs2aGCeDozdRc+pe",
-	"g5bre6dzDbJfu2pBVtSqxo63VlNjl2HwQuifRM5ve62tc2kcjTxaFmIf1kRaSJR1s8BvhXhO5QJumx1n",
-	"Il4TuIhQCxn/Ca0/Dukdp7leCsn+BbdKuRfC+nUCOYNoIwwiA65KGTakHZDTBE2qgpITqQRCE3bWZqf3",
-	"79/fO831Erg2o+5xLHFo6BjnCjbEAJY855QlxrG87UWLqaYzqoDEApT1VpECj4mWa0IXlHFCjfCQaU2S",
-	"psTZw5sVtnfc2YrbpswpJyw2SzxnIBv61bBSw3a+4yrPMiE1xL9CzOhnkTpml+6XNy9fDNCldA+bvk8j",
-	"Q8G3xh80/2ZSZCA1s56YNVotngyDM1j3MDZEEvSAPNXFO9VSrLhlFLOina64i746P2RN393zu8jogtqX",
-	"byRR2RR9zXOm3GMeJxBWxmgWjdCRsspJr80MOv5umzXDAK39O2OmGg5yTDXc0wwjsa6XX8ULvwcYQLiY",
-	"zdC60WWTNLXpfCi7FbM/IdJmKLXVfW2tI3JdHDMzZZq8qi33nCYK+vxiZeJMxekZkIiiIsTIM6IpJPab",
-	"FKiNRBVN4TGZwoV12iYsnmLzhqOMGrSYs+nJOa16CekgCFt8GDOVJbQM1WsR1PGDh1dHUGFwcW8h7rko",
-	"5oeqo9OEUWVo5DqfcG8i4AcbkaJeMrMrpkUYBoK7DOUyDIqnLVPXHn5wdLzLPH4s+ymnUaP3rn1fhsFC",
-	"UpfxukqSfjatfqUZKgHG40bIHtCF0WphANxEer8HyzylPAjL71WeGS/aJW2sQx2EQc7PuFjV+bcalm7E",
-	"vteONZtErALrkoj1KHc/wa1HKF3yrKtuI8HnbLFl7u2JbXwZBpEEqiGeUL2tvgmDwrCbJ+CCppmxoAGN",
-	"elrXRcKjjNsi1OV7PhcywqBzMktEdAZ1rT4TIgGKytky7+YRoU7KaLTVBPrUq+2gRoywWAL/iBuk/tC/",
-	"sk/KdewqU5jPIdLsHFMyc7bIJRqmkMSFopmzJEGd2NWDNEnEaqIgmU+c/EzOYK38pEySdAIXJjQ1L5gA",
-	"N25SD9m9OSGvBPA8cZ6ozWt1zV8qYkhUv51pPFfRLpPinBlPcVIQxg6WaUiVl6ncF1RKusb/cQJJkZr8",
-	"hKFjHD+RYNwzx+v+OXzcxg9oTbHFhX1r2bcYvQvanHh3EuWK9NB4IyO/ojpa7ug3nJJoSfkCbXqD0Qfk",
-	"RZ4kZGHiiRmNzgq76th/J57v7DZgkG9+JSldk5RxjZ6HFJpqsD8I66QYkSdZQjkMiDPxxHDFoJ9PthIt",
-	"/5CUFsbNwZQ+5jpoTGZrQklC+SKnCyC4RNVQkKbbjaVXdJtDeUIzl6tiNvRMjA4Sc0sVqtvUsvsTxiMz",
-	"fSvzyZGf0CgSOdfqMaH2qRXTS5Fr9OEWoDGNXE6Fu6TL7rZ0X6qmvSYsWlp626h2taT6ClJ7NNRVemFj",
-	"L83R/IrjKHs2XGEs04C8l0xr4JjzeuxccOMzu4BKkalPmKchOadJ7tqaAOwMMu0c1fpAH97fYsIthdqW",
-	"cCXm2mZxjFQ1WdmxzTZsUKz46KY1dMVwDx80eG2rN7fCArrGxTJeMEqJGdeA/HgO0q4g7r2YwGY6iela",
-	"TT1rcHK8cQ06VsR5sO7LP5Xgg9d09SsoRRdQ09y+Ha8XlonK3WEydZ/UNCTTc5Az/JCyhVXV+N8Sk/Xm",
-	"E3NZeBfNpVFWRHFFviPsemIZ1eapYBz81+/03r9G9x59cH8n9z58HIUPjy//4fPvnqCj5SZjBh5vG7+2",
-	"rEecMj7ZPsSb4gPTTwjt7JtaUVjzRd8z7lLVVWbWvdBulhKRa8VicOklm3HYMZL7hCDCGvhWVHB1GNyJ",
-	"fjdvG3fCiDqBR/e/CzfHFe0l6Tzgo/qpKhl9wuIpWi1fvg7NF1MuwwkxmjVy//h4sDEA2UgrMlUZRFoK",
-	"Pm1ur4U7b723Ihmv91YXnoPcHORmo9x8Nm7u4d0SufFp3Ltp/ltm6e5QKq2lOBoE8qmQcnhXOFhlZN6B",
-	"XXVoktKLp7Z1nf/KyL3Jca+sz4D+lfFKBuSUOD8C9TPhIgby9VTIxdC4GdNvwuJL45mA8cHs9t0MErEi",
-	"TNcaD//dNBey3uzrqfnWvCalGQI/bEQklCYP75Nn7HuLrCq9m49BCqmQ67GJ5Aw9q96DD5e95Mw1vdpp",
-	"9TIzwow87rcjyZhUhAhJfZ5mlmZmbbn0LxH6f1cnXKpVPLFi4P47aq9oi9scUMq+wcdtDhHSSYgqTXWu",
-	"mik+cbYxwece873pFzHrvuZPMZt4t7pa/bp2vn6f2S2xVj7XZgtPd8jL7q48evboNm+s+fOTZUBTt7aD",
-	"/Wb1N+3tNTfQWnw/U8B1CastgVkc4SKNCPPTNtyau2sVtcLacvo44NcibHpTMm0nu4/B1mQGS6fwt89t",
-	"xkDjSQK6gAK3sghlyGZBDMZ/dVDbPLP4heLtRC1N0GZ8XctNIVlhRoQpYiM/iB0Al9Ay5aM0lVqFRAmH",
-	"ZbbpBRvSt2dRSyC0ZnEOUplRXjOx2pz8P8WKpJSvqynaCRKg0ZK4V5Y4LpxzzaPvyc6WIw0769ZaDD8v",
-	"cP0M1p+25fqjxQhPVSQymMwTIeQ0tMEIwrV0TUorfzilaxK71UH7NrWqZNrNqO6uY1o6o+2ldNAR+AOm",
-	"OVVIVpJpY1B5TOZCLgD5CNw3EhZMGToSnC7mFCuNYrvAhviEbVPXRh4t5NM4NVpumvcb0/QnbOl1UM3a",
-	"lu7pDot8vTXoGwnEXsvji6Le5PKcnYOyCV4m/ICMA7ZjB2zHLZsmiwXZAf7xwsLYdt274QTSTK+J7Qi1",
-	"SQGIo5rQJPHozzDAaPhaSYfrhOA9O8zNmb2Gea5AkYgmiTOVHCDubsQE3Z2Wy74pf95Y9dOjzX3Gll3K",
-	"1C2G1yveDa6wEWBwVf7IeAgdiLvhAYiLzFFoobNUEZVLCTS5FyUij8e5kpOjwY166lX0Xx+zVbNaJHFI",
-	"OEKdqTqDeEzsewlNjAsXQ8RiGNxgpgD1T4P8bsQlBTaiIgqIomd7FH1VozOlMHH465+ekEf3H3z7jfN3",
-	"pqnd2JgS+CunCSYaLfje49bYH7wkRsy73yaI+Rx4bFQb41mugy7uamVPsRUoa3R6xzxPErOkXGnKox6c",
-	"r4l7C8fTgdO9rORm6R16FQJ7NsOYTuCK8KHDUwVoVbWcSFyf5v5NLvm4yPKNXYsxF/reHPHtm9gGfy1G",
-	"WM4iLBapRrlq+j28U3cFunJNS3fGOIvREmKc2zlIROeqIpZhGo8WFMn9sY0OjHlGDC7EhFlLZ75KhLJ+",
-	"dgJUAcl5DLIIkzS62rYfe+7K5oIGxNl/i4e2W+M2b9RKrUdG9BKIFz4T9Vs5cDRPS3oO5QjxaCfCKgZe",
-	"5yShmdq2z2KKTNpJ+ntcUWYEO1V+4idGarFPLcTZVi5UGwVTJ0Y5g/qLfVxR89F3h7OakKMKCM9gPcYP",
-	"mD9MaVwe+YxZChyDwOKMpZB4UlUuQhfhCEk00DQkuQIZ9mUfB6T0qDACwdObZbMBOXWpRgeBnWLfBWYW",
-	"aDr1ctHCQcjbGfeOLhBysVU786qtGprJbtHQ5xa8K/RcK8UJkol4AtYQbucSuGcwM7H9U3vAiGEPuZnI",
-	"JDK+AteTVHBfjnZErO3goo2OYMqwTLxl0FF/ZRZ5sBgIqSpQOLQ4WVOPN0Q+Q0XcMz+epzOPdLaAZb0z",
-	"7w6xtT5hfYl9Ev0bSE9idhPu9Nw9VZmtel5+k43Cp5sa4oMvL6Qgyk2I+AaP7bgdj+IM5TNfvHzaOWR5",
-	"itFg/VSm3Tkz8Uix0zw6MSpkXZ0eLL4/Kg/DYEQCVCKW2Y10qXVmj38wPhc9h7Kr4Zy+ejouU2VWZzk9",
-	"qKoTUBaH7+AsUuQayCzXxIJBih2S1iQRlHTqDnKhRR6T73Gs0wH5XsTMpXzqZ6h+efPyxWOrDAlIaXWj",
-	"8zbcMUtVcwsH5J31Wwl6dMoStDjoaMEoSNEBeYPpijpmSvAIwkKVO/utRYV706IBfePCCi8e40QFnLAI",
-	"uN3kdQjy08x4HPeOByPjUsvErYYaD4er1WpA8eeBkIuhe1YNnz998uOLNz/iM5ULF7xxrhYS0tJVBmXC",
-	"NBgHR4ORfcIsD81YMA5OBqPBicXYLJErhzRjw/OjYbG6mGgCj754aQwZIAbRbkgbocMlexoH4+A5U/pJ",
-	"0UezCMXv/nCnajK0pQEuw40NXdWIyw+t49/Ho9FOR43L9PMWSYNuUrp7bOold2UoLHQVqdA6yFaUAvG9",
-	"0TUbYhvs/r6dkK9xOfFhcUgY2x9tbt84M4kPnWx+qDqZfhkGD7Ybljt6jQ+cbDWu8rAiKs88TalcO64q",
-	"CWrUF10Yhirz67hzmgnVU1dC0RSMinn18s1b0ub04ccK4XPZZegumsxVaAClvxfx/o6298PWLpvWx1jf",
-	"yw7jH+1vIAW/+48FFjbIhEQuenchN9OqypMoMlVrpSF13mgB8vlymfr+6NHmJ8oCE+aBoy1eUZ6Zxgce",
-	"bDOR1rFP8+Dx8TYP1s+0fgYptRxcc1NWS6HA1cRwxnNmRMYrwJdhcKVoWtFOwHcy+qlW1gtRWmRkJeSZ",
-	"Szgbw20PHGplgfsmgJIU7fxTKQGt5CwB42YVw3ZcTRJqonFk7eJwoptMURSggMOijW/qjR9wqIUsdcT1",
-	"vl9T1Ry8BWaLbpP9729+oixS8LdhSrsONaZsRdpYFKnPpDgPqLmyP4PuXdbRrWvhQvH2HA47cNC1OejN",
-	"EnOFUbnmfu9jJ0+3VgTtA3rhkScHMLUriUDJFOQCYhIDZMmaMK5FWYDFnRD62gREth3BDkNigp9vTx49",
-	"/GZcNqY20ag0XauQ8CvPU3m0Wn2j7ob8IN9e4FYe0K3LHlWunhoXqy/bsdlVLg+OTdOxsecRN+sAF4Fc",
-	"EUHcRvBQk5pDnHCIE774OOHT4oEhxQIl9+xpQYt2voYJ9iYP7Ejb50fEvFWiREiX18SdHl7t+IZYm4xG",
-	"YMtWuf13RPkokVooJGItbd4wZbg9j4m8mVHGxiIzjZXjSuAkkTCXoJbumOTYVilDJJXHYH8vxRnIeqWe",
-	"m1FAnmoxt5y2qM+xv8hhTQVZVFpYS/EejPgd1jo/XriyAp4zX2QupJW7mi6qTNQ22qgoLLApac5pCmG5",
-	"4WZ30S0nKn82/Zmt7HAXMunPYL1rFt2Q9S5m0O9orIyJ+nJPsL5nWRMsFJXrxcxbiePwoxG2KxOHRelb",
-	"pUWm2olDPDxWWn17OqJyZlFnMG3DZ2dUBj1pwGeoWLZLAbpKvIf0337Tf03dfn0W3KxaiwLxm91LWmOz",
-	"ea1qdH3LW5c4+tAx5/sStIGVGnXFO9Qdo/hKEXEO9fOKPhfRnTjZ2cbUiotb87GLV1k7D1k7IVJBT5uH",
-	"LhxiKcgSyjnubiMyyVaKqKpSbrI/rbM1NxwfV2csdnBH75YLeoiUr6e9fkWAiV937WIChxadcq0geR8K",
-	"r7BvZwCZDYlZHJIZQxR1WOLTeWyNLBMca049dgE4nDORF5LSZ7MLtdisGWrrb2ZMrm3u+3EheKGx4bYo",
-	"VXkVgk9LvkYK7kVP3lDWekd9w2F10Dl/G03w2uaRam5AecHLJ6iGhM0hWkcJDGOI6PpmkmfPRem4sNSo",
-	"X8ojjOlWhSfNhcYjnho4+j2J8HsoP5hB3mwCvTju5vUJjvf2ml/EzH9jRFVUkKxYkpAYE3+HfNTdte2n",
-	"C2jhEK6bEK+kWgLjMVzsS65bltB2fpDHgzzeJXl8DbOcJbGzsFRGS4J83pfF2kUya6nk7XDVHiP4nKmq",
-	"eMBdyQhXZ313zAtXFD1kh/9+2eHa7n+PdDU2X8Ib8E7f4yHh5k0T7WzvskT4lIUdc253kQosw/FoVIWc",
-	"JpqkZFo/8jy1PRWXwnlO7jzyCXurlN2NokY6RQhuGW1V0wF917p1VgVvpavdpxFWC4NGep95vB3GV9se",
-	"OCTyDs6FB/JS8goeGF+ALjEjRhHyOk9/8lZ01Xr4sX616KdD6AdekBaJKDch/AyI7TXuB8I3Vdk2+2CV",
-	"VBX4fVtuXsJhb2zPe2N+Uvdb4z5Y/BWL/DnMxYFF9oV9r5cy3LeHtjkiqd/FfAVc/r0H4j4oa9lVSDya",
-	"JG6nIfToN6YIS9Mc7+LuRcDftGPmLw715fpldxcJf3B89gSd36hCPt2tGVb1tHpxPgjPtcUCsDVGX9X9",
-	"92a+A1JoEGwBsQVPULJiMciyjDTqlTGGc/i0/dV4JL5dQ0jFOfxcVLu6CV3RrA990BGHROpnFnkja1h8",
-	"XRUCVIgOXdF1aXO/DFfCu8NxGscHkT2I7P8fkUWG9MrsDVjrfSDlN+2PHEDzh22RvzNo/ksKuK8p6lug",
-	"8E9dOY3y4a9UBWVu3Kg1ur9FivGAtv8S0PZfHCPvA8BaZpM4ldKVhjZzddFk42TzV8WBz8d1I5Yalwpr",
-	"xyaJLRcqFIQE97Rgjeltqm2F2aLubw9mv8Xvtwje3x6P6rvt4EuE3d/dU6CHBNa+IPhbKrT9mMvbQezv",
-	"QT/6UPL71UxfGlz+oCvuDHR+XyKdF7Wp+3ZGbfHqG+Rm+4IeTsbhFbXJXfllEtEEeEwlwTrM5Ot3b598",
-	"c3CBr81teKVYHuHlDUZveO82r5WjM65gbgvX77muWI1rl+UliX0M6q5R9HPo1bSwj663pt1zoOdFTe2i",
-	"PnYw/v1DI4eMeUhcSLxIDupoBDebhlxWN49fNcvqsrvgRi1L8zq/Hqm0F1sM7nDZ3vd47YX3Gr32jXsb",
-	"gdXlHaPetX3OlP4NW9xGSg4rzm+Rk7M10M3IsXi4w4XauyDu8rq/XZYbQHNSXvVTrK+7yxUXt6OY+oo3",
-	"25rrVJGmSgvx3JhIcINWihl4iqj8DPo5OwcOSv3d9Fuzh87dAb9/MB4yPu/MQ5d8rpgjFq0qLuWJ6+X3",
-	"8ZYFvBOpqkI/Hg6Pjr8djAajwdH40ejREbribnxd3A1g9k535jQgTyRgiR2aWEG311ElQpxBTCjWy3D1",
-	"8N2kTRTigfVQt2sfUU5okohV7UnLT90HnyqRYKEODdymYTCrgm5fZoywu4PUdVOqnW5PJlQIScKUDss6",
-	"/zaXWXsetzV8wxeERlo1DniF5XWca3f7ZnmbApNl+t51XHNFLz9c/l8AAAD//w==",
+	"7H3rctu2uuirYHjWTNtzGFl2nDSR5/xw08tKkyaZOF350WZbEPlJQk0CLABa1sp4Zj/NfrD9JHvwAeBF",
+	"BC3Jt6be+mVZAkHgw3e/4XOUiLwQHLhW0ehzNAeagsSPrxk/M39TUIlkhWaCR6No/Hs5HD5O/vs//ws/",
+	"wBGRkP3/3yMOF/r3aEwWc+BEz0ECYYrkQgL5+v2PL8izg2fPvhlEcaSSOeTUTKyXBUSjSGnJ+Cy6vLyM",
+	"o4JKmoN2K3ghuIYL/TLtLuPDHAhLiZiad5HEDjTTM/NrQfU8iiNOc/MC9+spS6M4kvBnySSk0UjLEprL",
+	"+YeEaTSK/s9eDZE9+6vaq1diVvmilErI7qI+4ra1IDNBBI8JVWTGzoGTyRKXaSBKLIT9ygs6AzKBqZAw",
+	"IG8L+mcJ1S7+LEEuG9uwb20uOacXr4HP9Dwa7Q8PDuMoZ7z6Iu4AOI5ewfINzhaCp3mPX9cZLGNScvZn",
+	"CYRxwrTyQB6RfbPF/YNnpJCMazrJgCRzKmlizi0mXBBV0AQI1QSYQQUCPI0J5SnhQhNKUqFjohfCfFBE",
+	"SHyjmdu8nZp3D8gxURlVc/tyg0qgElpAar6wgNPzwe88fOL456qzbgLu4Nl6uL1mOdNhqOVCaSLFQhmo",
+	"UK4WIPtOMMNZmutIYUrLTJvjGw7jaCpkTnU0ihjXjw+i2KyT5WXuf88Zd/9Wi2RcwwwkrvKdZDxhBc3W",
+	"U0zhhx4RSgoJU3ZBxtWXo7GBOJtxISHtoapq8Dq6asL68bfrYf1BZyeQCJ6q7ibcD2QqRU64WJCSa5Z5",
+	"jDV4pgbkQ80RvlJknNOLUy3OgJ9qnZ0qO8OYJLRQhOm+s2qMbZ1Y84ieHjaP6PH+k8dPh8P1B3VpoKUK",
+	"wRV4NjfNWIL4hevm+JEWRcYSana+V0gxySD/f38oA4bPG3Ktd/Yp+8o+epcGK5gimp4Bjz01GmjOqSJw",
+	"UZhTtcQLkCoybkJxEF3G0Y9CTliaAr/vDZhFMkUEB8s43KEfET1nyi2XkpxyOoMcuLac5a1sU4CZQoIC",
+	"eW5w/TKO/gk00/PlFbvZbhd2vr5NFFIkoBTBBShcwEuuQXKa3Sc8jwlyIs8fzGpYApaYUtCUZWQuslRZ",
+	"Xi0Nf2ep5+lzxmcEMgVu+ec0Y+l9Y4PhQKBQVuQ0M3QK6REZTxlk6RiRXZHFnOKAhRR8hot9DfTccJ57",
+	"XSxiHL6BLKgRHFlqpAdwC1ErRQxiZ0vH4RZzAecgiSokUHcKbsMKCZULzRKzYarOCDVnYpQMjtpEQ6l7",
+	"D1ouHx1PNch+7qoFWVDLGjvaWoONXcbRG6F/FCW/77O2yqVRNMpk7sk+bpC0kEjr5oA/CPGayhncNzpO",
+	"RLokcJEgFzL6E0p/XNKvnJZ6LiT7N9wr5N4Iq9cJxAyiDTGIAriqaNiAdkCOMxSpCipMpBIIzdjZKjp9",
+	"/Pjx0XGp58C1WXWPYolLQ8W4VLDGBrDgOacsM4rlfR9aSjWdUAUkFaCstooQOCJaLgmdUcYJNcRDxg1K",
+	"GhMnD++W2H7lTlbcN2SOOWGpOeIpA9nirwaVWrLzV67KohBSQ/oLpIz+JVTH7NH9fPL2zQBVSvewmfs4",
+	"MRD8YPRB828hRQFSM6uJWaG1gpNxdAbLHsSGRIIekJfav1PNxYJbRDEn2pmKO+ur80PR1t0Dv4uCzqh9",
+	"+VoQVUNR1zxnyj0WUAJhYYSmH4SKlGVOeml20NF3V1EzjlDa/2rEVEtBTqmGR5qhJdbV8mt74bcIDQhn",
+	"sxlYt6Zsg6axnU/VtGLyByTaLKVxuu+tdESsS1Nmtkyzd43jntJMQZ9erIydqTg9A5JQZIRoeSY0h8x+",
+	"kwO1lqiiORyRMVxYpe2UpWMc3lKUkYP6PZuZnNKq55APongFD1OmioxWpnrDgjp48vRqCyqOLh7NxCNn",
+	"xXxfT3ScMaoMjNzkpzzoCPjeWqTIl8zu/LYIQ0Nwm6VcxpF/2iJ14+En+wfb7OOHap5qGw14bzv3ZRzN",
+	"JHUer6so6Scz6hdaIBNgPG2Z7BGdGa4WR8CNpfdbNC9zyqO4+l6VhdGindPGKtRRHJX8jItFE3/rZemW",
+	"7XtjW7MNxNqwroDYtHJvx7gNEKVznnXZbSL4lM029L29sIMv4yiRQDWkp1Rvym/iyAt28wRc0LwwEjSi",
+	"Sc/oJkkEmPEqCXXxnk+FTNDoPJ1kIjmDJlefCJEBReZskXf9ipAnFTTZaAN97NVO0ABG7I8gvOIWqD/1",
+	"n+yL6hy7zBSmU0g0O0eXzJTNSomCKSapZzRTlmXIE7t8kGaZWJwqyKanjn5Oz2CpwqDMsvwULoxpal5w",
+	"CtyoST1gD/qEghTAy8xpotav1RV/uUghU/1ypvVcDbtCinNmNMVTDxi7WKYhV0Gkcl9QKekS/8cNZN41",
+	"eY2lox1/KsGoZw7Xw3v4vIkesLLFFSzsO8u+w+g90PbGu5uoTqQHxmsR+R3VyXxLveGYJHPKZyjTW4g+",
+	"IG/KLCMzY09MaHLm5apD/61wvhNtQCPf/EpyuiQ54xo1Dyk01WB/EFZJMSRPioxyGBAn4onBikE/nmxE",
+	"WuElKS2MmoMuffR10JRMloSSjPJZSWdA8IjqpSBMN1tLL+m2l/KCFs5XxazpmRkeJKYWKlSvQsvGJ4xG",
+	"ZuZW5pMDP6FJIkqu1RGh9qkF03NRatThZqDRjVxthTuny/ay9LZYzeqZsGRu4W2t2sWc6itAHeBQV/GF",
+	"tbO0V/MLrqOa2WCFkUwD8lEyrYGjz+vIqeBGZ3YGlSLjEDGPY3JOs9KNNQbYGRTaKarNhT493GDDKwx1",
+	"lcKVmGrrxTFU1UZlhzaboIE/8eFdc+ga4Z4+aeHaRm9eMQvoEg/LaMFIJWZdA/LDOUh7ghh7MYbN+DSl",
+	"SzUOnMHjg7Vn0JEiToN1X/6hBB+8p4tfQCk6gwbnDkW83lgkqqLDZOw+qXFMxucgJ/ghZzPLqvG/OTrr",
+	"zSfmvPDOmsuTwltx3t8RdzWxgmrzVDSK/uM3+ujfw0fPP7m/p48+fR7GTw8u/xHS716gouU2Yxaebmq/",
+	"rkiPNGf8dHMTb4wPjK9h2tk3rVhh7Rd9x7hzVdeeWfdCGywlotSKpeDcS9bjsKUldw0jwgr4FavgajO4",
+	"Y/2uDxt3zIgmgIeHz+L1dsXqkXQeCEH9WFWIfsrSMUqtkL8OxRdTzsMJKYo1cnhwMFhrgKyFFRmrAhIt",
+	"BR+3w2vx1qH3FUsmqL01iWdHNzu6WUs3fxk29+BulblxPexdt/8NvXQPyJW2wjhaAAqxkGp5VyhYlWXe",
+	"SbvqwCSnFy/t6Cb+VZZ7G+PeWZ0B9SujlQzIMXF6BPJnwkUK5OuxkLM9o2aMv4n9l0YzAaOD2fDdBDKx",
+	"IEw3Bu/9XzNcyOawr8fmW/OanBaY+GEtIqE0eXpIXrHvbGZVpd18jnLIhVyOjCVn4FnPHn267AVnqenV",
+	"SmsQmTHNKKB+O5CMSA2ImDT3aXZpdrZKl+EjQv3vaodLfYqPLRm4//ZXT3QF21yilH1DCNtcRkjHIao0",
+	"1aVqu/jE2VoHn3ss9KaXeSGkfgVLdT3O4l0PFZCuovFXsLTvawOvyl3bEHz4zv7NQPrKxuNWeCAmqYR8",
+	"Esu4Sg/CPCtv6VNOQEohg/pOTyjw2vG7xtE6Hud8q0hnTGnlvLGYCRZHuLJgjODG4TYXaVuLNQho1YX0",
+	"VjjRPLOAD/MuwppvbQoTwzcfETpRwLVNTObCJ41hivJGAc5NsfNnMenC6g8xOQ2i0sqsblxo3iC2O+Q5",
+	"3iIEsr2cvjYNhEMBle+gqdgObjeAto4M28SzImIaiNLMgeSYmdXClevFttuB7BpaceM4ezDA8dVtndJm",
+	"C5Mlph/NqZoPyEfnuhw303fHRmVARyZt5lBN8Tmx4DFRc8y9pqgnWC/okbUXmY5dgnYV0aa6niUmRmrz",
+	"0uzOrGRssXBsFYw2TttcU7VVXG97pDZwCOPnyT+PHx08eepR1CekV+nwjJM5XNAUEpbTjKRsxmz6ujGF",
+	"nh5eM9+jKRICiH8lkp/2UKhKRAGn00zYKoWrQHNihv6IIzeIB6/hjQ7PEcQhRP7Fu9pOKmnYiQijg+50",
+	"AnNnJGweD0uBpqcZaF8+suJ5rtx8FkUXIMGVZ5SFzXnzbzfoLgER2oIpJgv0ojNFrLfQIDMWbRBahQmU",
+	"plKrmCjh6l+sS9q6gVd30XA6r+ziHKQRa+qGwbj25v8pFiSnfFlv0W6QAE3mxL2yyv3FPTfQuSeiV600",
+	"7pzbymGEcYEbvfR6aTo/2LqScQPRx7FlSJjiqxvipuZoOV2S1J0O2kQVN+rwou35yorwW7VsOxl1+AOG",
+	"xlRMFpJpY4TxlEyFNKw4JgrcNxJmTBk4EtwuxqFqDmGnwIH4hB3TFKsbcpVrMo3LnrOtXBpbHPLNzqBv",
+	"JT0GQ8jzdlLKc3YOygYFmQgn8e3yAbfIB7xnHcvmD26RMvjGpj5vq1pxAnmhl8ROhNzEJ1EbFSnLAvwz",
+	"jtCDeiNH9U3ctj1ZSe2dvYdpqUCRhGaZE5UcjO63GryPutH5y74t/7X+zet7KG/TH9mFTFNiBM277VLc",
+	"1ialXRVzMBpCpyzK4ACkPtoQ23ILqogqpQSaPUoyUaajUsnT/cGdmpy1x7i5ZstmtcjSmHAsj6HqDNIR",
+	"se8lNDMqnNHXUxjcoXcZ+U8L/G7FFQTWZtL5tPaA+wp1VcMzpeAzW0z9/PDJt984fWec22D4mMCfJc0w",
+	"OGV9YQG1pnaSdUCMdVJhmSCmU+CpYW2MF6WOurm6C1v57CtzUOkd8TLLzJFypSlPempDCqrnXvF0BU1B",
+	"VHK7XONbCyRQMJ3BFeZDB6d8oYNaUSLxfNox/1LykY8MjdyIERf60RRrotahDf7qV1jtIvaH1IBcvf0e",
+	"3GmqAl26ppU6Y5TFZA4p7u0cJFZ0KG/LMI3laD4gPLLWgRHPWLcBKVr7QuJXmVBWz86AKiAlT0F6M0mj",
+	"qm3nsbW6Nn4wIE7+2xoa60gIuQJoYkgvg3QWElH/qhaO4mlOz6FaIbYDwFS8QVA5yWihNp3Tb5FJu8nw",
+	"jAvKDGHnKgz8zFAtzqmFOLuOx7EFjGoHzReHsKKho29fAmFMjtogPIPlCD9gzCmnadUmIGU5cDQCfV2+",
+	"kNjdQM5iZ+EISTTQPCalAhn3RawGpNKo0ALBiv9q2IAcu/CUczKNcW5fZwE0DzqULH8PlPt3eIGQs43G",
+	"mVdtNNBsdoOBIbXgV8/nVsJiIJlIT8EKws1UAvcMeiY2f+oW8opxhtJs5DQxugLXp7ngobjekFjZwcVq",
+	"Rh1TBmXSDY2O5iuLJJC/h2m4PnOT+mrMpr0hygky4p798TKfBKhzJRm5d+fdJa6cT9w84hBF/wvkJBT3",
+	"urpW4dw9VYutZix3nYzCp9sc4lPIL6QgKY2JeIKlni5K7uvuX4Xs5eNOYb51Vzcr+W22hbFHfHbS8LFh",
+	"Icu64tx/v18VUKJFAlRi/Ytb6VzrwpYMMj4VPY086uUcv3s5qlxllmc5Pqjqqllbu+VSIKUoNZBJqYlN",
+	"IPRR9ZVNYiLrsSv+RYk8It/hWscD8p1ImXP5NOtufz55++bIMkMbrzRQcdqGK81XDbVwQH61eitBjU5Z",
+	"gPrieJvAiBAdkBN0VzTzbAVPIPas3MlvLepcaS1a6dJcWOLF0n9kwBlLgNvEIFd1dFwYjePRwWBoVGqZ",
+	"udNQo729xWIxoPjzQMjZnntW7b1++eKHNyc/4DO1ChedOFULAWnhKqPKYRqNov3B0D5hjocWLBpFjwfD",
+	"wWOblzlHrNyjBds739/zp4uOJgjwi7dGkNmghU1iMkSHR/YyjUbRa6b0Cz9Hu3HRb2Fzpx6yZ9vJXMZr",
+	"B7pOQ5efVlqGHAyHW7Wn2ChU6+u0Ok7pbqntW+5aF9lyB4TCSvGzbx8VeqMbtodjcPpDu6HQ4Grje76x",
+	"BI7fXz++VWePDz1e/1DdzeQyjp5stizXrgMfeLzRuqoCd2SeZZ5TuXRYVQHUsC86U5gr4L/6ZKS6UD29",
+	"iBTNwbCYd29PPpBVTN/7XGeFXnYRupuB7Lr6gNLfifT22qH0pzpftqWPkb6XHcTfv72FeHwPl5J7GWRM",
+	"Ime9xz7mqWo/iSJjtVQacqeN+sTQLxepD4fP1z9RNSUyD+xv8IqqzwY+8GSTjay0CjAPHhxs8mCzD8Jf",
+	"QKUWgxtqymIuFLg+Sk54TgzJBAn4Mo6uJE1L2hmEumm81MpqIUqLgiyEPHMOZyO4bZG6VrbYyxhQkqKc",
+	"fykloJScZGDULL9sh9Uko8YaR9T2Be1uM76RjC+hQBnf5hvf41I9LXXI9TDMqRoK3gy9RfeJ/ofrn6ga",
+	"2/xtkNKeQwMpVyxtbKTXJ1KcBtQ+2Z9A9x7r8N65sGe8PQXFOwy6MQadzNFXmFRnHtY+ttJ0G40zP6EW",
+	"ngR8AGN7kphcn4OcQUpSgCJbEsa1qJp2uarSr41BZMcRnDAmxvj59vHzp9+MqsEu609pulQx4VfW4Aa4",
+	"WjNQd0d6UCgWuJEGdO+0R5VL8eJi8WUrNtvS5U6xaSs2toZ9PQ9wFsgVFsR9GA8NqtnZCTs74Yu3E65n",
+	"D+xRbGr1yFaY2wqZG4jgoPPArnS15lBMV9paCen8mhjp4XXEN8Z+ljQB2+rQxd8xy0eJ3KZCYq6l9Rvm",
+	"DMPzNj3ZMGMjkZnGbqNV4iSRMJWg5q60fmQ7W2ImVUBgfyfFGchmd7e7YUCBDmP37LZo7rG/MW6DBdms",
+	"tLjh4t0J8QfMdX64cK1oAnXCZCqkpbsGL6pF1CbcyFf/rHOac5pDXAXcbBTdYqIKe9Nf2W5AD8GTHix2",
+	"utqLbsD6ED3oD9RWRkd9FRNsxiwbhGVLxW5kM29Ejnusqg66fdXgAwr8OvTpXYJWmcVskNhfcNGuoGGS",
+	"NAKoRospNKoOuc0J0nPs92PMSz2HpRH7A4L5bhNIRA4IV0xBanapaOeZtBLHjmr3pW3Vaxlh1d7YzI5x",
+	"22o+e12FT4RykVHzo6sehBR1lFYK0we3VhcJTWOSMaVdj3zruMVKKVF356ISjnwWVqPxho93i1KqAfn6",
+	"RPj6xIRyMgFUkyB1qVXad+wf26WNsVnzkY3NMu04e11X901ASaqrgbfWjhq14FYC/PbZlVJFz6fPnqbD",
+	"Z/vPnh0m36ZPnzynB1OgdJg8eULT4f4T+ngyPZzuTw4mw8mzg4Mk3X+SPk32n0yG0+GQDp817pTIKOcg",
+	"Ld5vpg11C5zv2YfSqpUNMHmP0O5yFcRn35t8p4I9TBXM4oSlfcsaGSZNzkF1xcNmLP6zIZErY0P+Rgyl",
+	"RaFWY0PYU6Iy7GwBXO2vQObBtPWQOrth0BPpeYW642ZRHldrvYvw3G6Ep62+31zLWK89+3uj1nsQmhXE",
+	"08ZlMs2sJl2VSsUOOT9WeXnYwF3XuENdpdxXiohzaLYxCXkBXFHh1mZE484hayFcUzQ2igDr6oJ2XZ1L",
+	"Sq1knUs+tQ3kLjeWeyvlk3fsAq3L6LbwODwsEbdzht6Me/2COYRh3rWNCNyzWvSNjJ3bYHhevp0BFNbr",
+	"ydKYTBgWysRVCRJPrZBlgmMr2iPnY4VzJkpPKX0yu+rW0LpKwLblL5hc2vBmuxOD7VVb3ZAW4pLvEYK3",
+	"wifvSKnekt9wWOx4zt+GE7y3oYKGGlDd+3gN1pCxKSTLJIO9FBK6vBsnyGtRKS7W+qY8QXNu4TVpLjRW",
+	"8WvgqPdkIqyhfG8WebcxUl/RHNQJDm7tNT+LSfgiubrXOFmwLCMpxnZ29u7Dle3HM1hJNbtpzLOmagmM",
+	"p3BxW3S9Ignt5Dt63NHjQ6LH9zApWZY6CUtlMieI532Bim0osxEt3Kx0JiAEXzNV94d5KEG/up3DlqG/",
+	"GqK7AODfLwDYSPDqoa5WfD2+A+30I/aBaF9At+rtnVdJnFUkreQ2PubT1Q6Gw9rkNNYkJeNmV4uxncnf",
+	"FR0oznweIvaVDtd3mhjY6TNzz8GgBg/ou+25cyoYjmxcsxfXB4NC+jb9eFusrxEe2DnydspFIKux0eRT",
+	"SDIDXaUFuubKNU5fO9uoHr33udn28vpVUoNgHi5JKDcm/AR8CL+/1qnNyjaJg9VU5Uu0fFrALjZ2y7Gx",
+	"MKj7pXFf5dMVh/xXiIsditxWeVOz7fJta2jrLZJ3jcaEV1REfQxUMQ2qdqV1sjXNMhdpiAP8jSnC8rzU",
+	"Bhi9RU53rZiF+/99uXrZwy122ik+t1QdtZaFXF+t2atbJvbm+WBCpu0Hg6PR+nJpke6SFJdHyVwpBqQ2",
+	"eYKSBUtBVrfLIF8ZoTmHT9tfjUYSihpCLs7hJ9/Q8C54RfvamB2P2DlS/2KSN7SGdzIpT0CedOiCLiuZ",
+	"+2WoEsEIx3Ga7kh2R7L/e0gWETJIs3cgrW+jGGpdfGRXF7ULi/yd66K+JIP7hqS+QRb+sSuPqh7+StWp",
+	"zK2LdoeHG7gYd9n2X0K2/ReHyLeRwFp5kziV0nX/N3t11mSrecVXvqb/qCnEcqNSYXvwLLOleEJB3Kzn",
+	"MwoyVjz51u49Ofsr+H6Pyfub56OGLrT5EtPuH26h/86BdVsp+BsytNsRl/eTsX8L/DGUJX+7nOlLS5ff",
+	"8YoHkzp/WyRd+usH+iKj9n6CO8Rm+4IeTMbl+bp/12GfJDQDnlJJsNU++frXDy++2anAN8Y2vDWyTOb+",
+	"KtiVCxpsX6ZGx1GjCpb2bpJbbh3ZwNp5dXd6H4K629XDGHo1LOyjy41h9xroub82wV+BEI1++9TyIaMf",
+	"Eg8S7wpt1YC73bToMq9uKr1ql/V9ptGdSpb2ja09VGnvLho84M7sH/Fmo+BNqauXqq5NrEbnZO/ZvmZK",
+	"/wtH3IdLDi8V2cAnZ6+5MCvH+yFcXqhtw/KQz/3DvAoATUl1m5s/X3uS9nA7jKmvP7+9VoMq0mZpMdaN",
+	"iQwDtFJMINAn6yfQr9k5cFDq78bf2jN0rof57ZPRkPF5Jx664HP9erEvob93LW3esIIX6eC1d/VFI6O9",
+	"vf2DbwfDwXCwP3o+fL6PqrhbXzfvBtB7pzt7GpAXErCLGs0sodsbBzMhziAlFPtluDY2btPGCgmk9VAX",
+	"tU8oJzTLxKLxpMWn7oMvlciwUYcGbt0wvo8MXkXjbtyrpqnYTncmYyrYjkVxdZWL9WU2nsewRmj5gtBE",
+	"q1aBV1zduLx0FyxXF+YwWbnvfYOfWhW9/HT5PwEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -31,6 +31,7 @@ commands speak to the management API and need a management key.`,
 		newKeysRotate(environ, out),
 		newKeysList(environ, out),
 		newKeysDelete(environ, out),
+		newKeysImport(environ, out),
 	)
 }
 
