@@ -29,6 +29,33 @@ clean() {
 trap clean EXIT
 . deployments/compose/testing.sh
 
+cat >"$work/all" <<'DRILLS'
+a data plane killed | 5s | engine kill spectron-1 | engine start spectron-1
+a data plane paused | 6s | engine pause spectron-2 | unpause spectron-2
+a key manager killed | 5s | engine kill keymanager-1 | engine start keymanager-1
+a key manager paused | 6s | engine pause keymanager-2 | unpause keymanager-2
+both key managers killed | 5s | engine kill keymanager-1 keymanager-2 | engine start keymanager-1 keymanager-2
+both key managers paused | 6s | engine pause keymanager-1 keymanager-2 | unpause keymanager-1 keymanager-2
+the proxy killed | 3s | engine kill proxy-1 | engine start proxy-1
+the proxy paused | 3s | engine pause proxy-1 | unpause proxy-1
+Postgres killed | 3s | engine kill postgres-1 | engine start postgres-1
+Postgres paused | 6s | engine pause postgres-1 | unpause postgres-1
+Postgres restarted | 0s | engine restart postgres-1 | true
+a data plane cut off from both key managers | 6s | deaf spectron-1 | mend spectron-1
+every data plane cut off from both key managers | 6s | deaf spectron-1 spectron-2 spectron-3 | mend spectron-1 spectron-2 spectron-3
+a key manager cut off from Postgres | 6s | cut keymanager-1 postgres-1 | mend keymanager-1
+a data plane cut off from Postgres | 6s | cut spectron-3 postgres-1 | mend spectron-3
+a data plane unplugged (docker network disconnect) | 6s | unplug spectron-2 | plug spectron-2
+the disk of Postgres full | 6s | docker exec $(c postgres-1) sh -c 'dd if=/dev/zero of=/var/lib/postgresql/data/ballast bs=1M 2>/dev/null; true' | docker exec $(c disk-1) rm /var/lib/postgresql/data/ballast
+the clock of Postgres set forward by a second | 6s | clock +1 | true
+the clock of Postgres set back by a minute | 6s | clock -59 | true
+a data plane whose clock is 45 s ahead | 6s | skewed 45 | unskewed
+a data plane whose clock is two minutes ahead | 6s | skewed 120 | unskewed
+DRILLS
+
+# Each in a shell of its own, which knows the words of tools.sh (below).
+grep -E "${FAULTS:-.}" "$work/all" | awk -v tools="$work/tools.sh" -F ' [|] ' '{printf "%s | %s | . %s; %s | . %s; %s\n", $1, $2, tools, $3, tools, $4}' >"$work/drills"
+
 image() { # image TARGET NAME
 	docker build --quiet --target "$1" --tag "$2" --file deployments/compose/faults/Dockerfile \
 		--build-arg "POSTGRES_IMAGE=${POSTGRES_IMAGE:-postgres:17}" --build-arg "DEBIAN_IMAGE=${DEBIAN_IMAGE:-debian:bookworm-slim}" \
@@ -40,7 +67,9 @@ if [ -z "${HAPROXY_IMAGE:-}" ]; then
 	export HAPROXY_IMAGE=$run-proxy
 	docker build --quiet --tag "$HAPROXY_IMAGE" --build-arg "DEBIAN_IMAGE=${DEBIAN_IMAGE:-debian:bookworm-slim}" deployments/compose/proxy >/dev/null
 fi
-for target in postgres toolbox dataplane; do image "$target" "$run-$target"; done
+for target in postgres toolbox; do image "$target" "$run-$target"; done
+# Its clock is in Go's own library, so all of it is compiled anew: minutes, the first time.
+if grep -q skewed "$work/drills"; then image dataplane "$run-dataplane"; fi
 
 begin "$run"
 say 'starting the deployment' >&2
@@ -61,10 +90,15 @@ cut() { # cut NAME PEER...: packets between them are dropped, without a word, on
 	done
 	tables "\$name" "\$rules"
 }
+deaf() { # deaf NAME...: data planes do not hear from any key manager, directly or through the proxy
+	for name in "\$@"; do
+		tables "\$name" 'iptables -A OUTPUT -p tcp --dport 9091:9092 -j DROP; iptables -A INPUT -p tcp --sport 9091:9092 -j DROP'
+	done
+}
 mend() { for name in "\$@"; do tables "\$name" 'iptables -F INPUT; iptables -F OUTPUT'; done; }
 unplug() { docker network disconnect "${run}_planes" "$run-\$1"; }
 plug() { docker network connect --alias spectron "${run}_planes" "$run-\$1"; }
-clock() { docker exec "$run-postgres-1" sh -c 'printf %s "\$0" >/faketime/offset' "\$1"; }
+clock() { docker exec --user root "$run-postgres-1" sh -c 'printf %s "\$0" >/faketime/offset' "\$1"; }
 skewed() { # skewed SECONDS: a data plane whose clock is ahead, beside the others
 	SPECTRON_IMAGE=$run-dataplane docker compose run --detach --no-deps --use-aliases --env "SPECTRON_DRILL_SKEW=\$1" --name "$run-skewed" spectron >/dev/null
 }
@@ -74,39 +108,19 @@ unskewed() {
 }
 TOOLS
 
-cat >"$work/all" <<'DRILLS'
-a data plane killed | 5s | engine kill spectron-1 | engine start spectron-1
-a data plane paused | 6s | engine pause spectron-2 | unpause spectron-2
-a key manager killed | 5s | engine kill keymanager-1 | engine start keymanager-1
-a key manager paused | 6s | engine pause keymanager-2 | unpause keymanager-2
-both key managers killed | 5s | engine kill keymanager-1 keymanager-2 | engine start keymanager-1 keymanager-2
-both key managers paused | 6s | engine pause keymanager-1 keymanager-2 | unpause keymanager-1 keymanager-2
-the proxy killed | 3s | engine kill proxy-1 | engine start proxy-1
-the proxy paused | 3s | engine pause proxy-1 | unpause proxy-1
-Postgres killed | 3s | engine kill postgres-1 | engine start postgres-1
-Postgres paused | 6s | engine pause postgres-1 | unpause postgres-1
-Postgres restarted | 0s | engine restart postgres-1 | true
-a data plane cut off from both key managers | 6s | cut spectron-1 keymanager-1 keymanager-2 | mend spectron-1
-every data plane cut off from both key managers | 6s | for i in 1 2 3; do cut spectron-$i keymanager-1 keymanager-2; done | mend spectron-1 spectron-2 spectron-3
-a key manager cut off from Postgres | 6s | cut keymanager-1 postgres-1 | mend keymanager-1
-a data plane cut off from Postgres | 6s | cut spectron-3 postgres-1 | mend spectron-3
-a data plane unplugged (docker network disconnect) | 6s | unplug spectron-2 | plug spectron-2
-the disk of Postgres full | 6s | docker exec $(c postgres-1) sh -c 'dd if=/dev/zero of=/var/lib/postgresql/data/ballast bs=1M 2>/dev/null; true' | docker exec $(c disk-1) rm /var/lib/postgresql/data/ballast
-the clock of Postgres set forward by a second | 6s | clock +1 | true
-the clock of Postgres set back by a minute | 6s | clock -59 | true
-a data plane whose clock is 45 s ahead | 6s | skewed 45 | unskewed
-a data plane whose clock is two minutes ahead | 6s | skewed 120 | unskewed
-DRILLS
-grep -E "${FAULTS:-.}" "$work/all" | awk -v tools="$work/tools.sh" -F ' [|] ' '{printf "%s | %s | . %s; %s | . %s; %s\n", $1, $2, tools, $3, tools, $4}' >"$work/drills"
-
 status=0
 (
 	cd services/spectrond
 	SPECTRON_DRILLS=$work/drills SPECTRON_DRILLS_ENV=$work/env SPECTRON_DRILLS_TABLE=$work/table SPECTRON_DRILLS_FROM=$OLDPWD \
 		go test -count=1 -v -timeout 1h -run '^TestDrills$' ./internal/rollout
-) >"$work/log" 2>&1 || status=$?
-redact <"$work/log" >&2
+) 2>&1 | redact >&2 || status=$?
 [ -s "$work/table" ] || exit 1
 say "the drills are done" >&2
-if [ -n "$table" ]; then cat deployments/compose/faults/preface.md "$work/table" >"$table"; else cat "$work/table"; fi
+machine() {
+	printf 'This run: %s cores, %s GiB, Linux %s, Docker %s, PostgreSQL %s, HAProxy %s.\n\n' "$(nproc)" "$(awk '/MemTotal/ {print int($2 / 1048576 + 0.5)}' /proc/meminfo)" \
+		"$(uname -r | cut -d. -f1-2)" "$(docker version --format '{{.Server.Version}}' | cut -d+ -f1)" \
+		"$(docker compose exec -T postgres psql --version 2>/dev/null | grep -oE '[0-9]+[.][0-9]+' | head -n 1)" \
+		"$(docker compose exec -T proxy haproxy -v | grep -oE '[0-9]+[.][0-9]+[.][0-9]+' | head -n 1)"
+}
+if [ -n "$table" ]; then { cat deployments/compose/faults/preface.md; machine; cat "$work/table"; } >"$table"; else cat "$work/table"; fi
 exit "$status"

@@ -32,3 +32,4 @@ done
 keep pepper "1:$(random)"
 keep service_secret "$(random)"
 keep seal_secret "$(random)"
+keep grafana_password "$(random)"

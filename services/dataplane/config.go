@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
@@ -46,6 +47,8 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics is where the service's metrics go; nil means a registry of its own, or none for one that is only opened.
 	Metrics *prometheus.Registry
+	// Tracing makes spans; nil means none.
+	Tracing trace.TracerProvider
 	// Authority carries requests to the key manager; nil means the network. One process that holds both planes passes what
 	// calls the other plane's handler.
 	Authority http.RoundTripper

@@ -17,6 +17,7 @@ import (
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
@@ -75,6 +76,9 @@ func (c Config) connect(ctx context.Context, management *url.URL) (*authority.Cl
 		return nil, nil, err
 	}
 	db, err := database.Open(ctx, c.ConnectionString.Reveal(), store.Schema)
+	if err == nil && c.Tracing != nil {
+		db.Trace()
+	}
 	return keymanager, db, err
 }
 
@@ -94,7 +98,7 @@ func assemble(
 	}
 	rows, now := store.New(db), cfg.clock()
 	traces := trace.New(trace.Config{Store: rows, TraceID: web.TraceID, Now: now, Log: cfg.log()})
-	verify, err := verifier.New(verifier.Config{Authority: keymanager})
+	verify, err := verifier.New(verifier.Config{Authority: keymanager, Carry: tracing.Carry})
 	if err != nil {
 		traces.Close()
 		return nil, err
@@ -119,7 +123,7 @@ func assemble(
 	}
 	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
 		parts.Metrics = cfg.Metrics
-		cfg.Metrics.MustRegister(verifications{verify})
+		cfg.Metrics.MustRegister(append(db.Collectors("data"), verifications{verify}, traceRows(traces))...)
 	}
 	if service.handler, err = httpapi.New(parts); err != nil {
 		return nil, err
@@ -152,6 +156,7 @@ func (c Config) parts(rows *store.Store, traces *trace.Log) httpapi.Parts {
 		ToManagement: c.transport(),
 		Version:      c.Version,
 		Log:          c.log(),
+		Tracing:      c.Tracing,
 	}
 }
 
@@ -214,7 +219,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	if cfg.Metrics == nil {
-		cfg.Metrics = telemetry.NewRegistry()
+		cfg.Metrics = telemetry.NewRegistry("spectron", cfg.Version)
 	}
 	service, err := Open(ctx, cfg)
 	if err != nil {

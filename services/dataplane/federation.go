@@ -34,7 +34,7 @@ func (c Config) federates(
 	shared := federation.New(federation.Config{
 		Store: rows, Records: records, Namespace: c.Spl.contextID(), Identity: c.Spl.Identity, Sealer: sealer,
 		// Not the name of the process: two of a host that was started anew may have the same.
-		Replica: replica() + "-" + uuid.NewString(), Now: now, Log: c.log(),
+		Replica: replica() + "-" + uuid.NewString(), Now: now, Log: c.log(), Pulled: c.pulls(),
 	})
 	parts.Federation = shared
 	if !c.Spl.Discovery.Enabled || c.Spl.Identity == nil {

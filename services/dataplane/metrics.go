@@ -3,8 +3,32 @@ package dataplane
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/spectron-hq/spectron/services/dataplane/internal/federation"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/trace"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
+
+// traceRows counts the rows of the trace that were lost.
+func traceRows(traces *trace.Log) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "spectron_trace_rows_dropped_total", Help: "Rows of the trace (/traces, /audit) that could not be stored.",
+	}, func() float64 { return float64(traces.Lost()) })
+}
+
+// pulls counts how asking peers for records ends.
+func (c Config) pulls() func(federation.Outcome) {
+	if c.Metrics == nil {
+		return func(federation.Outcome) {}
+	}
+	counter := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "spectron_federation_pulls_total", Help: "Questions to peers for records, by result: news, nothing new, or failed.",
+	}, []string{"result"})
+	c.Metrics.MustRegister(counter)
+	for _, outcome := range federation.Outcomes() {
+		counter.WithLabelValues(string(outcome)) // told from the start: a rate needs a first value
+	}
+	return func(outcome federation.Outcome) { counter.WithLabelValues(string(outcome)).Inc() }
+}
 
 // verifications tells Prometheus what a verifier counts.
 type verifications struct{ verifier *verifier.Verifier }
@@ -20,6 +44,9 @@ var (
 	reports   = prometheus.NewDesc("spectron_verifier_use_reports_total", "Reports of used keys that got through.", nil, nil)
 	cached    = prometheus.NewDesc("spectron_verifier_cached_keys", "Verdicts in memory.", []string{"kind"}, nil)
 	valid     = prometheus.NewDesc("spectron_verifier_lease_valid", "1 while verdicts may come from memory.", nil, nil)
+	streams   = prometheus.NewDesc("spectron_verifier_streams_total", "Watch streams that have begun: one, and one for each time that it broke off.", nil, nil)
+	uses      = prometheus.NewDesc("spectron_verifier_uses_waiting", "Uses of keys that wait to be reported.", nil, nil)
+	age       = prometheus.NewDesc("spectron_verifier_lease_age_seconds", "Time since the lease was asked for that was granted last.", nil, nil)
 	revision  = prometheus.NewDesc("spectron_verifier_revision", "The newest revision applied.", nil, nil)
 )
 
@@ -49,6 +76,10 @@ func (v verifications) Collect(ch chan<- prometheus.Metric) {
 	counter(reports, s.Reports)
 	gauge(cached, float64(s.Keys), "accepted")
 	gauge(cached, float64(s.Refused), "refused")
+	gauge(cached, float64(s.Targets), "target")
+	counter(streams, s.Streams)
+	gauge(uses, float64(s.Uses))
+	gauge(age, s.LeaseAge.Seconds())
 	lease := 0.0
 	if s.LeaseValid {
 		lease = 1

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
@@ -49,6 +50,10 @@ type Config struct {
 
 	// Log receives the log; nil means slog.Default().
 	Log *slog.Logger
+	// Version is what metrics tell.
+	Version string
+	// Tracing makes spans; nil means none.
+	Tracing trace.TracerProvider
 	// Metrics is where the service's metrics go; nil means a registry of its own, or none for one that is only opened.
 	Metrics *prometheus.Registry
 }

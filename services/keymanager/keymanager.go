@@ -73,6 +73,9 @@ func assemble(
 	if err := requireMigrated(ctx, db); err != nil {
 		return nil, err
 	}
+	if cfg.Tracing != nil {
+		db.Trace()
+	}
 	records := store.New(db, cfg.clock())
 	if err := retirePeppers(ctx, cfg, records, ring); err != nil {
 		return nil, err
@@ -114,9 +117,11 @@ func assemble(
 		Founder:    founder,
 		Services:   services,
 		Log:        cfg.log(),
+		Tracing:    cfg.Tracing,
 	}
 	if cfg.Metrics != nil { // a nil *Registry in the interface would not be nil
 		parts.Metrics = cfg.Metrics
+		cfg.Metrics.MustRegister(append(db.Collectors("control"), waits(barrier)...)...)
 	}
 	handler, err := httpapi.New(parts)
 	if err != nil {
@@ -245,7 +250,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	if cfg.Metrics == nil {
-		cfg.Metrics = telemetry.NewRegistry()
+		cfg.Metrics = telemetry.NewRegistry("spectron", cfg.Version)
 	}
 	service, err := Open(ctx, cfg)
 	if err != nil {

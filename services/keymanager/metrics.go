@@ -6,6 +6,19 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
+// waits tells of the changes that wait for verifiers.
+func waits(barrier *revision.Barrier) []prometheus.Collector {
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "spectron_barrier_waiting", Help: "Changes of authority that wait for verifiers now.",
+		}, func() float64 { return float64(barrier.Waiting()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "spectron_barrier_timeouts_total",
+			Help: "Changes of authority that were answered by an error, because the database did not say whether every verifier had applied them.",
+		}, func() float64 { return float64(barrier.Timeouts()) }),
+	}
+}
+
 // propagations counts how changes reach the verifiers.
 func (c Config) propagations() func(revision.Propagation) {
 	if c.Metrics == nil {

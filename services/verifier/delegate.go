@@ -57,7 +57,7 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 
 // askOnBehalf asks about both in one question, whichever is not known: its answers are of one snapshot.
 func (v *Verifier) askOnBehalf(ctx context.Context, about credential, target string) (Verdict, error) {
-	q, place, targetPlace, err := v.asker.join(about, target)
+	q, place, targetPlace, err := v.asker.join(ctx, about, target)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -26,8 +26,9 @@ type asker struct {
 	authority Authority
 	timeout   time.Duration
 	now       func() time.Time
-	filled    func(*question) // called with each answered question before those who wait for it
-	ctx       context.Context //nolint:containedctx // the verifier's lifetime, that the senders share
+	filled    func(*question)                                                            // called with each answered question before those who wait for it
+	carry     func(lifetime context.Context, requests []context.Context) context.Context // or nil
+	ctx       context.Context                                                            //nolint:containedctx // the verifier's lifetime, that the senders share
 	stats     *counters
 	senders   sync.WaitGroup
 
@@ -46,6 +47,7 @@ type question struct {
 	places       map[apikey.Digest]int
 	targets      []introspection.Target
 	targetPlaces map[introspection.Target]int // nil while there are none
+	requests     []context.Context            // that wait, where somebody wants to know
 	done         chan struct{}
 
 	sent       time.Time
@@ -61,7 +63,7 @@ const nobody = ""
 
 // join adds a key, and the principal it wants to act for unless that is nobody, to a question that has not been sent. It
 // returns the question with the places of both in it.
-func (a *asker) join(about credential, principal string) (q *question, place, target int, err error) {
+func (a *asker) join(ctx context.Context, about credential, principal string) (q *question, place, target int, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
@@ -78,6 +80,9 @@ func (a *asker) join(about credential, principal string) (q *question, place, ta
 		return nil, 0, 0, err
 	}
 	place, target = q.add(about, principal)
+	if a.carry != nil {
+		q.requests = append(q.requests, ctx)
+	}
 	if a.inFlight < maxInFlight {
 		a.inFlight++
 		next := a.takeLocked()
@@ -162,7 +167,11 @@ func (a *asker) send(q *question) {
 func (a *asker) ask(q *question) {
 	defer close(q.done)
 	// Of the verifier's lifetime, not of any request's: whoever asked first may leave, the others still wait.
-	ctx, cancel := context.WithTimeout(a.ctx, a.timeout)
+	ctx := a.ctx
+	if a.carry != nil {
+		ctx = a.carry(ctx, q.requests)
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	q.sent = a.now()
 	a.stats.questions.Inc()

@@ -1,6 +1,10 @@
 package verifier
 
-import "github.com/puzpuzpuz/xsync/v4"
+import (
+	"time"
+
+	"github.com/puzpuzpuz/xsync/v4"
+)
 
 // Stats counts what a verifier has done since it started.
 type Stats struct {
@@ -12,11 +16,17 @@ type Stats struct {
 	Applied int64
 	// Lapses are leases that ended before they were renewed.
 	Lapses int64
+	// Streams of revisions have begun: one, and one for each time that it broke off.
+	Streams int64
 	// RenewalErrors, StreamErrors and ReportErrors are failed calls to the authority; Reports are those of used keys that
 	// got through.
 	RenewalErrors, StreamErrors, ReportErrors, Reports int64
 	// Keys and Refused are how many verdicts are remembered, Targets how many principals that keys acted for, or wanted to.
 	Keys, Refused, Targets int
+	// Uses are how many uses of keys wait to be reported.
+	Uses int
+	// LeaseAge is how long ago the lease was asked for that was granted last; 0 while there has been none.
+	LeaseAge time.Duration
 	// LeaseValid says whether the cache may answer now, and Revision which one it has applied.
 	LeaseValid bool
 	Revision   int64
@@ -25,7 +35,7 @@ type Stats struct {
 // counters are striped: every core counts on its own, since two that share a line slow a hit down more than the look-up.
 type counters struct {
 	hits, negativeHits, misses, malformed, questions, asked, applied, lapses,
-	renewalErrors, streamErrors, reportErrors, reports *xsync.Counter
+	renewalErrors, streamErrors, reportErrors, reports, streams *xsync.Counter
 }
 
 func newCounters() counters {
@@ -33,6 +43,7 @@ func newCounters() counters {
 		xsync.NewCounter(), xsync.NewCounter(), xsync.NewCounter(), xsync.NewCounter(),
 		xsync.NewCounter(), xsync.NewCounter(), xsync.NewCounter(), xsync.NewCounter(),
 		xsync.NewCounter(), xsync.NewCounter(), xsync.NewCounter(), xsync.NewCounter(),
+		xsync.NewCounter(),
 	}
 }
 
@@ -42,13 +53,17 @@ func (v *Verifier) Stats() Stats {
 	keys, refused := v.cache.good.count, v.cache.bad.count
 	v.cache.mu.Unlock()
 	targets := v.cache.targets.len()
+	now, age := v.now(), time.Duration(0)
+	if l := v.lease.current.Load(); l != nil {
+		age = now.Sub(l.start)
+	}
 	s := &v.stats
 	return Stats{
 		Hits: s.hits.Value(), NegativeHits: s.negativeHits.Value(), Misses: s.misses.Value(), Malformed: s.malformed.Value(),
 		Questions: s.questions.Value(), Asked: s.asked.Value(), Applied: s.applied.Value(), Lapses: s.lapses.Value(),
 		RenewalErrors: s.renewalErrors.Value(), StreamErrors: s.streamErrors.Value(),
 		ReportErrors: s.reportErrors.Value(), Reports: s.reports.Value(),
-		Keys: keys, Refused: refused, Targets: targets,
-		LeaseValid: v.lease.trusted(v.now()), Revision: v.lease.applied.Load(),
+		Keys: keys, Refused: refused, Targets: targets, Uses: v.uses.len(), Streams: s.streams.Value(), LeaseAge: age,
+		LeaseValid: v.lease.trusted(now), Revision: v.lease.applied.Load(),
 	}
 }

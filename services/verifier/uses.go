@@ -40,6 +40,13 @@ func (u *uses) add(c *caller.Caller, at time.Duration) {
 	u.full.Store(len(u.waiting) >= introspection.MaxUses)
 }
 
+// len returns how many wait.
+func (u *uses) len() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.waiting)
+}
+
 // take returns what waits.
 func (u *uses) take(now time.Duration) introspection.Uses {
 	u.mu.Lock()

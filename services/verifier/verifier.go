@@ -72,6 +72,9 @@ type Config struct {
 	// Reread bounds the age of a remembered verdict; 5 minutes if zero. The actual age varies by a fifth, so that keys learnt
 	// together are not read again together.
 	Reread time.Duration
+	// Carry, if not nil, returns the context of a question to the authority, which ends with lifetime, for the requests that wait
+	// for it: so that a trace of one of them can go on at the authority. Requests that are answered from memory never meet it.
+	Carry func(lifetime context.Context, requests []context.Context) context.Context
 	// Now is the clock; time.Now if nil. It must carry a monotonic reading.
 	Now func() time.Time
 }
@@ -126,7 +129,7 @@ func New(cfg Config) (*Verifier, error) {
 	v.cache.targets = newTargets(cfg.MaxTargets)
 	ctx, stop := context.WithCancel(context.Background())
 	v.stop = stop
-	v.asker = asker{authority: cfg.Authority, timeout: cfg.Timeout, now: v.now, filled: v.fill, ctx: ctx, stats: &v.stats}
+	v.asker = asker{authority: cfg.Authority, timeout: cfg.Timeout, now: v.now, filled: v.fill, carry: cfg.Carry, ctx: ctx, stats: &v.stats}
 	v.lease.name = apikey.NewID()
 	v.lease.acknowledge = make(chan struct{}, 1)
 	for _, worker := range []func(context.Context){v.watch, v.renew, v.report} {
@@ -236,7 +239,7 @@ func (v *Verifier) inquire(ctx context.Context, key string) (Verdict, error) {
 }
 
 func (v *Verifier) ask(ctx context.Context, about credential) (Verdict, error) {
-	q, place, _, err := v.asker.join(about, nobody)
+	q, place, _, err := v.asker.join(ctx, about, nobody)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -23,6 +23,7 @@ func (v *Verifier) watch(ctx context.Context) {
 			v.lease.mu.Unlock()
 			if !begun {
 				begun = true
+				v.stats.streams.Inc()
 				retry = backoff{}
 				v.begin(e)
 				return nil

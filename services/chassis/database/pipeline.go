@@ -3,9 +3,12 @@ package database
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 )
 
 // Statement is one statement of a [DB.Pipeline], with parameters $1, $2 and so on.
@@ -26,10 +29,14 @@ func (d *DB) Pipeline(ctx context.Context, statements []Statement, read func(Row
 	if d.Engine != Postgres {
 		return fmt.Errorf("running a pipeline: %s has none", d.Engine)
 	}
-	return d.repeat(ctx, func() error { return d.pipeline(ctx, statements, read) })
+	return d.repeat(ctx, "pipeline", func(ctx context.Context) error { return d.pipeline(ctx, statements, read) })
 }
 
-func (d *DB) pipeline(ctx context.Context, statements []Statement, read func(Row) error) error {
+func (d *DB) pipeline(ctx context.Context, statements []Statement, read func(Row) error) (err error) {
+	if tracing.Recorded(ctx) {
+		_, end := tracing.Begin(ctx, "statement")
+		defer func() { end(err, d.system(), textOf(joined(statements))) }()
+	}
 	conn, err := d.pools[0].Conn(ctx)
 	if err != nil {
 		return err
@@ -52,6 +59,14 @@ func (d *DB) pipeline(ctx context.Context, statements []Statement, read func(Row
 		}
 		return err
 	})
+}
+
+func joined(statements []Statement) string {
+	texts := make([]string, len(statements))
+	for i, statement := range statements {
+		texts[i] = statement.SQL
+	}
+	return strings.Join(texts, "; ")
 }
 
 func readLast(results pgx.BatchResults, count int, read func(Row) error) error {

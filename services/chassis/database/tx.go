@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 )
 
 const (
@@ -27,14 +29,16 @@ func (d *DB) maxAttempts() int {
 // serialization failure, a deadlock, a busy SQLite file) fn runs again, a bounded number of times: it must have no effect
 // outside tx. An error of the database is returned as [Translate] returns it, any other error as fn returned it.
 func (d *DB) Tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return d.repeat(ctx, func() error { return d.WithContext(ctx).Transaction(fn) })
+	return d.repeat(ctx, "transaction", func(ctx context.Context) error { return d.WithContext(ctx).Transaction(fn) })
 }
 
-// repeat runs a transaction until the engine asks for no retry.
-func (d *DB) repeat(ctx context.Context, transaction func() error) error {
+// repeat runs a transaction until the engine asks for no retry. name is that of its span.
+func (d *DB) repeat(ctx context.Context, name string, transaction func(context.Context) error) (err error) {
+	ctx, end := tracing.Begin(ctx, name)
+	defer func() { end(err) }()
 	pause := retryPause
 	for attempt := 1; ; attempt++ {
-		err := transaction()
+		err := transaction(ctx)
 		if err == nil || attempt == d.maxAttempts() || !retryable(err) {
 			return Translate(err)
 		}
@@ -51,7 +55,9 @@ func (d *DB) repeat(ctx context.Context, transaction func() error) error {
 }
 
 // Read runs fn on one snapshot of the database, which fn cannot write. Errors are those of [DB.Tx].
-func (d *DB) Read(ctx context.Context, fn func(tx *gorm.DB) error) error {
+func (d *DB) Read(ctx context.Context, fn func(tx *gorm.DB) error) (err error) {
+	ctx, end := tracing.Begin(ctx, "snapshot")
+	defer func() { end(err) }()
 	return Translate(d.reader.WithContext(ctx).Transaction(fn, d.readOption))
 }
 

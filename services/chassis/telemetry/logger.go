@@ -10,7 +10,8 @@ import (
 )
 
 // NewLogger returns a logger that writes to w. level is debug, info, warn or error; format is text, json, or nothing for
-// text on a terminal and json elsewhere. Every message and every value passes redact before it is written.
+// text on a terminal and json elsewhere. Every message and every value passes redact before it is written. A line that is written
+// with the context of a request has its trace id.
 func NewLogger(w io.Writer, level, format string, redact func(string) string) (*slog.Logger, error) {
 	var least slog.Level
 	switch level {
@@ -28,9 +29,9 @@ func NewLogger(w io.Writer, level, format string, redact func(string) string) (*
 	options := &slog.HandlerOptions{Level: least, ReplaceAttr: replacer(redact)}
 	switch {
 	case format == "text", format == "" && isTerminal(w):
-		return slog.New(slog.NewTextHandler(w, options)), nil
+		return slog.New(traceHandler{Handler: slog.NewTextHandler(w, options)}), nil
 	case format == "json", format == "":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		return slog.New(traceHandler{Handler: slog.NewJSONHandler(w, options)}), nil
 	default:
 		return nil, fmt.Errorf("log format %q: want text or json", format)
 	}

@@ -94,6 +94,7 @@ func TestAdmin(t *testing.T) {
 		"alive":     {broken, "/livez", http.StatusOK, "alive"},
 		"ready":     {sound, "/readyz", http.StatusOK, "ready"},
 		"not ready": {broken, "/readyz", http.StatusServiceUnavailable, "not ready"},
+		"version":   {sound, "/metrics", http.StatusOK, `program_build_info{version="v1"} 1`},
 		"metrics":   {sound, "/metrics", http.StatusOK, "go_goroutines"},
 		"pprof":     {sound, "/debug/pprof/", http.StatusOK, "goroutine"},
 		"nothing":   {sound, "/", http.StatusNotFound, ""},
@@ -102,7 +103,7 @@ func TestAdmin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := httptest.NewRecorder()
-			telemetry.Admin(telemetry.NewRegistry(), test.ready).ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
+			telemetry.Admin(telemetry.NewRegistry("program", "v1"), test.ready).ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
 			if w.Code != test.status || !strings.Contains(w.Body.String(), test.body) || strings.Contains(w.Body.String(), "private") {
 				t.Errorf("answer %d:\n%.200s", w.Code, w.Body)
 			}

@@ -87,8 +87,8 @@ func logAccess(c *gin.Context, duration time.Duration) {
 		level = slog.LevelDebug // it was told to end, and says so: see Healthy
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
-	case status < http.StatusBadRequest && (strings.HasSuffix(route, "/health") || strings.HasPrefix(route, "/internal/")):
-		level = slog.LevelDebug // probes, and services that ask each other all the time, would drown the rest
+	case status < http.StatusBadRequest && quiet(route):
+		level = slog.LevelDebug // they would drown the rest
 	}
 	ctx := c.Request.Context()
 	Logger(ctx).LogAttrs(ctx, level, "request",

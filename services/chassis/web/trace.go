@@ -2,18 +2,19 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 )
 
 // traceHeader carries the trace id of every answer.
 const traceHeader = "X-Trace-Id"
-
-type traceKey struct{}
 
 type serverKey struct{}
 
@@ -37,45 +38,27 @@ func serverOf(ctx context.Context) *server {
 }
 
 // TraceID returns the trace id in ctx: 32 hexadecimal digits, or nothing outside a request.
-func TraceID(ctx context.Context) string {
-	id, _ := ctx.Value(traceKey{}).(string)
-	return id
-}
+func TraceID(ctx context.Context) string { return tracing.ID(ctx) }
 
 // WithTraceID returns a context in which id is the trace id. An id that is not one of W3C Trace Context is left out.
-func WithTraceID(ctx context.Context, id string) context.Context {
-	if !isHex(id, 32) {
-		return ctx
-	}
-	return context.WithValue(ctx, traceKey{}, id)
-}
+func WithTraceID(ctx context.Context, id string) context.Context { return tracing.WithID(ctx, id) }
 
 // NewTraceID returns a random trace id. It is a name, not a secret.
-func NewTraceID() string {
-	return fmt.Sprintf("%016x%016x", rand.Uint64()|1, rand.Uint64()) //nolint:gosec // see above; never all zero
-}
+func NewTraceID() string { return tracing.NewID() }
 
 // Logger returns the logger of the request in ctx, which adds its trace id to every line.
 func Logger(ctx context.Context) *slog.Logger { return serverOf(ctx).log }
 
-// Propagate returns a round tripper that tells the other side the trace id in a request's context, so that one id names
-// what happened on both, and the address of the client that is asked for, which it believes if this side is a proxy that it trusts.
-func Propagate(next http.RoundTripper) http.RoundTripper { return propagator{next} }
+// Propagate returns a round tripper that tells the other side the trace of a request, so that one id names what happened on
+// both, and the address of the client that is asked for, which it believes if this side is a proxy that it trusts.
+func Propagate(next http.RoundTripper) http.RoundTripper { return propagator{tracing.Propagate(next)} }
 
 type propagator struct{ next http.RoundTripper }
 
 // RoundTrip sends a copy of r with the headers traceparent and X-Forwarded-For.
 func (p propagator) RoundTrip(r *http.Request) (*http.Response, error) {
-	id, client := TraceID(r.Context()), clientIn(r.Context())
-	if id == "" && !client.IsValid() {
-		return p.next.RoundTrip(r)
-	}
-	r = r.Clone(r.Context())
-	if id != "" {
-		parent := fmt.Sprintf("00-%s-%016x-01", id, rand.Uint64()|1) //nolint:gosec // a name, not a secret
-		r.Header.Set("Traceparent", parent)
-	}
-	if client.IsValid() {
+	if client := clientIn(r.Context()); client.IsValid() {
+		r = r.Clone(r.Context())
 		r.Header.Set(forwardedHeader, client.String())
 	}
 	return p.next.RoundTrip(r)
@@ -86,32 +69,22 @@ func traced(w http.ResponseWriter, r *http.Request) *http.Request {
 	if TraceID(r.Context()) != "" {
 		return r
 	}
-	id := callersTrace(r.Header)
-	if id == "" {
-		id = NewTraceID()
-	}
-	w.Header().Set(traceHeader, id)
-	return r.WithContext(WithTraceID(r.Context(), id))
+	ctx := tracing.Adopt(r.Context(), r.Header)
+	w.Header().Set(traceHeader, tracing.ID(ctx))
+	return r.WithContext(ctx)
 }
 
-// callersTrace returns the trace id of a valid W3C traceparent header, version-traceid-parentid-flags, or nothing.
-func callersTrace(header http.Header) string {
-	values := header.Values("Traceparent")
-	if len(values) != 1 {
-		return ""
+// spans makes a span of each request. Its name is the route's, never the path, which may hold anything.
+func spans(provider trace.TracerProvider) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		ctx, end := tracing.Serving(c.Request.Context(), provider, methodOf(c), c.Request.Header, quiet(c.Request.URL.Path))
+		c.Request = c.Request.WithContext(ctx)
+		defer func() { end(routeOf(c), c.Writer.Status()) }() // runs when a handler drops the connection, too
+		c.Next()
 	}
-	parts := strings.Split(values[0], "-")
-	// A later version may add parts; version ff is forbidden.
-	if len(parts) < 4 || (parts[0] == "00" && len(parts) > 4) || parts[0] == "ff" ||
-		len(parts[0]) != 2 || !hexDigits(parts[0]) || !isHex(parts[1], 32) || !isHex(parts[2], 16) || len(parts[3]) != 2 {
-		return ""
-	}
-	return parts[1]
 }
 
-// isHex reports whether s is an identifier of Trace Context: size lower-case hexadecimal digits that are not all zero.
-func isHex(s string, size int) bool {
-	return len(s) == size && hexDigits(s) && strings.Trim(s, "0") != ""
+// quiet reports whether a route is that of probes, or of services that ask each other all the time.
+func quiet(route string) bool {
+	return strings.HasSuffix(route, "/health") || strings.HasPrefix(route, "/internal/")
 }
-
-func hexDigits(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/contract/fault"
 )
@@ -30,6 +31,8 @@ type Options struct {
 	Log *slog.Logger
 	// Metrics registers the server's metrics; nil means none.
 	Metrics prometheus.Registerer
+	// Tracing makes a span of each request; nil means none.
+	Tracing trace.TracerProvider
 	// Origins are the pages that may call from a browser; none by default. Requests that ElsewhereCORS picks are left to the
 	// server that they are passed on to.
 	Origins       Origins
@@ -59,7 +62,11 @@ func NewEngine(options Options) *gin.Engine {
 	engine.UnescapePathValues = false  // Gin's own way would turn + into a space
 	engine.ForwardedByClientIP = false // Gin's own way stays out of this: ClientAddr looks at all lines of the header
 	engine.ContextWithFallback = true  // a *gin.Context is handed on as the context of the request
-	engine.Use(begin(options), observe(options), recoverPanic, limitBody(options.BodyLimit), unescapeParams)
+	engine.Use(begin(options))
+	if options.Tracing != nil {
+		engine.Use(spans(options.Tracing))
+	}
+	engine.Use(observe(options), recoverPanic, limitBody(options.BodyLimit), unescapeParams)
 	if len(options.Origins) > 0 {
 		engine.Use(crossOrigin(options.Origins, options.ElsewhereCORS))
 	}

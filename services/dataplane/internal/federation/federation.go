@@ -46,7 +46,22 @@ type Config struct {
 	Timing Timing
 	Now    func() time.Time
 	Log    *slog.Logger
+	// Pulled, if not nil, is told how each question to a peer ended.
+	Pulled func(Outcome)
 }
+
+// Outcome is how a question to a peer ended.
+type Outcome string
+
+// The outcomes.
+const (
+	News   Outcome = "news"
+	NoNews Outcome = "no_news"
+	Failed Outcome = "failed"
+)
+
+// Outcomes lists them.
+func Outcomes() []Outcome { return []Outcome{News, NoNews, Failed} }
 
 // Timing is how patient a Service is. Zero means the default of each.
 type Timing struct {
@@ -90,6 +105,9 @@ func New(config Config) *Service {
 	config.Timing = config.Timing.orDefaults()
 	if config.Log == nil {
 		config.Log = slog.Default()
+	}
+	if config.Pulled == nil {
+		config.Pulled = func(Outcome) {}
 	}
 	if config.Transport == nil {
 		config.Transport = network()

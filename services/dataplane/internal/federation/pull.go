@@ -122,6 +122,14 @@ func (s *Service) pullOn(ctx context.Context, claim Claim) {
 		switch {
 		case ctx.Err() != nil || errors.Is(err, ErrLost):
 			return
+		case err == nil && news:
+			s.Pulled(News)
+		case err == nil:
+			s.Pulled(NoNews)
+		default:
+			s.Pulled(Failed)
+		}
+		switch {
 		case err == nil && (news || s.Now().Sub(began) >= s.Timing.MinBackoff):
 			pause = s.Timing.MinBackoff
 			continue

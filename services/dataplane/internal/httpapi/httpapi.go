@@ -13,6 +13,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	tracing "go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
@@ -65,6 +66,7 @@ type Parts struct {
 	Proxies []netip.Prefix
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	Tracing tracing.TracerProvider
 }
 
 // New returns the handler of all routes.
@@ -82,7 +84,7 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
 	engine := web.NewEngine(web.Options{
-		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins, ElsewhereCORS: parts.forwards, Codes: spl.Codes,
+		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Tracing: parts.Tracing, Origins: parts.Origins, ElsewhereCORS: parts.forwards, Codes: spl.Codes,
 		TrustedProxies: parts.Proxies,
 	})
 	if err := web.Documentation(engine, spec); err != nil {

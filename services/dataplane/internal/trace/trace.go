@@ -136,6 +136,9 @@ func New(cfg Config) *Log {
 // Close writes what waits to be written, and ends. Nothing may be kept any more.
 func (l *Log) Close() { l.writer.close() }
 
+// Lost is how many rows were not stored since the process began.
+func (l *Log) Lost() int64 { return l.writer.lost.Load() }
+
 // Begin returns the time, for a request to say when it began.
 func (l *Log) Begin() time.Time { return l.cfg.Now() }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,7 @@ type writer struct {
 	log   *slog.Logger
 	rows  chan pending
 	ended chan struct{}
+	lost  atomic.Int64
 }
 
 // pending is a row that waits; done is closed when it has been stored or given up.
@@ -37,7 +39,7 @@ type pending struct {
 }
 
 func newWriter(store Store, log *slog.Logger) *writer {
-	w := &writer{store, log, make(chan pending, queued), make(chan struct{})}
+	w := &writer{store: store, log: log, rows: make(chan pending, queued), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -47,6 +49,7 @@ func (w *writer) write(ctx context.Context, row Row) {
 	select {
 	case w.rows <- p:
 	default:
+		w.lost.Add(1)
 		w.log.WarnContext(ctx, "a trace was dropped: too many wait to be stored")
 		return
 	}
@@ -78,6 +81,7 @@ func (w *writer) flush(batch []pending) {
 		rows[i] = p.row
 	}
 	if err := w.store.AddTraces(ctx, rows); err != nil {
+		w.lost.Add(int64(len(rows)))
 		w.log.WarnContext(ctx, "traces could not be stored", slog.Int("rows", len(rows)), slog.Any("error", err))
 	}
 	for _, p := range batch {

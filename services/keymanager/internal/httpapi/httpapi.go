@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	tracing "go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/grant"
@@ -47,6 +48,7 @@ type Parts struct {
 	// Proxies are those whose word about a client's address is taken.
 	Proxies []netip.Prefix
 	Metrics prometheus.Registerer
+	Tracing tracing.TracerProvider
 }
 
 // New returns the handler of all routes.
@@ -64,7 +66,7 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
 	engine := web.NewEngine(web.Options{
-		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Origins: parts.Origins, TrustedProxies: parts.Proxies,
+		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Tracing: parts.Tracing, Origins: parts.Origins, TrustedProxies: parts.Proxies,
 	})
 	if err := web.Documentation(engine, spec); err != nil {
 		return nil, err

@@ -5,8 +5,12 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/mutant"
 )
@@ -28,6 +32,8 @@ type Barrier struct {
 	passed func(Propagation)
 	looks  chan struct{} // look at once
 	comes  chan struct{} // look soon: somebody new waits
+
+	timeouts atomic.Int64
 
 	mu      sync.Mutex // guards the following fields
 	waiting []*wait
@@ -72,8 +78,16 @@ func (b *Barrier) Await(ctx context.Context, revision int64) (Propagation, error
 	if mutant.Is(mutant.NoBarrier) {
 		return Propagation{}, nil
 	}
+	ctx, end := tracing.Begin(ctx, "barrier")
+	p, err := b.await(ctx, revision)
+	end(err, attribute.Int64("spectron.revision", revision), attribute.Int("spectron.acknowledged", p.Acknowledged),
+		attribute.Int("spectron.lapsed", p.Lapsed))
+	return p, err
+}
+
+func (b *Barrier) await(ctx context.Context, revision int64) (Propagation, error) {
 	w := &wait{revision: revision, since: b.now(), done: make(chan Propagation, 1)}
-	ctx = context.WithoutCancel(ctx)
+	ctx = tracing.Untraced(context.WithoutCancel(ctx)) // who looks does so for all that wait, and perhaps for longer than this one
 	b.feed.Reach(revision)
 	b.enter(ctx, w)
 	for {
@@ -88,10 +102,21 @@ func (b *Barrier) Await(ctx context.Context, revision int64) (Propagation, error
 			continue // a look has found that leases may be longer
 		}
 		b.abandon(w)
+		b.timeouts.Add(1)
 		return Propagation{}, fault.New(fault.Unavailable,
 			"the change is made, but the database does not say whether every verifier knows of it; repeat it to be sure")
 	}
 }
+
+// Waiting is how many changes wait now.
+func (b *Barrier) Waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting)
+}
+
+// Timeouts is how many changes were answered by an error, because the database did not say whether they had reached every verifier.
+func (b *Barrier) Timeouts() int64 { return b.timeouts.Load() }
 
 // Settle returns when no verifier answers from what was true before any change that has been made. Whoever finds nothing left to
 // do waits for it: the change may have been made before, by a call that could not say whether every verifier knew of it.

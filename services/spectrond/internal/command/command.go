@@ -41,7 +41,7 @@ every user of the machine can read in the list of processes.
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`,
 	},
-		newManagement(environ),
+		newManagement(version, environ),
 		newAPI(version, environ),
 		newDev(version, environ),
 		newBootstrap(environ),

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
@@ -50,6 +52,11 @@ bootstrapped before nothing happens, and the log says so.`,
 				return err
 			}
 			cfg.Version = version
+			var flush func(context.Context)
+			if cfg.Tracing, flush, err = openTracing(cmd, environ, "spectron", version, cfg.Log); err != nil {
+				return err
+			}
+			defer flush(cmd.Context())
 			return node.Run(cmd.Context(), cfg)
 		},
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 	"github.com/spectron-hq/spectron/services/dataplane"
 	"github.com/spectron-hq/spectron/services/keymanager"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/node"
@@ -18,6 +19,7 @@ func WriteExample(w io.Writer) error {
 		settings.Section{Title: "The data plane: spectrond api start", Config: &dataplane.Config{}},
 		settings.Section{Title: "Both planes in one process: spectrond dev start", Config: &node.Config{}},
 		settings.Section{Title: "The log of each of them", Config: &logSettings{}},
+		settings.Section{Title: "Traces of each of them, by OpenTelemetry's own variables", Config: &tracing.Settings{}},
 		settings.Section{Title: "Migrations: spectrond migrate", Config: &migrateSettings{}},
 		settings.Section{Title: "Backups: spectrond backup, spectrond restore", Config: &backupSettings{}},
 		settings.Section{Title: "The first keys: spectrond bootstrap", Config: &bootstrapSettings{}},

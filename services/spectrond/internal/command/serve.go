@@ -1,6 +1,8 @@
 package command
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/spectron-hq/spectron/services/chassis/settings"
@@ -9,7 +11,7 @@ import (
 	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 )
 
-func newManagement(environ settings.Environ) *cobra.Command {
+func newManagement(version string, environ settings.Environ) *cobra.Command {
 	start := &cobra.Command{
 		Use:   "start",
 		Short: "Serve the key manager",
@@ -29,6 +31,12 @@ to start while migrations are pending. Any number of replicas may run.`,
 			if cfg.Log, err = openLog(cmd, environ); err != nil {
 				return err
 			}
+			cfg.Version = version
+			var flush func(context.Context)
+			if cfg.Tracing, flush, err = openTracing(cmd, environ, "spectron-keymanager", version, cfg.Log); err != nil {
+				return err
+			}
+			defer flush(cmd.Context())
 			return keymanager.Run(cmd.Context(), cfg)
 		},
 	}
@@ -62,6 +70,11 @@ refuses to start while migrations are pending. Any number of replicas may run.`,
 				return err
 			}
 			cfg.Version = version
+			var flush func(context.Context)
+			if cfg.Tracing, flush, err = openTracing(cmd, environ, "spectron-dataplane", version, cfg.Log); err != nil {
+				return err
+			}
+			defer flush(cmd.Context())
 			return dataplane.Run(cmd.Context(), cfg)
 		},
 	}

@@ -16,10 +16,13 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/process"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/telemetry"
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/dataplane"
@@ -58,7 +61,9 @@ type Options struct {
 	// Operator is whom the user acts as, DisplayName the name to go with it.
 	Operator, DisplayName string
 	LogLevel              string
-	Version               string
+	// Tracing says whether spans are made, and where they go.
+	Tracing tracing.Settings
+	Version string
 	// Arguments are what the user said of all this.
 	Arguments statedir.Arguments
 }
@@ -107,7 +112,12 @@ func serve(ctx context.Context, dir statedir.Dir, options Options, audience Audi
 	if err != nil {
 		return err
 	}
-	d := &starting{dir: dir, options: options, audience: audience, log: log, now: now}
+	spans, flush, err := tracing.Open(ctx, options.Tracing, "spl", options.Version, log)
+	if err != nil {
+		return err
+	}
+	defer flush(ctx)
+	d := &starting{dir: dir, options: options, audience: audience, log: log, spans: spans, now: now}
 	err = d.run(ctx)
 	if err != nil {
 		log.ErrorContext(ctx, "the daemon ends", slog.Any("error", err))
@@ -137,6 +147,7 @@ type starting struct {
 	options  Options
 	audience Audience
 	log      *slog.Logger
+	spans    trace.TracerProvider // nil for none
 	now      clock
 }
 
@@ -218,6 +229,7 @@ func (d *starting) node(store settings.Secret) (node.Config, error) {
 		ConnectionString: store,
 		Version:          d.options.Version,
 		Log:              d.log,
+		Tracing:          d.spans,
 
 		CORSAllowedOrigins: d.options.Origins,
 		TrustedProxies:     d.options.TrustedProxies,

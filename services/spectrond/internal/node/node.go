@@ -13,6 +13,7 @@ import (
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/process"
@@ -48,6 +49,8 @@ type Config struct {
 	Prepare func(context.Context, *keymanager.Service) error
 	// Limits are those of the data plane.
 	Limits dataplane.Limits
+	// Tracing makes spans; nil means none.
+	Tracing trace.TracerProvider
 	// Version is what health tells.
 	Version string
 	// Bootstrap, when it is not nil, is enrolled in a store that has not been bootstrapped.
@@ -85,7 +88,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, dir: dir, metrics: telemetry.NewRegistry()}
+	n := &Node{cfg: cfg, dir: dir, metrics: telemetry.NewRegistry("spectron", cfg.Version)}
 	if n.planes, err = openPlanes(ctx, cfg, dir, n.metrics); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}

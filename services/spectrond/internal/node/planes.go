@@ -69,6 +69,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,
+		Tracing:          cfg.Tracing,
 
 		CORSAllowedOrigins: cfg.ManagementCORSAllowedOrigins,
 		AuthenticationOff:  cfg.Spl.AuthenticationOff,
@@ -89,6 +90,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,
+		Tracing:          cfg.Tracing,
 		Version:          cfg.Version,
 		Authority:        p.transport,
 		Limits:           cfg.Limits,

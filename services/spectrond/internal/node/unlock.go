@@ -16,7 +16,7 @@ func UnlockPermissions(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	p, config, err := openControl(ctx, cfg, dir, telemetry.NewRegistry())
+	p, config, err := openControl(ctx, cfg, dir, telemetry.NewRegistry("spectron", cfg.Version))
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func (f *fleet) replica(t *testing.T, program, name string, env []string, args .
 	r.start(t, program)
 	t.Cleanup(func() {
 		_ = r.command.Process.Kill() // it may have ended
-		<-r.exited
+		_ = <-r.exited               // killed, or told to end before
 		r.checkLog(t)
 	})
 	return r

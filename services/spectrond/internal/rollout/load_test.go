@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -306,10 +307,7 @@ func (l *ledger) lastDead() string {
 func (l *ledger) take() (living map[string]string, dead, written []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	living = make(map[string]string, len(l.living))
-	for name, secret := range l.living {
-		living[name] = secret
-	}
+	living = maps.Clone(l.living)
 	dead, written = l.dead, l.written
 	l.dead, l.written = l.dead[max(0, len(l.dead)-deadKept):], nil
 	return living, dead, written

@@ -140,7 +140,7 @@ func rotateEverywhere(t *testing.T, at target, keymanagers, dataplanes []*replic
 	t.Helper()
 	at.data, at.management = dataplanes[0].url(), keymanagers[0].url()
 	s := session{at}
-	secret := s.key(t, http.MethodPost, s.keys("wanderer"), http.StatusCreated)
+	secret := s.key(t, s.keys("wanderer"), http.StatusCreated)
 	for turn := range 20 {
 		for _, data := range dataplanes { // all remember it
 			at.data = data.url()
@@ -149,7 +149,7 @@ func rotateEverywhere(t *testing.T, at target, keymanagers, dataplanes []*replic
 		at.management = keymanagers[turn%len(keymanagers)].url()
 		s = session{at}
 		old := secret
-		secret = s.key(t, http.MethodPost, s.keys("wanderer")+"/rotate", http.StatusOK)
+		secret = s.key(t, s.keys("wanderer")+"/rotate", http.StatusOK)
 		for i, data := range dataplanes {
 			at.data = data.url()
 			if status := (session{at}).status(t, http.MethodGet, at.me(), old, ""); status != http.StatusUnauthorized {
@@ -169,9 +169,9 @@ func (s session) play(t *testing.T, name string) {
 	if found := s.expect(t, http.StatusOK, http.MethodPost, s.query(), s.target.key, `{"query":"`+word+`","mode":"bm25"}`); !strings.Contains(found, word) {
 		t.Errorf("%s: what was written is not found", name)
 	}
-	minted := s.key(t, http.MethodPost, s.keys(name), http.StatusCreated)
+	minted := s.key(t, s.keys(name), http.StatusCreated)
 	s.expect(t, http.StatusOK, http.MethodGet, s.me(), minted, "")
-	rotated := s.key(t, http.MethodPost, s.keys(name)+"/rotate", http.StatusOK)
+	rotated := s.key(t, s.keys(name)+"/rotate", http.StatusOK)
 	s.expect(t, http.StatusUnauthorized, http.MethodGet, s.me(), minted, "")
 	s.expect(t, http.StatusOK, http.MethodGet, s.me(), rotated, "")
 	s.expect(t, http.StatusNoContent, http.MethodDelete, s.keys(name), s.operator, "")
@@ -204,11 +204,11 @@ func decode(t *testing.T, body string, out any) {
 }
 
 // key sends a request as the operator and returns the secret in the answer.
-func (s session) key(t *testing.T, method, url string, want int) string {
+func (s session) key(t *testing.T, url string, want int) string {
 	t.Helper()
-	secret := secretIn(s.expect(t, want, method, url, s.operator, ""))
+	secret := secretIn(s.expect(t, want, http.MethodPost, url, s.operator, ""))
 	if secret == "" {
-		t.Fatalf("%s %s: no key in the answer", method, url)
+		t.Fatalf("%s: no key in the answer", url)
 	}
 	return secret
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/daemon"
@@ -25,6 +26,10 @@ func (a *app) options(
 ) (daemon.Options, error) {
 	var said serveSettings
 	if err := cli.Load(cmd, a.environ, &said); err != nil {
+		return daemon.Options{}, err
+	}
+	var traces tracing.Settings
+	if err := cli.Load(cmd, a.environ, &traces); err != nil {
 		return daemon.Options{}, err
 	}
 	config, err := dir.ReadConfig()
@@ -68,7 +73,7 @@ func (a *app) options(
 		Host: first(arguments.Host, config.Host, defaultHost), Port: defaultPort,
 		Insecure: arguments.Insecure, Memory: arguments.Memory, Discover: arguments.Discover,
 		Origins: config.Origins, TrustedProxies: config.TrustedProxies,
-		Chosen: said.Chosen, Operator: operator, DisplayName: config.DisplayName, LogLevel: said.LogLevel, Version: a.version,
+		Chosen: said.Chosen, Operator: operator, DisplayName: config.DisplayName, LogLevel: said.LogLevel, Version: a.version, Tracing: traces,
 	}
 	switch {
 	case arguments.Port != nil:
