@@ -134,9 +134,10 @@ down: ## stop Docker Compose; the data stays (docker compose down --volumes drop
 	$(COMPOSE) down
 
 .PHONY: test-compose
-test-compose: ## run the whole story on Docker Compose, and the overlays replicas and tls, from nothing, under names of their own
+test-compose: ## run the whole story on Docker Compose, the overlays, and what the documents say of it, from nothing, under names of their own
 	deployments/compose/test.sh
 	deployments/compose/overlays.sh
+	deployments/compose/docs-test.sh
 
 .PHONY: faults
 faults: ## kill, pause, cut, fill and skew the containers of the overlay replicas under load, and write docs/faults.md (ten minutes)

@@ -17,7 +17,7 @@ var narrowing = map[string]*regexp.Regexp{
 	"renames something":                  regexp.MustCompile(`(?i)\bRENAME\b`),
 	"changes a type":                     regexp.MustCompile(`(?i)\bALTER\s+(COLUMN\s+)?\w+\s+(SET\s+DATA\s+)?TYPE\b`),
 	"forbids null in what is there":      regexp.MustCompile(`(?i)\bSET\s+NOT\s+NULL\b`),
-	"takes rows away":                    regexp.MustCompile(`(?i)\b(TRUNCATE|DELETE\s+FROM)\b`),
+	"takes rows away":                    regexp.MustCompile(`(?i)(?:^|;)\s*(TRUNCATE|DELETE\s+FROM)\b`),
 	"adds a constraint to what is there": regexp.MustCompile(`(?i)\bALTER\s+TABLE\b[^;]*\bADD\s+(CONSTRAINT|CHECK|UNIQUE|FOREIGN|PRIMARY|EXCLUDE)\b`),
 }
 
@@ -28,11 +28,13 @@ var (
 	created     = regexp.MustCompile(`(?i)\bCREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)`)
 	uniqueIndex = regexp.MustCompile(`(?i)\bCREATE\s+UNIQUE\s+INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?\w+\s+ON\s+(\w+)`)
 	comment     = regexp.MustCompile(`--[^\n]*`)
+	// What functions and triggers do is not done by the migration.
+	body = regexp.MustCompile(`(?is)\$\$.*?\$\$|\bBEGIN\b.*?\bEND\b`)
 )
 
 // faults returns what is wrong with the statements of a migration for the release before.
 func faults(up string) (out []string) {
-	up = comment.ReplaceAllString(up, "")
+	up = body.ReplaceAllString(comment.ReplaceAllString(up, ""), "")
 	for what, pattern := range narrowing {
 		if pattern.MatchString(up) {
 			out = append(out, what)
@@ -126,6 +128,9 @@ func TestFaultsAreSeen(t *testing.T) {
 		"ALTER TABLE keys ALTER COLUMN a SET NOT NULL;":                                 true,
 		"ALTER TABLE keys ADD CONSTRAINT a CHECK (b > 0);":                              true,
 		"CREATE UNIQUE INDEX a ON keys (b);":                                            true,
+		"CREATE TRIGGER a BEFORE TRUNCATE ON audit EXECUTE FUNCTION b();":               false,
+		"CREATE FUNCTION b() RETURNS trigger AS $$ BEGIN DELETE FROM c; END $$;":        false,
+		"CREATE TABLE a (b text); DELETE FROM keys;":                                    true,
 		"DELETE FROM keys;":                                                             true,
 	} {
 		if got := len(faults(statement)) > 0; got != bad {

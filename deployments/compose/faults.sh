@@ -6,7 +6,7 @@
 #   deployments/compose/faults.sh [FILE]       all of them, about ten minutes; `make faults` writes docs/faults.md
 #   FAULTS='kill' deployments/compose/faults.sh    those whose names match
 #
-# Needs Docker with Compose on Linux, bash, curl and Go. Images are built from GO_IMAGE, POSTGRES_IMAGE, RUNTIME_IMAGE and DEBIAN_IMAGE.
+# Needs Docker with Compose on Linux, bash, curl and Go. Images are built from those of docker-compose.yml and DEBIAN_IMAGE.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 table=${1:-}
@@ -21,9 +21,8 @@ unset SPECTRON_KEYMANAGERS SPECTRON_DATAPLANES SPECTRON_DRAIN_DELAY
 passed=0 failed=0
 
 clean() {
-	docker rm --force "$run-skewed" >/dev/null 2>&1 || true
 	docker compose down --volumes --remove-orphans --timeout 2 >/dev/null 2>&1 || true
-	docker image rm --force "$SPECTRON_IMAGE" "$run-proxy" "$run-postgres" "$run-toolbox" "$run-dataplane" >/dev/null 2>&1 || true
+	docker image rm --force "$SPECTRON_IMAGE" "$run-proxy" "$run-postgres" "$run-toolbox" >/dev/null 2>&1 || true
 	rm -rf "$work"
 }
 trap clean EXIT
@@ -49,8 +48,6 @@ a data plane unplugged (docker network disconnect) | 6s | unplug spectron-2 | pl
 the disk of Postgres full | 6s | docker exec $(c postgres-1) sh -c 'dd if=/dev/zero of=/var/lib/postgresql/data/ballast bs=1M 2>/dev/null; true' | docker exec $(c disk-1) rm /var/lib/postgresql/data/ballast
 the clock of Postgres set forward by a second | 6s | clock +1 | true
 the clock of Postgres set back by a minute | 6s | clock -59 | true
-a data plane whose clock is 45 s ahead | 6s | skewed 45 | unskewed
-a data plane whose clock is two minutes ahead | 6s | skewed 120 | unskewed
 DRILLS
 
 # Each in a shell of its own, which knows the words of tools.sh (below).
@@ -59,8 +56,7 @@ grep -E "${FAULTS:-.}" "$work/all" | awk -v tools="$work/tools.sh" -F ' [|] ' '{
 image() { # image TARGET NAME
 	docker build --quiet --target "$1" --tag "$2" --file deployments/compose/faults/Dockerfile \
 		--build-arg "POSTGRES_IMAGE=${POSTGRES_IMAGE:-postgres:17}" --build-arg "DEBIAN_IMAGE=${DEBIAN_IMAGE:-debian:bookworm-slim}" \
-		--build-arg "GO_IMAGE=${GO_IMAGE:-golang:1.26-bookworm}" --build-arg "RUNTIME_IMAGE=${RUNTIME_IMAGE:-gcr.io/distroless/static-debian12:nonroot}" \
-		--build-arg "GOPROXY=${GOPROXY:-https://proxy.golang.org,direct}" --build-arg "GOSUMDB=${GOSUMDB:-sum.golang.org}" . >/dev/null
+		deployments/compose/faults >/dev/null
 }
 say 'building the images' >&2
 if [ -z "${HAPROXY_IMAGE:-}" ]; then
@@ -68,8 +64,6 @@ if [ -z "${HAPROXY_IMAGE:-}" ]; then
 	docker build --quiet --tag "$HAPROXY_IMAGE" --build-arg "DEBIAN_IMAGE=${DEBIAN_IMAGE:-debian:bookworm-slim}" deployments/compose/proxy >/dev/null
 fi
 for target in postgres toolbox; do image "$target" "$run-$target"; done
-# Its clock is in Go's own library, so all of it is compiled anew: minutes, the first time.
-if grep -q skewed "$work/drills"; then image dataplane "$run-dataplane"; fi
 
 begin "$run"
 say 'starting the deployment' >&2
@@ -99,13 +93,6 @@ mend() { for name in "\$@"; do tables "\$name" 'iptables -F INPUT; iptables -F O
 unplug() { docker network disconnect "${run}_planes" "$run-\$1"; }
 plug() { docker network connect --alias spectron "${run}_planes" "$run-\$1"; }
 clock() { docker exec --user root "$run-postgres-1" sh -c 'printf %s "\$0" >/faketime/offset' "\$1"; }
-skewed() { # skewed SECONDS: a data plane whose clock is ahead, beside the others
-	SPECTRON_IMAGE=$run-dataplane docker compose run --detach --no-deps --use-aliases --env "SPECTRON_DRILL_SKEW=\$1" --name "$run-skewed" spectron >/dev/null
-}
-unskewed() {
-	docker stop --time 45 "$run-skewed" >/dev/null
-	docker rm "$run-skewed" >/dev/null
-}
 TOOLS
 
 status=0

@@ -41,6 +41,8 @@ type Config struct {
 	Limits Limits
 	// Spl is how /v1 is served.
 	Spl Spl
+	// Doors is how other software asks about keys.
+	Doors Doors
 	// Version is what health tells.
 	Version string
 	// Log receives the log; nil means slog.Default().
@@ -67,13 +69,16 @@ func (c Config) Verify() error {
 		errs = append(errs, fmt.Errorf("SPECTRON_SERVICE_SECRET or SPECTRON_SERVICE_SECRET_FILE is required: the key manager's, at least %d bytes",
 			introspection.MinServiceSecret))
 	}
+	if c.Doors.On() && c.Spl.SealSecret == "" {
+		errs = append(errs, errors.New("SPECTRON_SPL_SEAL_SECRET or SPECTRON_SPL_SEAL_SECRET_FILE is required with assertions: it seals the keys that sign them"))
+	}
 	if c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay {
 		errs = append(errs, fmt.Errorf("SPECTRON_DRAIN_DELAY (--drain-delay) must be from 0s to %s", maxDrainDelay))
 	}
 	_, err := c.managementURL()
 	_, corsErr := c.origins()
 	_, proxiesErr := c.proxies()
-	return errors.Join(append(errs, err, corsErr, proxiesErr, c.Limits.Verify(), c.Spl.Verify())...)
+	return errors.Join(append(errs, err, corsErr, proxiesErr, c.Limits.Verify(), c.Spl.Verify(), c.Doors.Verify())...)
 }
 
 func (c Config) managementURL() (*url.URL, error) {

@@ -118,6 +118,10 @@ func assemble(
 		return nil, err
 	}
 	parts.Spl = face
+	var signing []func(context.Context)
+	if parts.Door, signing, err = cfg.doors(ctx, rows); err != nil {
+		return nil, err
+	}
 	if !cfg.HideManagement {
 		parts.Management = management
 	}
@@ -132,7 +136,7 @@ func assemble(
 		introspection.JobReindex: job.Reindex(rows), introspection.JobDecay: parts.Lifecycle.DecayAll,
 	})
 	purger := purge.New(keymanager, rows, now, cfg.Limits.traceRetention())
-	service.begin(ctx, append(background, func(ctx context.Context) { purger.Run(ctx, cfg.log(), jobs.Sweep) }))
+	service.begin(ctx, append(append(background, signing...), func(ctx context.Context) { purger.Run(ctx, cfg.log(), jobs.Sweep) }))
 	return service, nil
 }
 

@@ -214,6 +214,12 @@ func (s *Service) Bootstrap(ctx context.Context, enrolment introspection.Enrolme
 	return s.founder.Bootstrap(ctx, enrolment)
 }
 
+// ReplaceManagementKey makes a key the only management key. Errors: fault.Conflict before a bootstrap, fault.Unprocessable,
+// fault.Unavailable.
+func (s *Service) ReplaceManagementKey(ctx context.Context, enrolled introspection.EnrolledKey) error {
+	return s.founder.ReplaceManagement(ctx, enrolled)
+}
+
 // EnsureContext makes the context if it is missing, without any key, and a deployment for it if there is none: a bootstrap may still
 // come, and finds the context there. Errors: fault.Unprocessable, fault.Unavailable.
 func (s *Service) EnsureContext(ctx context.Context, id string) error {

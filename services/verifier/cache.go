@@ -115,11 +115,14 @@ func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Ca
 			used = append(used, q.callers[i])
 			continue
 		}
+		ends := time.Duration(0)
 		if verdict.ExpiresInMicros > 0 {
 			// Counted from the moment the question was sent, which is before the authority read its clock.
-			until = min(until, sent+time.Duration(verdict.ExpiresInMicros)*time.Microsecond)
+			ends = sent + time.Duration(verdict.ExpiresInMicros)*time.Microsecond
+			until = min(until, ends)
 		}
-		who, again := c.rememberLocked(h, &verdict, q.asOf, &entry{digest: &q.credentials[i].mark, until: until, minute: minute})
+		learnt := worth{asOf: q.asOf, ends: ends}
+		who, again := c.rememberLocked(h, &verdict, learnt, &entry{digest: &q.credentials[i].mark, until: until, minute: minute})
 		if q.callers[i] = who; !again {
 			used = append(used, who)
 		}
@@ -140,17 +143,16 @@ func (c *cache) firstOfMinuteLocked(id string, minute int32) bool {
 	return first
 }
 
-// rememberLocked completes e and remembers it. It was used again, if it was remembered as used in the same minute.
-func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, asOf int64, e *entry) (_ *caller.Caller, again bool) {
+// rememberLocked completes e with what was learnt of a key and its caller, and remembers it. It was used again, if it was remembered
+// as used in the same minute.
+func (c *cache) rememberLocked(h hashed, verdict *introspection.Verdict, learnt worth, e *entry) (_ *caller.Caller, again bool) {
 	a := c.actorLocked(verdict)
 	a.keys++
-	fresh := &worth{
-		caller: caller.Caller{
-			Context: a.tenant.context, Incarnation: a.tenant.incarnation,
-			KeyID: verdict.KeyID, KeyName: verdict.KeyName,
-			Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective, Blocked: a.tenant.blocked,
-		},
-		asOf: asOf,
+	fresh := &learnt
+	fresh.caller = caller.Caller{
+		Context: a.tenant.context, Incarnation: a.tenant.incarnation,
+		KeyID: verdict.KeyID, KeyName: verdict.KeyName,
+		Principal: a.principal, KeyGrants: verdict.KeyGrants, Effective: a.effective, Blocked: a.tenant.blocked,
 	}
 	if verdict.KeyGrants != nil {
 		if !reflect.DeepEqual(a.own.grants, verdict.KeyGrants) {

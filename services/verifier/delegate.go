@@ -48,7 +48,7 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 		t, found := v.cache.targets.find(known.caller.Context, known.caller.Incarnation, target, v.elapsed(v.now()))
 		// What was read in a snapshot ahead of that revision may be newer than the other half.
 		if found && t.asOf <= applied && known.asOf <= applied {
-			return onBehalf(Verdict{Caller: &known.caller, Source: FromCache, AsOf: known.asOf}, t.principal)
+			return onBehalf(v.remembered(known), t.principal)
 		}
 	}
 	v.stats.misses.Inc()

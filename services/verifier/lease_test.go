@@ -257,6 +257,28 @@ func TestAnAnswerOlderThanARevisionIsNotCached(t *testing.T) {
 
 func TestEntriesEnd(t *testing.T) {
 	t.Parallel()
+	bubble(t, "and tell when, counted from the question", func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{})
+		settle()
+		ending, endless := r.mint(t), r.mint(t)
+		r.set(func() {
+			verdict := r.live[ending.Digest()]
+			verdict.ExpiresInMicros = time.Hour.Microseconds()
+			r.live[ending.Digest()] = verdict
+		})
+		end := time.Now().Add(time.Hour)
+		for _, want := range []verifier.Source{verifier.FromAuthority, verifier.FromCache} {
+			if got, err := v.Check(t.Context(), ending.Reveal()); err != nil || got.Source != want || !got.Ends.Equal(end) {
+				t.Errorf("from %s: %v, %v, want %v", got.Source, got.Ends, err, end)
+			}
+			if got, err := v.Check(t.Context(), endless.Reveal()); err != nil || got.Source != want || !got.Ends.IsZero() {
+				t.Errorf("without an end, from %s: %v, %v", got.Source, got.Ends, err)
+			}
+			time.Sleep(time.Minute)
+			settle()
+		}
+	})
 	bubble(t, "with the key, counted from the question", func(t *testing.T) {
 		r := newRegistry()
 		v := open(t, r, verifier.Config{})

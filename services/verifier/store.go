@@ -56,6 +56,7 @@ type place struct {
 type worth struct {
 	caller caller.Caller
 	asOf   int64
+	ends   time.Duration // when the key expires, since the verifier's epoch; 0: never
 }
 
 // dropped stands in a place whose entry is gone. A new entry goes elsewhere, so that nobody reads what is being written.

@@ -94,6 +94,9 @@ type Verdict struct {
 	Source Source
 	// AsOf is the revision of the snapshot that the verdict was read in.
 	AsOf int64
+	// Ends is when the key expires; zero when it does not. It is as exact as the time since the verifier asked is measured,
+	// and its wall clock is this machine's: compare it with the verifier's Now.
+	Ends time.Time
 }
 
 // Verifier verifies keys. It is safe for concurrent use; Close it when done.
@@ -188,9 +191,18 @@ func (v *Verifier) Check(ctx context.Context, key string) (Verdict, error) {
 		if known == refusal {
 			return Verdict{}, fault.BadCredential()
 		}
-		return Verdict{Caller: &known.caller, Source: FromCache, AsOf: known.asOf}, nil
+		return v.remembered(known), nil
 	}
 	return v.inquire(ctx, key)
+}
+
+// remembered is the verdict of a good key that is remembered.
+func (v *Verifier) remembered(known *worth) Verdict {
+	verdict := Verdict{Caller: &known.caller, Source: FromCache, AsOf: known.asOf}
+	if known.ends != 0 {
+		verdict.Ends = v.epoch.Add(known.ends)
+	}
+	return verdict
 }
 
 // recall returns what is remembered of key, or nil. It does not read what it returns, which is likely not in any cache of the
@@ -257,7 +269,11 @@ func (v *Verifier) await(ctx context.Context, q *question, place int) (Verdict, 
 		return Verdict{}, q.err
 	}
 	if c := q.callers[place]; c != nil {
-		return Verdict{Caller: c, Source: FromAuthority, AsOf: q.asOf}, nil
+		verdict := Verdict{Caller: c, Source: FromAuthority, AsOf: q.asOf}
+		if left := q.verdicts[place].ExpiresInMicros; left > 0 {
+			verdict.Ends = q.sent.Add(time.Duration(left) * time.Microsecond)
+		}
+		return verdict, nil
 	}
 	return Verdict{}, fault.BadCredential()
 }

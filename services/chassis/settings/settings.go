@@ -65,6 +65,28 @@ func Load(cfg any, environ Environ, fs *pflag.FlagSet) error {
 	return nil
 }
 
+// Setting is what there is to know about one field of a configuration struct.
+type Setting struct {
+	// Variable is the name of the variable, Flag of the flag that wins over it; empty where there is none.
+	Variable, Flag string
+	// Default is the text that stands for none given; Kind is the word for what is wanted.
+	Default, Kind string
+	// Usage says what it is for.
+	Usage string
+	// Secret is whether a file may hold it, named by the variable with _FILE behind it.
+	Secret bool
+}
+
+// Describe returns the settings of cfg, a pointer to a struct, in order of declaration.
+func Describe(cfg any) []Setting {
+	fields := fieldsOf(cfg)
+	all := make([]Setting, len(fields))
+	for i, f := range fields {
+		all[i] = Setting{Variable: f.variable, Flag: f.flag, Default: f.fallback, Kind: f.kind(), Usage: f.usage, Secret: f.secret()}
+	}
+	return all
+}
+
 // Example writes an environment file in which every variable of the sections stands commented out at its default.
 func Example(w io.Writer, sections ...Section) error {
 	var text strings.Builder

@@ -62,6 +62,15 @@ var kinds = [...]struct {
 	AuthorityUnavailable: {"authority-unavailable", "Authority Unavailable", http.StatusServiceUnavailable},
 }
 
+// Kinds returns every kind, in order.
+func Kinds() []Kind {
+	all := make([]Kind, len(kinds))
+	for i := range all {
+		all[i] = Kind(i)
+	}
+	return all
+}
+
 // Status returns the HTTP status of k.
 func (k Kind) Status() int { return kinds[k].status }
 

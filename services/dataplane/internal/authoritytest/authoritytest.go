@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/caller"
@@ -101,6 +102,22 @@ func (a *Authority) mint(tb testing.TB, verdict introspection.Verdict) string {
 	}
 	a.verdicts[key.Digest()] = verdict
 	return key.Reveal()
+}
+
+// Expire lets a key of this text expire in a while; at once, when nothing is left.
+func (a *Authority) Expire(tb testing.TB, text string, left time.Duration) {
+	tb.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	digest := apikey.DigestOf(text)
+	verdict, known := a.verdicts[digest]
+	if !known {
+		tb.Fatal("no such key")
+	}
+	if verdict.ExpiresInMicros = left.Microseconds(); left <= 0 {
+		verdict = introspection.Verdict{}
+	}
+	a.verdicts[digest] = verdict
 }
 
 // Delete deletes a context: its keys open nothing, and its rows wait to be purged.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/door"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/lifecycle"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/memory"
@@ -58,6 +59,8 @@ type Parts struct {
 	ToManagement http.RoundTripper
 	// Spl is the other face.
 	Spl spl.Parts
+	// Door is how other software asks about keys. Whom to ask it is told here.
+	Door door.Parts
 	// Version is what health tells.
 	Version string
 	// Origins are the pages that may call from a browser.
@@ -84,7 +87,7 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 		return nil, fmt.Errorf("loading the API document: %w", err)
 	}
 	engine := web.NewEngine(web.Options{
-		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Tracing: parts.Tracing, Origins: parts.Origins, ElsewhereCORS: parts.forwards, Codes: spl.Codes,
+		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Tracing: parts.Tracing, Origins: parts.Origins, ElsewhereCORS: parts.elsewhere, Codes: spl.Codes,
 		TrustedProxies: parts.Proxies,
 	})
 	if err := web.Documentation(engine, spec); err != nil {
@@ -92,6 +95,9 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	}
 	parts.routes(engine, spec)
 	if err := spl.Mount(engine, parts.Spl); err != nil {
+		return nil, err
+	}
+	if err := door.Mount(engine, parts.door()); err != nil {
 		return nil, err
 	}
 	return engine, nil

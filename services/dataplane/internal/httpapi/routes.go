@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/spectron-hq/spectron/services/chassis/web"
+	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/door"
+	"github.com/spectron-hq/spectron/services/verifier"
 )
 
 // routes is the whole route table. Who calls is asked before what is asked for, so that nobody without a key learns
@@ -102,6 +105,21 @@ func (p Parts) forwards(r *http.Request) bool {
 	return p.Management != nil && slices.ContainsFunc(managementPaths, func(path string) bool {
 		return r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/")
 	})
+}
+
+// elsewhere reports whether r is not this server's to say which pages may send it: it is passed on, or another server's that asks.
+func (p Parts) elsewhere(r *http.Request) bool { return p.forwards(r) || door.Within(r) }
+
+// door is what the doors are made of: they ask as all routes do.
+func (p Parts) door() door.Parts {
+	parts := p.Door
+	parts.Authenticate, parts.Check, parts.Metrics = p.check, p.checkOnly, p.Metrics
+	return parts
+}
+
+// checkOnly tells what a key is worth.
+func (p Parts) checkOnly(ctx context.Context, key string) (verifier.Verdict, error) {
+	return p.Verifier.Check(ctx, key)
 }
 
 // detach hands a handler a context that stays what it is. Gin uses its own again for another request, while the database's

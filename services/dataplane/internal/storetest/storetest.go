@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/scope"
+	signing "github.com/spectron-hq/spectron/services/dataplane/internal/assertion"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/entity"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/federation"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/job"
@@ -34,6 +35,7 @@ type Store interface {
 	lifecycle.Store
 	entity.Store
 	federation.Store
+	signing.Store
 	record.Store
 	thread.Store
 }
@@ -102,6 +104,7 @@ func Run(t *testing.T, f Fixture) {
 		"pairs":                           testPairs,
 		"pairs are bounded":               testPairsAreBounded,
 		"pairs are claimed":               testClaims,
+		"assertion keys":                  testAssertionKeys,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -30,6 +30,7 @@ const (
 	TokenRevoked           Action = "token.revoked"
 	TokensRotated          Action = "token.rotated"
 	PepperRetired          Action = "pepper.retired"
+	ManagementKeyReplaced  Action = "management_key.replaced"
 	DeploymentRestored     Action = "deployment.restored"
 )
 

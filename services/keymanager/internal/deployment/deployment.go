@@ -48,6 +48,8 @@ type Store interface {
 	Bootstrap(ctx context.Context, founding Founding) error
 	// Prepare creates the authority, unless there is one, and the context, unless there is one of that id.
 	Prepare(ctx context.Context, authority string, c tenant.Context, principals []principal.Principal) error
+	// ReplaceManagement puts management in the place of every management key. Errors: Conflict before a bootstrap.
+	ReplaceManagement(ctx context.Context, management key.Key) error
 	// Bootstrapped returns the attempt that won; it is asked only after one did.
 	Bootstrapped(ctx context.Context) (attempt string, err error)
 }
@@ -80,6 +82,17 @@ func (f *Founder) Bootstrap(ctx context.Context, enrolment introspection.Enrolme
 		return nil
 	}
 	return err
+}
+
+// ReplaceManagement makes a key the only management key: for who has lost the last one, or shares it with a thief. Errors:
+// Unprocessable, Conflict before a bootstrap.
+func (f *Founder) ReplaceManagement(ctx context.Context, enrolled introspection.EnrolledKey) error {
+	management, err := f.key("management", enrolled)
+	if err != nil {
+		return err
+	}
+	management.Kind, management.Name = key.Management, managementName
+	return f.store.ReplaceManagement(ctx, management)
 }
 
 // Prepare makes sure that there is an authority, which verifiers need, and the context, which has no keys then. It is no bootstrap

@@ -71,6 +71,28 @@ func (s *Store) Bootstrap(ctx context.Context, founding deployment.Founding) err
 	return err
 }
 
+// ReplaceManagement implements deployment.Store. It takes no revision: no verifier remembers a management key, and key managers look
+// each one up.
+func (s *Store) ReplaceManagement(ctx context.Context, management key.Key) error {
+	return s.revise(ctx, func(tx *gorm.DB, at time.Time) error {
+		founded := tx.Model(&deploymentRow{}).Where("id = ? AND attempt <> ''", theDeployment).Update("management_key_id", management.ID)
+		if founded.Error != nil {
+			return fmt.Errorf("noting the management key: %w", founded.Error)
+		}
+		if founded.RowsAffected == 0 {
+			return fault.New(fault.Conflict, "this deployment has not been bootstrapped")
+		}
+		if err := tx.Where("kind = ?", string(key.Management)).Delete(&keyRow{}).Error; err != nil {
+			return fmt.Errorf("deleting the management key: %w", err)
+		}
+		management.CreatedAt = at
+		if err := insertKey(tx, management); err != nil {
+			return err
+		}
+		return record(tx, at, audit.Entry{Action: audit.ManagementKeyReplaced, Target: management.ID})
+	})
+}
+
 // takeDeployment stores the row, or makes it that of a deployment which was prepared, and keeps its authority: verifiers know it.
 func takeDeployment(tx *gorm.DB, row *deploymentRow) error {
 	var prepared []deploymentRow

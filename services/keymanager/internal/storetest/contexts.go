@@ -71,6 +71,33 @@ func bootstrapOnce(t *testing.T, subject Subject) {
 	}
 }
 
+func replaceManagement(t *testing.T, subject Subject) {
+	s, next := subject.Store, sealed(t, "", "", "management")
+	next.Kind = key.Management
+	if err := s.ReplaceManagement(t.Context(), next); !errors.Is(err, fault.Conflict) {
+		t.Errorf("before a bootstrap: %v, want Conflict", err)
+	}
+	first := founding(t, "acme")
+	if err := s.Bootstrap(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ReplaceManagement(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := find(t, s, first.Management.Seal); found != nil {
+		t.Error("the previous management key is still there")
+	}
+	if found, _ := find(t, s, next.Seal); found == nil || found.Kind != key.Management {
+		t.Errorf("the new one is not found as a management key: %v", found)
+	}
+	if found, _ := find(t, s, first.First.Seal); found == nil {
+		t.Error("the key of the context is gone, too")
+	}
+	if got := subject.Count(t, "SELECT count(*) FROM audit_log WHERE action = 'management_key.replaced'"); got != 1 {
+		t.Errorf("%d audit rows tell of it", got)
+	}
+}
+
 func contexts(t *testing.T, subject Subject) {
 	s := subject.Store
 	draft := tenant.Draft{

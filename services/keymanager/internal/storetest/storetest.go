@@ -53,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 	t.Helper()
 	tests := map[string]func(*testing.T, Subject){
 		"bootstrap happens once":                   bootstrapOnce,
+		"the management key is replaced":           replaceManagement,
 		"contexts":                                 contexts,
 		"a refused change leaves nothing":          refusedChange,
 		"only the policy takes a revision":         policyRevisions,

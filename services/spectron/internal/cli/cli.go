@@ -46,6 +46,9 @@ func Run(ctx context.Context, p Process) int {
 	return exitStatus(err)
 }
 
+// Tree returns every command, to be looked at and not to be run.
+func Tree() *cobra.Command { return (&app{}).root() }
+
 // app is one run.
 type app struct {
 	Process

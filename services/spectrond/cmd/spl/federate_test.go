@@ -321,19 +321,19 @@ func TestPeersThatAreNotTrusted(t *testing.T) {
 	b.keepsSecrets()
 }
 
-// TestREADMEPairsTwoDaemons types what the README's section about two daemons says, on one machine.
-func TestREADMEPairsTwoDaemons(t *testing.T) {
+// TestTheDocumentPairsTwoDaemons types what docs/spl.md says of two daemons, on one machine.
+func TestTheDocumentPairsTwoDaemons(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../../../README.md")
+	text, err := os.ReadFile("../../../../docs/spl.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(text), "\n### Two daemons, one thread\n")
+	_, section, _ := strings.Cut(string(text), "\n## Two daemons, one thread\n")
 	_, rest, _ := strings.Cut(section, "\n```sh\n")
 	session, _, _ := strings.Cut(rest, "\n```\n")
 	here, there, ok := strings.Cut(session, "\n\n")
 	if !ok {
-		t.Fatal("the README has no session of two daemons")
+		t.Fatal("the document has no session of two daemons")
 	}
 	a, b := newParty(t, "emma"), newParty(t, "finn")
 	folder := t.TempDir()

@@ -254,15 +254,15 @@ func setenv(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
-// readme FILE writes the session of the README's section about spl into a file.
+// readme FILE writes the session of docs/spl.md into a file.
 func readme(ts *testscript.TestScript, _ bool, args []string) {
-	text, err := os.ReadFile("../../../../README.md")
+	text, err := os.ReadFile("../../../../docs/spl.md")
 	ts.Check(err)
-	_, section, _ := strings.Cut(string(text), "\n## spl: ")
+	_, section, _ := strings.Cut(string(text), "\n## A session\n")
 	_, rest, _ := strings.Cut(section, "\n```sh\n")
 	session, _, ok := strings.Cut(rest, "\n```\n")
 	if !ok {
-		ts.Fatalf("the README has no session of spl")
+		ts.Fatalf("the document has no session of spl")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(session+"\n"), 0o600))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// document is one of the three API documents.
+// document is one of the four API documents.
 type document struct {
 	name       string
 	operations []operation
@@ -33,6 +33,7 @@ var (
 	dataPlane  = load("dataplane", "dataplane/api/openapi.yaml")
 	keyManager = load("keymanager", "keymanager/api/openapi.yaml")
 	splFace    = load("spl", "dataplane/api/spl.yaml")
+	doors      = load("doors", "dataplane/api/doors.yaml")
 
 	// seen holds "document operation status" of everything that was answered.
 	seen sync.Map
@@ -84,6 +85,9 @@ func operationOf(r request) (operation, bool) {
 	if ofSpl(r.path) {
 		return splFace.find(r.method, strings.Replace(r.path, "/v1/federation/sync/", "/v1/sync/", 1))
 	}
+	if ofDoors(r.path) {
+		return doorOf(r)
+	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.path, "/api/v1/"), "/")
 	first, _, _ = strings.Cut(first, "?")
 	if r.direct || slices.Contains([]string{"contexts", "verbs", "migrations"}, first) {
@@ -95,6 +99,25 @@ func operationOf(r request) (operation, bool) {
 // ofSpl reports whether a path is one of the spl face.
 func ofSpl(path string) bool {
 	return strings.HasPrefix(path, "/v1/") || path == "/.well-known/syncropel"
+}
+
+// ofDoors reports whether a path is one of the doors.
+func ofDoors(path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	return path == "/verify" || strings.HasPrefix(path, "/verify/") || path == "/oauth2/introspect" || path == "/.well-known/jwks.json"
+}
+
+// doorOf returns the operation that r means: a proxy may ask with any method, and about any path below its prefix.
+func doorOf(r request) (operation, bool) {
+	path, _, _ := strings.Cut(r.path, "?")
+	switch {
+	case path == "/verify":
+		return doors.find(http.MethodGet, path)
+	case strings.HasPrefix(path, "/verify/"):
+		return doors.find(http.MethodGet, "/verify/rest")
+	default:
+		return doors.find(r.method, path)
+	}
 }
 
 // conform holds an answer against the document: the status must be described, and the body must be as its schema says. An error must have
@@ -139,7 +162,11 @@ func checkProblem(tb testing.TB, r request, a answer) {
 	if a.status < http.StatusBadRequest || strings.HasSuffix(r.path, "/mcp") && a.status != http.StatusUnauthorized {
 		return
 	}
-	if got := a.header.Get("Content-Type"); !strings.HasPrefix(got, "application/problem+json") {
+	got := a.header.Get("Content-Type")
+	if r.path == "/oauth2/introspect" && (a.status == http.StatusBadRequest || a.status == http.StatusUnauthorized) && got == "application/json; charset=utf-8" {
+		return // as OAuth has it
+	}
+	if !strings.HasPrefix(got, "application/problem+json") {
 		tb.Errorf("%s %s: %d with content type %q", r.method, r.path, a.status, got)
 		return
 	}
@@ -176,7 +203,7 @@ func checkProblem(tb testing.TB, r request, a answer) {
 // unreached returns the answers of all documents that no test has got.
 func unreached() []string {
 	var missing []string
-	for _, d := range []document{dataPlane, keyManager, splFace} {
+	for _, d := range []document{dataPlane, keyManager, splFace, doors} {
 		for _, op := range d.operations {
 			for status := range op.Responses.Map() {
 				code, _ := strconv.Atoi(status)

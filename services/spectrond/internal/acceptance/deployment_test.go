@@ -52,6 +52,12 @@ func deployLeased(tb testing.TB, store string, lease time.Duration) *deployment 
 // deployFaced is deployLeased with the spl face set up in this way.
 func deployFaced(tb testing.TB, store string, lease time.Duration, face dataplane.Spl) *deployment {
 	tb.Helper()
+	return deployDoors(tb, store, lease, face, dataplane.Doors{})
+}
+
+// deployDoors is deployFaced with the doors set up in this way.
+func deployDoors(tb testing.TB, store string, lease time.Duration, face dataplane.Spl, doors dataplane.Doors) *deployment {
+	tb.Helper()
 	face.Context = splContext
 	log := slog.New(slog.DiscardHandler)
 	must := func(err error) {
@@ -72,7 +78,7 @@ func deployFaced(tb testing.TB, store string, lease time.Duration, face dataplan
 	d.control = d.keymanager.URL
 	data, err := dataplane.Open(tb.Context(), dataplane.Config{
 		ConnectionString: settings.Secret(store), ManagementURL: d.control, ServiceSecret: secret, Log: log, Version: "test",
-		Spl: face,
+		Spl: face, Doors: doors,
 	})
 	must(err)
 	d.front = httptest.NewServer(data.Handler())

@@ -100,7 +100,7 @@ func TestTheDocumentsAreServed(t *testing.T) {
 		document
 		path   string
 		direct bool
-	}{{dataPlane, "/openapi.json", false}, {keyManager, "/openapi.json", true}, {splFace, "/v1/openapi.json", false}} {
+	}{{dataPlane, "/openapi.json", false}, {keyManager, "/openapi.json", true}, {splFace, "/v1/openapi.json", false}, {doors, "/openapi-doors.json", false}} {
 		a := d.must(t, request{method: http.MethodGet, path: served.path, direct: served.direct}, http.StatusOK)
 		paths := lookupAll(t, a, "paths")
 		for _, op := range served.operations {

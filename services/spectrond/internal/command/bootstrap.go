@@ -111,16 +111,25 @@ func (s *bootstrapSettings) remotely(ctx context.Context, cmd *cobra.Command, en
 }
 
 // directly writes the enrolment into the database.
-func (s *bootstrapSettings) directly(ctx context.Context, cmd *cobra.Command, connection string, log *slog.Logger, enrol enroller) (err error) {
+func (s *bootstrapSettings) directly(ctx context.Context, cmd *cobra.Command, connection string, log *slog.Logger, enrol enroller) error {
+	return onDatabase(ctx, cmd, connection, s.Pepper, log, func(service *keymanager.Service) error {
+		return explained(enrol(ctx, service.Bootstrap))
+	})
+}
+
+// onDatabase opens a key manager that serves nobody, and has it do something.
+func onDatabase(
+	ctx context.Context, cmd *cobra.Command, connection string, pepper settings.Secret, log *slog.Logger, do func(*keymanager.Service) error,
+) (err error) {
 	if err := checkScheme(connection); err != nil {
 		return cli.Usage(cmd, err)
 	}
-	if s.Pepper == "" {
+	if pepper == "" {
 		return cli.Usage(cmd, errors.New("SPECTRON_PEPPER or SPECTRON_PEPPER_FILE is required with --connection-string: the pepper of the key manager that will use this database"))
 	}
 	service, err := keymanager.Open(ctx, keymanager.Config{
 		ConnectionString: settings.Secret(connection),
-		Pepper:           s.Pepper,
+		Pepper:           pepper,
 		ServiceSecret:    settings.Secret(secret.New()), // nobody asks this key manager anything over the network
 		Log:              log,
 	})
@@ -128,7 +137,7 @@ func (s *bootstrapSettings) directly(ctx context.Context, cmd *cobra.Command, co
 		return err
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
-	return explained(enrol(ctx, service.Bootstrap))
+	return do(service)
 }
 
 // explained makes the refusal of a second bootstrap say what follows from it.

@@ -21,6 +21,9 @@ func Main(version string) int {
 	return cli.Run(ctx, newRoot(version, settings.OS()), os.Stderr)
 }
 
+// Tree returns every command, to be looked at and not to be run.
+func Tree() *cobra.Command { return newRoot("", settings.Environ{}) }
+
 func newRoot(version string, environ settings.Environ) *cobra.Command {
 	root := cli.Group(&cobra.Command{
 		Use:   "spectrond",

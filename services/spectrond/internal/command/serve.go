@@ -46,7 +46,7 @@ to start while migrations are pending. Any number of replicas may run.`,
 		Short:   "Run the key manager",
 		Long:    "The key manager is the plane that owns contexts, keys and grants. Keep it from the public network.",
 		Example: "  spectrond management start",
-	}, start)
+	}, start, newReplaceKey(environ))
 }
 
 func newAPI(version string, environ settings.Environ) *cobra.Command {

@@ -83,6 +83,27 @@ func (d *dataDir) storeURL() settings.Secret {
 	return settings.Secret(store.String())
 }
 
+// sealName is the file of the secret that seals what the store must not know.
+const sealName = "seal"
+
+// sealSecret returns the secret kept in the folder by which the store's secrets are sealed, and makes it when there is none. Nothing but keys that
+// can be made again is sealed by it here, so a store that is older may do with a new one.
+func (d *dataDir) sealSecret() (settings.Secret, error) {
+	name := filepath.Join(d.path, sealName)
+	content, err := os.ReadFile(name) //nolint:gosec // the operator names the folder
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		text := secret.New()
+		if err := privatefile.Replace(name, []byte(text+"\n")); err != nil {
+			return "", fmt.Errorf("keeping the sealing secret: %w", err)
+		}
+		return settings.Secret(text), nil
+	case err != nil:
+		return "", fmt.Errorf("reading the sealing secret: %w", err)
+	}
+	return settings.Secret(strings.TrimSpace(string(content))), nil
+}
+
 // pepper returns the pepper kept in the folder. When there is none it makes one, and says so.
 func (d *dataDir) pepper() (pepper settings.Secret, made bool, err error) {
 	name := filepath.Join(d.path, d.layout.Pepper)

@@ -47,6 +47,8 @@ type Config struct {
 	Spl dataplane.Spl
 	// Prepare, when it is not nil, is called with the key manager before the data plane asks it anything.
 	Prepare func(context.Context, *keymanager.Service) error
+	// Doors are how other software asks about keys. The keys of assertions are sealed by a secret in the data directory, unless Spl has one.
+	Doors dataplane.Doors
 	// Limits are those of the data plane.
 	Limits dataplane.Limits
 	// Tracing makes spans; nil means none.
@@ -71,7 +73,7 @@ func (c *Config) Verify() error {
 	if _, err := network.ParseAll(c.TrustedProxies); err != nil {
 		return fmt.Errorf("SPECTRON_TRUSTED_PROXIES (--trusted-proxies): %w", err)
 	}
-	return c.Limits.Verify()
+	return errors.Join(c.Limits.Verify(), c.Doors.Verify())
 }
 
 // Node is both planes, open on one store. It is not safe for concurrent use.
@@ -97,6 +99,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 
 // Handler serves both planes.
 func (n *Node) Handler() http.Handler { return n.planes.data.Handler() }
+
+// Metrics is where the metrics of both planes are.
+func (n *Node) Metrics() *prometheus.Registry { return n.metrics }
 
 // Close closes both planes and gives the data directory up. Call it when no request is being served any more.
 func (n *Node) Close() error { return errors.Join(n.planes.Close(), n.dir.Close()) }

@@ -48,6 +48,11 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 	if store == "" {
 		store = dir.storeURL()
 	}
+	if cfg.Doors.On() && cfg.Spl.SealSecret == "" {
+		if cfg.Spl.SealSecret, err = dir.sealSecret(); err != nil {
+			return nil, dataplane.Config{}, err
+		}
+	}
 	target := migration.Target{ConnectionString: store.Reveal(), Planes: migration.Planes(), Log: cfg.Log}
 	err = target.Up(ctx, func(p migration.Plane, applied int) error {
 		if p == migration.Control && applied == 0 && made {
@@ -95,6 +100,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 		Authority:        p.transport,
 		Limits:           cfg.Limits,
 		Spl:              cfg.Spl,
+		Doors:            cfg.Doors,
 
 		CORSAllowedOrigins: cfg.CORSAllowedOrigins,
 		TrustedProxies:     cfg.TrustedProxies,

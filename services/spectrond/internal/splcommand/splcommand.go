@@ -21,6 +21,9 @@ func Main(version string) int {
 	return cli.Run(ctx, a.root(), os.Stderr)
 }
 
+// Tree returns every command, to be looked at and not to be run.
+func Tree() *cobra.Command { return (&app{environ: settings.Environ{}}).root() }
+
 // app is one run of the command line.
 type app struct {
 	version string

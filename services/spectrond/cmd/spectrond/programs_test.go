@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// languages says how to run the programs of the README, by the word at their fences.
+// languages says how to run the programs of docs/programs.md, by the word at their fences.
 var languages = []struct{ fence, file, program string }{
 	{"go", "main.go", "go run"},
 	{"sh", "session.sh", "sh -eu"},
@@ -17,16 +17,16 @@ var languages = []struct{ fence, file, program string }{
 	{"python", "session.py", "python3"},
 }
 
-// Each program of the README is run as it stands there, against a node of its own.
-func TestTheProgramsOfTheReadme(t *testing.T) {
+// Each program of docs/programs.md is run as it stands there, against a node of its own.
+func TestTheProgramsOfTheDocuments(t *testing.T) {
 	t.Parallel()
-	programs := programsOf(t, "../../../../README.md")
+	programs := programsOf(t, "../../../../docs/programs.md")
 	for _, language := range languages {
 		t.Run(language.fence, func(t *testing.T) {
 			t.Parallel()
 			source, ok := programs[language.fence]
 			if !ok {
-				t.Fatal("the README has no such program")
+				t.Fatal("the document has no such program")
 			}
 			command := strings.Fields(language.program)
 			requireProgram(t, command[0])
@@ -56,19 +56,14 @@ func TestTheProgramsOfTheReadme(t *testing.T) {
 	}
 }
 
-// programsOf returns the programs of the section about programs, by the word at their fences.
+// programsOf returns the programs of a document, by the word at their fences.
 func programsOf(t *testing.T, file string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, ok := strings.Cut(string(text), "\n## The same from a program\n")
-	if !ok {
-		t.Fatal("the README has no section about programs")
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	programs := map[string]string{}
+	section, programs := string(text), map[string]string{}
 	for {
 		_, rest, found := strings.Cut(section, "\n```")
 		if !found {
@@ -92,5 +87,5 @@ func requireProgram(t *testing.T, name string) {
 	if os.Getenv("CI") != "" {
 		t.Fatalf("%s is not installed", name)
 	}
-	t.Skipf("%s is not installed: its program of the README was not run", name)
+	t.Skipf("%s is not installed: its program of docs/programs.md was not run", name)
 }

@@ -1,0 +1,3 @@
+package door
+
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config oapi.yaml ../../../api/doors.yaml
