@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +40,7 @@ type Config struct {
 	ConnectionString   settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"database, as postgres://user:password@host/name or sqlite:///path; required, because no default could be safe"`
 	BindAddress        string          `env:"SPECTRON_BIND_ADDRESS" envDefault:"0.0.0.0:9091" flag:"bind-address" usage:"address of the management API; every interface by default, because a container is reached from outside"`
 	Pepper             settings.Secret `env:"SPECTRON_PEPPER" usage:"secret under which keys are stored, 32 characters or more; several as VERSION:SECRET, by commas or lines, of which the first one is current; required"`
+	RetiredPeppers     []string        `env:"SPECTRON_RETIRED_PEPPERS" flag:"retired-peppers" usage:"versions of the pepper, by commas, that are gone for good: keys that are still sealed under one are given up, where starting is refused otherwise"`
 	ServiceSecret      settings.Secret `env:"SPECTRON_SERVICE_SECRET" usage:"secret shared with the data planes, 32 bytes or more; required"`
 	LeaseTTL           time.Duration   `env:"SPECTRON_LEASE_TTL" envDefault:"2s" flag:"lease-ttl" usage:"how long a verifier may answer from memory without hearing from us, and so how long a revocation waits for one that is gone; 250ms to 60s, 2s because a cut link must not hold an operator up"`
 	AdminAddress       string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"127.0.0.1:0" flag:"admin-address" usage:"address of metrics, readiness and profiles, or off; loopback by default, because it asks for no credentials"`
@@ -130,6 +133,11 @@ func (c Config) secrets() (*secret.Keyring, *secret.ServiceTokens, error) {
 		tokenErr = fmt.Errorf("SPECTRON_SERVICE_SECRET or SPECTRON_SERVICE_SECRET_FILE is required: %w", tokenErr)
 	}
 	return ring, services, errors.Join(err, tokenErr)
+}
+
+// retired reports whether a version of the pepper has been given up.
+func (c Config) retired(version uint16) bool {
+	return slices.Contains(c.RetiredPeppers, strconv.Itoa(int(version)))
 }
 
 // clock is the clock of this process.

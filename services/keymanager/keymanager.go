@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -79,7 +81,7 @@ func assemble(
 		db.Trace()
 	}
 	records := store.New(db, cfg.clock())
-	if err := records.RetirePeppers(ctx, ring.Versions()); err != nil {
+	if err := retirePeppers(ctx, cfg, records, ring); err != nil {
 		return nil, err
 	}
 	longest, err := records.AllowLeases(ctx, cfg.leaseTTL())
@@ -115,6 +117,7 @@ func assemble(
 		Jobs:       tenant.NewJobs(records),
 		Principals: principal.NewRegistry(records, barrier),
 		Keys:       key.NewRegistry(records, ring, barrier),
+		Imports:    key.NewImporter(records, ring, barrier),
 		Judge:      key.NewJudge(records, ring),
 		Uses:       key.NewUses(records),
 		Leaks:      key.NewLeaks(records, ring, barrier),
@@ -149,7 +152,27 @@ func assemble(
 		publisher := audit.NewPublisher(records, cfg.AuditHeadURL.Reveal(), cfg.AuditHeadInterval, cfg.log(), seen.pushed)
 		service.feeding.Go(func() { publisher.Run(ctx) })
 	}
+	service.feeding.Go(func() {
+		parts.Judge.SealAnew(ctx, records, func(err error) {
+			cfg.log().WarnContext(ctx, "keys could not be sealed under the current pepper", slog.Any("error", err))
+		})
+	})
 	return service, nil
+}
+
+// retirePeppers refuses to serve without a pepper that keys are sealed under, unless that was given up: then no verifier remembers
+// such a key any more.
+func retirePeppers(ctx context.Context, cfg Config, records *store.Store, ring *secret.Keyring) error {
+	orphans, err := records.SealedWithout(ctx, ring.Versions())
+	if err != nil {
+		return err
+	}
+	for _, version := range slices.Sorted(maps.Keys(orphans)) {
+		if !cfg.retired(version) {
+			return key.StillSealed(version, orphans[version])
+		}
+	}
+	return records.RetirePeppers(ctx, ring.Versions())
 }
 
 // planOnce makes Postgres plan each statement once per connection, and by index, unless connection says otherwise. Every statement

@@ -37,11 +37,15 @@ type tenant struct {
 // cache remembers verdicts. Looking one up takes no lock; whatever changes it holds the mutex.
 type cache struct {
 	good, bad *store
+	// imported says that there may be foreign keys. It is as fresh as what is remembered: worth something under a lease.
+	imported atomic.Bool
 
 	mu      sync.Mutex         // guards the following fields and every change of the stores
 	tenants map[string]*tenant // by the context's id
 	flags   []atomic.Bool      // for the next actors
 	targets *targets           // has a mutex of its own for readers
+	// Where foreign keys are, by their ids, which are not in their texts.
+	foreign map[string]hashed
 	history history
 	since   time.Duration // what was asked before is not remembered; since the verifier's epoch
 	// counted is told how often keys were used whose entries go; nil for nobody.
@@ -66,6 +70,7 @@ func newCache(maxGood, maxBad int) *cache {
 		// Nothing is known of any revision until the first stream begins, so that nothing read before it is remembered.
 		history: history{base: unknown},
 		tenants: make(map[string]*tenant),
+		foreign: make(map[string]hashed),
 	}
 }
 
@@ -92,7 +97,7 @@ func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Ca
 	for i, verdict := range q.verdicts {
 		// Up to a fifth sooner, so that keys learnt together are not read again together.
 		until := sent + reread - rand.N(reread/5+1) //nolint:gosec // jitter, not a secret
-		h := hashOf(q.credentials[i].id)
+		h := q.credentials[i].hash()
 		if !verdict.Active || verdict.Principal == nil {
 			if q.credentials[i].id != nameless && !outdated(introspection.Event{ID: q.credentials[i].id}, "") {
 				c.bad.put(h, q.credentials[i].id, &entry{refusal, &q.credentials[i].mark, present, until, minute, 0})
@@ -106,7 +111,8 @@ func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Ca
 			}
 			continue
 		}
-		if verdict.KeyID != q.credentials[i].id || outdated(subject, verdict.Principal.ID) {
+		foreign := q.credentials[i].foreign
+		if !foreign && verdict.KeyID != q.credentials[i].id || foreign && !apikey.IsImportedID(verdict.KeyID) || outdated(subject, verdict.Principal.ID) {
 			q.callers[i] = verdict.Caller()
 			used = append(used, q.callers[i])
 			continue
@@ -121,6 +127,9 @@ func (c *cache) fill(q *question, sent, reread time.Duration) (used []*caller.Ca
 		who, again := c.rememberLocked(h, &verdict, learnt, &entry{digest: &q.credentials[i].mark, until: until, minute: minute})
 		if q.callers[i] = who; !again {
 			used = append(used, who)
+		}
+		if foreign {
+			c.foreign[who.KeyID] = h
 		}
 	}
 	return used
@@ -211,6 +220,7 @@ func (c *cache) releaseLocked(out left) {
 	if out.uses > 0 && c.counted != nil {
 		c.counted(who.KeyID, out.uses)
 	}
+	delete(c.foreign, who.KeyID)
 	t := c.tenants[who.Context]
 	if t == nil {
 		return
@@ -258,6 +268,16 @@ func (c *cache) drop(e introspection.Event) {
 		h := hashOf(e.ID)
 		c.releaseLocked(c.good.remove(h, e.ID))
 		c.bad.remove(h, e.ID)
+		if apikey.IsImportedID(e.ID) {
+			if h, known := c.foreign[e.ID]; known {
+				c.releaseLocked(c.good.remove(h, e.ID))
+				delete(c.foreign, e.ID)
+			}
+			c.bad.clear() // nothing tells which refusals are of foreign texts
+		}
+	case introspection.SubjectImports:
+		c.imported.Store(true)
+		c.bad.clear()
 	case introspection.SubjectPrincipal:
 		if t := c.tenants[e.Context]; t != nil {
 			c.dropActorLocked(t.actors[e.ID])
@@ -295,4 +315,5 @@ func (c *cache) clearLocked() {
 	c.bad.clear()
 	c.targets.clear()
 	clear(c.tenants)
+	clear(c.foreign)
 }

@@ -13,6 +13,25 @@ type credential struct {
 	digest apikey.Digest // what the authority is asked about
 	id     string        // nameless when the text has none
 	mark   apikey.Digest // by which it is recognised when it comes again: of a key the digest, of a token see there
+	// foreign says that another system made the key: it has no id in its text, and is found by its digest.
+	foreign bool
+}
+
+// anyImported stands for the id of a foreign text that opens nothing: it may become that of any imported key.
+const anyImported = "imported"
+
+// parseForeign reads a foreign text.
+func parseForeign(text string) credential {
+	digest := apikey.DigestOf(text)
+	return credential{digest: digest, id: anyImported, mark: digest, foreign: true}
+}
+
+// hash is where what is known of c is remembered.
+func (c *credential) hash() hashed {
+	if c.foreign {
+		return hashed(maphash.Bytes(seed, c.digest[:]))
+	}
+	return hashOf(c.id)
 }
 
 // nameless stands for the id of a token that has none in its text. Neither a good verdict on it nor a refusal is remembered: no
@@ -27,14 +46,14 @@ func parse(text string) (credential, error) {
 			return credential{}, err
 		}
 		_, mark, _ := peekToken(text)
-		return credential{token.Digest(), token.ID(), mark}, nil
+		return credential{digest: token.Digest(), id: token.ID(), mark: mark}, nil
 	}
 	key, err := apikey.Parse(text)
 	if err != nil {
 		return credential{}, err
 	}
 	digest := key.Digest()
-	return credential{digest, key.ID(), digest}, nil
+	return credential{digest: digest, id: key.ID(), mark: digest}, nil
 }
 
 // peekToken returns the hash of a token's id, and its mark, if text looks like a token that has an id.

@@ -32,8 +32,11 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 	}
 	parsed, err := parse(key)
 	if err != nil {
-		v.stats.malformed.Inc()
-		return Verdict{}, fault.BadCredential()
+		var ok bool
+		if parsed, ok = v.readable(key); !ok {
+			v.stats.malformed.Inc()
+			return Verdict{}, fault.BadCredential()
+		}
 	}
 	// Before the cache is read: what is found there then has outlived every revision up to this one.
 	applied := v.lease.applied.Load()

@@ -3,6 +3,7 @@ package verifier
 import (
 	"math"
 
+	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/contract/mutant"
 )
@@ -53,13 +54,13 @@ func (h *history) touched(asOf int64, subject introspection.Event, principal str
 func touches(e, subject *introspection.Event, principal string) bool {
 	switch e.Kind {
 	case introspection.SubjectKey:
-		return e.ID == subject.ID
+		return e.ID == subject.ID || subject.ID == anyImported && apikey.IsImportedID(e.ID)
 	case introspection.SubjectPrincipal:
 		return e.Context == subject.Context && e.ID == principal
 	case introspection.SubjectContext:
 		// A refusal names no context: any may be its own.
 		return subject.Context == "" || e.Context == subject.Context
-	case introspection.SubjectDeployment:
+	case introspection.SubjectDeployment, introspection.SubjectImports:
 		return true
 	default:
 		return true

@@ -255,8 +255,7 @@ func (v *Verifier) recall(key string) *worth {
 func (v *Verifier) inquire(ctx context.Context, key string) (Verdict, error) {
 	parsed, err := parse(key)
 	if err != nil {
-		v.stats.malformed.Inc()
-		return Verdict{}, fault.BadCredential()
+		return v.checkForeign(ctx, key)
 	}
 	v.stats.misses.Inc()
 	return v.ask(ctx, parsed)

@@ -46,9 +46,13 @@ func (v *Verifier) watch(ctx context.Context) {
 func (v *Verifier) begin(e introspection.Event) {
 	h := &v.lease
 	h.mu.Lock()
+	if e.Imported { // what was imported before the stream's first revision; of what comes later the revisions tell
+		v.cache.imported.Store(true)
+	}
 	if e.Reset || e.Authority != h.authority {
 		h.current.Store(nil)
 		v.cache.reset(e.Revision, v.elapsed(v.now()))
+		v.cache.imported.Store(e.Imported)
 		h.applied.Store(e.Revision)
 		h.authority = e.Authority
 	}

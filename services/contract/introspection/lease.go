@@ -46,6 +46,8 @@ const (
 	SubjectPrincipal  SubjectKind = "principal"
 	SubjectContext    SubjectKind = "context"
 	SubjectDeployment SubjectKind = "deployment"
+	// SubjectImports stands for keys that were imported: nobody knows their texts, so every refusal may have become wrong.
+	SubjectImports SubjectKind = "imports"
 )
 
 // Event is one item of the watch stream. The first one of every stream has no subject: it tells the authority and the
@@ -55,6 +57,8 @@ type Event struct {
 	Revision  int64  `json:"revision"`
 	// Reset, on the first event, says that the history asked for is gone: the verifier drops everything.
 	Reset bool `json:"reset,omitempty"`
+	// Imported, on the first event, says that keys have been imported. While none have, no foreign text is a key.
+	Imported bool `json:"imported,omitempty"`
 
 	Kind SubjectKind `json:"kind,omitempty"`
 	// Context is the id of the context touched, or of the context that the subject is in.

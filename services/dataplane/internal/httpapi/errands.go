@@ -43,8 +43,7 @@ type identityKey struct{}
 // caller pay for that.
 func identify(c *gin.Context) {
 	token, _ := web.Bearer(c.Request)
-	parsed, err := apikey.Parse(token)
-	if err != nil {
+	if _, err := apikey.Parse(token); err != nil && !apikey.IsForeign(token) {
 		web.Fail(c, fault.BadCredential().Because(err))
 		return
 	}
@@ -53,7 +52,7 @@ func identify(c *gin.Context) {
 		web.Fail(c, err)
 		return
 	}
-	identity := introspection.IdentityOf(who, parsed.Digest())
+	identity := introspection.IdentityOf(who, apikey.DigestOf(token))
 	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), identityKey{}, identity))
 }
 

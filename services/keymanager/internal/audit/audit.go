@@ -21,6 +21,7 @@ const (
 	PrincipalPatched       Action = "principal.patched"
 	PrincipalDeleted       Action = "principal.deleted"
 	KeyMinted              Action = "key.minted"
+	KeyImported            Action = "key.imported"
 	KeyRotated             Action = "key.rotated"
 	KeyDeleted             Action = "key.deleted"
 	KeyDisabled            Action = "key.disabled"

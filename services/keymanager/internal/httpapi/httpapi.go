@@ -35,6 +35,7 @@ type Parts struct {
 	Jobs       *tenant.Jobs
 	Principals *principal.Registry
 	Keys       *key.Registry
+	Imports    *key.Importer
 	Judge      *key.Judge
 	Uses       *key.Uses
 	Leaks      *key.Leaks

@@ -106,6 +106,30 @@ func (e ExpiringKeyPrincipal) Valid() bool {
 	}
 }
 
+// Defines values for ImportedKeyStatus.
+const (
+	ImportedKeyStatusConflict ImportedKeyStatus = "conflict"
+	ImportedKeyStatusCreated  ImportedKeyStatus = "created"
+	ImportedKeyStatusError    ImportedKeyStatus = "error"
+	ImportedKeyStatusExists   ImportedKeyStatus = "exists"
+)
+
+// Valid indicates whether the value is a known member of the ImportedKeyStatus enum.
+func (e ImportedKeyStatus) Valid() bool {
+	switch e {
+	case ImportedKeyStatusConflict:
+		return true
+	case ImportedKeyStatusCreated:
+		return true
+	case ImportedKeyStatusError:
+		return true
+	case ImportedKeyStatusExists:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeyPrincipal.
 const (
 	KeyPrincipalAgent      KeyPrincipal = "agent"
@@ -127,6 +151,24 @@ func (e KeyPrincipal) Valid() bool {
 	case KeyPrincipalSupervisor:
 		return true
 	case KeyPrincipalUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for KeyImportPrincipal.
+const (
+	KeyImportPrincipalAgent      KeyImportPrincipal = "agent"
+	KeyImportPrincipalSupervisor KeyImportPrincipal = "supervisor"
+)
+
+// Valid indicates whether the value is a known member of the KeyImportPrincipal enum.
+func (e KeyImportPrincipal) Valid() bool {
+	switch e {
+	case KeyImportPrincipalAgent:
+		return true
+	case KeyImportPrincipalSupervisor:
 		return true
 	default:
 		return false
@@ -657,6 +699,36 @@ type Health struct {
 	Status string `json:"status"`
 }
 
+// ImportKeysRequest defines model for ImportKeysRequest.
+type ImportKeysRequest struct {
+	Keys []KeyImport `json:"keys"`
+}
+
+// ImportedKey defines model for ImportedKey.
+type ImportedKey struct {
+	// Detail Why, of a conflict and of an error.
+	Detail      *string           `json:"detail,omitempty"`
+	Id          *string           `json:"id,omitempty"`
+	Name        string            `json:"name"`
+	PrincipalId *string           `json:"principalId,omitempty"`
+	Status      ImportedKeyStatus `json:"status"`
+	ValidUntil  *time.Time        `json:"validUntil,omitempty"`
+}
+
+// ImportedKeyStatus defines model for ImportedKey.Status.
+type ImportedKeyStatus string
+
+// ImportedKeys defines model for ImportedKeys.
+type ImportedKeys struct {
+	Keys []ImportedKey `json:"keys"`
+
+	// Propagation How a rotation reached the verifiers before it was answered: each has applied it, or has lost the lease under which it may answer from memory. Absent after a mint.
+	Propagation *Propagation `json:"propagation,omitempty"`
+
+	// Revision Of the import; absent when no key is there.
+	Revision *int64 `json:"revision,omitempty"`
+}
+
 // Job defines model for Job.
 type Job struct {
 	JobId string `json:"job_id"`
@@ -701,6 +773,30 @@ type Key struct {
 
 // KeyPrincipal The kind of the principal.
 type KeyPrincipal string
+
+// KeyImport A key by its hash. Without `principal_id` it gets a principal of its own, shaped as at a mint; with it, it is one of that principal, attenuated by `grants`.
+type KeyImport struct {
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap `json:"grants,omitempty"`
+
+	// Hash The SHA-256 of the text of the key, in hexadecimal digits or base64.
+	Hash        string              `json:"hash"`
+	Name        string              `json:"name"`
+	Principal   *KeyImportPrincipal `json:"principal,omitempty"`
+	PrincipalId *string             `json:"principal_id,omitempty"`
+
+	// ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.
+	ScopeFloor *ScopeFloor `json:"scope_floor,omitempty"`
+	TtlSeconds *int64      `json:"ttl_seconds,omitempty"`
+}
+
+// KeyImportPrincipal defines model for KeyImport.Principal.
+type KeyImportPrincipal string
 
 // KeyStatus defines model for KeyStatus.
 type KeyStatus struct {
@@ -1313,6 +1409,9 @@ type CreateContextJSONRequestBody = CreateContextRequest
 // BrokerAccessTokenJSONRequestBody defines body for BrokerAccessToken for application/json ContentType.
 type BrokerAccessTokenJSONRequestBody = AccessTokenRequest
 
+// ImportKeysJSONRequestBody defines body for ImportKeys for application/json ContentType.
+type ImportKeysJSONRequestBody = ImportKeysRequest
+
 // PatchKeyJSONRequestBody defines body for PatchKey for application/json ContentType.
 type PatchKeyJSONRequestBody = PatchKeyRequest
 
@@ -1390,6 +1489,9 @@ type ServerInterface interface {
 	// ListKeys List the keys of a context
 	// (GET /api/v1/contexts/{context_id}/keys)
 	ListKeys(c *gin.Context, contextId ContextId, params ListKeysParams)
+	// ImportKeys Import keys by their hashes
+	// (POST /api/v1/contexts/{context_id}/keys/import)
+	ImportKeys(c *gin.Context, contextId ContextId)
 	// DeleteKey Delete a key
 	// (DELETE /api/v1/contexts/{context_id}/keys/{name})
 	DeleteKey(c *gin.Context, contextId ContextId, name KeyName)
@@ -1849,6 +1951,31 @@ func (siw *ServerInterfaceWrapper) ListKeys(c *gin.Context) {
 	}
 
 	siw.Handler.ListKeys(c, contextId, params)
+}
+
+// ImportKeys operation middleware
+func (siw *ServerInterfaceWrapper) ImportKeys(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "context_id" -------------
+	var contextId ContextId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "context_id", c.Param("context_id"), &contextId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter context_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ImportKeys(c, contextId)
 }
 
 // DeleteKey operation middleware
@@ -2944,6 +3071,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PATCH(options.BaseURL+"/api/v1/contexts/:context_id", wrapper.PatchContext)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id", wrapper.CreateContext)
 	router.GET(options.BaseURL+"/api/v1/contexts/:context_id/keys", wrapper.ListKeys)
+	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/keys/import", wrapper.ImportKeys)
 	router.DELETE(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.DeleteKey)
 	router.PATCH(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.PatchKey)
 	router.POST(options.BaseURL+"/api/v1/contexts/:context_id/keys/:name", wrapper.MintKey)
@@ -4330,6 +4458,179 @@ type ListKeys503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListKeys503ApplicationProblemPlusJSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeysRequestObject struct {
+	ContextId ContextId `json:"context_id"`
+	Body      *ImportKeysJSONRequestBody
+}
+
+type ImportKeysResponseObject interface {
+	VisitImportKeysResponse(w http.ResponseWriter) error
+}
+
+type ImportKeys200JSONResponse ImportedKeys
+
+func (response ImportKeys200JSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys400ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys401ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys403ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys404ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys413ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys415ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys422ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys500ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ImportKeys503ApplicationProblemPlusJSONResponse) VisitImportKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9216,6 +9517,9 @@ type StrictServerInterface interface {
 	// ListKeys List the keys of a context
 	// (GET /api/v1/contexts/{context_id}/keys)
 	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
+	// ImportKeys Import keys by their hashes
+	// (POST /api/v1/contexts/{context_id}/keys/import)
+	ImportKeys(ctx context.Context, request ImportKeysRequestObject) (ImportKeysResponseObject, error)
 	// DeleteKey Delete a key
 	// (DELETE /api/v1/contexts/{context_id}/keys/{name})
 	DeleteKey(ctx context.Context, request DeleteKeyRequestObject) (DeleteKeyResponseObject, error)
@@ -9678,6 +9982,50 @@ func (sh *strictHandler) ListKeys(ctx *gin.Context, contextId ContextId, params 
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListKeysResponseObject); ok {
 		if err := validResponse.VisitListKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ImportKeys operation middleware
+func (sh *strictHandler) ImportKeys(ctx *gin.Context, contextId ContextId) {
+	var request ImportKeysRequestObject
+
+	request.ContextId = contextId
+
+	var body ImportKeysJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImportKeys(ctx, request.(ImportKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImportKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ImportKeysResponseObject); ok {
+		if err := validResponse.VisitImportKeysResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -10893,183 +11241,193 @@ func (sh *strictHandler) GetLiveness(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pchtHtiD8Khn4boTt+xXBRUvbUMwPWpbbasmSQpSvJsbWJRJVB0A2qzLLmVmE0ApFzNPMg82TTOQ5",
-	"mbUAWVgokpLVbEeHQKAq17OvHwapKkolQVozGH0YzIFnoPHjcyEv3L8ZmFSL0golB6PB+I/q6Ohe+n//",
-	"9//BD/CIacj/xx8DCe/tH4MxW8xBMjsHDUwYVigN7NvXPz9m3598//13w0EyMOkcCu4GtssSBqOBsVrI",
-	"2eDjx4/JoOSaF2D9Ch4raeG9fZqtL+PNHJjImJq6uVhKD7rhhfu15HY+SAaSF24C/+u5yAbJQMOfldCQ",
-	"DUZWV9Bezn9omA5Gg//vsDmRQ/rVHDYrcat8XGmj9Pqi3uK2rWIzxZRMGDdsJi5BsskSl+lOlNEJh5WX",
-	"fAZsAlOlYchelvzPCupd/FmBXra2QbO2l1zw989Bzux8MDo+OrmfDAoh6y+StQNOBk/el8L98VbYuZtj",
-	"dQcvZb5kF7A0zM65ZSAztsBHmVGs4HLJDKRKZoZxmbE5vwQmlWVLsH2rBj/jOY3TWf5U6YLbwWggpH14",
-	"f5C4/YiiKgaje8cP7j08cv/DPdGXzY6EtDADjVt6BssXOFUMRNwiwlFfwDJhlRR/VsCEZMKaADcjduxu",
-	"7fjke1ZqIS2f5MDSOdc8daCYMKmYKXkKzJ2JcNDtjibBQ3D75yxTNmF2odwHw5TGGd3Ybnbu5h6yU2Zy",
-	"buY0ucMOMCkvIXNfECzY+fAPGQdi/GcT+LZh4eT77aDwXBTCxk+tUMYyrRbGnQqXZgG673pzHKW9jgym",
-	"vMqtg0h3e+07vnfSvuPjXW73lRYyFSXPtxOBMjz6iHFWapiK92xcfzkauxMXM6k0ZD2Eon54G6lon/W9",
-	"v20/6zc2PyO8Wd+E/4FNtSqYVAtWSSvyALEOzsyQvWmI3DeGjQv+/tyqC5Dn1ubnHiXHLOWlYaIXFVvP",
-	"Xj8avoXJXKmL7de0oAd7rsD/uscFPNxK9j66kUyppIHAVqa5SBH48VAlfuRlmYuUu0UfllpNcij+/38a",
-	"hVRyNy7xit6iKfuIkXZnIQyz/ALko0Aq3FXPuWFILiEjygKQGTZuX3H9vD8nN1AmjCNYWeJ/08A4siGi",
-	"2MPBx2Tws9ITkWUgb3vPbl/CMCWBCKEH4kfMzoXxO+RunXwGBUhLlPKl7mK0G0KDAX3pcPdjMvgFeG7n",
-	"yw272W8XNF7fJkqtUjCG4QIMLuCptKAlz2/zPE8ZUtaASG41IgUiDhlYLnI2V3lmiPdox69EFnjUXMgZ",
-	"g9yAX/4lz0V229DgEBoM8r6C547uQPaIjacC8myM+GHYwgkewrCFVnKGi30O/NJh8q0uFiEOZ2AL7hhh",
-	"njlu6CQijv93XNEBdr70FHsxV3AJmplSA/e34DdsELelsiJ1G+bmgnF3J04OlCjwteTu12D18uB0akH3",
-	"cwur2IITqV8TqBuy7Db2QtmfVSVv+65J/neCU5XOA9onDUonJI8FOqY0yyAXl6CJYL1R6jnXM7htCJ2o",
-	"bMngfYqEyYmIKODgkn6TvLJzpcW/4FYP84Wio1IILCSYqxKkqdHanfaQneYoNRiogdOxAZ6Li1UIe/v2",
-	"7cFpZecgrVt1j+yMS0N1pjKwRXOj47nkInes6LYvLeOWT7gBlikwJJDjCTxiVi8Zn3EhGXf4xMYt5BoH",
-	"XeZm8e836dnHbZ/MqWQic1c8FaA7JNeBUoed/iZNVZZKW8h+hUzwz4J1gq7uH2cvXwxRpPQvu7FPU3eC",
-	"b5zI6/4stSpBW0HyHPGxFZhMBhew7AFsSDXYIXtqw5xmrhaSAMXd6NpQ0iuYaz+UXfUk8rsq+YzT5FuP",
-	"qH4UJdZLYfxrEVESFo6PhodQtiLiZJduB2si/SpoJgMUAH5znKujA2TcwoEVqGyuKzKNRP77AEV0r5a6",
-	"s+4M2T2a1nbe1cOqyT8htW4prdt9TQwToS7LhNsyz1+1rnvKcwN90rVxqrSR/AJYypEQonKd8gJy+qYA",
-	"Tsq24QU8YmN4T3LcucjG+HhH3EYKGvbsRvJyrJ1DMRwkK3CYCVPmvLZGtHSUkwcPNyspyeD9wUwdeCXo",
-	"p2ag01xw487ID34uo7aOn0jpRrrkdhe2xQTquvss5WMyCG8TULdefnB8ss8+ntTj1Ntonfe+Y39MBjPN",
-	"vZ1yEyb93T31Ky+RCAiZdawSAz5zVC0ZgHTK7O+DeVVwOUjq701VOsHam9pIxh4kg0peSLVow2+zLNtR",
-	"7z9Zne4eYmM7qA+xrchfl/6+jpR5rhaQPX7602vTR4TsQukLg6IJzzINxoBJSEJBmxcr+JJNwAkQGRo4",
-	"HpGZw+khCzKWzoO44mjx/aN7CVvMRTpnFvKcZGg/8pC9cNgnDHNS9nJBQs+PMBcycxraewH0fJoLkPYb",
-	"E150r+DdkbAupkFKctPryljI2Ldnr548fvP65YvzN69/O3vz5KfzV69f/s+nT86+I4McvOdF6dj374Pj",
-	"oyH+d/j9IBmcHB0dj7LJ96PR4b0TBxvCQmEiFoo1mCn4+6f0bOtnrjVf4uFXmbBPpNURFnYqGbhfghGz",
-	"zLnTAsdzbuZj4vNZbfSkJx1hU1M2LjVcjhP8wT3dfYis0ExYNFyXPL3gM2DcrSSdOxHKP/13xQqVVXmt",
-	"gZpDJytonlpGK52AecTGpoTUauWUJTcGuwQtpssxS+eQXqCdCo+2S0N5GnhlfeSOuQy1stxCFmPOPLVK",
-	"n1/A8rxHEPAPeErQjNtYHaLD2l35YtL2MMQWQMp5P08j69YaBror2kbrEFB+cQ9+TLwgtAPvV5VNFfGR",
-	"QAYzJd3WMpACsiiVc8Cz13I0FKpPuQi4GRw4iLNR2cvAn3Eit4GeJQPrlEe7yRaJdgan2qdzLmdOLW9/",
-	"6c8hGbjVFWDnivR+VOpVZWE4GMkqz2PcQPMU4qCwIkG5rflz9bedkFTFHUR6VOjA7wq0J13flt90awn1",
-	"JTR3XoPjmiTm+U6gRTXiD19DqnTW/v1AFE5dQFmcOxo3mAk7rybDVBWHAfEP5n/Wnw/XaMVhMwEeTAM6",
-	"6xSPnf1yenDy4CHKXNw6EWIwGvz370cHP/CD6bsPD+9//I8Y7NCYwLPYmEg3g++FNsrGTg9EImobKRvJ",
-	"4zcmYWMu07nSY/yxEQU7zxH3m3PDJgCScZ3OxaWDriOEn3+BVmbFSSq9DahLCffG/j5EiTD7dSDE2XaH",
-	"CDzTW4CHV5xMQCtMAq9ht8NxC3Vyp7Q6qIuBRW99mRjwx3X2PPcgteP0Kyce1uLHScJ+oqqRG+Wtw76t",
-	"GkUbMf77jz/eHx0d/PHH++Ppu/+M4oZ3aa+fbqrkVMx29Ig/pocdD9TgOPT5PnwzGG66fJmnPU+3ETjG",
-	"ZldUpHW9Rk6VTpHjn09ylV5Am0hPlMqBy4aRbl8R6pwlT3faQJ/6TAO0DiMJVxBfceeoYzDTvZooC4Tp",
-	"FFIrLtGrOBWzSqPhIWFZUCSnIs9R512nTNxpBucG8um5x2LHj0z8KPO8OIf3iOFCyXOQ6KuKPxt1a0Zp",
-	"mmO9ZE/ryE4tAaBQGeRmb5mr1OpSZKDNeTgYWmxNNNbZ/QptoA3kwbt+haUT99ZgQQZYj+9hJ1lvZYsr",
-	"UNh3l32X0Xuh3Y2vb6K+kZ4z3grIr7hN53vahU69cOcYdQfQh+xFledspsCwCU8vgt3Eg/9eML8WA4R+",
-	"HQyicepvIaRF1k8qDP2gSOpwKO/kEAlD5k04TiVFaaAHTnZCrfiSjFUaMopKQfcWz9hkyTjLuZxVTtnD",
-	"K2qWgme621p6Ube7lMe89O5JQa6F3NEgNaVT4Xb1tJKguuLYqC7442c8TVUlrXnEOL21EHauKouC2Qws",
-	"apj1VoKMtb+t5LpIzeqdiHRO501eC6d5bDjqCIXaRBe2jtJdza+4jnpkBxWOMw3ZWy2sBbKcPPImVq4h",
-	"GMwNG8eQeZywS55X/lmpLLuA0npDZHuhD+/vsOEVgrqK4UZNLXnpHFZ1QdmDzS5gEG786KYpdANwDx90",
-	"YG2nmVfMvnyJl+V0Q8QSjaagJ5eg6QYxfMjpOOPzjC/NOHIH90623sHHzXrBP42Sw9d88SsY4+T1hnLH",
-	"ooFeEBDVMZts7D+ZccLGl6An+KEQMyLV+Jd3E+NnRyrcv3OM2XCfhA/G8Bb8Ii2D5T74uJJ16awtLvOD",
-	"fx0d/PDO/3t+8O7DUfLwJK5TPkbhy2/QbSbb1WexwlGyQsjz3c36Y3xhfAVzPs20YnnvTvSjkD5ioYm5",
-	"8RNSDCBTlTUiA+9SJC/Tntb7KygWxPRXNIXNro81j8f2aMg11aJ9wEf3v0+26xqrV7L2QuzUT00N/Oci",
-	"GyMni/lomTd8k6EcKCaX3T85GW5VSraeVWOnHXejrJK9I0pXtJuoRNdGnju8ucObrXjz2aC5B3brgOSr",
-	"Qe+2/e/omf2K3KcrhKNzQP0kxIcbX+0Suu6aSAYEBqfWAsrpxIC0jiBDUVoMVOF5vgJTD+/thx5RYO+o",
-	"cP7E+zQuuAw5OytMpXe1Oxk+/cE+caN3/ZROUFw1dlQ6X1/B3NrSjA4PKVCSldUkF2nw+CSskjkYU3uP",
-	"fZQaOpudLNvV01eoNhKVffiQW2AMin4SMzC2aw9uS4SnB/+rEQbv34uLgs3ZBNz1fx6vn1TIvHlGUUk8",
-	"z19OB6PfN1+Ge/hj8iEOvk938DA1j64fwruPyaDG9Q0aTMylTdlG2w5k9Qy6YPKKjhsVGCf2D9kp81eA",
-	"QMukyoB9O1Z6duhk9vF3SfjSARZGAVD84wRytWDCth4+/E/3uEOC5rFvx+5bN03BS4y/J5ODMpY9vM+e",
-	"iR9XnP0fBgUUSi9HGu39vw+a0QfvYiyCjrOyfLNWGCVK5DeJuKnoSEasOYiEtffpdul2tsrk4leECtZm",
-	"i2YX5TdA9Qqw+UwOmiGGdD7Kfs3jYCy3lena0NXFVgu6fy020z/UZH2af6rJTm5Z/1xsXI+9EdsgZOep",
-	"yPR2x1I7rKZxm5zu4TXZaugLCSUUJcwlwX9LWWixkf1lgp4gh5wb+5sJO1lxOZCAVghZWXjEOLGo4AXF",
-	"tS64YwmXoDFYqGOj2XgY20Mz4x6Q2mTSlt2H1xsXti06VHMLjWFr0/m/5hYoYc8xXQOPVSVj1rCJqiyb",
-	"qwVTU7tyuBh+IyBLyF5aWcxFMopNMIRqyH4rUWVhdq4qQ6zbP+f+aEzVyLDR9uo108nS/ZOwCSwVhkhg",
-	"+JdBTH5EIRW8/f6cU9akBgo5JkAQFHhx4f1OhhXCGAe2SJP3DmiNCkUdiKOUDAZyZ2jbEADbjXZtYK+N",
-	"4D0E5aymfpuk1B6DwnrUcwhz8mBMkbloB0X+UIc8xQDW4fC5wz/vxd2AxbVY3L68m0HguJw+daDqtpVg",
-	"FNyKWyAeSmSjyQ6/EQpj0lGI/6Gd1DEewrAMylwt3dGRU6J+1IemkcHmUl14e6M//1xcAsoUmNe3hWAg",
-	"CJ9XnxCUTVuMQdpzpS6q8hkszVU111pi3kSpgmC9rtfR97Gl/RpsvVtQwZwTrdrPIZsBz85zsKGqwIrr",
-	"o7YzE+FagAaftV+VlFQTZmdm7kifAwrabYhVRWLlhnEaDEVR8hogjeXamsRR2iY5M/ghVnfR8nqs7OIS",
-	"tHGr/ERvcHfzv6gFZfXXW6QNMuDpnPkp63xD3HMLsXpcyvVKk7V7W7mMOCxI+wyWV8sDeEK5+WOTqhLO",
-	"p7lSepyQtRTR1bYYf2OwK/iSZf52UGcYk1A07nEDX1XU69fuV3OMgL06ffP4l+uS2FZEoVVTzlp4Mf6A",
-	"/mGTsIUWFqjew1TpGSAsg/9Gw0wYd5cMjxydsY2gREPgg/gGPdOmjhHhKkYXrygotcBg23tn7tGf8cmo",
-	"8c+BZW362wM+vwbwudLp9x0iZFEdKsbizyp9KS7Bc1hvDbpL8/qUNK9blopJ+NwjE+wFZbTuG+Yjva2T",
-	"BkIaHnJjnfJB5s+1ydBJ8km+qE/xzPQEI3Z39hqmlQHDUk7ZMNxizYT1mJ0Iqn/s2/Ie5KsQsv3t8VaC",
-	"tubgbFOxjsSzX4JMT4QCiUebwxHaYcrmQpQHqqT9HpQKIwdozC6FXaebXSq4D3QaVtPFWIRP90QnlTZ2",
-	"c+DI8dEOKV3JoAS9W5bY9w/vbx8tVDK4hqWtEIx65O6S3+0XdLLrLfdixed17F3dNXedjrj4ydyYr+3J",
-	"7bnTdvefPbk1r9nejq349dQS1af4lG5KgomKLj5Hpq5VQ0G6Owk0a7TDT96VweLOrldtNWgFSq+SvLA1",
-	"3WBT5IhTvddqHDk2D1mIGUmodgo3zFRaA88P0lxV2agy+vw4KsBemzG/8fu310yStFV5lngDGTcXkI0Y",
-	"zct4riSwDFKRwfAGYwRQxOwcv19xfQJbcyRCQYqIDwWNQE4s1krOqHjlD/cf/O07b0gYF8Rxxgz+rHiO",
-	"IUaUURexFzSZn2tHjEWP4kijplOQmZNehSyr9ezUZFAnT1MGGVqTMB/RXak0lsu0J/Gy5LbO+/WcNwpK",
-	"fpfRpTf+ukhorLA5bLDLrcFUKFFiVqwzeD/dyM1Ky1GI7xn5J0ZS2YMpFjjaBjb4a1hhvYs6H7J1cs32",
-	"e2CnTSvX8ZrXGivTwB2Fxr15D4w2Tao1GpBDWN+IzG5OA8OKK5BhMrbS+FWuDBmwcuAGWCUz0MH+aNGG",
-	"5fPoMcOeHNe1kZ6q31CgfDzt2qFeDtkspoX8V71wn9x4CfUKu/R7HR5yXppdxwxbFJo2GR9xwYVD7MLE",
-	"Dz93WItjWl9mcF+m0jmMegftiWNQ0dg+9lMPfqm9dWslE0Z11dW6jpivxOr4guNLCXNiTL70RccSH3KD",
-	"SkQoVOJUYCUxLtyBV8sRRwkUbKo0E9ZAPkUrtXGUneeMZ4WwjvvgCtxsBv+q0vmQ/Ui+PmFXKzic/BCD",
-	"r1qrWVONcHBu2DhscczE1HuINyds/JuqQQ7U0M10e64ct1BuYtTuGZQ2pFBTlYdczQgKQ8W8ELofC8Dd",
-	"FgrY7zKiI4jbEj+D47RVUCFmwMnQr9Ktctmxg3vHYUsIckeBr8YN4p8udLsp09qsui+NDBuO3g06RL1K",
-	"dIZW2KvB6QzTbDrJZN7u7XG1u/WfHadsOAAwB4FkBWZGzKRJHEvYTFQeHt3/fjUrZ5dqOS3/wf6lqzTM",
-	"Wn62C1iOqKyAyqBTzCUTBUj0rQWcUxpriWuHczMf9mmBF4njHzrpC5Qbstpkit6RuqoOBQqxUx8V5/3f",
-	"Yxw71McCXoyjMsTMl4tbjbRexxY92+k5N9VOD7rN7vBg7OJ+M9ESAyVoobJzkNnuCqF/Bx2+u791DfnC",
-	"OELlNnKeOk1R2vNCyVg44REjzUGq1Uw5YdbjNjYkFbemLNMIZ8f02pCRyUMVzbZDQVUTFMN79ierYhKh",
-	"OytJxr07X1/iyv0k7SuOUbH/Ah2JIdxWg+DSv9WqMtQKId3G8fDtLoWILc2T1m2cL6JYOlHRP0T8QNQq",
-	"PVPTtZie5qcVJ0orOeUqlpPthRzQcBeNQnobvFUhwIJE17oMNlsFtC02HJqpT8B5O18OB1c3LV7JeLhq",
-	"LpxykQs5OzciqtWfua/pyoLTC7XKNIXSQta9VFQgubGMW+sYgHt09+MSfe5PuBSqMufEbJsAptU4KyqT",
-	"7JcR3trCojcuyFtSdzAXuSe7kFffU3ObW81G/qp+8qWKI7HAdKw9xpEtkulUSGHmeyJTH66HnNkDkY2D",
-	"AOGtGn1+9PMNob3nfmd7rQ1fBK3jzVKWUWik+r0BeHtHbWxQEc8//hY2TRNQF4saF5paAX1mC2PPrVIX",
-	"3s6wA0+U7ma7pxQJWSy9ZW81EX3jOdaBi0Ff8KMgRCMoIvA6QtGjMKD6bnlR9hBUYdmclyXIfUI34xY9",
-	"rC9ziXGSStftHmzc0BhD1dpOF5YcDiBp0GsDchIdjUSv9lWQQOUMC1A42egRG2fc8qHTB8dBzvaIQ1Up",
-	"24rbBSyHnmZQvEOrUqH7K7S/CT96PS92RR2FKZIkUX8fMVj79fniDGImfZLwiI0XcwPpOQnvE27g4f19",
-	"QmIWjaixAwtbu8/wehKW/y4WPWggrZyKeoYVx310QNCVn8Xie07XWkacUsZDq8cEJYCS+k0J00f3kjob",
-	"AmuQhu+P6zreyMmBayzD6lc6t7akytVCTlVPy5xmOaevno7qgMqkrhrYdFVSJXHAIlRqwIKCbFJZRjUN",
-	"Qm7SyibRTHbqa9Cj5j5iP+Jax0P2o8qED8prl3//x9nLF49It2NIiN2peNO5bxphWj6OIQvB0OieMHSg",
-	"oW0D1VTAEx0ygtN2ORAlU0hqaxCZBK1qSrpY1anqIhXpItiUAvXJXKQgKVfZF789LXk6h4OT4ZFn4U12",
-	"4WKxGHL8eaj07NC/aw6fP3385MXZE3yn8UcMzrzfwNtY3bnqQR1WOxgNjodH9Ia7Hl6KwWhwb3g0vEel",
-	"IuYIlYe8FIeXx1SqDi0UMYx8QvXd6GSAY2uWjr4uZChyO4clRRynqiiEtZieMSGdiewe3nTvAMdbdzWw",
-	"XGDVWrT02znWZ6HsOafO8SVZ06ewwD5VtBg794WvUXfyIVLSX8USSEmTdSEkiW2xnP4fLj9X6gLz5YJN",
-	"OoxMd8mmlbZz0HSTjnAhhD7NBqPB38FiHbtBt8Fbj6O6eeQwRHJufdB3ZHNP9kbRTYU2NjTJYSrPPEeK",
-	"tUrCe4q3tcIJWhzA/8lNGnVcRvOLW5di3dVDfcvQyTkgJXgFetDnyqbKSTOMmsKxhXCs7dLBVu+ecIot",
-	"jZ82Wr36U6WpAlXjrx63GCHlJ3Is8T6ksqrj3iWGkqe7dRVoiiP2rQ6rpZr6PB1PT9i4IavjhI29OOA+",
-	"ov9du0+5SnlOS/cW2U2LbsqzXtfCkYS6gYlF0ephibVrdUJk2S888bDCC9i4xGtcHTn8vBWylSrf17mw",
-	"XaT2utbQlOrFriiq6fHXhFQoXQsDAQRE1tseLVTPvc47DNSzucXQmKl3GU3t3hs5KpLKu3WOe8lgXTO4",
-	"WcquBaN3IX2hPJgjxr0tBsnsEaVbG6OSd5t+49SV72Wx59TvVhrOnRwdXVunsqYsbqSXykvpO4qqadhp",
-	"SFYLxfaplPucGzZTllm10vwmNH2NLcE/dojP4Oz3aWOxh+sDOAy9xvD54+3Pd/os4Uv3tr/UNLj7mAwe",
-	"7LYs38ENX7i307rqBkeotVRFwfWyjhkKpKibHEji8goL95aJ2mP6jaF7wRreM4NBCCgwvXMTBakz6BS9",
-	"gudLNzhV0SD60hXDngtjH4cxblwU+1Qk2Ml0GooYr1lNN+NGOMk74P904HdQVR9oC4Drr959TAalMj3F",
-	"+A130q9hr16evWGrkH74oREdPq4D9HopvkEdofGjyq6vPWR/zb+PXYuHTyRYAfzj61tIgPd4H60g7GBb",
-	"A7JK+ahFbBQS5CLDxmZpLBTepRsqpH25QH3/6Iftb9R9Xd0LxztMUTcZxBce7LKRlT5p7sWTk11ebDeB",
-	"+wxYShDcMo4t5sqAb0XredPEoUwUgSNMqIOahNo5xLLrn1pDti9jVckWSl/4tCwlU9+hyxqKShOGgeZo",
-	"XXqqNaBtZpID6rl+2R6qWc6dvuylak9FaDOhsWbQSSL2iJ9wqQGX1tD1fpxStcyKM7Te3yb439/+Rt3o",
-	"8y8DlHQPLaBcCVfBBkd9LMVLQGuWpt5rPbp1KhwIb0+1/TsI+mQIOptjuHVa33lc+thL0m1qFzsZtgxl",
-	"57v3PKabpH5boGeQsQygzJdMSKvqJsa+5Pq3/zh7+YKeYzhgwl7//Jj97d4PD78b1Q/7skjG8qVJmNxY",
-	"oD5C1drprDckB8UyZneSgG4d97jx8StSLb5swWZfvLwTbLqCDTV42E4DvAayQYO4DeWhhTV3esKdnvDF",
-	"6wlX0wcOyd1zQO0XqLrlJ7DgqPGAVrpafFtNV3r6Ku296cG3FpLmEuzvz1OgPu8+hRGj0wx65EIdKLKg",
-	"FgIjRdAJM3HE2HFkYYfsTauoE9Mw1WDmvu/EiDr9Y3BFhGH/qNUF6HZr65shQJH2yrdstmjvsYckoeem",
-	"JkEULZK0AgvumPhXTHWevPd9miIF8zE9DfGuRYsaFrULNQqdmrYZzSUvIKljAykRkSDRxK3pz6hV1n7E",
-	"LVSCfiuclruLSf3LtL1TIYG97O4h7elrs7l/pdo1mvbr2LV2bF0LFRG5Pk3L3gmBDz849NxoavR8BC2N",
-	"ZtXUiAFStZxg6+6/3qBISbCkcHs2NOwxHD5DUrSb0RBjNu4MhtdtMOxyg08Hwe2k9RksX/ACNtmEnmAW",
-	"gXEip88rMU1QipMhMfSOxM3KwJC9jRh+HqHhx4f6hSS9XFA6d9NxHy0bPq3Kx75aP1qdCEPlv31OSIgD",
-	"UFi3w8lVaCHBRnnteE03CIWLTniG41LJRwyF8DYVny7hJdt6G76Rts8xDcGJGEpYx8EoiRIzAyrzQPJ0",
-	"CCdaEf8wXWnEDICPG3U7Rcm6E/8U4rhD6ToD1go5M702soC/+0jarZ4AKzXPfh8cHw3xv8PvB+9W64R1",
-	"ss8fHrUTyI+PjhC6d7e8tQq33bLVrVVoqF9+vzO6/ZsZ3SgLj7CtxuYoXd6owfMWX56qpn1BO5bd1gU9",
-	"E8/N39bJpROVLeuX0ANIydDf+JDYVmZzhCT4gsN7i/FvbH7mEZvk7SuSk1Zx3qZAUrdwrc+sHpQ5lxJj",
-	"eDGDmjoZ7k5DVkor37AJsin2uofG/3VRjTtj5KeRmV8xcyROVPbRGQ5JfPgkO+SeEmJvvJOjURcAJYmB",
-	"IkvYRGAuX1JXUZMZaSVCSSy78yieLhtXcgJZHLf6MI9xAExFWwYp0yNe4jh2qAPkJDbHuiNUkmp6XAud",
-	"vCERZU96I2FxR3P+MpTgNZnqW2LABnljK2nIxRTSZZrDYQYpX96Mf+K5qgUXUTjyy2WKRrCmx4iyWF3f",
-	"gkS5J1dxCeUnt8ib9VGGuttRmeDk2qb5h5rEsPO0XZRsIfKcZehbuVMhvl7efjqDlVCvT/U5NlitQcgM",
-	"3l8XXq9wQhr8Dh/v8PFrwsfXMKlEnnkOy3U6ZwjnfWb/fTCz5a3bLXUlwgSfC9M0YPla0leaitR7OtKa",
-	"E71zp/313GmtAKse7Or4t5MbkE7fYinrTqQMX3WPzWt7bqhQzCrpjfxekzo5OmpUTqdNcjZuF+Ye114J",
-	"yy9ARkpy/BBD9pVW6zcamLfW9+G2TesNDYjrrZFbwUTicHloRKgvBpn0ddrx9lhfy596Z8i7Ey4iUYU1",
-	"rGAW+gxsu+QFl22YvnK0T/P04Yd2D9GrZykNo3GwLOXSqfATYDRq1p9r1CVluwQONFgVUqRweRiVeBdM",
-	"cK3BBPGj7ufGfZlHGy75c7CLOxC5rvSidjvn65bQtmskr1rt8zZEn8SCSYZ1K9Mm2Jnnufc0JBH6JgwT",
-	"RVFZdxi9ARQ3LZjF+3F9uXLZ1xv3cCf4XFN20lYScnWx5rDp+tQbGIkZEBTWhU+j9uXTvktu3X6bOC58",
-	"AjIKnuBsITLQ4SmiKyNU5/Bt+tVJJDGvIRTqEv4eejLdBK2gZlaV9f3I7mjEnSH186K8wzV2CXpiAgIF",
-	"1OELvqx57pchSkQ9HKdZdoeydyj774OyCJBRnL0Bbn0dyUjb/CNXyku6yzK6c4t8IVlGX5LC/YmovkPa",
-	"0qmvWFS//I1pQpm948V7S+7vYGK8S0/6EtKTvjhAvo4A1tqaJLnWvoGx26vXJjvFI74JOfWP2kysoE4T",
-	"ZIbCMpjKQMLQpwVLNG9zS31QQ3fanpj9FXi/xeD93eNR22v8ksPuv95E+zsD1nWF4O9I0K6HXd5OxP41",
-	"0MdYlPz1UqYvLVz+jlZ8NaHz14XSVeih2ecZpSabNwjNNEEPJOPyQs1t3yaSpTwHmXHNsF8k+/a3N4+/",
-	"uxOBPxnaflEL6k6upkg3VrqMUl2kVsVPJwpW1F79mks3tqCWuiptAtBf6Ik4hG4+C3p1ufPZPQd+GVqf",
-	"hcZXg9Hv7zo2ZLRD4kVilju0oxH8bjp4iayz7jXWZ106U0q2OuHEbUvsWd2oCtsIgcx8/2pszFf45spF",
-	"vCJOKG4Tt0CtxNxIbNeMzYR8ppoT/gtlsKyW0HbJMr403YbwsT4NpH/E+/WcPPjhBHux9zd9vnf84N7D",
-	"nTq2/0WNaK1buTOmfcYy+R0rV57XZfN92Q2ZMaOU3JjRhpieK3VRYSvHuJ7+s9Is1YAVtHjuh7eVlpCx",
-	"qsT6dtgRBGtxLGvkdig28p3GZ45QCMpfO/vl9ODkwcPAQt2SsaEFtROsdNPpueRZ1pNn/xzX7OnCTSjc",
-	"zQQ3GDGyq836jNqT7oBs6HVHg4cw8TYhdBnmixa2b01tvvUQMO77J1H4JdZ9JBlGQ8ImS889/R1tR13q",
-	"ANqPus9ClKePKU3CfLHGpb6d6CM2UXbebs+4ofrOS6yB6QPJJwDSF9fJGDZawkbw1PEsqeMhG+0vxJX9",
-	"2ulMafDrIXtCYBzWhdk82J175Bvccem7UGKJzYIv2aQncMQNcIPEopngcxMLWkm2I2tGajGBlBfU5Imn",
-	"8zui8cURDbrTNZKxF7UoxIwQwmxSXH5tnrpRY5GfJbC1uKJNfbeHX3WnL5HOmW8aG1CNTqkR5rCtnNya",
-	"K4nxBr136+TF/8InboMIuZl2IT/Ur9itHKmOT/UiyvM137uDbh8fMvVurdb90k12Ltc3vt4x4XWvorNv",
-	"w9BfR4BH3Tp8P700HPCdbnpNuumiAasA1/VX/TXcfo00nueGnVkuM64zFoDVJ5MmrZZNJE+G/NAQ6RDK",
-	"u9WKqYaSKrTimzOtFkLOWMkrA8ZXpXTD/fb6eV0sjlJT379PfDk5DUCGpErmYEzdhQcyhpEXC2HgEfY5",
-	"L8EKrLtEWZa+sdTYH8SByMYJM4plWpWkFSxVxZywjAsWOjT4puIupVaFwHZWpzIU2FRTdv/4qFsg1A9P",
-	"8rYbXrkDTVMordurr+BJhbBznwZqRQH9qbNv6777N5c46+f4TCXl/ezUhb5PIKkP9i9VZu7OZf1pvBry",
-	"nHEkCAuvLakCTDBmxulbhHUffvCftuWO+vavDrx8FWlhkESUAfWthaJsaF0lHZFY8GUgFNh3PMNGT31F",
-	"p9sYvUtkl1/7XyK667PFaS3qQ42yvD6lq/cujq6bvO1E2Kj2wgptu7vpVgLnlnveT4z2V3OVbMyXvvrb",
-	"nJdYm3sxFzkEghHKdoecA8usyrNHoV6ccDLQBKZKgyc2Sg7j+Zk3y/3bU3ym3MzdsOMugePfLs1yI6Jv",
-	"4/GHGeTiErSAfrX9DZrUF7UXvaWoXEBpfbOaBcCFt3iTQg8y26jM/9TMfONafbJmipD5kgJxyZKMfSu5",
-	"hT5vO/7YcbaDrAoMGwIsZTtwSIkbwsCOKRc5ZIN3tYJvrKYIiNs0MPgj3tsB3gDFXU7J5/SbN/dAYWs3",
-	"xtP3IBOHHwqyf+D3Gvwv+4ettuZPYiSnbYEIZmc/dY2lJccIJo+kzcIGq5y5jbkFf/8c5MzOB6OTBw8x",
-	"/CX8fRzF1w3lxPrtJZxpSMEdDelATjkyvu+tRfuJYUVlsJaOE3qw2y2/gNBgD60dnpdbLXy7ngnMhDSM",
-	"S1gMIx5Efxk3KwzdUqHONRoWF3z8lpeJkyzJFUvHFQp93MX2f51BCiAzxgNFoL48V5SBKBjggHTJTyJk",
-	"vcTiZ9/jY6YxLtmhdhExI6PNDgMbvDuE6uA78qAkxiVu6NRFkfhdI+ENRRKsz7Qx1efoc5tAv9bK919x",
-	"NEE8gv/TlB0L5obw+2mLTzuukyCnB+L+jXZuqol7awKGWTVkT62p+RczfOnlgxDpEkPyN2DsHXu/Y+//",
-	"Zuw9hOEuyxqZhojNvYRgLQEiErvj8Mz7KLlh3dQJcqSqHAtBaTWBSGjC38E+F5cgwZi/Wh5FdwSnFIXg",
-	"xmeAYzpah+9H8xgINTHdAPuPmxJSq5XMWDMQM5ZrO3bHVul8MBrMrS1Hh4fHJ3/D5oHHox+OfjhGourX",
-	"t25RBqwSYNf2NGSPW7HeGMyNxDZXGITJkXJ6tdBvel3LRIM199XBUi4ZtjlsvUlBLusvPjUqR/+8BUnp",
-	"3hjMjOllaORG71M9TB0LtT7Sr0LaBHtdJj4mNfFRsK330YUXW75iPLWm00iCGA9llhd8yTJFLnayyYXM",
-	"Bj9wK+Wt53QW3LBMSQr7XcxVkTg91U3RGoZXmTfHrS/Q0Wsnvsbckq0hauT9+O7j/wsAAP//",
+	"7L3pchtHtiD8Khn4boTt+xVBkFpaImN+0LLcVkuWFKJ8NTG2LpGoOgCyWcgsZ2YRQisYMU8zDzZPMpHn",
+	"ZNYCZGHhJlnNdnQIBKpyPfv6uZeqWaEkSGt6R597U+AZaPz4Sshz928GJtWisELJ3lFv+Ec5GDxI/+//",
+	"/j/4AY6Zhvx//NGT8Mn+0Ruy+RQks1PQwIRhM6WBff/u52fsyeGTJz/0e0nPpFOYcTewXRTQO+oZq4Wc",
+	"9C4vL5NewTWfgfUreKakhU/2Rba6jPdTYCJjauzmYik96IYX7teC22kv6Uk+cxP4X89E1kt6Gv4shYas",
+	"d2R1Cc3l/IeGce+o9//t1yeyT7+a/XolbpXPSm2UXl3UB9y2VWyimJIJ44ZNxAVINlrgMt2JMjrhsPKC",
+	"T4CNYKw09Nmbgv9ZQrWLP0vQi8Y2aNbmkmf80yuQEzvtHR0MDh8mvZmQ1RfJygEnveefCuH++CDs1M2x",
+	"vIM3Ml+wc1gYZqfcMpAZm+OjzCg243LBDKRKZoZxmbEpvwAmlWULsF2rBj/jGY3TWv5Y6Rm3vaOekPbx",
+	"w17i9iNm5ax39ODg0YPHA/c/3BN9We9ISAsT0Lill7B4jVPFQMQtIhz1OSwSVkrxZwlMSCasCXBzxA7c",
+	"rR0cPmGFFtLyUQ4snXLNUweKCZOKmYKnwNyZCAfd7mgSPAS3f84yZRNm58p9MExpnNGN7Wbnbu4+O2Em",
+	"52ZKkzvsAJPyAjL3BcGCnfb/kHEgxn/WgW8TFg6fbAaFV2ImbPzUZspYptXcuFPh0sxBd11vjqM015HB",
+	"mJe5dRDpbq95xw8Om3d8sM3tvtVCpqLg+WYiUIRHjxlnhYax+MSG1ZdHQ3fiYiKVhqyDUFQPbyIVzbN+",
+	"8LfNZ/3e5qeEN6ub8D+wsVYzJtWcldKKPECsgzPTZ+9rIvedYcMZ/3Rm1TnIM2vzM4+SQ5bywjDRiYqN",
+	"Z28eDT/AaKrU+eZrmtODHVfgf93hAh5vJHuXbiRTKGkgsJVxLlIEfjxUiR95UeQi5W7R+4VWoxxm//8/",
+	"jUIquR2XeEtv0ZRdxEi7sxCGWX4O8jiQCnfVU24YkkvIiLIAZIYNm1dcPe/PyQ2UCeMIVpb43zQwjmyI",
+	"KHa/d5n0flZ6JLIM5F3v2e1LGKYkECH0QHzM7FQYv0Pu1sknMANpiVK+0W2MdkNoMKAvHO5eJr1fgOd2",
+	"ulizm912QeN1baLQKgVjGC7A4AJeSAta8vwuz/OEIWUNiORWI1Ig4pCB5SJnU5VnhniPdvxKZIFHTYWc",
+	"MMgN+OVf8Fxkdw0NDqHBIO+b8dzRHciO2XAsIM+GiB+GzZ3gIQybayUnuNhXwC8cJt/pYhHicAY2544R",
+	"5pnjhk4i4vh/xxUdYOcLT7HnUwUXoJkpNHB/C37DBnFbKitSt2Fuzhl3d+LkQIkCX0PufgdWL/ZOxhZ0",
+	"N7ewis05kfoVgbomy25jr5X9WZXyru+a5H8nOJXpNKB9UqN0QvJYoGNKswxycQGaCNZ7pV5xPYG7htCR",
+	"yhYMPqVImJyIiAIOLuk3yUs7VVr8C+70MF8rOiqFwEKCuSpAmgqt3Wn32UmOUoOBCjgdG+C5OF+GsA8f",
+	"PuydlHYK0rpVd8jOuDRUZ0oDGzQ3Op4LLnLHiu760jJu+YgbYJkCQwI5nsAxs3rB+IQLybjDJzZsINcw",
+	"6DK3i3+/Sc8+7vpkTiQTmbvisQDdIrkOlFrs9DdpyqJQ2kL2K2SCfxGsE3R1/zh987qPIqV/2Y19kroT",
+	"fO9EXvdnoVUB2gqS54iPLcFk0juHRQdgQ6rB9tkLG+Y0UzWXBCjuRleGkl7BXPmhaKsnkd9VwSecJt94",
+	"RNWjKLFeCONfi4iSMHd8NDyEshURJ7twO1gR6ZdBM+mhAPCb41wtHSDjFvasQGVzVZGpJfLfeyiie7XU",
+	"nXVryPbRNLbzsRpWjf4JqXVLadzuO2KYCHVZJtyWef62cd1jnhvokq6NU6WN5OfAUo6EEJXrlM8gp29m",
+	"wEnZNnwGx2wIn0iOOxPZEB9vidtIQcOe3UhejrVTmPV7yRIcZsIUOa+sEQ0d5fDR4/VKStL7tDdRe14J",
+	"+qke6CQX3Lgz8oOfyait4ydSupEuud2FbTGBuu4uS7lMeuFtAurGy48ODnfZx/NqnGobjfPedezLpDfR",
+	"3Nsp12HS391Tv/ICiYCQWcsq0eMTR9WSHkinzP7em5YzLntJ9b0pCydYe1Mbydi9pFfKc6nmTfitl2Vb",
+	"6v211en2Ida2g+oQm4r8Tenvq0iZ52oO2bMXP70zXUTIzpU+Nyia8CzTYAyYhCQUtHmxGV+wETgBIkMD",
+	"xzGZOZweMidj6TSIK44WPxw8SNh8KtIps5DnJEP7kfvstcM+YZiTshdzEnp+hKmQmdPQPgmg59NcgLTf",
+	"mfCiewXvjoR1MQ5Skptel8ZCxr4/ffv82ft3b16fvX/32+n75z+dvX335n++eH76Axnk4BOfFY59/947",
+	"GPTxv/0nvaR3OBgcHGWjJ0dH+w8OHWwICzMTsVCswMyMf3pBzzZ+5lrzBR5+mQn7XFodYWEnkoH7JRgx",
+	"i5w7LXA45WY6JD6fVUZPetIRNjVmw0LDxTDBH9zT7YfICs2ERcN1wdNzPgHG3UrSqROh/NN/V2ymsjKv",
+	"NFCz72QFzVPLaKUjMMdsaApIrVZOWXJjsAvQYrwYsnQK6TnaqfBo2zSUp4FXVkfumEtfK8stZDHmzFOr",
+	"9Nk5LM46BAH/gKcE9bi11SE6rN2WLyZND0NsAaScd/M0sm6tYKC7ok20DgHlF/fgZeIFoS14vyptqoiP",
+	"BDKYKem2loEUkEWpnAOenZajYaa6lIuAm8GBgzgblb0M/BkncmvoWdKzTnm062yRaGdwqn065XLi1PLm",
+	"l/4ckp5b3QzsVJHej0q9Ki30e0eyzPMYN9A8hTgoLElQbmv+XP1tJyRVcQeRHhVa8LsE7Unbt+U33VhC",
+	"dQn1nVfguCKJeb4TaFGF+P13kCqdNX/fEzOnLqAszh2N602EnZajfqpm+wHx96Z/Vp/3V2jFfj0BHkwN",
+	"OqsUj53+crJ3+OgxylzcOhGid9T7798He0/53vjj58cPL/8jBjs0JvAsNibSzeB7oY2yodMDkYjaWspG",
+	"8vidSdiQy3Sq9BB/rEXB1nPE/abcsBGAZFynU3HhoGuA8PMv0MosOUmltwG1KeHO2N+FKBFmvwqEONv2",
+	"EIFnegfw8JaTCWiJSeA1bHc4bqFO7pRWB3UxsOiNLxMDvlxlz1MPUltOv3TiYS1+nCTsJ6oauVE+OOzb",
+	"qFE0EeO///jj02Cw98cfnw7GH/8zihvepb16uqmSYzHZ0iP+jB52PFCD49Bnu/DNYLhp82WedjzdROAY",
+	"m11SkVb1GjlWOkWOfzbKVXoOTSI9UioHLmtGunlFqHMWPN1qA13qMw3QOIwkXEF8xa2jjsFM+2qiLBDG",
+	"Y0ituECv4lhMSo2Gh4RlQZEcizxHnXeVMnGnGZwZyMdnHosdPzLxo8zz2Rl8QgwXSp6BRF9V/NmoWzNK",
+	"0xzrJXtaS3ZqCAAzlUFudpa5Cq0uRAbanIWDocVWRGOV3S/RBtpAHrzrV1g6cW8NFmSA9fgetpL1lra4",
+	"BIVdd9l1GZ0X2t746iaqG+k4442A/JbbdLqjXejEC3eOUbcAvc9el3nOJgoMG/H0PNhNPPjvBPMrMUDo",
+	"18EgGqf+zoS0yPpJhaEfFEkdDuWdHCKhz7wJx6mkKA10wMlWqBVfkrFKQ0ZRKeje4hkbLRhnOZeT0il7",
+	"eEX1UvBMt1tLJ+q2l/KMF949Kci1kDsapMZ0Ktwun1YSVFccG9UFf/yMp6kqpTXHjNNbc2GnqrQomE3A",
+	"ooZZbSXIWLvbSm6K1CzfiUindN7ktXCax5qjjlCodXRh4yjt1fyK66hGdlDhOFOffdDCWiDLybE3sXIN",
+	"wWBu2DCGzMOEXfC89M9KZdk5FNYbIpsLffxwiw0vEdRlDDdqbMlL57CqDcoebLYBg3Djg9um0DXAPX7U",
+	"grWtZl4y+/IFXpbTDRFLNJqCnl+AphvE8CGn4wzPMr4ww8gdPDjceAeX6/WCfxol++/4/FcwxsnrNeWO",
+	"RQO9JiCqYjbZ0H8yw4QNL0CP8MNMTIhU41/eTYyfHalw/04xZsN9Ej4Yw1vwZ2kRLPfBx5WsSmdNcZnv",
+	"/Wuw9/Sj//ds7+PnQfL4MK5TPkPhy2/QbSbb1mexxFGymZBn25v1h/jC8ArmfJppyfLenuhHIX3EQh1z",
+	"4yekGECmSmtEBt6lSF6mHa33V1AsiOkvaQrrXR8rHo/N0ZArqkXzgAcPnySbdY3lK1l5IXbqJ6YC/jOR",
+	"DZGTxXy0zBu+yVAOFJPLHh4e9jcqJRvPqrbTDttRVsnOEaVL2k1Uomsizz3e3OPNRrz5YtDcAbtVQPLV",
+	"oHfT/rf0zH5D7tMlwtE6oG4S4sONr3YJbXdNJAMCg1MrAeVkZEBaR5BhVlgMVOF5vgRTjx/shh5RYG+p",
+	"cP7EuzQuuAg5O0tMpXO1Wxk+/cE+d6O3/ZROUFw2dpQ6X13B1NrCHO3vU6AkK8pRLtLg8UlYKXMwpvIe",
+	"+yg1dDY7Wbatpy9RbSQqu/Aht8AYFP0kJmBs2x7clAhP9v5XLQw+fBAXBeuzCbjr/zxYPamQefOSopJ4",
+	"nr8Z945+X38Z7uHL5HMcfF9s4WGqH109hI+XSa/C9TUaTMylTdlGmw5k+QzaYPKWjhsVGCf299kJ81eA",
+	"QMukyoB9P1R6su9k9uEPSfjSARZGAVD84whyNWfCNh7e/0/3uEOC+rHvh+5bN82MFxh/TyYHZSx7/JC9",
+	"FD8uOfs/92YwU3pxpNHe/3uvHr33McYi6DhLy9drhVGiRH6TiJuKjuSI1QeRsOY+3S7dzpaZXPyKUMFa",
+	"b9Fso/waqF4CNp/JQTPEkM5H2a94HIzltjRtG7o632hB96/FZnqB7qiXsDBX4xDBtrcVyXwJC5qvfXhV",
+	"ftOWx4dzdm8GMk86lgSKKrZg2cC0SKqUC0x3CaY0LhlorXRUeeiIYLhyAGTjar3A4J0XiGfCkWAScDEh",
+	"J+nhyqLhB9eOV/ShihuhBg/arJ70TjDRvLOIk+A24kLfkDOaPLHHjJMcgK5mqUIiDjqdt4oQ3RY6/6FG",
+	"q2f1TzXaKgLCPxcbNwrtXk44S0WmN/twmxFstYfyZAcH5UabesjdooB8LonVNFCrIbHtLn53YGPOjf3N",
+	"hJ0sefdIF5oJWVpoQ0FY65w76esCNMbltYBh7WFsJgJxZ2NlnWyqyf2bDcHcRIc0t1DbkNed/ztugXJj",
+	"nXxr4JkqZczwPFKlZVM1Z2pslw4XI90EZAm5JkqLaX9GsRFGK/bZbwVaB5idqtKQlOyfc3/UXiGUjdHN",
+	"4Y1Ao4X7J2EjWCiMRsJIS4NM85iil3jz/SmnBGUNRI4IEATFOJ17F69hM2GMA1sUf3aOHY/qHy2Io+wn",
+	"BnJraFsTa94OLK9hr4ngHQTlRRWlspMT0W1htMBgyyk30z774F1Nw2bG8NCdKzqeeMMapMb4nprLhJkp",
+	"pntzFDvJa3VMtjxhE58TXoUVcdtMlnJCoCzd7txKhkRKhrEISsogNTvFYexOmabRQC2H7T5UKyB8yIGv",
+	"MvCFZFP4xDNIxYznLBMTQRnzI27g8cP+1SlPICcRMrKWZHSFbZpUFXA2ztXmWKNT9+jP+OQW8dkbWK2H",
+	"83hIFgHyaSVWrbNsbCvdVaGx/gApmwN9Z6hTVGGysWN0zOjMMRIPcWvYUWVKaVKh2+FEcduOE4dxWwki",
+	"5ZIrOR5+aqMJcr8RL8JE1RAzSjupEFgYlkGRq4U7OnJkV4/6cGYy8l+oc++j8uefiwtA+RhzwTdwPqTF",
+	"Z+U1BGPaYgzSXil1XhZXV6Oy2sqyDnuCMWbVFkjfx5b2a/APbkAFc0ZMd7cgngx4dpaDDZVoltzllW+S",
+	"6PQcNPhKL2VBiZhhdkfzNQWL0m5DfgNyXTeMo+gUec8rgDSWa2sSJzLUCf3Bd728i4anfGkXF6CdqmCu",
+	"GUHU3vwvak6VYKot0gYZ8HTK/JRVjjruuYFYHWFI1UqTlXtbuow4LEin618td+w51XMZNqj9MCGujOhq",
+	"GxJszdZnfMEyfztoZ6pYcjx06Ko6S7dFeDkvFdjbk/fPfrkp1WNJpl82/6+kpOAPGFNkEjbXwgLVCBor",
+	"7WSihBnw32iYCOPukuGRYwBPzappCHwQ36BnmtRxS/Z+RYn/ikz/sgMsK3fRDvD5LYDPlU6/6xA7TF8x",
+	"Fn9a6gtxAZ7Deg/CfWrwdVKD71i9I+Fzh+zh11QFYVetTnr/GA2ENDzUU3DaGbnMViZDx/q14heu483v",
+	"CGBv7+wdjEsDhqWcMii5xTo7q3GeEVS/7NryDuRrJmTz24ONBG0lKKZJxVoSz25JlR1RbSQerQ9ha6a2",
+	"mHNR7KmC9rtXKIw2ozHbFHaVbrap4C7QaVhFF2NRoe0THZXa2PXBhgeDLdKAk14BervM4iePH24eLVS/",
+	"uYGlLRGMauT2kj/uFqi47S13YsWXDQa5ejjHTQZvxE/m1uIznt9dCMb2MRfP7yzSYudgiPj1VBLVdeIQ",
+	"bkuCiYouPq+yqm9GiR1X8WRVk7dlsHiAxNumGrQEpVdJeNuYorYu2tCp3it18RybhyzEGSZUb4sbZkqt",
+	"ged7aa7K7Kg0+uygfzO23w1WxPaaSZK2Ks8SbyDj5hyyI0bzMp4rCSyDVGTQv8W4MhQxW8fvV1ydwMa8",
+	"ulDEKOIMRCOQE4u1khMqePz04aO//eANCcMZcZwhgz9LnmNYKjnuI/aC2qO/csRYKC+ONGo8Bpk56VXI",
+	"olytaJD0qoIblHWM1iTMYXdXKo3lMu1I1i+4rWpFeM4bBSW/yw2BAJF0CmFzWGOXW4GpUNbKLFln8H7a",
+	"0f6llkchJvTIP3Ekld0bY1G8TWCDv4YVVruocugbJ1dvvwN2mrRyFa95pbEyDdxRaNybdyVqU5fnQANy",
+	"CAU/IrOb08CwShdk6EtSGr/KlSEDVg7cACtlBjrYHy3asHztFazKQsFOlZGeKqaRmypeqsOhXg7ZJKaF",
+	"/Fe1cJ8QfwHVCtv0exUecl6YbccMWxSaNhkfcc6FQ+yZiR9+7rAWx7S+NO2uTKV1GNUOmhPHoKK2feym",
+	"HvxSuZ1XyuwcVZW6q9qTvnq34wuOLyXMiTH5wheqTHyYJioRobiVU4GVxFwiB14NjzIl3bGx0kxYA/kY",
+	"rdTGUXaeM57NhHXcB1fgZjP4V5lO++xHcloLu1z15/BpDL4qrWZFNcLBuWHDsMUhE2Mf6rA+ye/fVA1y",
+	"oIZuprtz5biFchOjdi+hsKHsBlUGytWEoDBUWQ3pXrGkjU3h490uIzqCuC3xCzhOG0V4YgacDP0q7crI",
+	"LTu4dxw2hCB3FPhq3CB+faHbTZlWZtVdaWTYcPRu0CHqVaJTtMJeDU4nmJrZSkD2dm+Pq+2t/+w4Zc0B",
+	"gDkIJCswM2IiTeJYwnqi8njw8MlyJuc2FdYa/oPdyx1qmDT8bOewOKJSNCqDVgGwTMxAom8t4JzS2H9C",
+	"O5yb+FQBC3yWOP6hk67g6j6rTKboHakqsVHEGzvxkdTe/z3EsUNNReCzaLAKSfeR7gWr2KInWz3nptrq",
+	"QbfZLR6MXdxvJlqWpgAtVHYGMtteIfTvoMN3+7duoMYEjlC6jZylTlOU9mymZCwEfcBIc5BqObtamNW4",
+	"jTWFKBpTFmmEs2NJhpDFz0Pl5aZDQZUjFMM79ifL2ShCd5YKU3TufHWJS/eTNK84RsX+C/QoFqK9vm7N",
+	"hX+rUZmukXawiePh220KEVuaJ62bOF9EsXSion+I+IGoVHqmxisxPfVPS06URkLjVSwnm4v/oOEuGoX0",
+	"IXirQoAFia5V6wS2DGgbbDg0U5eA82G66Peublq8kvFw2Vw45iIXcnJmRFSrP3Vfh9hwovOoVaYpFBay",
+	"9qWiAsmNxSDEWYEK6PbHJbrcn3AhVGnOiNnWAUzLcVZUWt8vI7y1gUWvXZC3pG5hLnJPtiGvuqf6Njea",
+	"jfxV/eTL20eC2ulYO4wjGyTTsZDCTHdEpi5cD3UW9kQ2DAKEt2p0+dHP1sSon/md7bQ2fJHSQGKYFYVG",
+	"qvkegLdz1NoGFfH8429h0zQBdT6qcKGuL9NltjD2zCp17u0MW/BE6W62fUqRkMXCW/aWi5esPccqcDHo",
+	"C34UhGgERQReRyg6FAZU3y2fFR0EVVg25UUBcpfQzbhFD2uSXWCcpNJViyAbNzTGULWy04UlhwNIavRa",
+	"g5xERyPRq11Vh1A5w6JFTjY6ZsOMW953+uAwyNkecaiScVNxO4dFv86Cale3dX+FlmnhR6/nxa6opTBF",
+	"Euuq7yMGa78+X9BHTKQvLHHEhvOpgfSMhHcflr1DSMy8FjW2YGEr9xleT8LyP8aiBw2kpVNRT7FLhY8O",
+	"CLryy1h8z8lKmyGK7G/2JaKiAaR+U5GNwYOkSuvButXh+4Oq9wNycuAaS3f7lU6tLajbgZBj1dFmrV7O",
+	"ydsXR1VAZVJVmq078amCOOAsVPfBIrRsVFpGdXBCPuvSJtFMduL7lqDmfsR+xLUO++xHlQkflNdsGfKP",
+	"0zevj0m3o0xBdyredO4bDZmGj6PPQjA0uicMHWho9UN1ePBE+4zgtFlCSskUksoaRCZBq+oyYFa1KoFJ",
+	"RboINjJCfTIXKUiqb+ELpp8UPJ3C3mF/4Fl4nZE+n8/7HH/uKz3Z9++a/Vcvnj1/ffoc36n9Eb1T7zfw",
+	"NlZ3rrpXhdX2jnoH/QG94a6HF6J31HvQH/QfUHmhKULlPi/E/sUBlTdFC0UMI59TTVA6GeDYzqulrwsZ",
+	"CqNPYUERx6mazYS1mGc0Ip2J7B7edO8Ax1t3NbBcYKVztPTbKdb0ooxrp87xBVnTxzDH3oa0GDv1zRJQ",
+	"d/IhUtJfxQJISZNV8TyJrRSd/h8uP1fqHJNdgk06jEx3ycaltlPQdJOOcCGEvsh6R72/g8Xap712U9AO",
+	"R3X9yH6I5Nz4oO/i6Z7sjKIbC21saKzGVJ55jhRrr4f3FG+FiBM0OID/k5s06riM1qRoXIp1Vw/VLUMr",
+	"54CU4CXoQZ8rGysnzTBqJMrmwrG2CwdbnXvCKTY0C1xr9eour0FVC2t/9bDBCCmnnWNbkD6V4h52LjGU",
+	"yd6uE01dULdrdVhh21Tn6Xh6woY1WR0mbOjFAfcR/e/afcpVynNaurfIrlt0XdL7phaOJNQNTCyKVg8L",
+	"rHeufTK4X3jiYYXPYO0Sb3B15PDzVshGeZWubrfNwuY3tYa6vDt20lJ1VlojYU9XwkAAAZF1ttQMFddv",
+	"8g4D9axvMTTz61xGXe/9Vo6KpPJ2bfxOMljVma+Xsm2TgW1IXygp6YhxZ1taMntE6dbaqOTtpl87den7",
+	"H+049celJqWHg8GNdbesS6lH+m+9kb4LtRqHnYZktdCghdp/TLlhE2WZVUsN00Kj8NgS/GP7+AzO/pA2",
+	"Fnu4OoD90J8Snz/Y/HyrNx++9GDzS3VT1Muk92i7Zfmun/jCg63WVTXFQ62lnM24XlQxQ4EUtZMDSVxe",
+	"YuHeMlF5TL8zdC/Y92FiMAgBBaaPbqIgdQadolPwfOMGp6xioi9tMeyVMPZZGOPWRbHrIsFWptNQ+H7F",
+	"aroeN8JJ3gP/9YHfQVV1oA0Arr76eJn0CmU6GrgY7qRfw96+OX3PliF9/3MtOlyuAvRq+dZeFaHxo8pu",
+	"rqVwd53Yy7bFwycSLAH+wc0tJMB7vPdiEHawFQ5ZpZJQlMDUcpFhQ7MwFmbepRuqan69QP1w8HTzG1Uv",
+	"cPfCwRZTVI1p8YVH22xkqbeme/HwcJsXm41DvwCWEgQ3jGPzqTLg25d73jRyKBNF4AgTaqEmoXYOsez6",
+	"F9aQ7ctYVbC50uc+LUvJ1Hd1tIai0oRhoDlal15oDWibGeWAeq5ftodqlnOnL3up2lMR2kxoxhx0kog9",
+	"4idcasClFXR9GKdUDbPiBK33dwn+Dze/UTWH/ssAJd1DAyiXwlWwKV4XS/ES0IqlqfNaB3dOhQPh7ejQ",
+	"cg9B14ag0ymGW6fVncelj50k3brevZNhi9CqpH3PQ7pJ6tEIegIZywCKfMGEtKpqfO/bdHz/j9M3r+k5",
+	"hgMm7N3Pz9jfHjx9/MNR9bCv72UsX5iEybVNTSJUrZnOektyUCxjdisJ6M5xjxsfvyLV/OsWbHbFy3vB",
+	"pi3YUFOgzTTAayBrNIi7UB4aWHOvJ9zrCV+9nnA1fWCf3D171LKHKiJfgwVHjQe00uWGDWq81Adeae9N",
+	"D761kDSXMA3YNtQg0PsURoxOM+iRC3WgyII6ExgpQvUDHTF2HFnYPnvfKOrENIw1mKnvVXTEuDn3wRUR",
+	"hv2jVuegGw3zb4kARVry37HZornHDpKEnpuKBFG0SNIILLhn4t8w1Xn+yff2izRZwfQ0xLsGLapZ1DbU",
+	"KFR73mQ0l3wGSRUbSImIBIkmbk1/Se0VdyNuoXvAB+G03G1M6l+n7T1aDnu93T2kPX1rNvdvVLtG034V",
+	"u9aMrWugIhUTv5aWvRUC7zfbUt+0MPEeRYQ6RC8YEUn8xSSsxFEIu1IUV2jWCPSjuGVDebfN8CynkGK0",
+	"F9fQZ+gwHEGqZoDninnfzaZgMW+hFw2Oa4MnShZVMIYP/nejg4/L8JGAiRNNQva5d0m6H319echQqmnl",
+	"jb/3aw3VTZMQc4ZFrdFuh8WPVd0glWs4DqnvjT5nIS5Tldr02fenKlSwT7lkIywn6x6nfHYMPXNbG9LS",
+	"hj4kF2MIhfW8oC48/kNErKr7RewsTzW6hRDP+D30bu89HT95nA2eHDx58jD9W/b40VN+OAbOB+mjRzwb",
+	"HDziD0bjh+OD0eFoMHpyeJhmB4+yx+nBo9FgPBjwwZM6qKDIuZSgCe63k59WW2DcsdWl1U0hQuQDQLur",
+	"C/B8Dot7oe0bFtoIJgj3iTQKrFQxBbPKHrYj8Z8diqz1JnlVAZ1JZtmbhDGwlSpoQwxG8BlRnQOyqXpN",
+	"o9/hG3qJ0uZ2fiHfjePeJ3SzPqG2wH99KWOz9PwSFq8diV5j9n+OiWJY4t6nDpo67tCxRoyuJotCaQKn",
+	"X7LtH6Nt3wsMIQ/bsVdHOkMrtYSM1z5z1qc3WD9aletIrUo85w+hXgpLMznV2VRtDJoh+W4QyggYcWL9",
+	"VNUXo9282dxnxHnjRbUNkjUyX0YgCDgYLV6FOiqJ4gMD36KImL0XUpY0fMxIPWIGgqDhdorGk1aIa0jV",
+	"CdVJDVgr5MR0ukEC/l6R+S+Vtfy9dzDo43/7T3ofl0tBtgqMPB40a4QcDAaXWzP55dqcd8ziG7Xkuk00",
+	"936VfzO/CiVaE7ZV2Byly2uNtM0uKmNVt1pqpivZqmZz4rn5h6p+wEhli+olVGyo3sV3PuuhUbwiQhJ8",
+	"TfmdLTXvbX7qEZtMKlckJ43663UNvHZtcl88o1IOfJEManC+PQ1Zqp5/y16mup73Dkbdb4tq3Pubrkdm",
+	"fsXkwDhR2UVn2Cfx4VrWoR0lxM6QVkejzgEKEgNFlrCRwHTtpCqUKTPSSoSSWFntOF4RIa7kVB2rGr2J",
+	"hjgAZhsvgpTZ7EYVSr05ic2x7giVpLJNN0Inb0lE2ZHeSJjf05y/DCV4R97YhhiwRt7YSBpyMYZ0keaw",
+	"n0HKF7djNX6lKsGFzJVcpmj/qttIKYsNVCxIlHtyFZdQfnKLvN0wlNBaISoTHN7YNP9Qoxh2njTrTs5F",
+	"nrMM3ef3KsS3y9tPJrAUzXvdsJIaqzUImcGnm8LrJU5Ig9/j4z0+fkv4+A5Gpcgzz2G5TqcM4bzLs7sL",
+	"ZjYCMrbLTowwwVfC1D22vpUMxbrpwI6xEvWJ3kdM/PUiJhoxtB3Y1QphSm5BOv2A3QpawZB82T02rey5",
+	"VehBKb2R32tSh4NBrXI6bZKzYbP3wrDySlh+DjJSdelpDNnJMvi20fH59mKvV1r73LVpvaYBcb01cisY",
+	"vxEuD40I1cUgk75JO94O62v4U+8NeffCRSRwvNHoXGk2AdusasRlE6avHNBZP73/udkm+uqJqP1oqgNL",
+	"uXQq/AhCzFN3OmmblG0TOFBjVciCDXFU98EENxxMED/qbm7clVy65pK/BLu4B5GbyiAtGhd70xLaZo3k",
+	"baND6prok1gwSb/qVl3ns/A8956GJELfhGFiNiutO4zOAIrbFsziLRe/Xrns2417uBd8bigBdSMJubpY",
+	"s1839usMjMQIdgrrwqdR+/Jx5AW3br91HBc+ARkFT3A2Fxno8BTRlSNU5/Bt+tVJJDGvIczUBfw9tN27",
+	"DVpB/QpL61tO3tOIe0Pql0V5h2vsAvTIBAQKqMPnfFHx3K9DlIh6OE6y7B5l71H23wdlESCjOHsL3Pom",
+	"8k03+UeulHp6n0h67xb5ShJJvyaF+5qovkXa0onPJ61e/s7Uocze8eK9JQ+3MDHepyd9DelJXx0g30QA",
+	"a2VNklxr36Pe7dVrk636QN+FsinHTSY2o2ZCZIbC3GVlIGkmQDsBGVNEQwPyjpj9JXi/w+D97eNRm2v8",
+	"msPuv91aKvcGrJsKwd+SoN0Mu7ybiP0boI+xKPmbpUxfW7j8Pa34ZkLnbwqly9AmucszSn2UbxGaaYIO",
+	"SMblhUIpvhMwS3kOMuOaYUtg9v1v75/9cC8CXxvaflFzNivTqTtuRzeWGklT6btGUWcnCmIj+xuvztuA",
+	"Wmqctw5Af6En4hC6/izo1cXWZ/cK+EXobhl6G/aOfv/YsiGjHRIvErPcW0Uz/G5aeImss2on2WVdOlVK",
+	"NpqdxW1L7GVV6Ag7xYHMIKua8fCZ758/ixc9C/XL4haopZgbiR35sV+cz1Rzwv9MGaycKLRdsIwvDBNj",
+	"79XuasVD+ke8Jdvho6eHg8FgXV//BwePHjweDAat3v4H8S5nf0kjWuNW7o1pX7ATSsvKledVZxRfdkNm",
+	"zCgl12a0IabnSp2X2K03rqf/rDRLNWCRRJ774W2pJWSsLLCEKTZ9apTywn6vIO0RVRIXE0cohIkUNcOS",
+	"ZtiziDrGlrpu5l/wLOvIs3+Fa75S5a3tZIB6gluMGNnWZn1KHai3QDb0uvsab/FOUHQZ5qsWtu9Mbb7z",
+	"EDDuW+RR+CWW9iUZRldV/4QOd7QZdanJczfqvgxRnj6mNAnzxXpT+47Rx2yk7LTZgXdN9Z03WObYB5KP",
+	"AGRVlA976Tmc900tkyoestb+QlzZr63mwwa/7rPnvlShXxdm81gD+fjI9zDl0jcaxirKM75go47AETfA",
+	"LRKLeoIvTSxoJdmWrDlSS++eaHx1RIPudIVk7EQtZmJCCGHWKS6/1k/dqrHIzxLYWlzRNvhr/5tu5ijS",
+	"KfN9wQOq0SnVwhx2DpUbcyUx3qDzbp28+F/4xF0QITfTNuSHWtK7lSPV8aleRHm+5Xt30O3jQ8berdW4",
+	"X7rJ1uXOYTRV6nzLhNed6op/CEN/GwEefju76qXhgO910xvSTec1WAW4rr7qruH2KxjDJ0BEz4iJpMrP",
+	"p5bLjOuMBWD1yaRJoysfyZMhPzREOoTybnWNaSioQiu+OdFqLuSEFRzLVFNVSjfcb+9eVcXiKDX106fE",
+	"l5PTAGRIKmUOxlSN1iCjEtVzYag6NRRgBdZdoixLX0p76A9iT2TDhBnFMq0K0goWqmROWMYFC+1lMEHF",
+	"XQqtZgI7Fp7IUGBTjdnDg0G7QKgfnuRtN7xyB4rVwt1efQVPqm+d+zRQK2bQnTobkOo2E2f9HF+oa4if",
+	"/RShqEsgqQ72L1Vm7t5lfT1eDXnOOBKE+VIp/aW8vgZ9i7Du/c/+06bcUd/h24GXryItDJKIIqC+tTAr",
+	"alpH5eznfBEIRcrz3MkCPD3vKjrdxOhtIrv82v8S0V1fLE5rXh1qlOV1KV2ddzG4afK2FWGj2gtLtO3+",
+	"phsJnBvueTcx2l/NVbIx3/jqb1NeYG3u+VTkEAhGKNsdcg4ssyrPjkO9OOFkoBGMlQZPbJTsx/Mzb5f7",
+	"N6f4QrmZ22HHfQLHv12a5VpE38Tj9zPIxQVoAd1q+3s0qc8rL3pDUTmHIvSgmQOce4s3KfQgs7XK/E/1",
+	"zLeu1ScrpgiZLygQlyzJ2JqYW+jytuOPLWc7yHKGYUOApWx7DilxQxjYMeYih6z3sVLwjdUUAXGXBgZ/",
+	"xDs7wGuguM8p+ZJ+8/oeKGzt1nj6DmRi//OM7B/4vQb/y+5hq435kxjJaVoggtnZT11hacExgskjab2w",
+	"3jJnbmLujH96BXJip72jw0ePMfwl/H0Qxdc15cS67SWcaUjBHQ3pQE45Mr61uUX7iWGz0mAtHSf0YENz",
+	"fg6hhypaOzwvt1r4dj0jmAhpGJcw70c8iP4yblcYuqNCnSs0LC74+C0vEidZkiuWjisU+riP7f82gxRA",
+	"ZowHikB9ea4oA1EwwB7pktciZJ3E4mff42OiMS7ZofYsYkZGmx0GNnh3CNXBd+RBSYxLXNOpiyLx20bC",
+	"W4okWJ1pbarP4EubQL/VyvffcDRBPIL/esqOBXNL+P2iwacd10mQ08OFb+EZtHNTjtxbIzDMqj57YU3F",
+	"v5jhCy8fhEiXGJK/B2Pv2fs9e/83Y+8hDHdRVMjUR2zuJAQrCRCR2B3sGUw+Sm5YO3WCHKkqx0JQWo0g",
+	"Eprwd7CvxAVIMOavlkfRHsEpRSG48SXgmI7W4fvRPAZCTUw3cHczNAWkViuZsXogZizXduiOrdR576g3",
+	"tbY42t8/OPwbNg88OHo6eHqARNWvb9WiDFglwK7sqc+eNWK9MZgbiW2uMAiTI+X0aqHf9KqWiQZr7quD",
+	"pVwybHPYeJOCXFZffGFUjv55C5LSvUODX9+AEr1P1TBVLNTqSL8KaamVdOJjUhMfBdt4H114seUrxlNr",
+	"Wo0kiPFQZvmML1imyMVONrmQ2RA6L9cpbx2nM+eGZUpS2O98qmaJ01PdFI1heJl5c9zqAh29duJrzC3Z",
+	"GKJC3suPl/8vAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

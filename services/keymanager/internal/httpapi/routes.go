@@ -34,6 +34,7 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	management.PATCH("/contexts/:context_id", api.PatchContext)
 	management.DELETE("/contexts/:context_id", api.DeleteContext)
 	management.GET("/contexts/:context_id/keys", api.ListKeys)
+	management.POST("/contexts/:context_id/keys/import", api.ImportKeys)
 	management.POST("/contexts/:context_id/keys/:name", api.MintKey)
 	management.PATCH("/contexts/:context_id/keys/:name", api.PatchKey)
 	management.DELETE("/contexts/:context_id/keys/:name", api.DeleteKey)

@@ -66,12 +66,15 @@ type Lookup interface {
 
 // Judge says what keys are worth.
 type Judge struct {
-	store Lookup
-	ring  *secret.Keyring
+	store   Lookup
+	ring    *secret.Keyring
+	reseals chan Reseal
 }
 
 // NewJudge returns a judge of the keys in store, sealed with ring.
-func NewJudge(store Lookup, ring *secret.Keyring) *Judge { return &Judge{store, ring} }
+func NewJudge(store Lookup, ring *secret.Keyring) *Judge {
+	return &Judge{store, ring, make(chan Reseal, resealsWaiting)}
+}
 
 // Operator returns the id of the management key that text is. Errors: Forbidden when it is a live key of a context,
 // Unauthenticated for anything else.
@@ -83,14 +86,18 @@ func (j *Judge) Operator(ctx context.Context, text string) (keyID string, err er
 	if err != nil {
 		return "", fault.BadCredential().Because(err)
 	}
-	snapshot, err := j.store.FindKeys(ctx, j.ring.Seals(parsed.Digest()))
+	seals := j.ring.Seals(parsed.Digest())
+	snapshot, err := j.store.FindKeys(ctx, seals)
 	if err != nil {
 		return "", err
 	}
-	for _, found := range snapshot.Found {
+	for seal, found := range snapshot.Found {
 		switch {
 		case !found.live(snapshot.At) || found.Disabled:
 		case found.Kind == Management:
+			if seal != seals[0] {
+				j.note(found.ID, seal, seals[0])
+			}
 			return found.ID, nil
 		default:
 			return "", fault.New(fault.Forbidden, "this needs a management key")
@@ -120,6 +127,9 @@ func (j *Judge) Introspect(ctx context.Context, request introspection.Request) (
 		if found, ok := snapshot.Found[seal]; ok && found.opens() && found.live(snapshot.At) {
 			verdicts[i%len(digests)] = found.verdict(snapshot.At)
 			by[i%len(digests)] = seal
+			if i >= len(digests) {
+				j.note(found.ID, seal, seals[i%len(digests)])
+			}
 		}
 	}
 	response := introspection.Response{AsOf: snapshot.AsOf, Verdicts: verdicts}

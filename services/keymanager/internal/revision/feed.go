@@ -225,5 +225,7 @@ func (f *Feed) begin(ctx context.Context, authority string, after int64) (intros
 	if !whole {
 		first.Reset, first.Revision = true, newest
 	}
-	return first, nil
+	// After the revision: what is imported later the verifier hears of on the stream.
+	first.Imported, err = f.store.Imported(ctx)
+	return first, err
 }

@@ -58,6 +58,8 @@ type Store interface {
 	Revisions(ctx context.Context, after int64, limit int) ([]Numbered, bool, error)
 	// Newest returns the newest revision, 0 before the first.
 	Newest(ctx context.Context) (int64, error)
+	// Imported reports whether keys have ever been imported.
+	Imported(ctx context.Context) (bool, error)
 	// Prune removes revisions older than age, but never the newest, and uses of keys older than uses, but never the last of a
 	// key that is there.
 	Prune(ctx context.Context, age, uses time.Duration) error
@@ -81,6 +83,8 @@ func (n Numbered) Event() introspection.Event {
 		e.Kind, e.ID = introspection.SubjectPrincipal, n.Subject
 	case PolicyPatched, ContextGone:
 		e.Kind = introspection.SubjectContext
+	case KeysImported:
+		e.Kind = introspection.SubjectImports
 	case Bootstrapped, PepperRetired, Restored:
 		e.Kind = introspection.SubjectDeployment
 	}

@@ -142,6 +142,8 @@ func (m *memory) Revisions(ctx context.Context, after int64, limit int) (out []r
 	return out, whole, err
 }
 
+func (*memory) Imported(context.Context) (bool, error) { return false, nil }
+
 func (m *memory) Newest(ctx context.Context) (newest int64, err error) {
 	err = m.look(ctx, func() error { newest = m.newest; return nil })
 	return newest, err

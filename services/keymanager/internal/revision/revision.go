@@ -18,6 +18,7 @@ const (
 	ContextGone      Kind = "context_gone"
 	PepperRetired    Kind = "pepper_retired"
 	Restored         Kind = "restored"
+	KeysImported     Kind = "keys_imported"
 )
 
 // Change is what a revision says was changed.

@@ -35,7 +35,7 @@ func (s *Store) Describe(ctx context.Context, take func(facts deployment.Facts, 
 }
 
 func facts(tx *gorm.DB) (deployment.Facts, error) {
-	found := deployment.Facts{Peppers: map[uint16]int64{}}
+	var found deployment.Facts
 	var rows []deploymentRow
 	if err := tx.Find(&rows).Error; err != nil {
 		return found, fmt.Errorf("reading the deployment: %w", err)
@@ -50,17 +50,24 @@ func facts(tx *gorm.DB) (deployment.Facts, error) {
 	if err := tx.Model(&auditRow{}).Select("coalesce(max(id), 0)").Scan(&found.AuditEntry).Error; err != nil {
 		return found, fmt.Errorf("reading the audit log: %w", err)
 	}
-	var peppers []struct {
+	if found.Peppers, err = countPeppers(tx); err != nil {
+		return found, fmt.Errorf("counting keys: %w", err)
+	}
+	return found, nil
+}
+
+// countPeppers returns how many of the keys that tx selects are sealed under each version of the pepper.
+func countPeppers(tx *gorm.DB) (map[uint16]int64, error) {
+	var rows []struct {
 		PepperVersion uint16
 		Keys          int64
 	}
-	if err := tx.Model(&keyRow{}).Select("pepper_version, count(*) AS keys").Group("pepper_version").Scan(&peppers).Error; err != nil {
-		return found, fmt.Errorf("counting keys: %w", err)
+	err := tx.Model(&keyRow{}).Select("pepper_version, count(*) AS keys").Group("pepper_version").Scan(&rows).Error
+	counts := make(map[uint16]int64, len(rows))
+	for _, row := range rows {
+		counts[row.PepperVersion] = row.Keys
 	}
-	for _, row := range peppers {
-		found.Peppers[row.PepperVersion] = row.Keys
-	}
-	return found, nil
+	return counts, err
 }
 
 // BeginAnew makes of a restored database a deployment of its own: another authority, of which no verifier remembers anything, and without

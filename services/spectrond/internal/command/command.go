@@ -60,6 +60,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`
 		newMigrations(environ),
 		newBackup(version, environ),
 		newRestore(environ),
+		newPepper(environ),
 		newHealthcheck(environ),
 		newGenerateKey(),
 		newGenerateSecret(),

@@ -38,6 +38,7 @@ commands speak to the management API and need a management key.`,
 		newKeysAllow(environ, out),
 		newKeysExpiring(environ, out),
 		newKeysLeaked(environ, out),
+		newKeysImport(environ, out),
 	)
 }
 

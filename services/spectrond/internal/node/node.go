@@ -35,6 +35,7 @@ type Config struct {
 	DataDir                      string          `env:"SPECTRON_DATA_DIR" envDefault:".spectron" flag:"data-dir" usage:"folder for the store, the pepper and the lock; made if it is missing"`
 	ConnectionString             settings.Secret `env:"SPECTRON_CONNECTION_STRING" flag:"connection-string" usage:"store to use, postgres://… or sqlite:///path, instead of the SQLite store in the data directory"`
 	Pepper                       settings.Secret `env:"SPECTRON_PEPPER" usage:"pepper of the stored keys, instead of the one kept in the data directory"`
+	RetiredPeppers               []string        `env:"SPECTRON_RETIRED_PEPPERS" flag:"retired-peppers" usage:"versions of the pepper, by commas, that are gone for good, with the keys still sealed under them"`
 	AdminAddress                 string          `env:"SPECTRON_ADMIN_ADDRESS" envDefault:"off" flag:"admin-address" usage:"address for metrics, readiness and profiles; off by default"`
 	CORSAllowedOrigins           []string        `env:"SPECTRON_CORS_ALLOWED_ORIGINS" flag:"cors-allowed-origins" usage:"pages that may call the API from a browser, by commas; none by default, and never all"`
 	ManagementCORSAllowedOrigins []string        `env:"SPECTRON_MANAGEMENT_CORS_ALLOWED_ORIGINS" flag:"management-cors-allowed-origins" usage:"pages that may call the management API from a browser, by commas; none by default, and never all"`

@@ -71,6 +71,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 	p.control, err = keymanager.Open(ctx, keymanager.Config{
 		ConnectionString: store,
 		Pepper:           pepper,
+		RetiredPeppers:   cfg.RetiredPeppers,
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,
 		Metrics:          metrics,

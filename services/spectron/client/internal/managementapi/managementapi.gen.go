@@ -99,6 +99,30 @@ func (e ExpiringKeyPrincipal) Valid() bool {
 	}
 }
 
+// Defines values for ImportedKeyStatus.
+const (
+	ImportedKeyStatusConflict ImportedKeyStatus = "conflict"
+	ImportedKeyStatusCreated  ImportedKeyStatus = "created"
+	ImportedKeyStatusError    ImportedKeyStatus = "error"
+	ImportedKeyStatusExists   ImportedKeyStatus = "exists"
+)
+
+// Valid indicates whether the value is a known member of the ImportedKeyStatus enum.
+func (e ImportedKeyStatus) Valid() bool {
+	switch e {
+	case ImportedKeyStatusConflict:
+		return true
+	case ImportedKeyStatusCreated:
+		return true
+	case ImportedKeyStatusError:
+		return true
+	case ImportedKeyStatusExists:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeyPrincipal.
 const (
 	KeyPrincipalAgent      KeyPrincipal = "agent"
@@ -120,6 +144,24 @@ func (e KeyPrincipal) Valid() bool {
 	case KeyPrincipalSupervisor:
 		return true
 	case KeyPrincipalUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for KeyImportPrincipal.
+const (
+	KeyImportPrincipalAgent      KeyImportPrincipal = "agent"
+	KeyImportPrincipalSupervisor KeyImportPrincipal = "supervisor"
+)
+
+// Valid indicates whether the value is a known member of the KeyImportPrincipal enum.
+func (e KeyImportPrincipal) Valid() bool {
+	switch e {
+	case KeyImportPrincipalAgent:
+		return true
+	case KeyImportPrincipalSupervisor:
 		return true
 	default:
 		return false
@@ -650,6 +692,36 @@ type Health struct {
 	Status string `json:"status"`
 }
 
+// ImportKeysRequest defines model for ImportKeysRequest.
+type ImportKeysRequest struct {
+	Keys []KeyImport `json:"keys"`
+}
+
+// ImportedKey defines model for ImportedKey.
+type ImportedKey struct {
+	// Detail Why, of a conflict and of an error.
+	Detail      *string           `json:"detail,omitempty"`
+	ID          *string           `json:"id,omitempty"`
+	Name        string            `json:"name"`
+	PrincipalID *string           `json:"principalId,omitempty"`
+	Status      ImportedKeyStatus `json:"status"`
+	ValidUntil  *time.Time        `json:"validUntil,omitempty"`
+}
+
+// ImportedKeyStatus defines model for ImportedKey.Status.
+type ImportedKeyStatus string
+
+// ImportedKeys defines model for ImportedKeys.
+type ImportedKeys struct {
+	Keys []ImportedKey `json:"keys"`
+
+	// Propagation How a rotation reached the verifiers before it was answered: each has applied it, or has lost the lease under which it may answer from memory. Absent after a mint.
+	Propagation *Propagation `json:"propagation,omitempty"`
+
+	// Revision Of the import; absent when no key is there.
+	Revision *int64 `json:"revision,omitempty"`
+}
+
 // Job defines model for Job.
 type Job struct {
 	JobID string `json:"job_id"`
@@ -694,6 +766,30 @@ type Key struct {
 
 // KeyPrincipal The kind of the principal.
 type KeyPrincipal string
+
+// KeyImport A key by its hash. Without `principal_id` it gets a principal of its own, shaped as at a mint; with it, it is one of that principal, attenuated by `grants`.
+type KeyImport struct {
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
+	//
+	//
+	// Example: {"memory:read":["org/acme/*"]}
+	Grants *GrantMap `json:"grants,omitempty"`
+
+	// Hash The SHA-256 of the text of the key, in hexadecimal digits or base64.
+	Hash        string              `json:"hash"`
+	Name        string              `json:"name"`
+	Principal   *KeyImportPrincipal `json:"principal,omitempty"`
+	PrincipalID *string             `json:"principal_id,omitempty"`
+
+	// ScopeFloor The region of the key: the node made of the dimensions in the order org, agent or team, user, and everything below it. An empty floor is everything. At most one of `agent` and `team`.
+	ScopeFloor *ScopeFloor `json:"scope_floor,omitempty"`
+	TTLSeconds *int64      `json:"ttl_seconds,omitempty"`
+}
+
+// KeyImportPrincipal defines model for KeyImport.Principal.
+type KeyImportPrincipal string
 
 // KeyStatus defines model for KeyStatus.
 type KeyStatus struct {
@@ -1306,6 +1402,9 @@ type CreateContextJSONRequestBody = CreateContextRequest
 // BrokerAccessTokenJSONRequestBody defines body for BrokerAccessToken for application/json ContentType.
 type BrokerAccessTokenJSONRequestBody = AccessTokenRequest
 
+// ImportKeysJSONRequestBody defines body for ImportKeys for application/json ContentType.
+type ImportKeysJSONRequestBody = ImportKeysRequest
+
 // PatchKeyJSONRequestBody defines body for PatchKey for application/json ContentType.
 type PatchKeyJSONRequestBody = PatchKeyRequest
 
@@ -1528,6 +1627,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/contexts/{context_id}/keys (the `ListKeys` operationId).
 	ListKeys(ctx context.Context, contextID ContextID, params *ListKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportKeysWithBody Import keys by their hashes
+	//
+	// Takes keys that another system made, by the SHA-256 of their texts, and accepts them from then on as they are. What becomes of each is answered in the order of the request; the same again changes nothing. When this answers, no verifier refuses an imported key from memory. They are rotated, listed and deleted as other keys are; a rotated one is a key of ours. (So no key can be minted under the name `import` here; mint it for a principal.)
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/keys/import (the `ImportKeys` operationId).
+	ImportKeysWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportKeys Import keys by their hashes
+	//
+	// Takes keys that another system made, by the SHA-256 of their texts, and accepts them from then on as they are. What becomes of each is answered in the order of the request; the same again changes nothing. When this answers, no verifier refuses an imported key from memory. They are rotated, listed and deleted as other keys are; a rotated one is a key of ours. (So no key can be minted under the name `import` here; mint it for a principal.)
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/contexts/{context_id}/keys/import (the `ImportKeys` operationId).
+	ImportKeys(ctx context.Context, contextID ContextID, body ImportKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteKey Delete a key
 	//
@@ -2143,6 +2260,44 @@ func (c *Client) BrokerAccessToken(ctx context.Context, contextID ContextID, bod
 // Corresponds with GET /api/v1/contexts/{context_id}/keys (the `ListKeys` operationId).
 func (c *Client) ListKeys(ctx context.Context, contextID ContextID, params *ListKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListKeysRequest(c.Server, contextID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportKeysWithBody Import keys by their hashes
+//
+// Takes keys that another system made, by the SHA-256 of their texts, and accepts them from then on as they are. What becomes of each is answered in the order of the request; the same again changes nothing. When this answers, no verifier refuses an imported key from memory. They are rotated, listed and deleted as other keys are; a rotated one is a key of ours. (So no key can be minted under the name `import` here; mint it for a principal.)
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/keys/import (the `ImportKeys` operationId).
+func (c *Client) ImportKeysWithBody(ctx context.Context, contextID ContextID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportKeysRequestWithBody(c.Server, contextID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportKeys Import keys by their hashes
+//
+// Takes keys that another system made, by the SHA-256 of their texts, and accepts them from then on as they are. What becomes of each is answered in the order of the request; the same again changes nothing. When this answers, no verifier refuses an imported key from memory. They are rotated, listed and deleted as other keys are; a rotated one is a key of ours. (So no key can be minted under the name `import` here; mint it for a principal.)
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/contexts/{context_id}/keys/import (the `ImportKeys` operationId).
+func (c *Client) ImportKeys(ctx context.Context, contextID ContextID, body ImportKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportKeysRequest(c.Server, contextID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3639,6 +3794,53 @@ func NewListKeysRequest(server string, contextID ContextID, params *ListKeysPara
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewImportKeysRequest calls the generic ImportKeys builder with application/json body
+func NewImportKeysRequest(server string, contextID ContextID, body ImportKeysJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewImportKeysRequestWithBody(server, contextID, "application/json", bodyReader)
+}
+
+// NewImportKeysRequestWithBody constructs an http.Request for the ImportKeys method, with any body, and a specified content type
+func NewImportKeysRequestWithBody(server string, contextID ContextID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "context_id", contextID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/contexts/%s/keys/import", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }

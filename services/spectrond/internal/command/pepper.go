@@ -1,0 +1,95 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spectron-hq/spectron/services/chassis/settings"
+	"github.com/spectron-hq/spectron/services/keymanager"
+	"github.com/spectron-hq/spectron/services/spectron/table"
+	"github.com/spectron-hq/spectron/services/spectrond/internal/cli"
+)
+
+// pepperSettings say which database to look at.
+type pepperSettings struct {
+	ConnectionString settings.Secret `env:"SPECTRON_CONNECTION_STRING,required" flag:"connection-string" usage:"database of the key manager, postgres://… or sqlite:///path"`
+}
+
+func newPepper(environ settings.Environ) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pepper",
+		Short: "See which keys need which pepper",
+		Long: `Keys are stored under a pepper, and a pepper can be replaced while everything serves. SPECTRON_PEPPER (or the file that
+SPECTRON_PEPPER_FILE names) holds several, VERSION:SECRET, by commas or lines: the first seals, all verify. With any number of key managers:
+
+  1. 'spectrond generate-secret' makes the new one. Put it behind the old one, 1:OLD,2:NEW, and restart the key managers one after the
+     other. Go on when all of them have it: from then on each knows both.
+  2. Put it first, 2:NEW,1:OLD, and restart them again. New keys are sealed under it, and every key that is in use is sealed anew when a
+     verifier asks for it next, within minutes.
+  3. Wait until 'spectrond pepper status --without 1' exits with 0. Keys that nobody uses stay as they are: use, rotate or delete
+     them, or give them up.
+  4. Take the old one away, 2:NEW, and restart them once more. Keep it with the backups that were taken before: they need it.
+
+A key manager does not start without a pepper that keys are still sealed under, and says how many there are. With
+SPECTRON_RETIRED_PEPPERS=1 (--retired-peppers) it does, and these keys are refused from then on.`,
+		Example: "  spectrond pepper status",
+	}
+	return cli.Group(cmd, newPepperStatus(environ))
+}
+
+// pepperCount is one row of the status, for programs.
+type pepperCount struct {
+	Version uint16 `json:"version"`
+	Keys    int64  `json:"keys"`
+}
+
+func newPepperStatus(environ settings.Environ) *cobra.Command {
+	var without int
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Count the keys under each version of the pepper",
+		Long: `Count the keys, tokens included, that are sealed under each version of the pepper. With --without it exits with status 1 as long
+as that version is needed.`,
+		Example: `  spectrond pepper status --connection-string postgres://spectron_owner@db/spectron
+  spectrond pepper status --without 1`,
+		Args: cli.Arguments(),
+	}
+	out := addOutput(cmd, environ)
+	cli.AddSettings(cmd, &pepperSettings{})
+	cmd.Flags().IntVar(&without, "without", 0, "fail while keys need this version")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var cfg pepperSettings
+		if err := cli.Load(cmd, environ, &cfg); err != nil {
+			return err
+		}
+		if without < 0 || without > 65535 {
+			return cli.Usage(cmd, errors.New("--without: versions go from 1 to 65535"))
+		}
+		var peppers map[uint16]int64
+		err := keymanager.Describe(cmd.Context(), cfg.ConnectionString.Reveal(), func(facts keymanager.Facts, _ string) error {
+			peppers = facts.Peppers
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		rows, counts := table.New("VERSION", "KEYS"), []pepperCount{}
+		for _, version := range slices.Sorted(maps.Keys(peppers)) {
+			counts = append(counts, pepperCount{version, peppers[version]})
+			rows.Row(strconv.Itoa(int(version)), strconv.FormatInt(peppers[version], 10))
+		}
+		if err := out.write(cmd, counts, rows); err != nil {
+			return err
+		}
+		if n := peppers[uint16(without)]; n > 0 { //nolint:gosec // checked above
+			return fmt.Errorf("%d keys need the pepper of version %d", n, without)
+		}
+		return nil
+	}
+	return cmd
+}
