@@ -113,10 +113,10 @@ func (v *auditVerify) remotely(cmd *cobra.Command, source auditSource) error {
 
 // verdict is the answer for programs.
 type verdict struct {
-	Whole   bool               `json:"whole"`
-	Entries int64              `json:"entries"`
-	From    int64              `json:"from_seq"`
-	Head    auditchain.Head    `json:"head"`
+	Whole   bool                    `json:"whole"`
+	Entries int64                   `json:"entries"`
+	From    int64                   `json:"from_seq"`
+	Head    auditchain.Head         `json:"head"`
 	Damage  *auditchain.DamageError `json:"damage,omitempty"`
 }
 

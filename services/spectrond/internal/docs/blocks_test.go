@@ -181,7 +181,11 @@ func (s story) play(t *testing.T) {
 		case slices.Contains(b.words, "terminal"):
 			term := w.terminal(t, b.text)
 			if expected != nil {
-				term.await(t, func(said string) bool { return expected.MatchString(squeeze(w.there(said))) })
+				enough := func(said string) bool { return expected.MatchString(squeeze(w.there(said))) }
+				if file := teed.FindStringSubmatch(b.text); file != nil {
+					enough = w.kept(file[1], enough)
+				}
+				term.await(t, enough)
 			}
 		default:
 			said := w.run(t, b.text)
@@ -191,6 +195,8 @@ func (s story) play(t *testing.T) {
 		}
 	}
 }
+
+var teed = regexp.MustCompile(`\| tee (\S+)`)
 
 var image = regexp.MustCompile(`image: \$\{[A-Z_]+:-(.*)\}`)
 

@@ -83,7 +83,7 @@ func newWorld(t *testing.T, kind string) *world {
 	case "from nothing", "in a clone":
 	case "with a node":
 		w.terminal(t, "bin/spectrond dev start --bootstrap | tee spectron.env")
-		w.terminals[0].await(t, func(said string) bool { return strings.Count(said, "\n") == 5 })
+		w.terminals[0].await(t, w.kept("spectron.env", func(said string) bool { return strings.Count(said, "\n") == 5 }))
 		w.run(t, `PATH="$PWD/bin:$PATH"; set -a; . ./spectron.env; set +a`)
 	case "with a Postgres":
 		w.run(t, `PATH="$PWD/bin:$PATH"; export DATABASE_URL="`+dbtest.Postgres(t)+`"`)
@@ -322,6 +322,21 @@ func (w *world) interrupt(t *testing.T) {
 	case <-term.exited:
 	case <-time.After(patience):
 		t.Fatal("the terminal's program does not end")
+	}
+}
+
+// kept makes a condition on what a terminal shows one on the file, too, that tee writes: it comes to that last.
+func (w *world) kept(file string, enough func(said string) bool) func(said string) bool {
+	return func(said string) bool {
+		if !enough(said) {
+			return false
+		}
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if content, err := os.ReadFile(filepath.Join(w.folder, file)); err == nil && len(content) >= len(said) {
+				return true
+			}
+		}
+		return false
 	}
 }
 
