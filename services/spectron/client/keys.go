@@ -119,7 +119,7 @@ func (m *Management) Keys(ctx context.Context, contextID string) iter.Seq2[Key, 
 		return failed[Key](err)
 	}
 	return pages[Key](ctx, m.transport, func(cursor *string) (*http.Request, error) {
-		return managementapi.NewListKeysRequest(m.server, contextID, &managementapi.ListKeysParams{Cursor: cursor})
+		return managementapi.NewListKeysRequest(m.server, contextID, &managementapi.ListKeysParams{Cursor: cursor, Usage: new(true)})
 	})
 }
 

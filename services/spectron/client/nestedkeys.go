@@ -43,7 +43,7 @@ func (m *Management) PrincipalKeys(ctx context.Context, contextID, principalID s
 		return failed[Key](err)
 	}
 	return pages[Key](ctx, m.transport, func(cursor *string) (*http.Request, error) {
-		params := &managementapi.ListPrincipalKeysParams{Cursor: cursor}
+		params := &managementapi.ListPrincipalKeysParams{Cursor: cursor, Usage: new(true)}
 		return managementapi.NewListPrincipalKeysRequest(m.server, contextID, principalID, params)
 	})
 }

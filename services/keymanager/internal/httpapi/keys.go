@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/url"
 
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/grant"
@@ -15,14 +16,14 @@ func (p Parts) ListKeys(ctx context.Context, request ListKeysRequestObject) (Lis
 	if err != nil {
 		return nil, err
 	}
-	within := request.Params.ExpiringWithin
+	within, usage := request.Params.ExpiringWithin, request.Params.Usage
 	keys, err := p.Keys.ListWithin(ctx, request.ContextId, "", page.after, page.limit+1, within)
 	if err != nil {
 		return nil, err
 	}
 	path := "/api/v1/contexts/" + request.ContextId + "/keys"
-	keys, link := cutWith(page, path, filter("expiring_within", within), keys, func(k key.Listed) string { return k.Name })
-	body, err := each(keys, keyBody)
+	keys, link := cutWith(page, path, filter(filter(url.Values{}, "expiring_within", within), "usage", usage), keys, func(k key.Listed) string { return k.Name })
+	body, err := each(keys, listedBody(usage))
 	return ListKeys200JSONResponse{Body: body, Headers: ListKeys200ResponseHeaders{Link: link}}, err
 }
 
@@ -74,6 +75,18 @@ func mintedBody(m key.Minted) MintedKey {
 		body.Propagation = &Propagation{Acknowledged: p.Acknowledged, Lapsed: p.Lapsed, WaitedMs: p.Waited.Milliseconds()}
 	}
 	return body
+}
+
+// listedBody shows keys as lists of one context do: section 2.4 of the contract has their uses in the self-service listing alone, so
+// these are told to whoever asks for them.
+func listedBody(usage *bool) func(key.Listed) (Key, error) {
+	return func(k key.Listed) (Key, error) {
+		body, err := keyBody(k)
+		if !value(usage) {
+			body.LastUsedAt, body.UseCount = nil, nil
+		}
+		return body, err
+	}
 }
 
 func keyBody(k key.Listed) (Key, error) {

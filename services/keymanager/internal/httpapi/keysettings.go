@@ -89,12 +89,12 @@ func networksBody(limits *caller.Limits) *AllowedCIDRs {
 	return &out
 }
 
-// filter is a parameter of a list, for the link to its next page; nil is absent.
-func filter(name string, given *int64) url.Values {
-	if given == nil {
-		return url.Values{}
+// filter adds a parameter of a list to those of the link to its next page; nil is absent.
+func filter[T any](to url.Values, name string, given *T) url.Values {
+	if given != nil {
+		to.Set(name, fmt.Sprint(*given))
 	}
-	return url.Values{name: {strconv.FormatInt(*given, 10)}}
+	return to
 }
 
 // soon is how near the end of a key is when nobody says.
@@ -118,7 +118,7 @@ func (p Parts) ListExpiringKeys(ctx context.Context, request ListExpiringKeysReq
 	if err != nil {
 		return nil, err
 	}
-	keys, link := cutWith(page, "/api/v1/keys/expiring", filter("within", request.Params.Within), keys, func(k key.Listed) string {
+	keys, link := cutWith(page, "/api/v1/keys/expiring", filter(url.Values{}, "within", request.Params.Within), keys, func(k key.Listed) string {
 		return fmt.Sprintf("%d %s", k.ExpiresAt.UnixMicro(), k.ID)
 	})
 	body, err := each(keys, expiringBody)

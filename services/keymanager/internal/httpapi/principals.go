@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/url"
 
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
@@ -106,8 +107,9 @@ func (p Parts) ListPrincipalKeys(ctx context.Context, request ListPrincipalKeysR
 		return nil, err
 	}
 	path := "/api/v1/contexts/" + request.ContextId + "/principals/" + principal.Bare(request.PrincipalId) + "/keys"
-	keys, link := cut(page, path, keys, func(k key.Listed) string { return k.Name })
-	body, err := each(keys, keyBody)
+	usage := request.Params.Usage
+	keys, link := cutWith(page, path, filter(url.Values{}, "usage", usage), keys, func(k key.Listed) string { return k.Name })
+	body, err := each(keys, listedBody(usage))
 	return ListPrincipalKeys200JSONResponse{Body: body, Headers: ListPrincipalKeys200ResponseHeaders{Link: link}}, err
 }
 

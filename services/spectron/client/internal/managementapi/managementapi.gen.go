@@ -1207,6 +1207,9 @@ type TTLSeconds = int64
 // WebhookID defines model for WebhookId.
 type WebhookID = string
 
+// WithUsage defines model for WithUsage.
+type WithUsage = bool
+
 // Conflict What went wrong (RFC 9457), with `message` equal to `detail`.
 type Conflict = Problem
 
@@ -1305,6 +1308,9 @@ type ListKeysParams struct {
 	// ExpiringWithin Only keys that end within so many seconds and have not yet.
 	ExpiringWithin *ExpiringWithin `form:"expiring_within,omitempty" json:"expiring_within,omitempty"`
 
+	// Usage Also tell `lastUsedAt` and `useCount`, which published clients of this list do not expect.
+	Usage *WithUsage `form:"usage,omitempty" json:"usage,omitempty"`
+
 	// Limit The most rows to answer.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1335,6 +1341,9 @@ type ListPrincipalsParams struct {
 
 // ListPrincipalKeysParams defines parameters for ListPrincipalKeys.
 type ListPrincipalKeysParams struct {
+	// Usage Also tell `lastUsedAt` and `useCount`, which published clients of this list do not expect.
+	Usage *WithUsage `form:"usage,omitempty" json:"usage,omitempty"`
+
 	// Limit The most rows to answer.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -3760,6 +3769,18 @@ func NewListKeysRequest(server string, contextID ContextID, params *ListKeysPara
 
 		}
 
+		if params.Usage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "usage", *params.Usage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
@@ -4588,6 +4609,18 @@ func NewListPrincipalKeysRequest(server string, contextID ContextID, principalID
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Usage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "usage", *params.Usage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
