@@ -177,7 +177,7 @@ func (f leakedFlags) verdict(cmd *cobra.Command, hits []leakedKey) error {
 	refused := len(unique(hits, func(k leakedKey) bool { return k.Outcome == "refused" }))
 	switch {
 	case refused > 0:
-		return fmt.Errorf("found %s to be replaced by hand (see --help)", count(refused, "management key"))
+		return fmt.Errorf("found %s that must be replaced by hand (see --help)", count(refused, "management key"))
 	case live > 0 && f.revoke:
 		return &cli.AdvisedError{
 			Err: fmt.Errorf("found %s and changed nothing", count(live, "live key")), Advice: []string{"add --yes to revoke what can be"},
