@@ -55,7 +55,7 @@ check "the key that goes is accepted" answers 200 GET "$url/api/v1/$context/me" 
 check "one is revoked" answers 204 DELETE "$keys/goes" "$management_key"
 check "and refused" answers 401 GET "$url/api/v1/$context/me" "$goes"
 check "backup" tool backup
-check "it is for its owner alone" equal "$(ls -ln "$backup" | awk '{print $1, $3":"$4}' | sed 's/\.\? / /')" "-rw------- $SPECTRON_BACKUP_USER"
+check "it is for its owner alone" equal "$(ls -ln "$backup" | awk '{print substr($1, 1, 10), $3":"$4}')" "-rw------- $SPECTRON_BACKUP_USER"
 check "nothing else is in the folder" equal "$(ls -A "$SPECTRON_BACKUPS")" spectron.backup
 check "it is whole" tool restore --verify-only
 check "nobody is root" refuse equal "$(tool --entrypoint id backup -u 2>/dev/null)" 0
