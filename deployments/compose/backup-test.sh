@@ -16,6 +16,7 @@ clean() {
 	local project
 	for project in "$run-a" "$run-b"; do
 		docker compose --project-name "$project" down --volumes --timeout 2 >/dev/null 2>&1 || true
+		docker image prune --force --filter "label=com.docker.compose.project=$project" >/dev/null 2>&1 || true # each run builds one
 	done
 	docker image rm --force "$SPECTRON_BACKUP_IMAGE" "$SPECTRON_IMAGE" >/dev/null 2>&1 || true
 	rm -rf "$work"
