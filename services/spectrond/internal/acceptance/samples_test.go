@@ -21,6 +21,7 @@ var bodies = map[string]string{
 	"dataplane addGrants":           `{"path":"org/acme","verbs":["memory:read"]}`,
 	"dataplane removeGrants":        `{"path":"org/acme","verbs":["memory:read"]}`,
 	"keymanager patchKey":           `{"enabled":true}`,
+	"keymanager importKeys":         `{"keys":[{"name":"imported","hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}]}`,
 	"keymanager createContextNamed": `{"id":"another"}`,
 	"keymanager patchContext":       `{}`,
 	"keymanager createPrincipal":    `{"display_name":"x"}`,
