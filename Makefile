@@ -138,9 +138,10 @@ down: ## stop Docker Compose; the data stays (docker compose down --volumes drop
 	$(COMPOSE) down
 
 .PHONY: test-compose
-test-compose: ## run the whole story on Docker Compose, the overlays, and what the documents say of it, from nothing, under names of their own
+test-compose: ## run the whole story on Docker Compose, the overlays, a backup restored, and what the documents say of it, from nothing, under names of their own
 	deployments/compose/test.sh
 	deployments/compose/overlays.sh
+	deployments/compose/backup-test.sh
 	deployments/compose/docs-test.sh
 
 .PHONY: faults

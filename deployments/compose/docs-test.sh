@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 run=spectron-docs-$$
-export SPECTRON_DOCS_COMPOSE=$run SPECTRON_IMAGE=$run:local SPECTRON_VERSION=docs-test
-unset SPECTRON_SECRETS SPECTRON_PUBLIC_URL SPECTRON_PUBLIC_MANAGEMENT_URL SPECTRON_API_KEY SPECTRON_MANAGEMENT_API_KEY
-trap 'docker image rm --force "$SPECTRON_IMAGE" "$run-proxy:local" >/dev/null 2>&1 || true' EXIT
+export SPECTRON_DOCS_COMPOSE=$run SPECTRON_IMAGE=$run:local SPECTRON_BACKUP_IMAGE=$run-backup:local SPECTRON_VERSION=docs-test
+unset SPECTRON_SECRETS SPECTRON_BACKUPS SPECTRON_BACKUP_NAME SPECTRON_BACKUP_USER SPECTRON_PUBLIC_URL SPECTRON_PUBLIC_MANAGEMENT_URL SPECTRON_API_KEY SPECTRON_MANAGEMENT_API_KEY
+trap 'docker image rm --force "$SPECTRON_BACKUP_IMAGE" "$SPECTRON_IMAGE" "$run-proxy:local" >/dev/null 2>&1 || true' EXIT
 
 if [ -z "${HAPROXY_IMAGE:-}" ]; then # as overlays.sh does
 	export HAPROXY_IMAGE=$run-proxy:local

@@ -220,7 +220,10 @@ func (c *cache) releaseLocked(out left) {
 	if out.uses > 0 && c.counted != nil {
 		c.counted(who.KeyID, out.uses)
 	}
-	delete(c.foreign, who.KeyID)
+	// By its place: a key that was rotated has a text of ours, too, under the same id.
+	if h, known := c.foreign[who.KeyID]; known && h == hashOfDigest(out.digest) {
+		delete(c.foreign, who.KeyID)
+	}
 	t := c.tenants[who.Context]
 	if t == nil {
 		return
@@ -271,7 +274,6 @@ func (c *cache) drop(e introspection.Event) {
 		if apikey.IsImportedID(e.ID) {
 			if h, known := c.foreign[e.ID]; known {
 				c.releaseLocked(c.good.remove(h, e.ID))
-				delete(c.foreign, e.ID)
 			}
 			c.bad.clear() // nothing tells which refusals are of foreign texts
 		}
@@ -289,6 +291,7 @@ func (c *cache) drop(e introspection.Event) {
 		c.clearLocked()
 	default:
 		// A later release may touch what this one does not know: everything, to be safe.
+		c.imported.Store(true)
 		c.clearLocked()
 	}
 }

@@ -29,10 +29,13 @@ func parseForeign(text string) credential {
 // hash is where what is known of c is remembered.
 func (c *credential) hash() hashed {
 	if c.foreign {
-		return hashed(maphash.Bytes(seed, c.digest[:]))
+		return hashOfDigest(&c.digest)
 	}
 	return hashOf(c.id)
 }
+
+// hashOfDigest is where what is known of a foreign key is remembered.
+func hashOfDigest(digest *apikey.Digest) hashed { return hashed(maphash.Bytes(seed, digest[:])) }
 
 // nameless stands for the id of a token that has none in its text. Neither a good verdict on it nor a refusal is remembered: no
 // revision could find it.

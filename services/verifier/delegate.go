@@ -41,6 +41,9 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 	// Before the cache is read: what is found there then has outlived every revision up to this one.
 	applied := v.lease.applied.Load()
 	known := v.recall(key)
+	if parsed.foreign {
+		known = v.recallForeign(&parsed)
+	}
 	if known != nil {
 		if known == refusal {
 			return Verdict{}, fault.BadCredential()

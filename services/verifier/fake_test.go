@@ -31,6 +31,7 @@ type registry struct {
 	lapsed   bool                         // the next renewal carries catch_up_to
 	refuse   bool                         // renewals are not granted
 	silent   bool                         // the stream delivers nothing
+	imported bool                         // keys have been, when a stream begins
 	gate     chan struct{}                // one receive per answer; nil answers at once
 	sizes    []int                        // of the questions, in order
 	targets  []int                        // how many principals each asked about
@@ -103,7 +104,7 @@ func (r *registry) Watch(ctx context.Context, authority string, after int64, fn 
 			return ctx.Err()
 		}
 	}
-	first := introspection.Event{Authority: r.identity, Revision: after}
+	first := introspection.Event{Authority: r.identity, Revision: after, Imported: r.imported}
 	if authority != r.identity {
 		first.Reset, first.Revision = true, int64(len(r.events))
 	}

@@ -31,7 +31,7 @@ func (v *Verifier) checkForeign(ctx context.Context, text string) (Verdict, erro
 		if known == refusal {
 			return Verdict{}, fault.BadCredential()
 		}
-		return Verdict{Caller: &known.caller, Source: FromCache, AsOf: known.asOf}, nil
+		return v.remembered(known), nil
 	}
 	v.stats.misses.Inc()
 	return v.ask(ctx, about)

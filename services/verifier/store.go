@@ -141,6 +141,7 @@ type entry struct {
 // left is what has left a store. It is zero when nothing has.
 type left struct {
 	verdict *worth
+	digest  *apikey.Digest
 	gone    *atomic.Bool
 	minute  int32 // in which it was used
 	uses    int64 // that have not been harvested, about
@@ -217,7 +218,7 @@ func (s *store) drop(segment int, p *place) left {
 	s.tallies[segment].live--
 	s.count--
 	f := footing(p.footing.Load())
-	return left{p.verdict.Swap(dropped), p.gone, f.minute(), usesOf(f.count())}
+	return left{p.verdict.Swap(dropped), &p.digest, p.gone, f.minute(), usesOf(f.count())}
 }
 
 // evict drops one of a few random entries, the one that has not been used for longest. The store must not be empty.

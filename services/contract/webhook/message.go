@@ -7,10 +7,14 @@ type Event string
 
 // The events. A receiver ignores those that it does not know.
 const (
-	// KeyCreated: a key or a token was minted.
+	// KeyCreated: a key or a token was minted, or a key was imported.
 	KeyCreated Event = "key.created"
 	// KeyRotated: a key has another secret and its old one is dead; or the tokens of a service account were replaced by one.
 	KeyRotated Event = "key.rotated"
+	// KeyDisabled: a key opens nothing until it is enabled.
+	KeyDisabled Event = "key.disabled"
+	// KeyEnabled: a key that was disabled opens again what it did.
+	KeyEnabled Event = "key.enabled"
 	// KeyExpiring: a key or a token will end soon.
 	KeyExpiring Event = "key.expiring"
 	// KeyRevoked: a key or a token was deleted or revoked, alone, with its principal, with its account or with its context.
@@ -20,7 +24,9 @@ const (
 )
 
 // Events returns what an endpoint can subscribe to, in order of a key's life.
-func Events() []Event { return []Event{KeyCreated, KeyRotated, KeyExpiring, KeyRevoked} }
+func Events() []Event {
+	return []Event{KeyCreated, KeyRotated, KeyDisabled, KeyEnabled, KeyExpiring, KeyRevoked}
+}
 
 // Message is the body of a webhook.
 type Message struct {

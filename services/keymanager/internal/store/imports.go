@@ -10,6 +10,7 @@ import (
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/contract/fault"
+	"github.com/spectron-hq/spectron/services/contract/webhook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
@@ -154,6 +155,9 @@ func (b *importing) put(d key.ImportDraft) (key.Imported, error) {
 	k := d.Key
 	k.CreatedAt, k.ExpiresAt = b.at, key.Expiry(b.at, d.TTL, b.policy, d.ExpiresAt)
 	if err := insertKey(b.tx, k); err != nil {
+		return key.Imported{}, err
+	}
+	if err := tell(b.tx, b.at, webhook.KeyCreated, webhook.Data{}, "k.id = ?", k.ID); err != nil {
 		return key.Imported{}, err
 	}
 	b.know(k)

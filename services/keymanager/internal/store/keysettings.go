@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/spectron-hq/spectron/services/contract/webhook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
@@ -41,6 +42,9 @@ func (s *Store) EditKey(
 	return edited, revised, err
 }
 
+// settingEvents are what webhooks are told of the settings of keys.
+var settingEvents = map[audit.Action]webhook.Event{audit.KeyDisabled: webhook.KeyDisabled, audit.KeyEnabled: webhook.KeyEnabled}
+
 // changeSettings gives a key other settings. tx must hold the lock of revisions.
 func changeSettings(tx *gorm.DB, at time.Time, before key.Key, settings key.Settings) (revised int64, err error) {
 	var actions []audit.Action
@@ -69,6 +73,11 @@ func changeSettings(tx *gorm.DB, at time.Time, before key.Key, settings key.Sett
 		return 0, err
 	}
 	for _, action := range actions {
+		if event, told := settingEvents[action]; told {
+			if err := tell(tx, at, event, webhook.Data{}, "k.id = ?", before.ID); err != nil {
+				return 0, err
+			}
+		}
 		detail := map[string]any{"name": before.Name, "revision": revised}
 		if action == audit.KeyEdited {
 			detail["limits"], detail["limits_before"] = settings.Limits, before.Limits

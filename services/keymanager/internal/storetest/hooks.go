@@ -102,6 +102,18 @@ func keyEvents(t *testing.T, subject Subject) {
 	}
 	_, _, err := s.RotateKey(t.Context(), "acme", "k", reseal(sealed(t, "acme", "", "x").Seal))
 	must(err)
+	for _, disabled := range []bool{true, true, false} {
+		_, _, err = s.EditKey(t.Context(), "acme", "k", func(key.Key) (key.Settings, error) { return key.Settings{Disabled: disabled}, nil })
+		must(err)
+	}
+	imported := sealed(t, "acme", k.PrincipalID, "imported")
+	draft := key.ImportDraft{Key: imported, Seals: []secret.Seal{imported.Seal}, PrincipalID: k.PrincipalID}
+	for range 2 {
+		_, _, err = s.ImportKeys(t.Context(), "acme", []key.ImportDraft{draft})
+		must(err)
+	}
+	_, err = s.DeleteKey(t.Context(), "acme", "imported", anyKey)
+	must(err)
 	second := sealed(t, "acme", k.PrincipalID, "second")
 	_, _, err = s.MintKeyFor(t.Context(), "acme", k.PrincipalID, func(time.Time, tenant.Config, principal.Principal) (key.Key, error) {
 		return second, nil
@@ -136,7 +148,8 @@ func keyEvents(t *testing.T, subject Subject) {
 	_, err = s.DeleteContext(t.Context(), "acme")
 	must(err)
 	tells(t, s, e,
-		"key.created key acme/k", "key.rotated key acme/k", "key.created key acme/second", "key.revoked key acme/second",
+		"key.created key acme/k", "key.rotated key acme/k", "key.disabled key acme/k", "key.enabled key acme/k",
+		"key.created key acme/imported", "key.revoked key acme/imported", "key.created key acme/second", "key.revoked key acme/second",
 		"key.revoked key acme/k: its principal was deleted",
 		"key.created token acme/"+made.Token.ID, "key.created token acme/"+old.ID, "key.revoked token acme/"+old.ID+": why",
 		"key.revoked token acme/"+made.Token.ID+": turn", "key.rotated token acme/"+next.ID+": turn", "key.revoked token acme/"+next.ID+": gone",

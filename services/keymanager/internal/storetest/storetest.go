@@ -27,6 +27,7 @@ type Store interface {
 	tenant.JobStore
 	principal.Store
 	key.Store
+	key.ImportStore
 	key.Lookup
 	deployment.Store
 	revision.Store

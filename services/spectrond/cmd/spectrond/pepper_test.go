@@ -81,7 +81,7 @@ func TestPepperDrill(t *testing.T) {
 	status := func() outcome {
 		return spectrond(t, []string{"SPECTRON_CONNECTION_STRING=" + p.database}, "pepper", "status", "--without", "1", "-o", "json")
 	}
-	for deadline := time.Now().Add(patience); !strings.Contains(status().stderr, "1 keys need the pepper of version 1"); {
+	for deadline := time.Now().Add(patience); !strings.Contains(status().stderr, "the pepper of version 1 is needed by 1 key"); {
 		if _, err := managed.do(t.Context(), http.MethodGet, "?limit=1", ""); err == nil && time.Now().After(deadline) {
 			t.Fatalf("keys in use are not sealed anew: %s", status().stdout)
 		}

@@ -133,7 +133,7 @@ func size(m backup.Manifest) string { return strconv.FormatInt(m.Parts[0].Size, 
 func needed(m backup.Manifest) string {
 	all := make([]string, 0, len(m.Peppers))
 	for _, version := range slices.Sorted(maps.Keys(m.Peppers)) {
-		all = append(all, fmt.Sprintf("%d (%d keys)", version, m.Peppers[version]))
+		all = append(all, fmt.Sprintf("%d (%s)", version, count(int(m.Peppers[version]), "key")))
 	}
 	if len(all) == 0 {
 		return "it has no keys"

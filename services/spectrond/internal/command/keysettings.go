@@ -144,7 +144,7 @@ func status(k client.Key) string {
 		words[0] = "disabled"
 	}
 	if limit := k.RateLimit; limit != nil {
-		words = append(words, fmt.Sprintf("%d/%v", limit.Requests, time.Duration(limit.PerSeconds)*time.Second))
+		words = append(words, fmt.Sprintf("%d in %s", limit.Requests, span(time.Duration(limit.PerSeconds)*time.Second)))
 	}
 	if n := len(k.AllowedCIDRs); n == 1 {
 		words = append(words, "from "+k.AllowedCIDRs[0])

@@ -177,13 +177,17 @@ func (f leakedFlags) verdict(cmd *cobra.Command, hits []leakedKey) error {
 	refused := len(unique(hits, func(k leakedKey) bool { return k.Outcome == "refused" }))
 	switch {
 	case refused > 0:
-		return fmt.Errorf("%d management keys were found that must be replaced by hand (see --help)", refused)
+		return fmt.Errorf("found %s that must be replaced by hand (see --help)", count(refused, "management key"))
 	case live > 0 && f.revoke:
-		return &cli.AdvisedError{Err: fmt.Errorf("%d live keys were found and nothing was changed", live), Advice: []string{"add --yes to revoke them"}}
+		return &cli.AdvisedError{
+			Err: fmt.Errorf("found %s and changed nothing", count(live, "live key")), Advice: []string{"add --yes to revoke what can be"},
+		}
 	case live > 0:
-		return &cli.AdvisedError{Err: fmt.Errorf("%d live keys were found", live), Advice: []string{"add --revoke --yes to revoke them"}}
+		return &cli.AdvisedError{
+			Err: fmt.Errorf("found %s", count(live, "live key")), Advice: []string{"add --revoke --yes to revoke what can be"},
+		}
 	default:
-		cmd.PrintErrf("found %d places, and nothing that is live\n", len(hits))
+		cmd.PrintErrf("found %s, and nothing that is live\n", count(len(hits), "place"))
 		return nil
 	}
 }

@@ -56,6 +56,7 @@ func newPepperStatus(environ settings.Environ) *cobra.Command {
 		Long: `Count the keys, tokens included, that are sealed under each version of the pepper. With --without it exits with status 1 as long
 as that version is needed.`,
 		Example: `  spectrond pepper status --connection-string postgres://spectron_owner@db/spectron
+  spectrond pepper status --connection-string sqlite:///srv/spectron/spectron.db
   spectrond pepper status --without 1`,
 		Args: cli.Arguments(),
 	}
@@ -87,7 +88,7 @@ as that version is needed.`,
 			return err
 		}
 		if n := peppers[uint16(without)]; n > 0 { //nolint:gosec // checked above
-			return fmt.Errorf("%d keys need the pepper of version %d", n, without)
+			return fmt.Errorf("the pepper of version %d is needed by %s", without, count(int(n), "key"))
 		}
 		return nil
 	}

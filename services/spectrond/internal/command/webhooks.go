@@ -20,8 +20,8 @@ func newWebhooks(environ settings.Environ) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "webhooks",
 		Short: "Tell URLs what becomes of keys",
-		Long: `Work on the webhooks of a running deployment. A webhook is a URL that is told when keys and tokens are made, rotated, revoked, or
-about to end: key.created, key.rotated, key.revoked, key.expiring. Messages are signed as Standard Webhooks has it
+		Long: `Work on the webhooks of a running deployment. A webhook is a URL that is told when keys and tokens are made, rotated,
+disabled, enabled, revoked, or about to end: key.created, key.rotated, key.disabled, key.enabled, key.revoked, key.expiring. Messages are signed as Standard Webhooks has it
 (webhook-id, webhook-timestamp, webhook-signature), hold no secret, and are repeated until the URL answers with 2xx: so they may come more
 than once, always with the same webhook-id, and in any order. These commands speak to the management API and need a management key.`,
 		Example: `  spectrond webhooks create https://ops.example.com/spectron --event key.revoked --event key.expiring
@@ -55,7 +55,7 @@ type webhookFlags struct {
 func (f *webhookFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.description, "description", "", "what it is for")
 	cmd.Flags().StringVar(&f.context, "context", "", "the only context to tell of (default all)")
-	cmd.Flags().StringSliceVar(&f.events, "event", nil, "what to tell of, repeat for more (default key.created, key.rotated, key.expiring, key.revoked)")
+	cmd.Flags().StringSliceVar(&f.events, "event", nil, "what to tell of, repeat for more (default all: key.created, key.rotated, key.disabled, key.enabled, key.expiring, key.revoked)")
 	cmd.Flags().BoolVar(&f.enabled, "enabled", true, "whether it is told at all")
 }
 

@@ -138,7 +138,9 @@ func storiesOf(doc document, compose bool) []story {
 		last := &stories[len(stories)-1]
 		switch {
 		case b.directive == "Ctrl-C":
-			last.blocks = append(last.blocks, b)
+			if !compose || slices.ContainsFunc(last.blocks, func(b block) bool { return slices.Contains(b.words, "terminal") }) { // else it is another's
+				last.blocks = append(last.blocks, b)
+			}
 		case strings.HasPrefix(b.directive, "by "): // a test of its own runs what follows
 			stories = append(stories, story{begin: b.directive})
 		case b.directive != "" && (!compose || b.directive == begin):

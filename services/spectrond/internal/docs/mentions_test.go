@@ -140,7 +140,7 @@ func TestVariablesAndMetricsExist(t *testing.T) {
 func sources(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, pattern := range []string{"*.yml", "deployments/*/*.yml", "services/*/*.go", "services/*/*/*.go", "services/*/internal/*/*.go"} {
+	for _, pattern := range []string{"*.yml", "deployments/*/*.yml", "deployments/compose/*.yaml", "services/*/*.go", "services/*/*/*.go", "services/*/internal/*/*.go"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)

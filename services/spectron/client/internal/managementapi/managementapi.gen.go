@@ -375,6 +375,8 @@ func (e WebhookDeliveryState) Valid() bool {
 // Defines values for WebhookEvent.
 const (
 	KeyCreated  WebhookEvent = "key.created"
+	KeyDisabled WebhookEvent = "key.disabled"
+	KeyEnabled  WebhookEvent = "key.enabled"
 	KeyExpiring WebhookEvent = "key.expiring"
 	KeyRevoked  WebhookEvent = "key.revoked"
 	KeyRotated  WebhookEvent = "key.rotated"
@@ -384,6 +386,10 @@ const (
 func (e WebhookEvent) Valid() bool {
 	switch e {
 	case KeyCreated:
+		return true
+	case KeyDisabled:
+		return true
+	case KeyEnabled:
 		return true
 	case KeyExpiring:
 		return true
