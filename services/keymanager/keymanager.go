@@ -160,16 +160,21 @@ func assemble(
 	return service, nil
 }
 
-// retirePeppers refuses to serve without a pepper that keys are sealed under, unless that was given up: then no verifier remembers
-// such a key any more.
+// retirePeppers refuses to serve without a pepper that keys or the secrets of webhooks are sealed under, unless that was given up: then no
+// verifier remembers such a key any more.
 func retirePeppers(ctx context.Context, cfg Config, records *store.Store, ring *secret.Keyring) error {
-	orphans, err := records.SealedWithout(ctx, ring.Versions())
+	keys, hooks, err := records.SealedWithout(ctx, ring.Versions())
 	if err != nil {
 		return err
 	}
-	for _, version := range slices.Sorted(maps.Keys(orphans)) {
+	for _, version := range slices.Sorted(maps.Keys(keys)) {
 		if !cfg.retired(version) {
-			return key.StillSealed(version, orphans[version])
+			return key.StillSealed(version, keys[version])
+		}
+	}
+	for _, version := range slices.Sorted(maps.Keys(hooks)) {
+		if !cfg.retired(version) {
+			return hook.StillSealed(version, hooks[version])
 		}
 	}
 	return records.RetirePeppers(ctx, ring.Versions())

@@ -200,5 +200,12 @@ func Disabled(id string) error {
 	return fault.New(fault.Conflict, "the webhook %q is disabled; enable it first", id)
 }
 
+// StillSealed is the refusal to serve without a pepper that the secrets of webhooks need.
+func StillSealed(version uint16, webhooks int64) error {
+	return fault.New(fault.Conflict, "the secrets of %d webhooks are sealed under version %d of the pepper, which is not configured, and would "+
+		"sign nothing: configure it again, behind the current one (SPECTRON_PEPPER=NEW,%d:OLD), for one start, which seals them anew; or give "+
+		"them up with SPECTRON_RETIRED_PEPPERS=%d (--retired-peppers), and rotate the secret of each", webhooks, version, version, version)
+}
+
 // NewMessageID returns a random id for a message. It has no dot: a dot ends it in what is signed.
 func NewMessageID() string { return "msg_" + secret.NewID(messageIDLen) }

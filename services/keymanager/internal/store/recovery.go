@@ -50,22 +50,22 @@ func facts(tx *gorm.DB) (deployment.Facts, error) {
 	if err := tx.Model(&auditRow{}).Select("coalesce(max(id), 0)").Scan(&found.AuditEntry).Error; err != nil {
 		return found, fmt.Errorf("reading the audit log: %w", err)
 	}
-	if found.Peppers, err = countPeppers(tx); err != nil {
+	if found.Peppers, err = countPeppers(tx, &keyRow{}); err != nil {
 		return found, fmt.Errorf("counting keys: %w", err)
 	}
 	return found, nil
 }
 
-// countPeppers returns how many of the keys that tx selects are sealed under each version of the pepper.
-func countPeppers(tx *gorm.DB) (map[uint16]int64, error) {
+// countPeppers returns how many of the rows of a table that tx selects are sealed under each version of the pepper.
+func countPeppers(tx *gorm.DB, table any) (map[uint16]int64, error) {
 	var rows []struct {
 		PepperVersion uint16
-		Keys          int64
+		Sealed        int64
 	}
-	err := tx.Model(&keyRow{}).Select("pepper_version, count(*) AS keys").Group("pepper_version").Scan(&rows).Error
+	err := tx.Model(table).Select("pepper_version, count(*) AS sealed").Group("pepper_version").Scan(&rows).Error
 	counts := make(map[uint16]int64, len(rows))
 	for _, row := range rows {
-		counts[row.PepperVersion] = row.Keys
+		counts[row.PepperVersion] = row.Sealed
 	}
 	return counts, err
 }

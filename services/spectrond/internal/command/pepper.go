@@ -36,7 +36,8 @@ SPECTRON_PEPPER_FILE names) holds several, VERSION:SECRET, by commas or lines: t
   4. Take the old one away, 2:NEW, and restart them once more. Keep it with the backups that were taken before: they need it.
 
 A key manager does not start without a pepper that keys are still sealed under, and says how many there are. With
-SPECTRON_RETIRED_PEPPERS=1 (--retired-peppers) it does, and these keys are refused from then on.`,
+SPECTRON_RETIRED_PEPPERS=1 (--retired-peppers) it does, and these keys are refused from then on. The same is true of the secrets of
+webhooks, which each start seals anew; one that is given up signs nothing until 'spectrond webhooks rotate-secret'.`,
 		Example: "  spectrond pepper status",
 	}
 	return cli.Group(cmd, newPepperStatus(environ))
