@@ -82,12 +82,12 @@ func hashOf(id string) hashed {
 }
 
 // tag stands for the id in its segment. Few ids of a million share one.
-func (h hashed) tag() uint32 { return uint32(h >> (64 - tagBits)) } //nolint:gosec // as many bits as it has
+func (h hashed) tag() uint32 { return uint32(h >> (64 - tagBits)) }
 
 func (h hashed) segment() int { return int(h % segments) }
 
 // home is where the search for a tag begins.
-func (t table) home(tag uint32) int { return int(uint64(tag) * uint64(len(t)) >> tagBits) } //nolint:gosec // below len(t)
+func (t table) home(tag uint32) int { return int(uint64(tag) * uint64(len(t)) >> tagBits) }
 
 // prefetch begins to fetch what find will read, and does not wait for it.
 func (s *store) prefetch(h hashed) {

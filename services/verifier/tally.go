@@ -21,8 +21,8 @@ func newFooting(tag uint32, minute int32, count uint64) footing {
 	return footing(uint64(tag)<<(countBits+minuteBits) | uint64(uint32(minute)&minuteMask)<<countBits | count) //nolint:gosec // the bits that there are
 }
 
-func (f footing) tag() uint32   { return uint32(f >> (countBits + minuteBits)) } //nolint:gosec // as many bits as it has
-func (f footing) minute() int32 { return int32(f >> countBits & minuteMask) }    //nolint:gosec // as many bits as it has
+func (f footing) tag() uint32   { return uint32(f >> (countBits + minuteBits)) }
+func (f footing) minute() int32 { return int32(f >> countBits & minuteMask) }
 func (f footing) count() uint64 { return uint64(f & countMask) }
 
 // Few uses are counted one by one. Of many, one in so many is, at random, and stands for all of these: the expected sum is right, and

@@ -76,7 +76,7 @@ func (t *targets) drop(e introspection.Event) {
 	defer t.mu.Unlock()
 	for _, s := range []*targetStore{&t.known, &t.unknown} {
 		switch e.Kind {
-		case introspection.SubjectKey: // principals are not keys
+		case introspection.SubjectKey, introspection.SubjectImports: // principals are not keys
 		case introspection.SubjectPrincipal:
 			s.remove(e.Context, e.ID)
 		case introspection.SubjectContext:

@@ -30,10 +30,16 @@ func victim(tb testing.TB, d *deployment) (w *world, ids map[string]string) {
 	post("facts", fmt.Sprintf(`{"text":"%s","infer":"none","session_id":%q}`, marker, session), http.StatusOK)
 	post("facts", `{"infer":"triples","triples":[{"entity":{"type":"`+marker+`","name":"`+marker+`"},"key":"`+marker+`","value":"`+marker+`"}]}`, http.StatusOK)
 	trace := lookup(tb, post("query", `{"query":"`+marker+`"}`, http.StatusOK).json(tb), "trace.traceId")
+	manage := func(method, path, body string, status int) any {
+		return w.must(tb, request{method: method, path: "/api/v1/webhooks" + path, key: d.operator, body: body}, status).json(tb)
+	}
+	hook := lookup(tb, manage(http.MethodPost, "", `{"url":"https://example.com/`+marker+`","context_id":"`+w.id+`"}`, http.StatusCreated), "webhook.id")
 	w.mint(tb, marker, "")
+	message := lookup(tb, manage(http.MethodGet, "/"+hook+"/deliveries", "", http.StatusOK), "0.id")
 	return w, map[string]string{
 		"context_id": w.id, "session_id": session, "trace_id": trace, "principal_id": w.vars[marker+".principal"],
 		"type": marker, "name": marker, "key": marker, "key_id": w.vars[marker+".id"],
+		"webhook_id": hook, "message_id": message,
 	}
 }
 
@@ -186,6 +192,10 @@ func untouched(t *testing.T, w *world, ids map[string]string) {
 		get(path)
 	}
 	w.must(t, request{method: http.MethodGet, path: w.path("me"), key: w.roles[marker]}, http.StatusOK)
+	hook := w.must(t, request{method: http.MethodGet, path: "/api/v1/webhooks/" + ids["webhook_id"], key: w.operator}, http.StatusOK)
+	if err := match("webhook", map[string]any{"url": "https://example.com/" + marker, "enabled": true}, hook.json(t)); err != nil {
+		t.Error(err)
+	}
 	found := w.must(t, request{method: http.MethodPost, path: w.path("query"), key: w.key(t, "admin"), body: `{"query":"` + marker + `"}`}, http.StatusOK)
 	if !bytes.Contains(found.body, []byte(marker)) {
 		t.Error("a row is gone")
