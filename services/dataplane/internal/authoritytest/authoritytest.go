@@ -82,6 +82,15 @@ func (a *Authority) BlockedKey(tb testing.TB, contextID, incarnation, principal 
 	})
 }
 
+// LimitedKey mints a key that may be used so often, from these networks.
+func (a *Authority) LimitedKey(tb testing.TB, contextID, incarnation, principal string, grants grant.Map, limits caller.Limits) string {
+	tb.Helper()
+	return a.mint(tb, introspection.Verdict{
+		Active: true, Context: contextID, Incarnation: incarnation, KeyName: principal, Limits: &limits,
+		Principal: &caller.Principal{ID: principal, DisplayName: principal, Kind: caller.Agent, Grants: grants},
+	})
+}
+
 // DeadKey mints a key that opens nothing any more.
 func (a *Authority) DeadKey(tb testing.TB) string {
 	tb.Helper()

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -35,13 +34,21 @@ func (p Parts) authenticate(c *gin.Context) {
 	c.Request = c.Request.WithContext(context.WithValue(ctx, verdictKey{}, verdict))
 }
 
-// admitted tells what token is worth, and refuses a request that the limits of its key do not let pass.
+// admitted tells what token is worth on behalf of whom the request names, and refuses a request that the limits of its key do not let
+// pass. Those come before anything is said of that name, or a key could be used to find names more often than its limits allow, and from
+// elsewhere. Only the holder of a good key of the right context learns of either.
 func (p Parts) admitted(c *gin.Context, token string) (verifier.Verdict, error) {
-	verdict, err := p.check(c, token)
+	verdict, misnamed, err := p.check(c, token)
 	if err != nil {
 		return verifier.Verdict{}, err
 	}
-	return verdict, p.admit(c, verdict.Caller)
+	if err := atHome(c, verdict.Caller); err != nil {
+		return verifier.Verdict{}, err
+	}
+	if err := p.admit(c, verdict.Caller); err != nil {
+		return verifier.Verdict{}, err
+	}
+	return verdict, misnamed
 }
 
 // admit holds who to the limits of its key, and tells how it stands. Behind the check, so that nobody but the holder of a good key
@@ -55,26 +62,20 @@ func (p Parts) admit(c *gin.Context, who *caller.Caller) error {
 	return err
 }
 
-// check tells what token is worth on behalf of whom the request names. Only the holder of a good key of the right context
-// learns that anything is wrong with that name.
-func (p Parts) check(c *gin.Context, token string) (verifier.Verdict, error) {
+// check tells what token is worth on behalf of whom the request names. Where that name is wrong it tells how, and what token is worth
+// by itself.
+func (p Parts) check(c *gin.Context, token string) (verdict verifier.Verdict, misnamed, err error) {
 	ctx := c.Request.Context()
 	target, misnamed := onBehalfOf(c.Request.Header)
 	if target != "" && misnamed == nil {
-		verdict, err := p.Verifier.CheckOnBehalf(ctx, token, target)
-		if err == nil {
-			return verdict, atHome(c, verdict.Caller)
-		}
+		verdict, err = p.Verifier.CheckOnBehalf(ctx, token, target)
 		if !errors.Is(err, fault.Forbidden) {
-			return verifier.Verdict{}, err
+			return verdict, nil, err
 		}
 		misnamed = err
 	}
-	verdict, err := p.Verifier.Check(ctx, token)
-	if err != nil {
-		return verifier.Verdict{}, err
-	}
-	return verdict, cmp.Or(atHome(c, verdict.Caller), misnamed)
+	verdict, err = p.Verifier.Check(ctx, token)
+	return verdict, misnamed, err
 }
 
 // contextID is what the id of a context looks like.

@@ -18,7 +18,7 @@ import (
 )
 
 // beside are the routes that are not the documents': MCP, a document itself, and what is passed on to the key manager.
-var beside = []string{"/mcp", spl.DocumentPath, door.DocumentPath, "/api/v1/contexts", "/api/v1/contexts/*rest", "/api/v1/verbs", "/api/v1/migrations", auditPath}
+var beside = slices.Concat([]string{"/mcp", spl.DocumentPath, door.DocumentPath, "/api/v1/contexts/*rest", "/api/v1/webhooks/*rest", auditPath}, managementPaths)
 
 func TestRoutesAreThoseOfTheDocuments(t *testing.T) {
 	t.Parallel()
