@@ -185,7 +185,7 @@ func TestTooManyScopesAreLeftOut(t *testing.T) {
 	if got.header.Get("X-Spectron-Scopes-Cut") != "true" || len(scopes) > 2048 || len(scopes) < 1900 {
 		t.Errorf("%d bytes of scopes", len(scopes))
 	}
-	for _, each := range strings.Fields(scopes) {
+	for each := range strings.FieldsSeq(scopes) {
 		if !strings.HasPrefix(each, "memory:read:org/xxxxx") || !strings.HasSuffix(each, "/*") {
 			t.Errorf("a scope: %q", each)
 		}

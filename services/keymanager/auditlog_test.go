@@ -152,7 +152,7 @@ func TestWhatIsDoneToTheTablesIsFound(t *testing.T) {
 		"an end added":       {[]string{"INSERT INTO audit_seals (seq, entry_id, prev, hash) SELECT 11, 99, hash, hash FROM audit_seals WHERE seq = 10"}, auditchain.Removed, 11, false},
 	}
 	dbtest.Each(t, func(t *testing.T, url string) {
-		t.Run("untouched", func(t *testing.T) {
+		t.Run("untouched", func(t *testing.T) { //nolint:paralleltest // before the others, which change what it reads
 			l := newLedger(t, url)
 			v, err := l.log.Verify(t.Context(), nil, l.head)
 			if err != nil || v.Entries() != 10 {

@@ -84,31 +84,20 @@ func assemble(
 	if err := retirePeppers(ctx, cfg, records, ring); err != nil {
 		return nil, err
 	}
-	longest, err := records.AllowLeases(ctx, cfg.leaseTTL())
-	if err != nil {
+	if err := allowLeases(ctx, cfg, records); err != nil {
 		return nil, err
-	}
-	if longest > cfg.leaseTTL() {
-		cfg.log().WarnContext(ctx, "longer leases were granted before; after a crash of the database changes wait for those",
-			slog.Duration("lease_ttl", cfg.leaseTTL()), slog.Duration("longest", longest))
 	}
 	feed := revision.NewFeed(records)
 	barrier := revision.NewBarrier(records, cfg.leaseTTL(), cfg.clock(), feed, cfg.propagations())
 	founder := deployment.NewFounder(records, ring)
 	origins, err := cfg.origins()
-	if err != nil {
+	proxies, proxiesErr := cfg.proxies()
+	guard, options, hooksErr := cfg.hookOptions()
+	if err := errors.Join(err, proxiesErr, hooksErr); err != nil {
 		return nil, err
 	}
 	seen := cfg.newAuditMetrics()
 	denials := audit.NewDenials(cfg.clock(), seen.denied)
-	guard, options, err := cfg.hookOptions()
-	if err != nil {
-		return nil, err
-	}
-	proxies, err := cfg.proxies()
-	if err != nil {
-		return nil, err
-	}
 	parts := httpapi.Parts{
 		Origins:    origins,
 		Proxies:    proxies,
@@ -142,12 +131,11 @@ func assemble(
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	courier := hook.NewCourier(records, ring, guard, options, cfg.clock(), cfg.hookMetrics(), cfg.log())
 	service := &Service{db: db, handler: handler, founder: founder, accounts: parts.Accounts, stop: stop}
+	courier := hook.NewCourier(records, ring, guard, options, cfg.clock(), cfg.hookMetrics(), cfg.log())
 	service.deliver = func() { service.feeding.Go(func() { courier.Run(ctx) }) }
 	service.feeding.Go(func() { feed.Run(ctx) })
-	sealer := audit.NewSealer(records, denials, cfg.log(), seen.watch())
-	service.feeding.Go(func() { sealer.Run(ctx) })
+	service.feeding.Go(func() { audit.NewSealer(records, denials, cfg.log(), seen.watch()).Run(ctx) })
 	if cfg.AuditHeadURL != "" {
 		publisher := audit.NewPublisher(records, cfg.AuditHeadURL.Reveal(), cfg.AuditHeadInterval, cfg.log(), seen.pushed)
 		service.feeding.Go(func() { publisher.Run(ctx) })
@@ -158,6 +146,19 @@ func assemble(
 		})
 	})
 	return service, nil
+}
+
+// allowLeases settles how long leases may be.
+func allowLeases(ctx context.Context, cfg Config, records *store.Store) error {
+	longest, err := records.AllowLeases(ctx, cfg.leaseTTL())
+	if err != nil {
+		return err
+	}
+	if longest > cfg.leaseTTL() {
+		cfg.log().WarnContext(ctx, "longer leases were granted before; after a crash of the database changes wait for those",
+			slog.Duration("lease_ttl", cfg.leaseTTL()), slog.Duration("longest", longest))
+	}
+	return nil
 }
 
 // retirePeppers refuses to serve without a pepper that keys or the secrets of webhooks are sealed under, unless that was given up: then no

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -148,12 +149,7 @@ func Carry(lifetime context.Context, requests []context.Context) context.Context
 	if len(requests) == 0 {
 		return lifetime
 	}
-	first, others := requests[0], make([]trace.Link, 0, len(requests))
-	for _, request := range requests {
-		if Recorded(request) && !Recorded(first) {
-			first = request
-		}
-	}
+	first, others := requests[max(0, slices.IndexFunc(requests, Recorded))], make([]trace.Link, 0, len(requests))
 	for _, request := range requests {
 		if span := trace.SpanContextFromContext(request); span.IsSampled() && request != first {
 			others = append(others, trace.Link{SpanContext: span})

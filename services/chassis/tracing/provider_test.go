@@ -40,15 +40,14 @@ func TestTracingIsOffUnlessAVariableSaysWhereTo(t *testing.T) {
 	}
 }
 
-// recorder returns a provider and what it has recorded.
-func recorder(t *testing.T) (*sdk.TracerProvider, *tracetest.SpanRecorder) {
+// recorder returns a provider that records.
+func recorder(t *testing.T) *sdk.TracerProvider {
 	t.Helper()
-	spans := tracetest.NewSpanRecorder()
-	provider, err := tracing.New(t.Context(), "test", "1", spans)
+	provider, err := tracing.New(t.Context(), "test", "1", tracetest.NewSpanRecorder())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return provider, spans
+	return provider
 }
 
 // request returns the context of a request with a span.
@@ -61,7 +60,7 @@ func request(t *testing.T, provider trace.TracerProvider) context.Context {
 
 func TestASpanHasTheTraceIDOfItsRequest(t *testing.T) {
 	t.Parallel()
-	provider, _ := recorder(t)
+	provider := recorder(t)
 	ctx := request(t, provider)
 	if got := trace.SpanContextFromContext(ctx).TraceID().String(); got != tracing.ID(ctx) {
 		t.Errorf("the span is of the trace %s, the request of %s", got, tracing.ID(ctx))
@@ -71,7 +70,7 @@ func TestASpanHasTheTraceIDOfItsRequest(t *testing.T) {
 // What is asked for three requests at once belongs to the first that is recorded, and links to the other that is.
 func TestCarry(t *testing.T) {
 	t.Parallel()
-	provider, _ := recorder(t)
+	provider := recorder(t)
 	unrecorded, first, second := tracing.WithID(t.Context(), tracing.NewID()), request(t, provider), request(t, provider)
 	ctx := tracing.Carry(t.Context(), []context.Context{unrecorded, first, second})
 	if tracing.ID(ctx) != tracing.ID(first) || trace.SpanContextFromContext(ctx).SpanID() != trace.SpanContextFromContext(first).SpanID() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/spectron-hq/spectron/services/chassis/network"
@@ -37,9 +38,8 @@ func clientOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	if len(trusted) == 0 {
 		return client
 	}
-	lines := r.Header.Values(forwardedHeader)
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest, more := lines[i], true; more; {
+	for _, line := range slices.Backward(r.Header.Values(forwardedHeader)) {
+		for rest, more := line, true; more; {
 			if !network.Contains(trusted, client) {
 				return client
 			}

@@ -73,7 +73,7 @@ func (m *Management) Audit(ctx context.Context, query AuditQuery) iter.Seq2[audi
 }
 
 func (m *Management) auditPage(ctx context.Context, query AuditQuery, cursor *string) (auditPage, string, error) {
-	limit := int32(query.PageSize)
+	limit := int32(min(query.PageSize, 1000)) //nolint:gosec // see min
 	if limit == 0 {
 		limit = pageSize
 	}

@@ -88,7 +88,7 @@ func (m *memory) set(change func()) {
 func running(t *testing.T, m *memory, watch audit.Watch) (d *audit.Denials, end func()) {
 	t.Helper()
 	d = audit.NewDenials(time.Now, func(audit.Reason) {})
-	s := audit.NewSealer(m, d, slog.New(slog.NewTextHandler(io.Discard, nil)), watch)
+	s := audit.NewSealer(m, d, slog.New(slog.DiscardHandler), watch)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wait sync.WaitGroup
 	wait.Go(func() { s.Run(ctx) })
@@ -247,7 +247,7 @@ func TestTheHeadIsPublishedAgainAndAgain(t *testing.T) {
 	m := &memory{broken: true}
 	ctx, cancel := context.WithCancel(t.Context())
 	var results []bool
-	publisher := audit.NewPublisher(m, "http://127.0.0.1:1", time.Millisecond, slog.New(slog.NewTextHandler(io.Discard, nil)), func(ok bool) {
+	publisher := audit.NewPublisher(m, "http://127.0.0.1:1", time.Millisecond, slog.New(slog.DiscardHandler), func(ok bool) {
 		if results = append(results, ok); len(results) == 3 {
 			cancel()
 		}

@@ -18,9 +18,9 @@ type Reason string
 // The reasons.
 const (
 	// NoCredential: none was shown, or nothing that could be one.
-	NoCredential Reason = "no_credential"
+	NoCredential Reason = "no_credential" //nolint:gosec // a word, not a credential
 	// BadCredential: what was shown opens nothing.
-	BadCredential Reason = "bad_credential"
+	BadCredential Reason = "bad_credential" //nolint:gosec // a word, not a credential
 	// BadServiceToken: what was shown is no token of a service.
 	BadServiceToken Reason = "bad_service_token"
 	// NotManagement: a valid key, but not one for management.

@@ -352,7 +352,7 @@ func TestWhatIsNotDelivered(t *testing.T) {
 	})
 	strict := *w
 	strict.guard = hook.NewGuard([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
-	for name, test := range map[string]struct {
+	for name, test := range map[string]struct { //nolint:paralleltest // each has the courier to itself
 		w       *world
 		url     string
 		outcome func(*counter) int64
@@ -361,7 +361,7 @@ func TestWhatIsNotDelivered(t *testing.T) {
 		"a name of this machine":           {&strict, "http://localhost:" + port, func(c *counter) int64 { return c.refused.Load() }},
 		"a redirect":                       {w, redirecting.URL, func(c *counter) int64 { return c.failed.Load() }},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // each has the courier to itself
+		t.Run(name, func(t *testing.T) {
 			e, _ := w.endpoint(t, test.url)
 			_, err := w.registry.Test(t.Context(), e.ID)
 			must(t, err)

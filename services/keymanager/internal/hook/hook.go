@@ -32,9 +32,10 @@ const (
 	idLen    = 16
 	// messageIDLen is the length of the random part of a message's id.
 	messageIDLen = 20
-	// DefaultGrace is how long the old secret signs, too, after a new one was made; MaxGrace is the longest.
+	// DefaultGrace is how long the old secret signs, too, after a new one was made.
 	DefaultGrace = 24 * time.Hour
-	MaxGrace     = 7 * 24 * time.Hour
+	// MaxGrace is the longest that may be asked for.
+	MaxGrace = 7 * 24 * time.Hour
 )
 
 // Endpoint is somebody who is told.

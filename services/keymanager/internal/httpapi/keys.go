@@ -81,21 +81,21 @@ func mintedBody(m key.Minted) MintedKey {
 // these are told to whoever asks for them.
 func listedBody(usage *bool) func(key.Listed) (Key, error) {
 	return func(k key.Listed) (Key, error) {
-		body, err := keyBody(k)
+		body := keyBody(k)
 		if !value(usage) {
 			body.LastUsedAt, body.UseCount = nil, nil
 		}
-		return body, err
+		return body, nil
 	}
 }
 
-func keyBody(k key.Listed) (Key, error) {
+func keyBody(k key.Listed) Key {
 	return Key{
 		Id: k.ID, Name: k.Name, Grants: grantsBody(k.Grants), PrincipalId: k.PrincipalID, Principal: KeyPrincipal(k.PrincipalKind),
 		ValidUntil: given(k.ExpiresAt), CreatedAt: k.CreatedAt,
 		Enabled: new(!k.Disabled), RateLimit: rateLimitBody(k.Limits), AllowedCidrs: networksBody(k.Limits),
 		LastUsedAt: given(k.LastUsedAt), UseCount: &k.Uses,
-	}, nil
+	}
 }
 
 // grantsBody is a grant map as it is shown; nil, which inherits, is absent.

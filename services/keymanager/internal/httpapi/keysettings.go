@@ -24,14 +24,14 @@ func (p Parts) PatchKey(ctx context.Context, request PatchKeyRequestObject) (Pat
 	if err != nil {
 		return nil, err
 	}
-	k, err := keyBody(edited.Listed)
+	k := keyBody(edited.Listed)
 	reached := edited.Propagation
 	return PatchKey200JSONResponse{
 		Id: k.Id, Name: k.Name, Grants: k.Grants, PrincipalId: k.PrincipalId, Principal: PatchedKeyPrincipal(k.Principal),
 		ValidUntil: k.ValidUntil, CreatedAt: k.CreatedAt, Enabled: k.Enabled, RateLimit: k.RateLimit, AllowedCidrs: k.AllowedCidrs,
 		LastUsedAt: k.LastUsedAt, UseCount: k.UseCount, Revision: edited.Revision,
 		Propagation: Propagation{Acknowledged: reached.Acknowledged, Lapsed: reached.Lapsed, WaitedMs: reached.Waited.Milliseconds()},
-	}, err
+	}, nil
 }
 
 // settingsOf reads a change. What is null is no limit, what is absent stays. The document has checked the forms.
@@ -56,7 +56,7 @@ func settingsOf(body PatchKeyRequest) (key.Edit, error) {
 
 // firstSettings are those of a mint.
 func firstSettings(enabled *bool, limit *RateLimit, networks *AllowedCIDRs) key.Edit {
-	first := key.Edit{Enabled: enabled, AllowedCIDRs: (*[]string)(networks)}
+	first := key.Edit{Enabled: enabled, AllowedCIDRs: networks}
 	if limit != nil {
 		first.RateLimit = new(rateOf(limit))
 	}
@@ -139,10 +139,10 @@ func placeOf(text string) (key.Place, error) {
 }
 
 func expiringBody(listed key.Listed) (ExpiringKey, error) {
-	k, err := keyBody(listed)
+	k := keyBody(listed)
 	return ExpiringKey{
 		Id: k.Id, Name: k.Name, Grants: k.Grants, PrincipalId: k.PrincipalId, Principal: ExpiringKeyPrincipal(k.Principal),
 		ValidUntil: k.ValidUntil, CreatedAt: k.CreatedAt, Enabled: k.Enabled, RateLimit: k.RateLimit, AllowedCidrs: k.AllowedCidrs,
 		LastUsedAt: k.LastUsedAt, UseCount: k.UseCount, ContextId: listed.ContextID,
-	}, err
+	}, nil
 }

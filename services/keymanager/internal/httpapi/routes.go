@@ -27,12 +27,31 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 
 	management := engine.Group("/api/v1", p.refused(audit.BadCredential), p.requireOperator, web.Validate(spec))
 	management.GET("/verbs", api.ListVerbs)
+	management.GET("/migrations", api.GetMigrations)
+	management.GET("/audit", api.GetAudit)
+	contextRoutes(management, api)
+	principalRoutes(management, api)
+	keyRoutes(management, api)
+	webhookRoutes(management, api)
+
+	p.internal(engine.Group("", p.refused(audit.BadServiceToken), p.requireService))
+	p.errands(engine.Group("", p.refused(audit.BadServiceToken), p.requireCaller))
+}
+
+func contextRoutes(management gin.IRoutes, api ServerInterfaceWrapper) {
 	management.GET("/contexts", api.ListContexts)
 	management.POST("/contexts", api.CreateContextNamed)
 	management.GET("/contexts/:context_id", api.GetContext)
 	management.POST("/contexts/:context_id", api.CreateContext)
 	management.PATCH("/contexts/:context_id", api.PatchContext)
 	management.DELETE("/contexts/:context_id", api.DeleteContext)
+	management.POST("/contexts/:context_id/access-tokens", api.BrokerAccessToken)
+	management.GET("/contexts/:context_id/usage", api.GetUsage)
+	management.POST("/contexts/:context_id/lifecycle/decay", api.DecayContext)
+	management.POST("/contexts/:context_id/lifecycle/reindex", api.ReindexContext)
+}
+
+func keyRoutes(management gin.IRoutes, api ServerInterfaceWrapper) {
 	management.GET("/contexts/:context_id/keys", api.ListKeys)
 	management.POST("/contexts/:context_id/keys/import", api.ImportKeys)
 	management.POST("/contexts/:context_id/keys/:name", api.MintKey)
@@ -40,6 +59,12 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	management.DELETE("/contexts/:context_id/keys/:name", api.DeleteKey)
 	management.POST("/contexts/:context_id/keys/:name/rotate", api.RotateKey)
 	management.GET("/keys/expiring", api.ListExpiringKeys)
+	management.POST("/keys/lookup", api.LookupKeys)
+	management.POST("/keys/revoke", api.RevokeKeys)
+}
+
+// principalRoutes are about principals, and the keys that are managed with them.
+func principalRoutes(management gin.IRoutes, api ServerInterfaceWrapper) {
 	management.GET("/contexts/:context_id/principals", api.ListPrincipals)
 	management.POST("/contexts/:context_id/principals", api.CreatePrincipal)
 	management.GET("/contexts/:context_id/principals/:principal_id", api.GetPrincipal)
@@ -51,14 +76,9 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	management.POST("/contexts/:context_id/principals/:principal_id/keys/:name", api.MintPrincipalKey)
 	management.DELETE("/contexts/:context_id/principals/:principal_id/keys/:name", api.DeletePrincipalKey)
 	management.POST("/contexts/:context_id/principals/:principal_id/keys/:name/rotate", api.RotatePrincipalKey)
-	management.POST("/contexts/:context_id/access-tokens", api.BrokerAccessToken)
-	management.GET("/contexts/:context_id/usage", api.GetUsage)
-	management.POST("/contexts/:context_id/lifecycle/decay", api.DecayContext)
-	management.POST("/contexts/:context_id/lifecycle/reindex", api.ReindexContext)
-	management.GET("/migrations", api.GetMigrations)
-	management.GET("/audit", api.GetAudit)
-	management.POST("/keys/lookup", api.LookupKeys)
-	management.POST("/keys/revoke", api.RevokeKeys)
+}
+
+func webhookRoutes(management gin.IRoutes, api ServerInterfaceWrapper) {
 	management.GET("/webhooks", api.ListWebhooks)
 	management.POST("/webhooks", api.CreateWebhook)
 	management.GET("/webhooks/:webhook_id", api.GetWebhook)
@@ -68,9 +88,6 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	management.POST("/webhooks/:webhook_id/test", api.TestWebhook)
 	management.GET("/webhooks/:webhook_id/deliveries", api.ListWebhookDeliveries)
 	management.POST("/webhooks/:webhook_id/deliveries/:message_id/redeliver", api.RedeliverWebhook)
-
-	p.internal(engine.Group("", p.refused(audit.BadServiceToken), p.requireService))
-	p.errands(engine.Group("", p.refused(audit.BadServiceToken), p.requireCaller))
 }
 
 // internal are the routes that are not in the document: contract/introspection describes them, and only our own services

@@ -20,31 +20,24 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/tenant"
 )
 
+// enabled reports whether an endpoint is enabled; if it is not, it must say since when and why.
+func enabled(t *testing.T, s Store, e hook.Endpoint) bool {
+	t.Helper()
+	e, err := s.Endpoint(t.Context(), e.ID)
+	if err != nil || e.Enabled == (e.DisabledReason != "") || e.Enabled != e.DisabledAt.IsZero() {
+		t.Errorf("%+v, %v", e, err)
+	}
+	return e.Enabled
+}
+
 func hopeless(t *testing.T, subject Subject) {
 	s := subject.Store
 	create(t, s, "acme")
-	try := func(e hook.Endpoint, result hook.Result) string {
-		t.Helper()
-		d := claim(t, s, e, "c", 1).Deliveries[0]
-		disabled, err := s.Settle(t.Context(), d, "c", result)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return disabled
-	}
-	enabled := func(e hook.Endpoint) bool {
-		t.Helper()
-		e, err := s.Endpoint(t.Context(), e.ID)
-		if err != nil || e.Enabled == (e.DisabledReason != "") || e.Enabled != e.DisabledAt.IsZero() {
-			t.Errorf("%+v, %v", e, err)
-		}
-		return e.Enabled
-	}
 	gone := endpoint(t, s, func(e *hook.Endpoint) { e.Events = []webhook.Event{webhook.KeyRotated} })
 	if _, err := s.Enqueue(t.Context(), gone.ID, "m"); err != nil {
 		t.Fatal(err)
 	}
-	if reason := try(gone, hook.Result{Status: 410, Problem: "x", GiveUp: patient}); reason == "" || enabled(gone) {
+	if reason := settle(t, s, gone, hook.Result{Status: 410, Problem: "x", GiveUp: patient}); reason == "" || enabled(t, s, gone) {
 		t.Errorf("410 did not disable it: %q", reason)
 	}
 	if _, err := s.Enqueue(t.Context(), gone.ID, "m2"); !errors.Is(err, fault.Conflict) {
@@ -56,24 +49,24 @@ func hopeless(t *testing.T, subject Subject) {
 	// One message is given up, but another one was accepted meanwhile.
 	moody := endpoint(t, s, func(e *hook.Endpoint) { e.Events = []webhook.Event{webhook.KeyCreated} })
 	mintKey(t, s, "acme", "a")
-	if try(moody, hook.Result{Status: 500, Problem: "x", Retry: time.Minute, GiveUp: patient}) != "" {
+	if settle(t, s, moody, hook.Result{Status: 500, Problem: "x", Retry: time.Minute, GiveUp: patient}) != "" {
 		t.Error("disabled after one failure")
 	}
 	mintKey(t, s, "acme", "b")
-	if try(moody, hook.Result{Status: 200, GiveUp: patient}) != "" {
+	if settle(t, s, moody, hook.Result{Status: 200, GiveUp: patient}) != "" {
 		t.Error("disabled by a success")
 	}
 	subject.Age(t, "webhook_deliveries", "next_at", time.Hour)
-	if try(moody, hook.Result{Status: 500, Problem: "x", GiveUp: time.Nanosecond}) != "" || !enabled(moody) {
+	if settle(t, s, moody, hook.Result{Status: 500, Problem: "x", GiveUp: time.Nanosecond}) != "" || !enabled(t, s, moody) {
 		t.Error("disabled although it accepted something since")
 	}
 	// Nothing was accepted for as long as the message was tried.
 	mintKey(t, s, "acme", "c")
-	if reason := try(moody, hook.Result{Status: 500, Problem: "x", GiveUp: time.Nanosecond}); reason == "" || enabled(moody) {
+	if reason := settle(t, s, moody, hook.Result{Status: 500, Problem: "x", GiveUp: time.Nanosecond}); reason == "" || enabled(t, s, moody) {
 		t.Errorf("not disabled: %q", reason)
 	}
 	mintKey(t, s, "acme", "d")
-	if due(t, s, moody) || len(claim(t, s, moody, "c", 1).Deliveries) != 0 {
+	if due(t, s, moody) || len(claim(t, s, moody, "c").Deliveries) != 0 {
 		t.Error("something is due for a disabled endpoint")
 	}
 	if n := subject.Count(t, "SELECT count(*) FROM audit_log WHERE action = 'webhook.disabled'"); n != 2 {
@@ -84,7 +77,7 @@ func hopeless(t *testing.T, subject Subject) {
 	if _, err := s.Enqueue(t.Context(), third.ID, "m"); err != nil {
 		t.Fatal(err)
 	}
-	if reason := try(third, hook.Result{Problem: "x", GiveUp: patient}); reason != "" || !enabled(third) || due(t, s, third) {
+	if reason := settle(t, s, third, hook.Result{Problem: "x", GiveUp: patient}); reason != "" || !enabled(t, s, third) || due(t, s, third) {
 		t.Errorf("a failed test: %q", reason)
 	}
 }
@@ -96,10 +89,7 @@ func listDeliveries(t *testing.T, subject Subject) {
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		mintKey(t, s, "acme", name)
 	}
-	d := claim(t, s, e, "c", 1).Deliveries[0]
-	if _, err := s.Settle(t.Context(), d, "c", hook.Result{Status: 200, GiveUp: patient}); err != nil {
-		t.Fatal(err)
-	}
+	settle(t, s, e, hook.Result{Status: 200, GiveUp: patient})
 	var names []string
 	var after hook.Place
 	for {
@@ -236,10 +226,7 @@ func sweeping(t *testing.T, subject Subject) {
 	create(t, s, "acme")
 	e, off := endpoint(t, s, nil), endpoint(t, s, nil)
 	k := ending(t, s, "k", 0, time.Hour)
-	d := claim(t, s, e, "c", 1).Deliveries[0]
-	if _, err := s.Settle(t.Context(), d, "c", hook.Result{Status: 200, GiveUp: patient}); err != nil {
-		t.Fatal(err)
-	}
+	settle(t, s, e, hook.Result{Status: 200, GiveUp: patient})
 	_, err := s.ChangeEndpoint(t.Context(), off.ID, audit.WebhookPatched, func(_ time.Time, e hook.Endpoint) (hook.Endpoint, error) {
 		e.Enabled = false
 		return e, nil

@@ -311,14 +311,14 @@ func TestRestoreIsKilled(t *testing.T) {
 	env := func() []string { return []string{"SPECTRON_CONNECTION_STRING=" + p.database} }
 	must(t, env(), "backup", "--output", archive)
 	p.stop(t)
-	for name, script := range map[string]string{
+	for name, script := range map[string]string{ //nolint:paralleltest // each restores into the same database
 		"before anything is there": "touch \"$0.reached\"; exec sleep 600",
 		"before the last change":   "pg_restore \"$@\" || exit 1; touch \"$0.reached\"; exec sleep 600",
 	} {
 		t.Run(name, func(t *testing.T) {
 			tool := filepath.Join(t.TempDir(), "pg_restore")
 			text := "#!/bin/sh\n[ \"$1\" = --version ] && exec pg_restore --version\n" + script + "\n"
-			if err := os.WriteFile(tool, []byte(text), 0o700); err != nil { //nolint:gosec // a program
+			if err := os.WriteFile(tool, []byte(text), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			cmd := exec.Command("spectrond", "restore", "--input", archive, "--force", "--pg-restore", tool)

@@ -23,10 +23,10 @@ const (
 
 // pair is two key managers on one database, behind one address.
 type pair struct {
-	database, address string
-	at                [2]string
-	running           [2]*server
-	link              string
+	database string
+	at       [2]string
+	running  [2]*server
+	link     string
 }
 
 func (p *pair) env(peppers string, i int) []string {

@@ -20,7 +20,7 @@ func TestImports(t *testing.T) {
 		hash := sha256.Sum256([]byte(w.vars["old"]))
 		w.vars["hash"], w.vars["base64"] = hex.EncodeToString(hash[:]), base64.StdEncoding.EncodeToString(hash[:])
 		for _, s := range imports {
-			t.Run(s.line, func(t *testing.T) { w.tell(t, s) }) //nolint:paralleltest // the steps follow one another
+			t.Run(s.line, func(t *testing.T) { w.tell(t, s) })
 		}
 	})
 }

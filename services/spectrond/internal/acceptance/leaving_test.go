@@ -45,7 +45,9 @@ func leave(t *testing.T, server *httptest.Server) string {
 	}()
 	t.Cleanup(func() {
 		_ = listener.Close()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Logf("it ended: %v", err)
+		}
 	})
 	return "http://" + listener.Addr().String()
 }

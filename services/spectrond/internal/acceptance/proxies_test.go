@@ -65,8 +65,14 @@ type proxied struct {
 	front string
 }
 
+// answered is what came back through the proxy, short of the body.
+type answered struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // ask sends a request to the proxy. Headers come in pairs, with their names as they are.
-func (p *proxied) ask(t *testing.T, method, key, body string, headers ...string) *http.Response {
+func (p *proxied) ask(t *testing.T, method, key, body string, headers ...string) answered {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, p.front+"/api/things?q=1", strings.NewReader(body))
 	if err != nil {
@@ -84,11 +90,11 @@ func (p *proxied) ask(t *testing.T, method, key, body string, headers ...string)
 	}
 	_, _ = io.Copy(io.Discard, answer.Body)
 	_ = answer.Body.Close()
-	return answer
+	return answered{answer.StatusCode, answer.Header}
 }
 
 // wants sends a GET and wants this status, and the app to be reached if and only if it is 200.
-func (p *proxied) wants(t *testing.T, why, key string, status int, headers ...string) *http.Response {
+func (p *proxied) wants(t *testing.T, why, key string, status int, headers ...string) answered {
 	t.Helper()
 	before, _, _ := p.app.served()
 	answer := p.ask(t, http.MethodGet, key, "", headers...)
@@ -156,7 +162,9 @@ func run(t *testing.T, address string, cmd *exec.Cmd) {
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-ended
+		if err := <-ended; err != nil {
+			t.Logf("%s ended: %v", cmd.Path, err)
+		}
 		if t.Failed() {
 			t.Logf("%s: %s", cmd.Path, log)
 		}

@@ -53,7 +53,7 @@ func orDefault(text, otherwise string) string {
 var versionPattern = regexp.MustCompile(`\) (\d+)(\.\d+)*`)
 
 func check(ctx context.Context, program, setting, connection string) (version string, err error) {
-	out, err := exec.CommandContext(ctx, program, "--version").Output() //nolint:gosec // the operator names the program
+	out, err := exec.CommandContext(ctx, program, "--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("running %s: %w: install the client programs of Postgres (Debian: postgresql-client), or name one with %s",
 			program, err, setting)

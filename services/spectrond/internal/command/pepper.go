@@ -88,7 +88,7 @@ as that version is needed.`,
 		if err := out.write(cmd, counts, rows); err != nil {
 			return err
 		}
-		if n := peppers[uint16(without)]; n > 0 { //nolint:gosec // checked above
+		if n := peppers[uint16(without)]; n > 0 {
 			return fmt.Errorf("the pepper of version %d is needed by %s", without, count(int(n), "key"))
 		}
 		return nil

@@ -18,32 +18,32 @@ import (
 	"github.com/spectron-hq/spectron/services/spectrond/internal/leak"
 )
 
-func mintKey(t testing.TB) string {
-	t.Helper()
+func mintKey(tb testing.TB) string {
+	tb.Helper()
 	k, err := apikey.Mint(apikey.NewID())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k.Reveal()
 }
 
-func mintToken(t testing.TB, env string) string {
-	t.Helper()
+func mintToken(tb testing.TB, env string) string {
+	tb.Helper()
 	k, err := apikey.MintToken(env, apikey.NewAccountID())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k.Reveal()
 }
 
-func scan(t testing.TB, r io.Reader) []leak.Hit {
-	t.Helper()
+func scan(tb testing.TB, r io.Reader) []leak.Hit {
+	tb.Helper()
 	var hits []leak.Hit
 	if err := leak.Scan(r, func(h leak.Hit) error {
 		hits = append(hits, h)
 		return nil
 	}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return hits
 }

@@ -37,23 +37,29 @@ func openPlanes(ctx context.Context, cfg Config, dir *dataDir, metrics *promethe
 	return p, nil
 }
 
-// openControl migrates the store and opens the key manager on it. It returns the configuration of the data plane beside it.
-func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometheus.Registry) (*planes, dataplane.Config, error) {
-	pepper, made, store := cfg.Pepper, false, cfg.ConnectionString
-	var err error
-	if pepper == "" {
-		if pepper, made, err = dir.pepper(); err != nil {
-			return nil, dataplane.Config{}, err
+// withOwn returns cfg with what the data directory has of that which is not given, and whether the pepper has just been made.
+func withOwn(cfg Config, dir *dataDir) (_ Config, made bool, err error) {
+	if cfg.Pepper == "" {
+		if cfg.Pepper, made, err = dir.pepper(); err != nil {
+			return cfg, false, err
 		}
 	}
-	if store == "" {
-		store = dir.storeURL()
+	if cfg.ConnectionString == "" {
+		cfg.ConnectionString = dir.storeURL()
 	}
 	if cfg.Doors.On() && cfg.Spl.SealSecret == "" {
-		if cfg.Spl.SealSecret, err = dir.sealSecret(); err != nil {
-			return nil, dataplane.Config{}, err
-		}
+		cfg.Spl.SealSecret, err = dir.sealSecret()
 	}
+	return cfg, made, err
+}
+
+// openControl migrates the store and opens the key manager on it. It returns the configuration of the data plane beside it.
+func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometheus.Registry) (*planes, dataplane.Config, error) {
+	cfg, made, err := withOwn(cfg, dir)
+	if err != nil {
+		return nil, dataplane.Config{}, err
+	}
+	store := cfg.ConnectionString
 	target := migration.Target{ConnectionString: store.Reveal(), Planes: migration.Planes(), Log: cfg.Log}
 	err = target.Up(ctx, func(p migration.Plane, applied int) error {
 		if p == migration.Control && applied == 0 && made {
@@ -70,7 +76,7 @@ func openControl(ctx context.Context, cfg Config, dir *dataDir, metrics *prometh
 	p := &planes{}
 	p.control, err = keymanager.Open(ctx, keymanager.Config{
 		ConnectionString: store,
-		Pepper:           pepper,
+		Pepper:           cfg.Pepper,
 		RetiredPeppers:   cfg.RetiredPeppers,
 		ServiceSecret:    serviceSecret,
 		Log:              cfg.Log,

@@ -101,7 +101,9 @@ func (f *fleet) replica(t *testing.T, program, name string, env []string, args .
 	r.start(t, program)
 	t.Cleanup(func() {
 		_ = r.command.Process.Kill() // it may have ended
-		_ = <-r.exited               // killed, or told to end before
+		if err := <-r.exited; err != nil {
+			t.Logf("killed, or told to end before: %v", err)
+		}
 		r.checkLog(t)
 	})
 	return r

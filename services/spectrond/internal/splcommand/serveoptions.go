@@ -43,31 +43,9 @@ func (a *app) options(
 	if err != nil {
 		return daemon.Options{}, err
 	}
-	arguments := before
-	if said.Host != "" {
-		arguments.Host = &said.Host
-	}
-	if said.Port != "" {
-		port, err := strconv.Atoi(said.Port)
-		if err != nil {
-			return daemon.Options{}, cli.Usage(cmd, errors.New("--port (SPL_PORT): want a number"))
-		}
-		arguments.Port = &port
-	}
-	if cmd.Flags().Changed("insecure-localhost") {
-		arguments.Insecure = f.insecure
-	}
-	if cmd.Flags().Changed("memory") {
-		arguments.Memory = f.memory
-	}
-	if cmd.Flags().Changed("discover") {
-		arguments.Discover = f.discover
-	}
-	if len(said.Origins) > 0 {
-		arguments.Origins = said.Origins
-	}
-	if len(said.Proxies) > 0 {
-		arguments.TrustedProxies = said.Proxies
+	arguments, err := argumentsOf(cmd, f, said, before)
+	if err != nil {
+		return daemon.Options{}, err
 	}
 	options := daemon.Options{
 		Host: first(arguments.Host, config.Host, defaultHost), Port: defaultPort,
@@ -92,6 +70,37 @@ func (a *app) options(
 	}
 	options.Arguments = arguments
 	return options, check(cmd, options)
+}
+
+// argumentsOf are those of the last run, but for what flags and variables say now.
+func argumentsOf(cmd *cobra.Command, f serveFlags, said serveSettings, before statedir.Arguments) (statedir.Arguments, error) {
+	arguments := before
+	if said.Host != "" {
+		arguments.Host = &said.Host
+	}
+	if said.Port != "" {
+		port, err := strconv.Atoi(said.Port)
+		if err != nil {
+			return arguments, cli.Usage(cmd, errors.New("--port (SPL_PORT): want a number"))
+		}
+		arguments.Port = &port
+	}
+	if cmd.Flags().Changed("insecure-localhost") {
+		arguments.Insecure = f.insecure
+	}
+	if cmd.Flags().Changed("memory") {
+		arguments.Memory = f.memory
+	}
+	if cmd.Flags().Changed("discover") {
+		arguments.Discover = f.discover
+	}
+	if len(said.Origins) > 0 {
+		arguments.Origins = said.Origins
+	}
+	if len(said.Proxies) > 0 {
+		arguments.TrustedProxies = said.Proxies
+	}
+	return arguments, nil
 }
 
 func first(said *string, texts ...string) string {
