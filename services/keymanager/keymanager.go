@@ -74,17 +74,8 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 func assemble(
 	ctx context.Context, cfg Config, db *database.DB, ring *secret.Keyring, services *secret.ServiceTokens,
 ) (*Service, error) {
-	if err := requireMigrated(ctx, db); err != nil {
-		return nil, err
-	}
-	if cfg.Tracing != nil {
-		db.Trace()
-	}
-	records := store.New(db, cfg.clock())
-	if err := retirePeppers(ctx, cfg, records, ring); err != nil {
-		return nil, err
-	}
-	if err := allowLeases(ctx, cfg, records); err != nil {
+	records, err := openRecords(ctx, cfg, db, ring)
+	if err != nil {
 		return nil, err
 	}
 	feed := revision.NewFeed(records)
@@ -135,17 +126,41 @@ func assemble(
 	courier := hook.NewCourier(records, ring, guard, options, cfg.clock(), cfg.hookMetrics(), cfg.log())
 	service.deliver = func() { service.feeding.Go(func() { courier.Run(ctx) }) }
 	service.feeding.Go(func() { feed.Run(ctx) })
-	service.feeding.Go(func() { audit.NewSealer(records, denials, cfg.log(), seen.watch()).Run(ctx) })
-	if cfg.AuditHeadURL != "" {
-		publisher := audit.NewPublisher(records, cfg.AuditHeadURL.Reveal(), cfg.AuditHeadInterval, cfg.log(), seen.pushed)
-		service.feeding.Go(func() { publisher.Run(ctx) })
+	for _, work := range besides(cfg, records, parts, seen) {
+		service.feeding.Go(func() { work(ctx) })
 	}
-	service.feeding.Go(func() {
-		parts.Judge.SealAnew(ctx, records, func(err error) {
-			cfg.log().WarnContext(ctx, "keys could not be sealed under the current pepper", slog.Any("error", err))
-		})
-	})
 	return service, nil
+}
+
+// openRecords returns the store of db, once that and cfg agree.
+func openRecords(ctx context.Context, cfg Config, db *database.DB, ring *secret.Keyring) (*store.Store, error) {
+	if err := requireMigrated(ctx, db); err != nil {
+		return nil, err
+	}
+	if cfg.Tracing != nil {
+		db.Trace()
+	}
+	records := store.New(db, cfg.clock())
+	if err := retirePeppers(ctx, cfg, records, ring); err != nil {
+		return nil, err
+	}
+	return records, allowLeases(ctx, cfg, records)
+}
+
+// besides is what a key manager does beside answering: it seals the audit log and publishes its head, and seals keys anew.
+func besides(cfg Config, records *store.Store, parts httpapi.Parts, seen *auditMetrics) []func(context.Context) {
+	work := []func(context.Context){
+		audit.NewSealer(records, parts.Denials, cfg.log(), seen.watch()).Run,
+		func(ctx context.Context) {
+			parts.Judge.SealAnew(ctx, records, func(err error) {
+				cfg.log().WarnContext(ctx, "keys could not be sealed under the current pepper", slog.Any("error", err))
+			})
+		},
+	}
+	if cfg.AuditHeadURL != "" {
+		work = append(work, audit.NewPublisher(records, cfg.AuditHeadURL.Reveal(), cfg.AuditHeadInterval, cfg.log(), seen.pushed).Run)
+	}
+	return work
 }
 
 // allowLeases settles how long leases may be.

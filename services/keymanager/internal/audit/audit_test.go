@@ -185,7 +185,7 @@ func TestABacklogIsSealedWithoutPauses(t *testing.T) {
 		m := &memory{unsealed: 1200}
 		var last audit.Standing
 		watch := quiet()
-		watch.Standing = func(s audit.Standing) { last = s }
+		watch.Standing = func(s audit.Standing) { m.set(func() { last = s }) }
 		_, end := running(t, m, watch)
 		time.Sleep(600 * time.Millisecond)
 		m.set(func() {
