@@ -127,7 +127,7 @@ func TestKeys(t *testing.T) {
 		{"POST", "/api/v1/contexts/acme/keys/k", `{"grants":{}}`},
 		{"POST", "/api/v1/contexts/acme/keys/planner/rotate", ""},
 		{"POST", "/api/v1/contexts/acme/keys/planner/rotate?ttl_seconds=3600", ""},
-		{"GET", "/api/v1/contexts/acme/keys", ""},
+		{"GET", "/api/v1/contexts/acme/keys?usage=true", ""},
 		{"DELETE", "/api/v1/contexts/acme/keys/planner", ""},
 	}
 	if diff := cmp.Diff(want, s.Seen); diff != "" {

@@ -243,7 +243,7 @@ func managementPlane() []exchange[*client.Management] {
 		{"deletePrincipal", 204, "", func(ctx ctx, m M) (any, error) { return none(m.DeletePrincipal(ctx, "acme", "p1")) }, seen{"DELETE", "/api/v1/contexts/acme/principals/p1", ""}, ""},
 		{"addGrants", 200, managedPrincipalJSON, func(ctx ctx, m M) (any, error) { return m.AddGrants(ctx, "acme", "p1", "/*", "memory:read") }, seen{"POST", "/api/v1/contexts/acme/principals/p1/grants", `{"path":"/*","verbs":["memory:read"]}`}, ""},
 		{"removeGrants", 200, managedPrincipalJSON, func(ctx ctx, m M) (any, error) { return m.RemoveGrants(ctx, "acme", "p1", "/*", "memory:read") }, seen{"DELETE", "/api/v1/contexts/acme/principals/p1/grants", `{"path":"/*","verbs":["memory:read"]}`}, ""},
-		{"listPrincipalKeys", 200, "[" + keyJSON + "]", func(ctx ctx, m M) (any, error) { return m.ListPrincipalKeys(ctx, "acme", "p1") }, seen{"GET", "/api/v1/contexts/acme/principals/p1/keys", ""}, ""},
+		{"listPrincipalKeys", 200, "[" + keyJSON + "]", func(ctx ctx, m M) (any, error) { return m.ListPrincipalKeys(ctx, "acme", "p1") }, seen{"GET", "/api/v1/contexts/acme/principals/p1/keys?usage=true", ""}, ""},
 		{"deletePrincipalKey", 204, "", func(ctx ctx, m M) (any, error) { return none(m.DeletePrincipalKey(ctx, "acme", "p1", "ci")) }, seen{"DELETE", "/api/v1/contexts/acme/principals/p1/keys/ci", ""}, ""},
 		{"getUsage", 200, usage, func(ctx ctx, m M) (any, error) { return m.GetUsage(ctx, "acme") }, seen{"GET", "/api/v1/contexts/acme/usage", ""}, ""},
 		{"decayContext", 202, `{"job_id":"j"}`, func(ctx ctx, m M) (any, error) { return m.Decay(ctx, "acme") }, seen{"POST", "/api/v1/contexts/acme/lifecycle/decay", `{}`}, ""},
