@@ -41,7 +41,7 @@ func hashes(t *testing.T, n int) string {
 func TestImport(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, database string) {
-		const keys = 10_000
+		const keys = 2_000
 		p := newPlace(t, database)
 		v, err := verifier.New(verifier.Config{URL: "http://" + p.managementAt, ServiceSecret: []byte(testServiceSecret)})
 		if err != nil {
@@ -62,7 +62,7 @@ func TestImport(t *testing.T) {
 
 		file, state := hashes(t, keys), filepath.Join(t.TempDir(), "state")
 		env := []string{"SPECTRON_MANAGEMENT_URL=" + p.management.address, "SPECTRON_MANAGEMENT_API_KEY=" + p.managementKey}
-		args := []string{"keys", "import", file, "--resume", state, "--batch", "250", "-o", "json"}
+		args := []string{"keys", "import", file, "--resume", state, "--batch", "100", "-o", "json"}
 		must(t, env, append(args, "--dry-run")...)
 		killed := exec.Command("spectrond", args...)
 		killed.Env = environ(env...)
