@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 run=spectron-docs-$$
 export SPECTRON_DOCS_COMPOSE=$run SPECTRON_IMAGE=$run:local SPECTRON_BACKUP_IMAGE=$run-backup:local SPECTRON_VERSION=docs-test
 unset SPECTRON_SECRETS SPECTRON_BACKUPS SPECTRON_BACKUP_NAME SPECTRON_BACKUP_USER SPECTRON_PUBLIC_URL SPECTRON_PUBLIC_MANAGEMENT_URL SPECTRON_API_KEY SPECTRON_MANAGEMENT_API_KEY
+unset MAKEFLAGS MFLAGS MAKELEVEL # a reader's make is not run by another
 trap 'docker image rm --force "$SPECTRON_BACKUP_IMAGE" "$SPECTRON_IMAGE" "$run-proxy:local" >/dev/null 2>&1 || true' EXIT
 
 if [ -z "${HAPROXY_IMAGE:-}" ]; then # as overlays.sh does
