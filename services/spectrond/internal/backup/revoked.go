@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
@@ -85,6 +86,15 @@ func (e entry) later(m Manifest) bool {
 	return e.ID > m.AuditEntry
 }
 
+// harmless are the actions that narrow nothing: what they did is gone with the rest of what came after the backup.
+var harmless = []string{
+	"deployment.bootstrapped", "deployment.restored", "context.created", "context.purged", "job.queued", "job.done", "principal.created",
+	"key.minted", "key.imported", "key.enabled", "service_account.created", "token.minted", "webhook.created", "webhook.disabled",
+	"pepper.retired", // what is retired is configured
+	"access.denied",
+}
+
+// note takes e into l. An action that it does not know, of another release perhaps, is told of rather than passed over.
 func (l *revocations) note(e entry, m Manifest) {
 	if e.Outcome == "denied" || !e.later(m) {
 		return
@@ -99,7 +109,9 @@ func (l *revocations) note(e entry, m Manifest) {
 		l.revoked.Principals = append(l.revoked.Principals, keymanager.Place{ContextID: e.ContextID, ID: e.Target})
 	case "context.deleted":
 		l.revoked.Contexts = append(l.revoked.Contexts, e.Target)
-	case "principal.patched", "service_account.edited", "context.patched", "key.disabled", "key.patched":
-		l.others[e.Action]++
+	default:
+		if !slices.Contains(harmless, e.Action) {
+			l.others[e.Action]++
+		}
 	}
 }
