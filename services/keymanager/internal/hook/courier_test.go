@@ -339,6 +339,62 @@ func TestBothSecretsSignForAWhile(t *testing.T) {
 	}
 }
 
+// TestTheOldSecretEnds looks at what is signed with after the grace, by the authority's clock.
+func TestTheOldSecretEnds(t *testing.T) {
+	t.Parallel()
+	var later atomic.Int64
+	db, err := database.Open(t.Context(), dbtest.SQLite(t), "control")
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	files, err := migrations.Control(db.Engine.String())
+	must(t, err)
+	_, err = database.Migrate(t.Context(), db, database.Migrations{FS: files, Schema: "control", Table: "control_migrations"})
+	must(t, err)
+	ring, err := secret.ParseKeyring("a pepper for tests that is long enough")
+	must(t, err)
+	w := &world{ring: ring, guard: hook.NewGuard(loopback)}
+	w.records = store.New(db, func() time.Time { return time.Now().Add(time.Duration(later.Load())) })
+	w.registry = hook.NewRegistry(w.records, ring, w.guard)
+	r := receive(t, nil)
+	e, old := w.endpoint(t, r.URL)
+	r.secret = old
+	_, _, err = w.registry.RotateSecret(t.Context(), e.ID, new(time.Hour))
+	must(t, err)
+	w.deliver(t, w.records, hook.Options{})
+	for i, fine := range []bool{true, false} {
+		_, err := w.registry.Test(t.Context(), e.ID)
+		must(t, err)
+		r.await(t, "a test arrives", func() bool { return r.n > i && len(r.accepted) == i+1 })
+		r.mu.Lock()
+		if (len(r.bad) == 0) != fine {
+			t.Errorf("message %d verifies with the old secret: %v, want %v", i, len(r.bad) == 0, fine)
+		}
+		r.mu.Unlock()
+		later.Store(int64(time.Hour))
+	}
+}
+
+// TestNoProxyOfTheEnvironment has a proxy in the environment that would resolve, and call, whatever name it is given. See TestMain.
+func TestNoProxyOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dbtest.SQLite(t))
+	for _, url := range []string{"http://receiver.invalid/", "https://receiver.invalid/"} {
+		e, _ := w.endpoint(t, url)
+		_, err := w.registry.Test(t.Context(), e.ID)
+		must(t, err)
+	}
+	seen, stop := w.deliver(t, w.records, hook.Options{})
+	for deadline := time.Now().Add(patience); seen.failed.Load()+seen.refused.Load() < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing happened")
+		}
+	}
+	stop()
+	if n := environmentProxy.Load(); n != 0 {
+		t.Errorf("the proxy of the environment was called %d times", n)
+	}
+}
+
 // TestWhatIsNotDelivered is about addresses that may not be called, redirects, and endpoints that are gone.
 func TestWhatIsNotDelivered(t *testing.T) {
 	t.Parallel()
