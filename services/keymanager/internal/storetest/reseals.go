@@ -61,7 +61,7 @@ func resealLate(t *testing.T, subject Subject) {
 	s := subject.Store
 	create(t, s, "acme")
 	rotated, deleted := mintKey(t, s, "acme", "rotated"), mintKey(t, s, "acme", "deleted")
-	late := []key.Reseal{anotherSeal(t, rotated.ID, rotated.Seal), anotherSeal(t, deleted.ID, deleted.Seal)}
+	first, second := anotherSeal(t, rotated.ID, rotated.Seal), anotherSeal(t, deleted.ID, deleted.Seal)
 	fresh := sealed(t, "acme", "", "x").Seal
 	if _, _, err := s.RotateKey(t.Context(), "acme", "rotated", reseal(fresh)); err != nil {
 		t.Fatal(err)
@@ -69,11 +69,11 @@ func resealLate(t *testing.T, subject Subject) {
 	if _, err := s.DeleteKey(t.Context(), "acme", "deleted", anyKey); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ResealKeys(t.Context(), late); err != nil {
+	if err := s.ResealKeys(t.Context(), []key.Reseal{first, second}); err != nil {
 		t.Fatal(err)
 	}
-	opens(t, s, "rotated", fresh, rotated.Seal, late[0].New)
-	opens(t, s, "deleted", secret.Seal{}, deleted.Seal, late[1].New)
+	opens(t, s, "rotated", fresh, rotated.Seal, first.New)
+	opens(t, s, "deleted", secret.Seal{}, deleted.Seal, second.New)
 }
 
 // resealRace seals anew what is rotated at the same time, by another replica where there is one.
