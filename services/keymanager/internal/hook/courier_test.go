@@ -224,20 +224,25 @@ func TestNothingIsLost(t *testing.T) {
 		w := newWorld(t, url)
 		const events = 40
 		stall := make(chan struct{})
-		r := receive(t, func(n int, w http.ResponseWriter, _ *http.Request) bool {
-			switch n % 5 {
-			case 0:
-				w.WriteHeader(http.StatusInternalServerError)
-			case 1:
-				drop(w)
-			case 2:
-				if n < 30 {
-					<-stall // until its caller has given up
-				}
-				w.WriteHeader(http.StatusServiceUnavailable)
-			default:
+		ways := []func(w http.ResponseWriter){
+			func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) },
+			drop,
+			func(http.ResponseWriter) { <-stall }, // until its caller has given up
+			func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) },
+		}
+		var mu sync.Mutex
+		tries := map[string]int{}
+		// Each message fails in three ways, each next one in others, and then no more: so all come through for certain, and soon.
+		r := receive(t, func(_ int, w http.ResponseWriter, req *http.Request) bool {
+			id := req.Header.Get("webhook-id")
+			mu.Lock()
+			tries[id]++
+			try, message := tries[id], len(tries)
+			mu.Unlock()
+			if try > 3 {
 				return true
 			}
+			ways[(message+try)%len(ways)](w)
 			return false
 		})
 		t.Cleanup(sync.OnceFunc(func() { close(stall) }))
