@@ -2,6 +2,7 @@ package observability_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -20,26 +21,7 @@ func TestAStartedOverlayAnswers(t *testing.T) {
 	if ask.address == "" {
 		t.Skip("no Prometheus is named: deployments/compose/overlays.sh starts one")
 	}
-	var targets struct {
-		Data struct {
-			ActiveTargets []struct {
-				Labels            map[string]string
-				Health, LastError string
-			}
-		}
-	}
-	ask.get(t, "/api/v1/targets", &targets)
-	scraped := make(map[string]int)
-	for _, target := range targets.Data.ActiveTargets {
-		scraped[target.Labels["job"]]++
-		if target.Health != "up" {
-			t.Errorf("the target %v is %s: %s", target.Labels, target.Health, target.LastError)
-		}
-	}
-	if len(scraped) != 3 {
-		t.Errorf("these are scraped: %v", scraped)
-	}
-
+	scraped := ask.scrapesAll(t)
 	ask.evaluatesAll(t)
 	shown := 0
 	for _, q := range panels(t) {
@@ -57,7 +39,38 @@ func TestAStartedOverlayAnswers(t *testing.T) {
 		}
 		shown++
 	}
-	t.Logf("targets: %v; %d alerts evaluated; %d queries answered with figures", scraped, len(alerts(t)), shown)
+	var build struct{ Data struct{ Version string } }
+	ask.get(t, "/api/v1/status/buildinfo", &build)
+	t.Logf("Prometheus %s: targets %v; %d alerts evaluated; %d queries answered with figures", build.Data.Version, scraped, len(alerts(t)), shown)
+}
+
+// scrapesAll waits until all three jobs have targets, and each target is up, and returns how many each has.
+func (p prometheus) scrapesAll(t *testing.T) map[string]int {
+	t.Helper()
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
+		var targets struct {
+			Data struct {
+				ActiveTargets []struct {
+					Labels            map[string]string
+					Health, LastError string
+				}
+			}
+		}
+		p.get(t, "/api/v1/targets", &targets)
+		scraped, down := make(map[string]int), []string(nil)
+		for _, target := range targets.Data.ActiveTargets {
+			scraped[target.Labels["job"]]++
+			if target.Health != "up" {
+				down = append(down, fmt.Sprint(target))
+			}
+		}
+		if len(scraped) == 3 && len(down) == 0 {
+			return scraped
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("after a minute these are scraped: %v; and these are not up: %v", scraped, down)
+		}
+	}
 }
 
 // evaluatesAll waits until every alert has been evaluated, and holds what is loaded against rules.yml.
