@@ -103,7 +103,8 @@ func logAccess(c *gin.Context, duration time.Duration) {
 
 // unready reports whether somebody only looked, and was told that there is nothing to see yet: they look again all the time.
 func unready(c *gin.Context) bool {
-	return c.Request.Method == http.MethodGet && c.Writer.Status() == http.StatusConflict
+	status := c.Writer.Status()
+	return c.Request.Method == http.MethodGet && (status == http.StatusConflict || status == http.StatusNotFound)
 }
 
 func routeOf(c *gin.Context) string {

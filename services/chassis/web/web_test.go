@@ -174,6 +174,7 @@ func TestAccessLogOfServices(t *testing.T) {
 	}{
 		"done":      {http.MethodGet, nil, false},
 		"too early": {http.MethodGet, fault.New(fault.Conflict, "not yet"), false},
+		"not there": {http.MethodGet, fault.New(fault.NotFound, "none"), false},
 		"refused":   {http.MethodGet, fault.New(fault.Forbidden, "no"), true},
 		"too late":  {http.MethodPost, fault.New(fault.AlreadyDone, "done before"), true},
 	} {
