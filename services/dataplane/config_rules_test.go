@@ -27,6 +27,7 @@ type engineConfig struct {
 	Object             string         `json:"object"`
 	AuthRequired       bool           `json:"auth_required"`
 	PermissionsEnabled bool           `json:"permissions_enabled"`
+	AuthCORSOrigins    []string       `json:"auth_cors_origins"`
 	Rules              map[string]int `json:"rules"`
 }
 
@@ -72,7 +73,7 @@ func TestRulesAreConfiguredOverHTTP(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		p := start(t, url)
 		admin := p.token(t, grant.Admin)
-		none := engineConfig{Object: "engine_config", AuthRequired: true, Rules: map[string]int{
+		none := engineConfig{Object: "engine_config", AuthRequired: true, AuthCORSOrigins: []string{}, Rules: map[string]int{
 			"rules": 0, "permission-rules": 0, "fold-rules": 0, "health-checks": 0, "decision-policies": 0,
 		}}
 		if diff := cmp.Diff(none, p.config(t, admin)); diff != "" {

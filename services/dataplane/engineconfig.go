@@ -11,11 +11,17 @@ import (
 	"github.com/spectron-hq/spectron/services/dataplane/internal/httpapi/spl"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/store"
+	"github.com/spectron-hq/spectron/services/verifier/authority"
 )
 
 // engineConfig is the configuration that users may change, among all records, and guards its thread.
-func (c Config) engineConfig(records *record.Service) *engineconfig.Service {
-	config := engineconfig.New(c.engineConfigOptions(records))
+func (c Config) engineConfig(records *record.Service, keymanager *authority.Client) *engineconfig.Service {
+	options := c.engineConfigOptions(records)
+	options.Space = func(ctx context.Context) (string, error) {
+		standing, err := keymanager.Standing(ctx, c.Spl.contextID())
+		return standing.Incarnation, err
+	}
+	config := engineconfig.New(options)
 	records.Protect(engineconfig.Thread, spl.GuardConfig(config))
 	records.Follow(engineconfig.Thread, config.Changed)
 	return config

@@ -72,7 +72,7 @@ func (c Config) face(
 	parts = c.Spl.parts()
 	parts.Verifier, parts.Accounts = verify, keymanager
 	parts.Records, parts.Threads = records, thread.New(rows, records, now)
-	config := c.engineConfig(records)
+	config := c.engineConfig(records, keymanager)
 	parts.Rules, parts.Config = config, config
 	parts.Version, parts.Log, parts.Origins = c.Version, c.log(), origins
 	background, err = c.federates(&parts, rows, records)

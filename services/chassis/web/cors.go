@@ -54,11 +54,20 @@ func (o Origins) Allow(origin string) bool {
 	return false
 }
 
-// crossOrigin lets the pages of origins call, with any header but without cookies, which nothing here looks at. What a browser
-// asks before a call is answered here, without credentials. Requests that skip picks are left to another server.
-func crossOrigin(origins Origins, skip func(*http.Request) bool) gin.HandlerFunc {
+// crossOrigin lets the pages of both lists call, with any header but without cookies, which nothing here looks at. What a browser
+// asks before a call is answered here, without credentials, unless nobody may call at all. Requests that ElsewhereCORS picks are left
+// to another server.
+func crossOrigin(options Options) gin.HandlerFunc {
+	more := func(r *http.Request) Origins {
+		if options.MoreOrigins == nil || r.Header.Get("Origin") == "" {
+			return nil
+		}
+		return options.MoreOrigins(r)
+	}
 	policy := cors.New(cors.Options{
-		AllowOriginFunc: origins.Allow,
+		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (bool, []string) {
+			return options.Origins.Allow(origin) || more(r).Allow(origin), nil
+		},
 		AllowedMethods: []string{
 			http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		},
@@ -70,7 +79,10 @@ func crossOrigin(origins Origins, skip func(*http.Request) bool) gin.HandlerFunc
 		MaxAge: int(preflightAge.Seconds()),
 	})
 	return func(c *gin.Context) {
-		if skip != nil && skip(c.Request) {
+		if options.ElsewhereCORS != nil && options.ElsewhereCORS(c.Request) {
+			return
+		}
+		if len(options.Origins) == 0 && len(more(c.Request)) == 0 {
 			return
 		}
 		policy.HandlerFunc(c.Writer, c.Request)

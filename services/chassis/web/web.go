@@ -37,6 +37,9 @@ type Options struct {
 	// server that they are passed on to.
 	Origins       Origins
 	ElsewhereCORS func(*http.Request) bool
+	// MoreOrigins are the pages that may send a request besides, where that changes while the server runs; nil for none. It is asked
+	// only about requests of pages.
+	MoreOrigins func(*http.Request) Origins
 	// TrustedProxies are the networks of the proxies whose word about the client's address is taken; none by default.
 	TrustedProxies []netip.Prefix
 	// Codes returns what gives the errors under a path their codes, whoever finds them; nil, or nothing returned, for errors that
@@ -67,8 +70,8 @@ func NewEngine(options Options) *gin.Engine {
 		engine.Use(spans(options.Tracing))
 	}
 	engine.Use(observe(options), recoverPanic, limitBody(options.BodyLimit), unescapeParams)
-	if len(options.Origins) > 0 {
-		engine.Use(crossOrigin(options.Origins, options.ElsewhereCORS))
+	if len(options.Origins) > 0 || options.MoreOrigins != nil {
+		engine.Use(crossOrigin(options))
 	}
 	engine.NoRoute(NoRoute)
 	engine.NoMethod(NoMethod)

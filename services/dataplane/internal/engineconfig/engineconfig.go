@@ -1,5 +1,5 @@
-// Package engineconfig is the configuration of a context that its users may change while the server runs: named rules, and whether
-// the permission rules among them hold. It is what LEARN records on the thread th_engine_config say, the latest of each name in
+// Package engineconfig is the configuration of a context that its users may change while the server runs: named rules, whether
+// the permission rules among them hold, and which pages may call from a browser. It is what LEARN records on the thread th_engine_config say, the latest of each name in
 // the order of their arrival, so whoever may read records can read its whole history, and who has written it.
 //
 // What it promises: a record is validated by the same code whichever way it comes; no record turns authentication off; permission
@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 )
 
@@ -102,6 +103,7 @@ type change struct {
 	Action     Action         `json:"action,omitempty"`
 	Expression string         `json:"expression,omitempty"`
 	Body       map[string]any `json:"body,omitempty"`
+	Origins    *[]string      `json:"origins,omitempty"`
 	// Namespace is what any record may name; it says nothing here.
 	Namespace string `json:"namespace,omitempty"`
 }
@@ -113,6 +115,7 @@ const (
 	aboutRule        topic = "rule"
 	aboutPermissions topic = "permissions_enabled"
 	aboutAuth        topic = "auth_required"
+	aboutOrigins     topic = "auth_cors_origins"
 )
 
 // encode returns the body of the record that says what r says.
@@ -148,7 +151,10 @@ func marshal(said change) json.RawMessage {
 type Config struct {
 	// PermissionsEnabled says that the permission rules hold.
 	PermissionsEnabled bool
+	// Origins are the pages that may call from a browser, as they were set.
+	Origins []string
 
+	pages web.Origins              // those of Origins
 	rules map[Kind]map[string]Rule // removed ones too
 	// policy are the permission rules that hold if any do, in the order in which they are asked.
 	policy []clause

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/spectron-hq/spectron/services/chassis/web"
 )
 
 // Resource is what a request is about, in the words of permission rules. Each route has one.
@@ -72,7 +74,7 @@ func (c *Config) decide(ctx context.Context, ask Ask, system map[string]any, now
 // fold returns the configuration after the entries, which came behind those of c. The entries that say nothing that holds are
 // told to odd: nothing of the kind can be written, so they are of another version of this program.
 func (c *Config) fold(entries []Entry, odd func(Entry, error)) *Config {
-	next := &Config{PermissionsEnabled: c.PermissionsEnabled, rules: map[Kind]map[string]Rule{}}
+	next := &Config{PermissionsEnabled: c.PermissionsEnabled, Origins: c.Origins, pages: c.pages, rules: map[Kind]map[string]Rule{}}
 	for _, kind := range kinds {
 		next.rules[kind] = maps.Clone(c.rules[kind])
 		if next.rules[kind] == nil {
@@ -90,6 +92,10 @@ func (c *Config) fold(entries []Entry, odd func(Entry, error)) *Config {
 			next.rules[rule.Kind][rule.Name] = rule
 		case said.Topic == aboutPermissions:
 			next.PermissionsEnabled = *said.Enabled
+		case said.Topic == aboutOrigins:
+			// It has been read just now, so this cannot fail.
+			next.Origins = *said.Origins
+			next.pages, _ = web.ParseOrigins(next.Origins)
 		}
 	}
 	next.policy = c.compiled(next.List(PermissionRules), odd)

@@ -26,6 +26,8 @@ type Options struct {
 	Now func() time.Time
 	// Namespace and Version are what rules know the server as.
 	Namespace, Version string
+	// Space tells which space the server is of, for requests whose caller is not known.
+	Space func(context.Context) (string, error)
 	// AuthenticationOff skips the permission rules.
 	AuthenticationOff bool
 	// TraceID tells the trace of a request, for the log; Logger receives what was denied.
@@ -39,6 +41,9 @@ type Service struct {
 
 	mu     sync.Mutex // guards the following field
 	spaces map[string]*memory
+
+	known  atomic.Pointer[home] // nil before the first
+	asking atomic.Bool          // somebody asks for the next
 }
 
 // memory is what is remembered of one configuration.

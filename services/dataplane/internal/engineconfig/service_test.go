@@ -1,6 +1,7 @@
 package engineconfig_test
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -80,6 +81,13 @@ func TestARecordOnTheThreadIsHeldToTheSameRules(t *testing.T) {
 		`{"topic":"rule","kind":"permission-rules","name":"r","action":"allow","expression":"nobody"}`:                     "body.expression: line 1, column 1",
 		`{"topic":"rule","kind":"permission-rules","name":"r","action":"allow","expression":"true","priority":4000000000}`: "priority is of the wrong type",
 		`{"topic":"rule","kind":"permission-rules","name":"r","expression":"true"}`:                                        "body.action",
+		`{"topic":"auth_cors_origins","origins":["https://a.example"]}`:                                                    "",
+		`{"topic":"auth_cors_origins","origins":[]}`:                                                                       "",
+		`{"topic":"auth_cors_origins"}`:                                                                                    "body.origins",
+		`{"topic":"auth_cors_origins","origins":["*"]}`:                                                                    "body.origins",
+		`{"topic":"auth_cors_origins","origins":["https://a.example"],"enabled":true}`:                                     "nothing but origins",
+		`{"topic":"permissions_enabled","enabled":false,"origins":[]}`:                                                     "nothing but enabled",
+		`{"topic":"rule","kind":"rules","name":"r","origins":[]}`:                                                          "no origins",
 		`[]`:                 "body: must be an object",
 		`{"topic":"rule"}{}`: "body: must be an object",
 		`{"topic":"rule","kind":"rules","name":"r","body":[]}`: "body is of the wrong type",
@@ -269,4 +277,52 @@ func FuzzRecords(f *testing.F) {
 			t.Fatalf("%s: %d records", b.log, b.thread.count())
 		}
 	})
+}
+
+// Who asks which pages may call is nobody yet, so what it costs is bounded: the space is asked for once a second at most, and while
+// that cannot be found out the last one counts.
+func TestPagesAreFoundWithoutACaller(t *testing.T) {
+	t.Parallel()
+	const page = "https://a.example"
+	asked, lives, fails := 0, space, error(nil)
+	b := newBench(func(o *engineconfig.Options) {
+		o.Space = func(context.Context) (string, error) { asked++; return lives, fails }
+	})
+	may := func(want bool) {
+		t.Helper()
+		if got := b.Pages(t.Context()).Allow(page); got != want {
+			t.Errorf("may call: %t", got)
+		}
+	}
+	fails, lives = errors.New("the key manager is away"), ""
+	may(false)
+	if _, err := b.SetOrigins(t.Context(), space, ada, []string{page}); err != nil {
+		t.Fatal(err)
+	}
+	fails, lives = nil, space
+	may(false) // it was asked a moment ago
+	b.clock.pass(2 * time.Second)
+	for range 3 {
+		may(true)
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times", asked)
+	}
+	fails, lives = errors.New("the key manager is away"), ""
+	b.clock.pass(time.Second)
+	may(true)
+	fails, lives = nil, "default-2" // made anew
+	b.clock.pass(time.Second)
+	b.thread.life++
+	may(true) // the bench has one thread for every space
+	if _, err := b.SetOrigins(t.Context(), lives, ada, []string{}); err != nil {
+		t.Fatal(err)
+	}
+	may(false)
+	b.thread.broken = errors.New("no store")
+	b.clock.pass(time.Second)
+	may(false)
+	if off := newBench(func(o *engineconfig.Options) { o.AuthenticationOff = true }); off.Pages(t.Context()) != nil {
+		t.Error("while authentication is off, the list counts")
+	}
 }

@@ -46,12 +46,23 @@ func parse(body []byte) (change, error) {
 		if _, err := ParseKind(string(said.Kind)); err != nil {
 			return change{}, fault.InvalidField("body.kind", "must be one of %s", kindWords())
 		}
+		if said.Origins != nil {
+			return change{}, fault.New(fault.Invalid, "body: the topic %s has no origins", said.Topic)
+		}
 		return said, inBody(said.rule().check())
+	case aboutOrigins:
+		if said.Origins == nil {
+			return change{}, fault.InvalidField("body.origins", "must be a list")
+		}
+		if said.Enabled != nil || said.ofRules() {
+			return change{}, fault.New(fault.Invalid, "body: the topic %s has nothing but origins", said.Topic)
+		}
+		return said, inBody(checkOrigins(*said.Origins))
 	case aboutPermissions, aboutAuth:
 		if said.Enabled == nil {
 			return change{}, fault.InvalidField("body.enabled", "must be true or false")
 		}
-		if said.Kind != "" || said.Name != "" || said.Removed || said.Priority != 0 || said.Action != "" || said.Expression != "" || said.Body != nil {
+		if said.Origins != nil || said.ofRules() {
 			return change{}, fault.New(fault.Invalid, "body: the topic %s has nothing but enabled", said.Topic)
 		}
 		if said.Topic == aboutAuth && !*said.Enabled {
@@ -60,8 +71,13 @@ func parse(body []byte) (change, error) {
 		}
 		return said, nil
 	default:
-		return change{}, fault.InvalidField("body.topic", "must be %s, %s or %s", aboutRule, aboutPermissions, aboutAuth)
+		return change{}, fault.InvalidField("body.topic", "must be %s, %s, %s or %s", aboutRule, aboutPermissions, aboutAuth, aboutOrigins)
 	}
+}
+
+// ofRules reports whether c has fields that only rules have.
+func (c change) ofRules() bool {
+	return c.Kind != "" || c.Name != "" || c.Removed || c.Priority != 0 || c.Action != "" || c.Expression != "" || c.Body != nil
 }
 
 // decodeReason says what is wrong with a body, in words that quote no value of it.
@@ -72,7 +88,7 @@ func decodeReason(err error) string {
 	if _, field, ok := strings.Cut(err.Error(), "unknown field "); ok {
 		return "unknown field " + field
 	}
-	return "must be an object with topic, enabled, kind, name, priority, action, expression and body"
+	return "must be an object with topic, enabled, kind, name, priority, action, expression, body and origins"
 }
 
 // validate reports what is wrong with a rule whose kind is right.

@@ -91,6 +91,7 @@ func newEngine(parts Parts) (*gin.Engine, error) {
 	}
 	engine := web.NewEngine(web.Options{
 		Name: "spectron", Log: parts.Log, Metrics: parts.Metrics, Tracing: parts.Tracing, Origins: parts.Origins, ElsewhereCORS: parts.elsewhere, Codes: spl.Codes,
+		MoreOrigins:    parts.Spl.Pages,
 		TrustedProxies: parts.Proxies,
 	})
 	if err := web.Documentation(engine, spec); err != nil {

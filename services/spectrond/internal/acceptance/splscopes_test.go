@@ -38,6 +38,7 @@ var scopeTable = []scoped{
 	{"GET", "/v1/config/permission-rules", "", "config:read"},
 	{"POST", "/v1/config/rules", `{"name":"r"}`, "config:write"},
 	{"POST", "/v1/config/permissions", `{"enabled":false}`, "config:write"},
+	{"POST", "/v1/config/auth-cors-origins", `{"origins":[]}`, "config:write"},
 
 	{"GET", "/v1/sync/changes", "", "federation:manage"},
 	{"POST", "/v1/sync/records", `{"ids":[]}`, "federation:manage"},

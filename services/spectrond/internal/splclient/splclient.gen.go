@@ -644,6 +644,12 @@ func (e ProjectThreadParamsFormat) Valid() bool {
 // Act defines model for Act.
 type Act string
 
+// CORSOrigins defines model for CORSOrigins.
+type CORSOrigins struct {
+	// Origins Such as https://app.example.com; in one, * stands for any characters, as in https://*.example.com. Not everybody at once, which would be * alone.
+	Origins []string `json:"origins"`
+}
+
 // Capabilities defines model for Capabilities.
 type Capabilities struct {
 	Features  []string `json:"features"`
@@ -739,6 +745,8 @@ type DeletedStatus string
 
 // EngineConfig defines model for EngineConfig.
 type EngineConfig struct {
+	// AuthCorsOrigins The pages that may call from a browser.
+	AuthCorsOrigins    []string           `json:"auth_cors_origins"`
 	AuthRequired       bool               `json:"auth_required"`
 	Object             EngineConfigObject `json:"object"`
 	PermissionsEnabled bool               `json:"permissions_enabled"`
@@ -1386,6 +1394,12 @@ type GetEngineConfigParams struct {
 	XSyncropelActor *Actor `json:"X-Syncropel-Actor,omitempty"`
 }
 
+// SetCORSOriginsParams defines parameters for SetCORSOrigins.
+type SetCORSOriginsParams struct {
+	// XSyncropelActor The identity (DID) that the request claims to come from.
+	XSyncropelActor *Actor `json:"X-Syncropel-Actor,omitempty"`
+}
+
 // SwitchPermissionsJSONBody defines parameters for SwitchPermissions.
 type SwitchPermissionsJSONBody struct {
 	Enabled bool `json:"enabled"`
@@ -1672,6 +1686,9 @@ type ListTokensParams struct {
 // BootstrapServiceAccountJSONRequestBody defines body for BootstrapServiceAccount for application/json ContentType.
 type BootstrapServiceAccountJSONRequestBody = NewServiceAccount
 
+// SetCORSOriginsJSONRequestBody defines body for SetCORSOrigins for application/json ContentType.
+type SetCORSOriginsJSONRequestBody = CORSOrigins
+
 // SwitchPermissionsJSONRequestBody defines body for SwitchPermissions for application/json ContentType.
 type SwitchPermissionsJSONRequestBody SwitchPermissionsJSONBody
 
@@ -1810,6 +1827,22 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/config (the `GetEngineConfig` operationId).
 	GetEngineConfig(ctx context.Context, params *GetEngineConfigParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetCORSOriginsWithBody Says which pages may call this surface from a browser, with a token, in place of those that were said before; none with an empty list. They come on top of
+	// those that the server was started with, and are not heeded while authentication is off. Scope config:write.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/config/auth-cors-origins (the `SetCORSOrigins` operationId).
+	SetCORSOriginsWithBody(ctx context.Context, params *SetCORSOriginsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetCORSOrigins Says which pages may call this surface from a browser, with a token, in place of those that were said before; none with an empty list. They come on top of
+	// those that the server was started with, and are not heeded while authentication is off. Scope config:write.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/config/auth-cors-origins (the `SetCORSOrigins` operationId).
+	SetCORSOrigins(ctx context.Context, params *SetCORSOriginsParams, body SetCORSOriginsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SwitchPermissionsWithBody Turns the permission rules on or off. Turning them on is refused (409) while they would keep the caller from writing records, reading threads or reading
 	// the configuration. Scope config:write.
@@ -2192,6 +2225,42 @@ func (c *Client) GetCapabilities(ctx context.Context, params *GetCapabilitiesPar
 // Corresponds with GET /v1/config (the `GetEngineConfig` operationId).
 func (c *Client) GetEngineConfig(ctx context.Context, params *GetEngineConfigParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEngineConfigRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetCORSOriginsWithBody Says which pages may call this surface from a browser, with a token, in place of those that were said before; none with an empty list. They come on top of
+// those that the server was started with, and are not heeded while authentication is off. Scope config:write.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/config/auth-cors-origins (the `SetCORSOrigins` operationId).
+func (c *Client) SetCORSOriginsWithBody(ctx context.Context, params *SetCORSOriginsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetCORSOriginsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetCORSOrigins Says which pages may call this surface from a browser, with a token, in place of those that were said before; none with an empty list. They come on top of
+// those that the server was started with, and are not heeded while authentication is off. Scope config:write.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/config/auth-cors-origins (the `SetCORSOrigins` operationId).
+func (c *Client) SetCORSOrigins(ctx context.Context, params *SetCORSOriginsParams, body SetCORSOriginsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetCORSOriginsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3155,6 +3224,61 @@ func NewGetEngineConfigRequest(server string, params *GetEngineConfigParams) (*h
 	if err != nil {
 		return nil, err
 	}
+
+	if params != nil {
+
+		if params.XSyncropelActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Syncropel-Actor", *params.XSyncropelActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Syncropel-Actor", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewSetCORSOriginsRequest calls the generic SetCORSOrigins builder with application/json body
+func NewSetCORSOriginsRequest(server string, params *SetCORSOriginsParams, body SetCORSOriginsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetCORSOriginsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewSetCORSOriginsRequestWithBody constructs an http.Request for the SetCORSOrigins method, with any body, and a specified content type
+func NewSetCORSOriginsRequestWithBody(server string, params *SetCORSOriginsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/config/auth-cors-origins")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 

@@ -25,8 +25,8 @@ func (a *app) config() *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:   "config",
 		Short: "See and change what the daemon goes by while it runs",
-		Long: `The configuration of a daemon is rules, by kind and name, and whether its permission rules hold. It is what records on the
-thread th_engine_config say, so it has a history: spl record list --thread th_engine_config.
+		Long: `The configuration of a daemon is rules, by kind and name, whether its permission rules hold, and which pages may call it from
+a browser. It is what records on the thread th_engine_config say, so it has a history: spl record list --thread th_engine_config.
 
 Permission rules can refuse what a token may do otherwise, and never allow more. They are off until they are turned on. The one
 with the highest priority is asked first, then by name; the first whose expression is true decides, and where none is, or one
@@ -42,14 +42,15 @@ cannot be evaluated, the request is denied. An expression is CEL, over
   spl config permissions-enable
   spl config rules list permission-rules`,
 	}, a.showConfig(), a.rules(), a.addPermissionRule(), a.removePermissionRule(),
-		a.switchPermissions(true), a.switchPermissions(false), a.unlockPermissions(), a.authStatus())
+		a.switchPermissions(true), a.switchPermissions(false), a.unlockPermissions(), a.authStatus(), a.setOrigins())
 }
 
 func (a *app) showConfig() *cobra.Command {
 	return &cobra.Command{
-		Use:     "show",
-		Short:   "Show the settings, and how many rules there are",
-		Long:    "Show whether requests must authenticate, whether the permission rules hold, and how many rules of each kind there are. The scope is config:read.",
+		Use:   "show",
+		Short: "Show the settings, and how many rules there are",
+		Long: "Show whether requests must authenticate, whether the permission rules hold, which pages may call from a browser, and how many rules of\n" +
+			"each kind there are. The scope is config:read.",
 		Example: "  spl config show",
 		Args:    cli.Arguments(),
 		RunE: a.asking(func(cmd *cobra.Command, s *session, _ []string) error {
@@ -60,6 +61,7 @@ func (a *app) showConfig() *cobra.Command {
 			rows := table.New("SETTING", "VALUE")
 			rows.Row("auth required", yesNo(config.AuthRequired))
 			rows.Row("permission rules hold", yesNo(config.PermissionsEnabled))
+			rows.Row("pages that may call", pages(config))
 			for _, kind := range ruleKinds {
 				rows.Row(kind, strconv.Itoa(config.Rules[kind]))
 			}
@@ -71,9 +73,10 @@ func (a *app) showConfig() *cobra.Command {
 func (a *app) authStatus() *cobra.Command {
 	return &cobra.Command{
 		Use:   "auth-status",
-		Short: "Say whether the daemon asks for tokens, and whether its permission rules hold",
-		Long: `Say whether the daemon asks for tokens, and whether its permission rules hold. No configuration turns authentication off: that
-takes a start with --insecure-localhost. The scope is config:read.`,
+		Short: "Say whether the daemon asks for tokens, whether its permission rules hold, and which pages may call",
+		Long: `Say whether the daemon asks for tokens, whether its permission rules hold, and which pages may call it from a browser, besides those
+that it was started with. No configuration turns authentication off: that takes a start with --insecure-localhost. The scope is
+config:read.`,
 		Example: "  spl config auth-status",
 		Args:    cli.Arguments(),
 		RunE: a.asking(func(cmd *cobra.Command, s *session, _ []string) error {
@@ -88,7 +91,7 @@ takes a start with --insecure-localhost. The scope is config:read.`,
 			if config.PermissionsEnabled {
 				rules = "on"
 			}
-			return a.answer(cmd, config, "Authentication: "+auth+"\nPermission rules: "+rules)
+			return a.answer(cmd, config, "Authentication: "+auth+"\nPermission rules: "+rules+"\nPages that may call: "+pages(config))
 		}),
 	}
 }

@@ -155,7 +155,7 @@ func (a *app) runPair(cmd *cobra.Command, s *session, f pairFlags, body splclien
 	if len(made.Actors) == 0 {
 		a.warnOfNoActors(cmd, made.ID, false)
 	}
-	a.tell(cmd, "the page behind the link may call the daemon when that was started with --cors-origins %s", pairOrigin)
+	a.tell(cmd, "the page behind the link may call the daemon after: spl config auth-set-cors-origins %s", pairOrigin)
 	a.tell(cmd, "paired %s as %s, scopes %s; to shut it out: spl service-account revoke %s", f.name, made.ID, joinScopes(made.Scopes), made.ID)
 	return nil
 }

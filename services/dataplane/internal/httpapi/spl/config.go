@@ -2,7 +2,9 @@ package spl
 
 import (
 	"context"
+	"net/http"
 
+	"github.com/spectron-hq/spectron/services/chassis/web"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/engineconfig"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/record"
 )
@@ -14,7 +16,19 @@ type Config interface {
 	Set(ctx context.Context, space, actor string, rule engineconfig.Rule) (engineconfig.Rule, error)
 	// Switch turns the permission rules on or off, as actor, and returns what holds then.
 	Switch(ctx context.Context, space, actor string, on bool) (*engineconfig.Config, error)
+	// SetOrigins makes these the pages that may call from a browser, as actor, and returns what holds then.
+	SetOrigins(ctx context.Context, space, actor string, origins []string) (*engineconfig.Config, error)
+	// Pages are they, for a request of which it is not known whose it is.
+	Pages(ctx context.Context) web.Origins
 	AuthRequired() bool
+}
+
+// Pages returns the pages that the configuration lets call, for a request to this face; none for another.
+func (p Parts) Pages(r *http.Request) web.Origins {
+	if path := r.URL.EscapedPath(); p.Config == nil || (!within(path) && path != healthPath) {
+		return nil
+	}
+	return p.Config.Pages(r.Context())
 }
 
 // GetEngineConfig tells every setting, and how many rules there are.
@@ -32,7 +46,8 @@ func (s server) GetEngineConfig(ctx context.Context, _ GetEngineConfigRequestObj
 
 func (s server) engineConfig(config *engineconfig.Config) EngineConfig {
 	out := EngineConfig{
-		Object: EngineConfigObjectEngineConfig, AuthRequired: s.Config.AuthRequired(), PermissionsEnabled: config.PermissionsEnabled, Rules: map[string]int{},
+		Object: EngineConfigObjectEngineConfig, AuthRequired: s.Config.AuthRequired(), PermissionsEnabled: config.PermissionsEnabled,
+		AuthCorsOrigins: append([]string{}, config.Origins...), Rules: map[string]int{},
 	}
 	for _, kind := range engineconfig.Kinds() {
 		out.Rules[string(kind)] = config.Count(kind)
@@ -51,6 +66,19 @@ func (s server) SwitchPermissions(ctx context.Context, request SwitchPermissions
 		return nil, err
 	}
 	return SwitchPermissions200JSONResponse(s.engineConfig(config)), nil
+}
+
+// SetCORSOrigins says which pages may call from a browser.
+func (s server) SetCORSOrigins(ctx context.Context, request SetCORSOriginsRequestObject) (SetCORSOriginsResponseObject, error) {
+	who, err := claimOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config, err := s.Config.SetOrigins(ctx, who.space, who.actor, request.Body.Origins)
+	if err != nil {
+		return nil, err
+	}
+	return SetCORSOrigins200JSONResponse(s.engineConfig(config)), nil
 }
 
 // ListRules lists the rules of a kind.

@@ -651,6 +651,12 @@ func (e ProjectThreadParamsFormat) Valid() bool {
 // Act defines model for Act.
 type Act string
 
+// CORSOrigins defines model for CORSOrigins.
+type CORSOrigins struct {
+	// Origins Such as https://app.example.com; in one, * stands for any characters, as in https://*.example.com. Not everybody at once, which would be * alone.
+	Origins []string `json:"origins"`
+}
+
 // Capabilities defines model for Capabilities.
 type Capabilities struct {
 	Features  []string `json:"features"`
@@ -746,6 +752,8 @@ type DeletedStatus string
 
 // EngineConfig defines model for EngineConfig.
 type EngineConfig struct {
+	// AuthCorsOrigins The pages that may call from a browser.
+	AuthCorsOrigins    []string           `json:"auth_cors_origins"`
 	AuthRequired       bool               `json:"auth_required"`
 	Object             EngineConfigObject `json:"object"`
 	PermissionsEnabled bool               `json:"permissions_enabled"`
@@ -1393,6 +1401,12 @@ type GetEngineConfigParams struct {
 	XSyncropelActor *Actor `json:"X-Syncropel-Actor,omitempty"`
 }
 
+// SetCORSOriginsParams defines parameters for SetCORSOrigins.
+type SetCORSOriginsParams struct {
+	// XSyncropelActor The identity (DID) that the request claims to come from.
+	XSyncropelActor *Actor `json:"X-Syncropel-Actor,omitempty"`
+}
+
 // SwitchPermissionsJSONBody defines parameters for SwitchPermissions.
 type SwitchPermissionsJSONBody struct {
 	Enabled bool `json:"enabled"`
@@ -1679,6 +1693,9 @@ type ListTokensParams struct {
 // BootstrapServiceAccountJSONRequestBody defines body for BootstrapServiceAccount for application/json ContentType.
 type BootstrapServiceAccountJSONRequestBody = NewServiceAccount
 
+// SetCORSOriginsJSONRequestBody defines body for SetCORSOrigins for application/json ContentType.
+type SetCORSOriginsJSONRequestBody = CORSOrigins
+
 // SwitchPermissionsJSONRequestBody defines body for SwitchPermissions for application/json ContentType.
 type SwitchPermissionsJSONRequestBody SwitchPermissionsJSONBody
 
@@ -1729,6 +1746,10 @@ type ServerInterface interface {
 	// GetEngineConfig Every setting and how many rules there are. Scope config:read.
 	// (GET /v1/config)
 	GetEngineConfig(c *gin.Context, params GetEngineConfigParams)
+	// SetCORSOrigins Says which pages may call this surface from a browser, with a token, in place of those that were said before; none with an empty list. They come on top of
+	// those that the server was started with, and are not heeded while authentication is off. Scope config:write.
+	// (POST /v1/config/auth-cors-origins)
+	SetCORSOrigins(c *gin.Context, params SetCORSOriginsParams)
 	// SwitchPermissions Turns the permission rules on or off. Turning them on is refused (409) while they would keep the caller from writing records, reading threads or reading
 	// the configuration. Scope config:write.
 	// (POST /v1/config/permissions)
@@ -1864,7 +1885,6 @@ type MiddlewareFunc func(c *gin.Context)
 
 // GetManifest operation middleware
 func (siw *ServerInterfaceWrapper) GetManifest(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1877,7 +1897,6 @@ func (siw *ServerInterfaceWrapper) GetManifest(c *gin.Context) {
 
 // BootstrapServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) BootstrapServiceAccount(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1890,7 +1909,6 @@ func (siw *ServerInterfaceWrapper) BootstrapServiceAccount(c *gin.Context) {
 
 // GetCapabilities operation middleware
 func (siw *ServerInterfaceWrapper) GetCapabilities(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -1930,7 +1948,6 @@ func (siw *ServerInterfaceWrapper) GetCapabilities(c *gin.Context) {
 
 // GetEngineConfig operation middleware
 func (siw *ServerInterfaceWrapper) GetEngineConfig(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -1968,9 +1985,47 @@ func (siw *ServerInterfaceWrapper) GetEngineConfig(c *gin.Context) {
 	siw.Handler.GetEngineConfig(c, params)
 }
 
+// SetCORSOrigins operation middleware
+func (siw *ServerInterfaceWrapper) SetCORSOrigins(c *gin.Context) {
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetCORSOriginsParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-Syncropel-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Syncropel-Actor")]; found {
+		var XSyncropelActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Syncropel-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Syncropel-Actor", valueList[0], &XSyncropelActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Syncropel-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XSyncropelActor = &XSyncropelActor
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetCORSOrigins(c, params)
+}
+
 // SwitchPermissions operation middleware
 func (siw *ServerInterfaceWrapper) SwitchPermissions(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2010,7 +2065,6 @@ func (siw *ServerInterfaceWrapper) SwitchPermissions(c *gin.Context) {
 
 // ListRules operation middleware
 func (siw *ServerInterfaceWrapper) ListRules(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2059,7 +2113,6 @@ func (siw *ServerInterfaceWrapper) ListRules(c *gin.Context) {
 
 // SetRule operation middleware
 func (siw *ServerInterfaceWrapper) SetRule(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2108,7 +2161,6 @@ func (siw *ServerInterfaceWrapper) SetRule(c *gin.Context) {
 
 // ListDiscovered operation middleware
 func (siw *ServerInterfaceWrapper) ListDiscovered(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2148,7 +2200,6 @@ func (siw *ServerInterfaceWrapper) ListDiscovered(c *gin.Context) {
 
 // FederationPair operation middleware
 func (siw *ServerInterfaceWrapper) FederationPair(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2188,7 +2239,6 @@ func (siw *ServerInterfaceWrapper) FederationPair(c *gin.Context) {
 
 // ListPeers operation middleware
 func (siw *ServerInterfaceWrapper) ListPeers(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2228,7 +2278,6 @@ func (siw *ServerInterfaceWrapper) ListPeers(c *gin.Context) {
 
 // GetDaemonHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetDaemonHealth(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2268,7 +2317,6 @@ func (siw *ServerInterfaceWrapper) GetDaemonHealth(c *gin.Context) {
 
 // GetIdentity operation middleware
 func (siw *ServerInterfaceWrapper) GetIdentity(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2308,7 +2356,6 @@ func (siw *ServerInterfaceWrapper) GetIdentity(c *gin.Context) {
 
 // ListRecords operation middleware
 func (siw *ServerInterfaceWrapper) ListRecords(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2404,7 +2451,6 @@ func (siw *ServerInterfaceWrapper) ListRecords(c *gin.Context) {
 
 // AppendRecord operation middleware
 func (siw *ServerInterfaceWrapper) AppendRecord(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2444,7 +2490,6 @@ func (siw *ServerInterfaceWrapper) AppendRecord(c *gin.Context) {
 
 // QueryRecords operation middleware
 func (siw *ServerInterfaceWrapper) QueryRecords(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2484,7 +2529,6 @@ func (siw *ServerInterfaceWrapper) QueryRecords(c *gin.Context) {
 
 // GetRecord operation middleware
 func (siw *ServerInterfaceWrapper) GetRecord(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2533,7 +2577,6 @@ func (siw *ServerInterfaceWrapper) GetRecord(c *gin.Context) {
 
 // ListServiceAccounts operation middleware
 func (siw *ServerInterfaceWrapper) ListServiceAccounts(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2573,7 +2616,6 @@ func (siw *ServerInterfaceWrapper) ListServiceAccounts(c *gin.Context) {
 
 // CreateServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) CreateServiceAccount(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2613,7 +2655,6 @@ func (siw *ServerInterfaceWrapper) CreateServiceAccount(c *gin.Context) {
 
 // RevokeServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) RevokeServiceAccount(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2670,7 +2711,6 @@ func (siw *ServerInterfaceWrapper) RevokeServiceAccount(c *gin.Context) {
 
 // GetServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) GetServiceAccount(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2719,7 +2759,6 @@ func (siw *ServerInterfaceWrapper) GetServiceAccount(c *gin.Context) {
 
 // EditServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) EditServiceAccount(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2768,7 +2807,6 @@ func (siw *ServerInterfaceWrapper) EditServiceAccount(c *gin.Context) {
 
 // ListAccountTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListAccountTokens(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2817,7 +2855,6 @@ func (siw *ServerInterfaceWrapper) ListAccountTokens(c *gin.Context) {
 
 // MintToken operation middleware
 func (siw *ServerInterfaceWrapper) MintToken(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2866,7 +2903,6 @@ func (siw *ServerInterfaceWrapper) MintToken(c *gin.Context) {
 
 // RotateTokens operation middleware
 func (siw *ServerInterfaceWrapper) RotateTokens(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2915,7 +2951,6 @@ func (siw *ServerInterfaceWrapper) RotateTokens(c *gin.Context) {
 
 // RevokeToken operation middleware
 func (siw *ServerInterfaceWrapper) RevokeToken(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2981,7 +3016,6 @@ func (siw *ServerInterfaceWrapper) RevokeToken(c *gin.Context) {
 
 // ListChanges operation middleware
 func (siw *ServerInterfaceWrapper) ListChanges(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3069,7 +3103,6 @@ func (siw *ServerInterfaceWrapper) ListChanges(c *gin.Context) {
 
 // GetSyncHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetSyncHealth(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3109,7 +3142,6 @@ func (siw *ServerInterfaceWrapper) GetSyncHealth(c *gin.Context) {
 
 // ListPairs operation middleware
 func (siw *ServerInterfaceWrapper) ListPairs(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3149,7 +3181,6 @@ func (siw *ServerInterfaceWrapper) ListPairs(c *gin.Context) {
 
 // CreatePair operation middleware
 func (siw *ServerInterfaceWrapper) CreatePair(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3189,7 +3220,6 @@ func (siw *ServerInterfaceWrapper) CreatePair(c *gin.Context) {
 
 // DeletePair operation middleware
 func (siw *ServerInterfaceWrapper) DeletePair(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3238,7 +3268,6 @@ func (siw *ServerInterfaceWrapper) DeletePair(c *gin.Context) {
 
 // GetPair operation middleware
 func (siw *ServerInterfaceWrapper) GetPair(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3287,7 +3316,6 @@ func (siw *ServerInterfaceWrapper) GetPair(c *gin.Context) {
 
 // GetPairStats operation middleware
 func (siw *ServerInterfaceWrapper) GetPairStats(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3336,7 +3364,6 @@ func (siw *ServerInterfaceWrapper) GetPairStats(c *gin.Context) {
 
 // ActOnPair operation middleware
 func (siw *ServerInterfaceWrapper) ActOnPair(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3394,7 +3421,6 @@ func (siw *ServerInterfaceWrapper) ActOnPair(c *gin.Context) {
 
 // PushRecords operation middleware
 func (siw *ServerInterfaceWrapper) PushRecords(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3453,7 +3479,6 @@ func (siw *ServerInterfaceWrapper) PushRecords(c *gin.Context) {
 
 // ListThreads operation middleware
 func (siw *ServerInterfaceWrapper) ListThreads(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3509,7 +3534,6 @@ func (siw *ServerInterfaceWrapper) ListThreads(c *gin.Context) {
 
 // CreateThread operation middleware
 func (siw *ServerInterfaceWrapper) CreateThread(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3549,7 +3573,6 @@ func (siw *ServerInterfaceWrapper) CreateThread(c *gin.Context) {
 
 // DeleteThread operation middleware
 func (siw *ServerInterfaceWrapper) DeleteThread(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3598,7 +3621,6 @@ func (siw *ServerInterfaceWrapper) DeleteThread(c *gin.Context) {
 
 // GetThread operation middleware
 func (siw *ServerInterfaceWrapper) GetThread(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3647,7 +3669,6 @@ func (siw *ServerInterfaceWrapper) GetThread(c *gin.Context) {
 
 // ListParticipants operation middleware
 func (siw *ServerInterfaceWrapper) ListParticipants(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3696,7 +3717,6 @@ func (siw *ServerInterfaceWrapper) ListParticipants(c *gin.Context) {
 
 // ProjectThread operation middleware
 func (siw *ServerInterfaceWrapper) ProjectThread(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3753,7 +3773,6 @@ func (siw *ServerInterfaceWrapper) ProjectThread(c *gin.Context) {
 
 // ListThreadRecords operation middleware
 func (siw *ServerInterfaceWrapper) ListThreadRecords(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3818,7 +3837,6 @@ func (siw *ServerInterfaceWrapper) ListThreadRecords(c *gin.Context) {
 
 // GetThreadState operation middleware
 func (siw *ServerInterfaceWrapper) GetThreadState(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3867,7 +3885,6 @@ func (siw *ServerInterfaceWrapper) GetThreadState(c *gin.Context) {
 
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3963,6 +3980,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/config/:kind", wrapper.ListRules)
 	router.POST(options.BaseURL+"/v1/config/:kind", wrapper.SetRule)
 	router.POST(options.BaseURL+"/v1/config/permissions", wrapper.SwitchPermissions)
+	router.POST(options.BaseURL+"/v1/config/auth-cors-origins", wrapper.SetCORSOrigins)
 	router.GET(options.BaseURL+"/v1/sync/changes", wrapper.ListChanges)
 	router.POST(options.BaseURL+"/v1/sync/records", wrapper.PushRecords)
 	router.GET(options.BaseURL+"/v1/sync/pairs", wrapper.ListPairs)
@@ -3997,8 +4015,7 @@ type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
 
-type GetManifestRequestObject struct {
-}
+type GetManifestRequestObject struct{}
 
 type GetManifestResponseObject interface {
 	VisitGetManifestResponse(w http.ResponseWriter) error
@@ -4007,7 +4024,6 @@ type GetManifestResponseObject interface {
 type GetManifest200JSONResponse Manifest
 
 func (response GetManifest200JSONResponse) VisitGetManifestResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4029,7 +4045,6 @@ type BootstrapServiceAccountResponseObject interface {
 type BootstrapServiceAccount201JSONResponse CreatedServiceAccount
 
 func (response BootstrapServiceAccount201JSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4045,7 +4060,6 @@ type BootstrapServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount400ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4061,7 +4075,6 @@ type BootstrapServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount403ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4077,7 +4090,6 @@ type BootstrapServiceAccount409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount409ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4093,7 +4105,6 @@ type BootstrapServiceAccount413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount413ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4109,7 +4120,6 @@ type BootstrapServiceAccount415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount415ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4125,7 +4135,6 @@ type BootstrapServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount503ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4147,7 +4156,6 @@ type GetCapabilitiesResponseObject interface {
 type GetCapabilities200JSONResponse Capabilities
 
 func (response GetCapabilities200JSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4163,7 +4171,6 @@ type GetCapabilities400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities400ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4179,7 +4186,6 @@ type GetCapabilities401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities401ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4195,7 +4201,6 @@ type GetCapabilities403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities403ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4211,7 +4216,6 @@ type GetCapabilities503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities503ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4233,7 +4237,6 @@ type GetEngineConfigResponseObject interface {
 type GetEngineConfig200JSONResponse EngineConfig
 
 func (response GetEngineConfig200JSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4249,7 +4252,6 @@ type GetEngineConfig400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig400ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4265,7 +4267,6 @@ type GetEngineConfig401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig401ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4281,7 +4282,6 @@ type GetEngineConfig403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig403ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4297,7 +4297,118 @@ type GetEngineConfig503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig503ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
+type SetCORSOriginsRequestObject struct {
+	Params SetCORSOriginsParams
+	Body   *SetCORSOriginsJSONRequestBody
+}
+
+type SetCORSOriginsResponseObject interface {
+	VisitSetCORSOriginsResponse(w http.ResponseWriter) error
+}
+
+type SetCORSOrigins200JSONResponse EngineConfig
+
+func (response SetCORSOrigins200JSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetCORSOrigins400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SetCORSOrigins400ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetCORSOrigins401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response SetCORSOrigins401ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetCORSOrigins403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetCORSOrigins403ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetCORSOrigins413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetCORSOrigins413ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetCORSOrigins415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response SetCORSOrigins415ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetCORSOrigins503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SetCORSOrigins503ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4320,7 +4431,6 @@ type SwitchPermissionsResponseObject interface {
 type SwitchPermissions200JSONResponse EngineConfig
 
 func (response SwitchPermissions200JSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4336,7 +4446,6 @@ type SwitchPermissions400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions400ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4352,7 +4461,6 @@ type SwitchPermissions401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions401ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4368,7 +4476,6 @@ type SwitchPermissions403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions403ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4384,7 +4491,6 @@ type SwitchPermissions409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions409ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4400,7 +4506,6 @@ type SwitchPermissions413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions413ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4416,7 +4521,6 @@ type SwitchPermissions415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions415ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4432,7 +4536,6 @@ type SwitchPermissions503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions503ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4455,7 +4558,6 @@ type ListRulesResponseObject interface {
 type ListRules200JSONResponse RuleList
 
 func (response ListRules200JSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4471,7 +4573,6 @@ type ListRules400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules400ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4487,7 +4588,6 @@ type ListRules401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules401ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4503,7 +4603,6 @@ type ListRules403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules403ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4519,7 +4618,6 @@ type ListRules404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules404ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4535,7 +4633,6 @@ type ListRules422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules422ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4551,7 +4648,6 @@ type ListRules503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules503ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4575,7 +4671,6 @@ type SetRuleResponseObject interface {
 type SetRule200JSONResponse Rule
 
 func (response SetRule200JSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4591,7 +4686,6 @@ type SetRule400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule400ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4607,7 +4701,6 @@ type SetRule401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule401ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4623,7 +4716,6 @@ type SetRule403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule403ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4639,7 +4731,6 @@ type SetRule404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule404ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4655,7 +4746,6 @@ type SetRule409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule409ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4671,7 +4761,6 @@ type SetRule413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule413ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4687,7 +4776,6 @@ type SetRule415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule415ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4703,7 +4791,6 @@ type SetRule422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule422ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4719,7 +4806,6 @@ type SetRule503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule503ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4741,7 +4827,6 @@ type ListDiscoveredResponseObject interface {
 type ListDiscovered200JSONResponse PeerList
 
 func (response ListDiscovered200JSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4757,7 +4842,6 @@ type ListDiscovered400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered400ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4773,7 +4857,6 @@ type ListDiscovered401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered401ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4789,7 +4872,6 @@ type ListDiscovered403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered403ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4805,7 +4887,6 @@ type ListDiscovered503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered503ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4828,7 +4909,6 @@ type FederationPairResponseObject interface {
 type FederationPair200JSONResponse HandshakeAnswer
 
 func (response FederationPair200JSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4844,7 +4924,6 @@ type FederationPair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair400ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4860,7 +4939,6 @@ type FederationPair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair401ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4876,7 +4954,6 @@ type FederationPair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair403ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4892,7 +4969,6 @@ type FederationPair413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair413ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4908,7 +4984,6 @@ type FederationPair415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair415ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4924,7 +4999,6 @@ type FederationPair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair422ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4940,7 +5014,6 @@ type FederationPair501ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair501ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4956,7 +5029,6 @@ type FederationPair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair503ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4978,7 +5050,6 @@ type ListPeersResponseObject interface {
 type ListPeers200JSONResponse PeerList
 
 func (response ListPeers200JSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4994,7 +5065,6 @@ type ListPeers400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers400ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5010,7 +5080,6 @@ type ListPeers401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers401ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5026,7 +5095,6 @@ type ListPeers403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers403ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5042,7 +5110,6 @@ type ListPeers503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers503ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5064,7 +5131,6 @@ type GetDaemonHealthResponseObject interface {
 type GetDaemonHealth200JSONResponse DaemonHealth
 
 func (response GetDaemonHealth200JSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5080,7 +5146,6 @@ type GetDaemonHealth400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth400ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5096,7 +5161,6 @@ type GetDaemonHealth401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth401ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5112,7 +5176,6 @@ type GetDaemonHealth403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth403ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5128,7 +5191,6 @@ type GetDaemonHealth503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth503ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5150,7 +5212,6 @@ type GetIdentityResponseObject interface {
 type GetIdentity200JSONResponse Identity
 
 func (response GetIdentity200JSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5166,7 +5227,6 @@ type GetIdentity400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity400ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5182,7 +5242,6 @@ type GetIdentity401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity401ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5198,7 +5257,6 @@ type GetIdentity403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity403ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5214,7 +5272,6 @@ type GetIdentity503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity503ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5236,7 +5293,6 @@ type ListRecordsResponseObject interface {
 type ListRecords200JSONResponse RecordList
 
 func (response ListRecords200JSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5252,7 +5308,6 @@ type ListRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords400ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5268,7 +5323,6 @@ type ListRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords401ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5284,7 +5338,6 @@ type ListRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords403ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5300,7 +5353,6 @@ type ListRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords503ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5323,7 +5375,6 @@ type AppendRecordResponseObject interface {
 type AppendRecord201JSONResponse Record
 
 func (response AppendRecord201JSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5339,7 +5390,6 @@ type AppendRecord400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord400ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5355,7 +5405,6 @@ type AppendRecord401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord401ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5371,7 +5420,6 @@ type AppendRecord403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord403ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5387,7 +5435,6 @@ type AppendRecord409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord409ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5403,7 +5450,6 @@ type AppendRecord413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord413ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5419,7 +5465,6 @@ type AppendRecord415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord415ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5435,7 +5480,6 @@ type AppendRecord503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord503ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5458,7 +5502,6 @@ type QueryRecordsResponseObject interface {
 type QueryRecords200JSONResponse RecordList
 
 func (response QueryRecords200JSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5474,7 +5517,6 @@ type QueryRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords400ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5490,7 +5532,6 @@ type QueryRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords401ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5506,7 +5547,6 @@ type QueryRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords403ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5522,7 +5562,6 @@ type QueryRecords413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords413ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5538,7 +5577,6 @@ type QueryRecords415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords415ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5554,7 +5592,6 @@ type QueryRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords503ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5577,7 +5614,6 @@ type GetRecordResponseObject interface {
 type GetRecord200JSONResponse Record
 
 func (response GetRecord200JSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5593,7 +5629,6 @@ type GetRecord400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord400ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5609,7 +5644,6 @@ type GetRecord401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord401ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5625,7 +5659,6 @@ type GetRecord403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord403ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5641,7 +5674,6 @@ type GetRecord404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord404ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5657,7 +5689,6 @@ type GetRecord422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord422ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5673,7 +5704,6 @@ type GetRecord503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord503ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5695,7 +5725,6 @@ type ListServiceAccountsResponseObject interface {
 type ListServiceAccounts200JSONResponse []ServiceAccount
 
 func (response ListServiceAccounts200JSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5711,7 +5740,6 @@ type ListServiceAccounts400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts400ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5727,7 +5755,6 @@ type ListServiceAccounts401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts401ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5743,7 +5770,6 @@ type ListServiceAccounts403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts403ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5759,7 +5785,6 @@ type ListServiceAccounts503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts503ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5782,7 +5807,6 @@ type CreateServiceAccountResponseObject interface {
 type CreateServiceAccount201JSONResponse CreatedServiceAccount
 
 func (response CreateServiceAccount201JSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5798,7 +5822,6 @@ type CreateServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount400ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5814,7 +5837,6 @@ type CreateServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount401ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5830,7 +5852,6 @@ type CreateServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount403ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5846,7 +5867,6 @@ type CreateServiceAccount413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount413ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5862,7 +5882,6 @@ type CreateServiceAccount415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount415ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5878,7 +5897,6 @@ type CreateServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount503ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5901,7 +5919,6 @@ type RevokeServiceAccountResponseObject interface {
 type RevokeServiceAccount200JSONResponse Revoked
 
 func (response RevokeServiceAccount200JSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5917,7 +5934,6 @@ type RevokeServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount400ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5933,7 +5949,6 @@ type RevokeServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount401ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5949,7 +5964,6 @@ type RevokeServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount403ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5965,7 +5979,6 @@ type RevokeServiceAccount404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount404ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5981,7 +5994,6 @@ type RevokeServiceAccount422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount422ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5997,7 +6009,6 @@ type RevokeServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount503ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6020,7 +6031,6 @@ type GetServiceAccountResponseObject interface {
 type GetServiceAccount200JSONResponse ServiceAccount
 
 func (response GetServiceAccount200JSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6036,7 +6046,6 @@ type GetServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount400ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6052,7 +6061,6 @@ type GetServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount401ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6068,7 +6076,6 @@ type GetServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount403ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6084,7 +6091,6 @@ type GetServiceAccount404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount404ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6100,7 +6106,6 @@ type GetServiceAccount422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount422ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6116,7 +6121,6 @@ type GetServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount503ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6140,7 +6144,6 @@ type EditServiceAccountResponseObject interface {
 type EditServiceAccount200JSONResponse ServiceAccount
 
 func (response EditServiceAccount200JSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6156,7 +6159,6 @@ type EditServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount400ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6172,7 +6174,6 @@ type EditServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount401ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6188,7 +6189,6 @@ type EditServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount403ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6204,7 +6204,6 @@ type EditServiceAccount404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount404ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6220,7 +6219,6 @@ type EditServiceAccount409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount409ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6236,7 +6234,6 @@ type EditServiceAccount413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount413ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6252,7 +6249,6 @@ type EditServiceAccount415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount415ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6268,7 +6264,6 @@ type EditServiceAccount422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount422ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6284,7 +6279,6 @@ type EditServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount503ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6307,7 +6301,6 @@ type ListAccountTokensResponseObject interface {
 type ListAccountTokens200JSONResponse []Token
 
 func (response ListAccountTokens200JSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6323,7 +6316,6 @@ type ListAccountTokens400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens400ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6339,7 +6331,6 @@ type ListAccountTokens401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens401ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6355,7 +6346,6 @@ type ListAccountTokens403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens403ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6371,7 +6361,6 @@ type ListAccountTokens404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens404ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6387,7 +6376,6 @@ type ListAccountTokens422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens422ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6403,7 +6391,6 @@ type ListAccountTokens503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens503ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6427,7 +6414,6 @@ type MintTokenResponseObject interface {
 type MintToken201JSONResponse MintedToken
 
 func (response MintToken201JSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6443,7 +6429,6 @@ type MintToken400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken400ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6459,7 +6444,6 @@ type MintToken401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken401ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6475,7 +6459,6 @@ type MintToken403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken403ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6491,7 +6474,6 @@ type MintToken404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken404ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6507,7 +6489,6 @@ type MintToken409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken409ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6523,7 +6504,6 @@ type MintToken413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken413ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6539,7 +6519,6 @@ type MintToken415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken415ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6555,7 +6534,6 @@ type MintToken422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken422ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6571,7 +6549,6 @@ type MintToken503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken503ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6595,7 +6572,6 @@ type RotateTokensResponseObject interface {
 type RotateTokens200JSONResponse RotatedTokens
 
 func (response RotateTokens200JSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6611,7 +6587,6 @@ type RotateTokens400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens400ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6627,7 +6602,6 @@ type RotateTokens401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens401ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6643,7 +6617,6 @@ type RotateTokens403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens403ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6659,7 +6632,6 @@ type RotateTokens404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens404ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6675,7 +6647,6 @@ type RotateTokens409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens409ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6691,7 +6662,6 @@ type RotateTokens413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens413ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6707,7 +6677,6 @@ type RotateTokens415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens415ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6723,7 +6692,6 @@ type RotateTokens422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens422ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6739,7 +6707,6 @@ type RotateTokens503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens503ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6763,7 +6730,6 @@ type RevokeTokenResponseObject interface {
 type RevokeToken200JSONResponse Revoked
 
 func (response RevokeToken200JSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6779,7 +6745,6 @@ type RevokeToken400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken400ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6795,7 +6760,6 @@ type RevokeToken401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken401ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6811,7 +6775,6 @@ type RevokeToken403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken403ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6827,7 +6790,6 @@ type RevokeToken404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken404ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6843,7 +6805,6 @@ type RevokeToken422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken422ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6859,7 +6820,6 @@ type RevokeToken503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken503ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6881,7 +6841,6 @@ type ListChangesResponseObject interface {
 type ListChanges200JSONResponse ChangeList
 
 func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6898,7 +6857,6 @@ type ListChanges200ApplicationXNdjsonResponse struct {
 }
 
 func (response ListChanges200ApplicationXNdjsonResponse) VisitListChangesResponse(w http.ResponseWriter) error {
-
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -6940,7 +6898,6 @@ type ListChanges400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6956,7 +6913,6 @@ type ListChanges401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6972,7 +6928,6 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6988,7 +6943,6 @@ type ListChanges503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7010,7 +6964,6 @@ type GetSyncHealthResponseObject interface {
 type GetSyncHealth200JSONResponse SyncHealth
 
 func (response GetSyncHealth200JSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7026,7 +6979,6 @@ type GetSyncHealth400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth400ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7042,7 +6994,6 @@ type GetSyncHealth401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth401ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7058,7 +7009,6 @@ type GetSyncHealth403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth403ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7074,7 +7024,6 @@ type GetSyncHealth503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth503ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7096,7 +7045,6 @@ type ListPairsResponseObject interface {
 type ListPairs200JSONResponse PairList
 
 func (response ListPairs200JSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7112,7 +7060,6 @@ type ListPairs400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs400ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7128,7 +7075,6 @@ type ListPairs401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs401ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7144,7 +7090,6 @@ type ListPairs403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs403ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7160,7 +7105,6 @@ type ListPairs503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs503ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7183,7 +7127,6 @@ type CreatePairResponseObject interface {
 type CreatePair201JSONResponse Pair
 
 func (response CreatePair201JSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7199,7 +7142,6 @@ type CreatePair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair400ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7215,7 +7157,6 @@ type CreatePair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair401ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7231,7 +7172,6 @@ type CreatePair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair403ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7247,7 +7187,6 @@ type CreatePair409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair409ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7263,7 +7202,6 @@ type CreatePair413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair413ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7279,7 +7217,6 @@ type CreatePair415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair415ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7295,7 +7232,6 @@ type CreatePair501ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair501ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7311,7 +7247,6 @@ type CreatePair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair503ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7334,7 +7269,6 @@ type DeletePairResponseObject interface {
 type DeletePair200JSONResponse Deleted
 
 func (response DeletePair200JSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7350,7 +7284,6 @@ type DeletePair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair400ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7366,7 +7299,6 @@ type DeletePair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair401ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7382,7 +7314,6 @@ type DeletePair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair403ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7398,7 +7329,6 @@ type DeletePair404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair404ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7414,7 +7344,6 @@ type DeletePair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair422ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7430,7 +7359,6 @@ type DeletePair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair503ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7453,7 +7381,6 @@ type GetPairResponseObject interface {
 type GetPair200JSONResponse Pair
 
 func (response GetPair200JSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7469,7 +7396,6 @@ type GetPair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair400ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7485,7 +7411,6 @@ type GetPair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair401ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7501,7 +7426,6 @@ type GetPair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair403ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7517,7 +7441,6 @@ type GetPair404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair404ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7533,7 +7456,6 @@ type GetPair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair422ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7549,7 +7471,6 @@ type GetPair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair503ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7572,7 +7493,6 @@ type GetPairStatsResponseObject interface {
 type GetPairStats200JSONResponse PairStats
 
 func (response GetPairStats200JSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7588,7 +7508,6 @@ type GetPairStats400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats400ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7604,7 +7523,6 @@ type GetPairStats401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats401ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7620,7 +7538,6 @@ type GetPairStats403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats403ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7636,7 +7553,6 @@ type GetPairStats404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats404ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7652,7 +7568,6 @@ type GetPairStats422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats422ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7668,7 +7583,6 @@ type GetPairStats503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats503ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7692,7 +7606,6 @@ type ActOnPairResponseObject interface {
 type ActOnPair200JSONResponse Pair
 
 func (response ActOnPair200JSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7708,7 +7621,6 @@ type ActOnPair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair400ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7724,7 +7636,6 @@ type ActOnPair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair401ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7740,7 +7651,6 @@ type ActOnPair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair403ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7756,7 +7666,6 @@ type ActOnPair404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair404ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7772,7 +7681,6 @@ type ActOnPair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair422ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7788,7 +7696,6 @@ type ActOnPair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair503ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7811,7 +7718,6 @@ type PushRecordsResponseObject interface {
 type PushRecords200JSONResponse PushResult
 
 func (response PushRecords200JSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7827,7 +7733,6 @@ type PushRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords400ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7843,7 +7748,6 @@ type PushRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords401ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7859,7 +7763,6 @@ type PushRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords403ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7875,7 +7778,6 @@ type PushRecords409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords409ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7891,7 +7793,6 @@ type PushRecords413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords413ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7907,7 +7808,6 @@ type PushRecords415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords415ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7923,7 +7823,6 @@ type PushRecords422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords422ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7939,7 +7838,6 @@ type PushRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords503ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7961,7 +7859,6 @@ type ListThreadsResponseObject interface {
 type ListThreads200JSONResponse ThreadList
 
 func (response ListThreads200JSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7977,7 +7874,6 @@ type ListThreads400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads400ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7993,7 +7889,6 @@ type ListThreads401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads401ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8009,7 +7904,6 @@ type ListThreads403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads403ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8025,7 +7919,6 @@ type ListThreads503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads503ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8048,7 +7941,6 @@ type CreateThreadResponseObject interface {
 type CreateThread201JSONResponse Thread
 
 func (response CreateThread201JSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8064,7 +7956,6 @@ type CreateThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread400ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8080,7 +7971,6 @@ type CreateThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread401ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8096,7 +7986,6 @@ type CreateThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread403ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8112,7 +8001,6 @@ type CreateThread409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread409ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8128,7 +8016,6 @@ type CreateThread413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread413ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8144,7 +8031,6 @@ type CreateThread415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread415ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8160,7 +8046,6 @@ type CreateThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread503ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8183,7 +8068,6 @@ type DeleteThreadResponseObject interface {
 type DeleteThread200JSONResponse Deleted
 
 func (response DeleteThread200JSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8199,7 +8083,6 @@ type DeleteThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread400ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8215,7 +8098,6 @@ type DeleteThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread401ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8231,7 +8113,6 @@ type DeleteThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread403ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8247,7 +8128,6 @@ type DeleteThread404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread404ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8263,7 +8143,6 @@ type DeleteThread422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread422ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8279,7 +8158,6 @@ type DeleteThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread503ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8302,7 +8180,6 @@ type GetThreadResponseObject interface {
 type GetThread200JSONResponse Thread
 
 func (response GetThread200JSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8318,7 +8195,6 @@ type GetThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread400ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8334,7 +8210,6 @@ type GetThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread401ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8350,7 +8225,6 @@ type GetThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread403ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8366,7 +8240,6 @@ type GetThread404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread404ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8382,7 +8255,6 @@ type GetThread422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread422ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8398,7 +8270,6 @@ type GetThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread503ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8421,7 +8292,6 @@ type ListParticipantsResponseObject interface {
 type ListParticipants200JSONResponse ParticipantList
 
 func (response ListParticipants200JSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8437,7 +8307,6 @@ type ListParticipants400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants400ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8453,7 +8322,6 @@ type ListParticipants401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants401ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8469,7 +8337,6 @@ type ListParticipants403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants403ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8485,7 +8352,6 @@ type ListParticipants404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants404ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8501,7 +8367,6 @@ type ListParticipants422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants422ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8517,7 +8382,6 @@ type ListParticipants503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants503ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8540,7 +8404,6 @@ type ProjectThreadResponseObject interface {
 type ProjectThread200JSONResponse Projection
 
 func (response ProjectThread200JSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8556,7 +8419,6 @@ type ProjectThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread400ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8572,7 +8434,6 @@ type ProjectThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread401ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8588,7 +8449,6 @@ type ProjectThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread403ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8604,7 +8464,6 @@ type ProjectThread404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread404ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8620,7 +8479,6 @@ type ProjectThread422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread422ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8636,7 +8494,6 @@ type ProjectThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread503ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8659,7 +8516,6 @@ type ListThreadRecordsResponseObject interface {
 type ListThreadRecords200JSONResponse RecordList
 
 func (response ListThreadRecords200JSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8675,7 +8531,6 @@ type ListThreadRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords400ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8691,7 +8546,6 @@ type ListThreadRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords401ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8707,7 +8561,6 @@ type ListThreadRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords403ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8723,7 +8576,6 @@ type ListThreadRecords404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords404ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8739,7 +8591,6 @@ type ListThreadRecords422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords422ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8755,7 +8606,6 @@ type ListThreadRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords503ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8778,7 +8628,6 @@ type GetThreadStateResponseObject interface {
 type GetThreadState200JSONResponse ThreadState
 
 func (response GetThreadState200JSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8794,7 +8643,6 @@ type GetThreadState400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState400ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8810,7 +8658,6 @@ type GetThreadState401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState401ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8826,7 +8673,6 @@ type GetThreadState403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState403ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8842,7 +8688,6 @@ type GetThreadState404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState404ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8858,7 +8703,6 @@ type GetThreadState422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState422ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8874,7 +8718,6 @@ type GetThreadState503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState503ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8896,7 +8739,6 @@ type ListTokensResponseObject interface {
 type ListTokens200JSONResponse []Token
 
 func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8912,7 +8754,6 @@ type ListTokens400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens400ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8928,7 +8769,6 @@ type ListTokens401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens401ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8944,7 +8784,6 @@ type ListTokens403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens403ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8960,7 +8799,6 @@ type ListTokens503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens503ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8985,6 +8823,10 @@ type StrictServerInterface interface {
 	// GetEngineConfig Every setting and how many rules there are. Scope config:read.
 	// (GET /v1/config)
 	GetEngineConfig(ctx context.Context, request GetEngineConfigRequestObject) (GetEngineConfigResponseObject, error)
+	// SetCORSOrigins Says which pages may call this surface from a browser, with a token, in place of those that were said before; none with an empty list. They come on top of
+	// those that the server was started with, and are not heeded while authentication is off. Scope config:write.
+	// (POST /v1/config/auth-cors-origins)
+	SetCORSOrigins(ctx context.Context, request SetCORSOriginsRequestObject) (SetCORSOriginsResponseObject, error)
 	// SwitchPermissions Turns the permission rules on or off. Turning them on is refused (409) while they would keep the caller from writing records, reading threads or reading
 	// the configuration. Scope config:write.
 	// (POST /v1/config/permissions)
@@ -9109,8 +8951,10 @@ type StrictServerInterface interface {
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
 }
 
-type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
-type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
+type (
+	StrictHandlerFunc    func(ctx *gin.Context, request any) (any, error)
+	StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
+)
 
 type StrictGinServerOptions struct {
 	// RequestErrorHandlerFunc is called when a request cannot be parsed or
@@ -9277,6 +9121,50 @@ func (sh *strictHandler) GetEngineConfig(ctx *gin.Context, params GetEngineConfi
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetEngineConfigResponseObject); ok {
 		if err := validResponse.VisitGetEngineConfigResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetCORSOrigins operation middleware
+func (sh *strictHandler) SetCORSOrigins(ctx *gin.Context, params SetCORSOriginsParams) {
+	var request SetCORSOriginsRequestObject
+
+	request.Params = params
+
+	var body SetCORSOriginsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetCORSOrigins(ctx, request.(SetCORSOriginsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetCORSOrigins")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetCORSOriginsResponseObject); ok {
+		if err := validResponse.VisitSetCORSOriginsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -10550,152 +10438,156 @@ func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H37Uhu5+uCrqHqn6iS1jYFMkjMhf5HgzHAmAX7AnPyqBsoW3bJbh7bUI8kYb5aqfZp9sH2SLX2f+uZW",
-	"+wI2uQzzxwTb3bp8+u43fQkiOcqkYMLoYO9LkFFFR8wwBZ/2o0iOhTk8sB+4CPaCjJokCANBRyzYC3gc",
-	"hIFif425YnGwZ9SYhYGOEjai9o0Rvf3IxNAkwd7rl2Ew4iL/uBsGZprZIbRRXAyDu7sw2I+MVPa9mOlI",
-	"8cxwaac8TxjhMROGmyl5dnB48JyYhBpiEkbs3EwbEqWUjzQxkkRyxMhAyVEnCHHJCaMxU+Wi/3vrbCoi",
-	"JTOWbuGULWt+tfti8aJPKFePBJ9TRrWFyCyAPifTkAykAojQccxNsfe/xkxNy/UoHGHefn3TRlLFa9jj",
-	"7otfltjkOGW/cxE3t6nGKdMhyZgaca25FFvum4FM4/zvhNHUJFtRwqJrTaQiMYs4PJzJlEec6QI29W1c",
-	"2znXeFjniWJ0HVB78er1ErPJayZaJzP2195aD+rODqUzKTQDTvGOxqdIi/ZTJIVhAv6kWZbyiNoz3M6U",
-	"vErZ6H/+x6FxOflPig2CveB/bJfcaBt/1dsn+BZO2mQNJccijgSuZDwlVDEyUVIMO8FdGLyXYpDy6FEX",
-	"d2hILJkmQhoylGTCTUImjnEpRriGlX2Q6orHMROPubSz98cn3d6H49N3hwcH3aOQHBwe9N5/3D/81Dvo",
-	"Hh12D0Jy0j39dHh2dnh8VHx1tP+pe3ay/77bO+3+q/v+3H53fHr46+FR5YvT7ln39N/dg975b6fd/QN7",
-	"JsVX++/Pj09h10fSfJBjpPJHRBYAOxGS6HGUEJNwhx5H0pyNs0wqwx55SVwTzdQNU7gwQzQzZJwBO7d8",
-	"HGhbfqRqyB6bsICMuBWqkqR2AbCaPwQdm0Qq/r8eF1RHkgAbI8/2/zj/rXfa/a8/Dk+7B89Di2FSMNQJ",
-	"ZMYEwNEerXv08Ojf+x8PD57ny7+hPKVX6aPDE5cfUWGP+YqRG6b4gLOYCDnpkHM1JXRIuXDLzJSMmNaP",
-	"vdDPLE0t8o1YTK7GBlCSRhHLjF2JW5vOaeUTizn9Kng5GmsA4r/Ojo86IALd26i2wkqYGI+CvT+Dw6Pz",
-	"7tFBEAYHx0EY/H50/DkIg4/d/dOjIAx+7Z4HYXDyh/3/+/2PH4Mw+LR/Elw2RF4YvKcZveIpNxxlXmZ1",
-	"SJV/GjBqxgr/5oaN4I/GGO4LqhSd2s9WQuuMRsz7tI5kNjPiPMCd2cd9s9wwpTkeQVN3KFWCP4sHqwsr",
-	"lhGWeyzBI6/+wyID4EmoQC5VB0w0Vhr1+sb+eOz9WoHGuWi3qJcCmPiwqS524xevXu2+IdIyVwM2REi4",
-	"IFdUs9cvQ3I1JX3Nh4KpvlUJm7CH3/zmSMzjvWs2RZ6TUE3g4dgzzgx8nQ4GC2+H4UeOalQdjgnVvZFU",
-	"VUy5kjJlVAAisVvTmwNqnHR5XHKn2UCmmQ3lw9YXEJaL9e5SMWpYfMbUDY+YMzKBd6Tp8SDY+3MBmtff",
-	"uwtnITWfqNw6Ggd7JaXRRtGsp5gepyYkE9QYDJlQ7TRL94gfY3BdPYoL6/G4zZglUkSMWPisPAlIEf+4",
-	"mkWKmZDoRE4ETNE+Qq+F9CZUCfunx8ikhkx4moJImEh1HaIWRTWhgrg9g5Yrx1ZmGKm0nyBm8OHyLgwO",
-	"KBtJ8RsYb03MtxpHlaEXCBgGcjDw8uqMclXlwFwYNmRqhhKsoKMGf379slxs5emZQ20ZUxtqxrq6Rnnt",
-	"XZcBs3DZyZfm227+sMLAAWhhhUDzqT17yuHlI9YDaug5fFlu7uz9/sf90yAMPhyffvrj476VrYdn56eH",
-	"7/44Pzy2YvW0+6F72j1637Xy9Pj05LfDs09BGPz7+PDAC5cDljKnfNfPvgVPmwCP3QiX4bKw4n4e3BVD",
-	"Lpi1GFGsNHGxVw7nY8Ulg8nXxmDIXoRjevG18GroHhNW12oZHPwcsJA45pY2aXpSW2ATi+qE/JuckBEV",
-	"U2eGWjtZDgijUUKuuajKsBwkM/BzX4czoPDvIV+wD9C/URHrhF77dIaEpilz6kR9/R8U0wmhIiaKihj9",
-	"fPPcJa890I4Rq1by9RVqxuxkjefGKp19buflL4vQMgbdoNw4zjcXbvtCT1BFmQO9ts03vr9m096AiyFT",
-	"meIoj+fIzhy1ByxmCrT9XsaY8iK3A9z8/RdohYCYXc1yoDl0fmIP3S7hXG5xK7+F7+xg1Ej1D+1EtkV/",
-	"+yLaOtZSloMBIKaw9ijX+LpXLSxOwSfF1Q2zs1ghni/NDiHGqbNb0XXnGVJnKZ320OvnOT12m3HFdI+a",
-	"mvyJqWFbho/YMpNw3atsvI1LeXBp4cj2HfBbenQPC29TBY7VvrlGt3dk8UJp9LDBU9ZeITQeWWt6iT2N",
-	"mElkvNQi12WR+XXFBdPPUAx1wYvauef04/ZUAauPphqnWTH2PEusoZCP/j5RwQfMZ71EFeO5N6o8NtcI",
-	"qVrcd2GV2YxaZ3oIf9NTEbXhXwQWkQaJaTWpxdZeGyeDWS4XyVk/xLxQZ1pTn+lNo4Ug3schCvbYAMkc",
-	"ZtF4NkpldL2kbttySobdGj9jvJLx9B+a2AdCMsIth8R5nsD3z03KwB9I09QqNdxY6+RfZ8dHb8nua/I7",
-	"f0eoISOpzZKWek5hFAQTLC3fpPcc7Pbi89xCW86axcebRuxDDb2Z/eBwl17r64hNTij3KBJWoveWkpwS",
-	"hR0qlTMqmS+uGOLY91PE4NUW+HzOZbh96B+6QbUgJfYIde5YwBKUtSA+Sg6zN6KCDlmHHBoCXnqashjF",
-	"O7thCoG//E7blMLKVn9ptRd7DTDNqrkvF51/Ae7KeqrD+/D5iE1OC1fcgznLiodsyb3leO1xUB6/JTKj",
-	"f40ZOKqtItAvHD/9DtlHSicvXiHlcwEnHVEhBY8oerlDONDXL0nKbliqScxY1iH7RIxHV+A2pIZQEsvx",
-	"VcrKaF4i05iwWxqZFCIkig3GmsV7ZKK4Ych2LgQFVtW5EA2LKgxut4Zyy335Hy1F55ROci5e+XVLX/Ns",
-	"S2Zo521l0jIYhdpBld3WYXSQr3Ng+aBFay4swsNZA6CsfgrnQp693HlD3n88fv9777T762kXIn7PO8RS",
-	"t2C3Bh4di5RpTYb8hgHGN7j7iN7ykbUH3uzs/HP3zZsXr17+8+XOmze7cMr4045PCMTU0J5x3oV5yFR4",
-	"IQrJMRNsHeDyQgv9PDgAanseGkK93mIzSaj26uT/GcdDFveupj50Xaga1ryOs9F0j4NK5Tk3hSbZnmLw",
-	"+qVPbaW3h/hq5edCw8TjbkLqHRtyUSjLPaQArgkoJ3aDb3MhCaRzNTWYM/EQ5uPWUheobRxnnPo1Ge7L",
-	"fTkeEFpJCSFqnIL4yc1TmqZyYpViJqZe23QOm2GpRhyygxJNp9rjHLFTFe6amA3oODUzKFKxi9htppjW",
-	"S29lj7zvfsQQRjRWFmNQHD97HhLFtByriIUOrUOip9qwkTNBJ8+ezxzby503r1vwduUEkDDIFJfKmdrF",
-	"vnfqzOHnF1XmsLsD/1V4wlbxlc9NO5I3rDb6gKbaA9YZZIP9tCBXM+RQPwOQIH2rQvarVlUfuTzOYaHq",
-	"8S3ouSoSZxrZkJVBoHpoMqJT1Jo65HPuNhfT0KLcFH6MZR7KhqQlD5tYRpCWbKLqrir4BFAIi3ttm9i3",
-	"S2CKWDhYdamPD/Y3uKRZR8aCBeEJFUy+iJ8QQ68bvMvPjZm46Rk6rGGbPeR45uU10s9q4qL0O8wkxaF7",
-	"fw9EOzhF3ReoisxK7jZRM+eEdj0HZIVHVQFfSJ8+WjwvBJTP41/fpkl6uaaGXl+SsFsas4iPaEpiPrRk",
-	"NbvZlSRWGID5uISDt207OTjqu3kIZqki4XNxlmZjSX6LLsLQa28Vqz6hujzspkxLqTY9plSL/wB+zsZp",
-	"On/WhepV0/WspyLqZXabbRHAtihn3a6da5rOtea8YalapMzqLTcMAmzWRLDKM+WpffpykbU3Lza7pCs9",
-	"h0G40PzLl1497bCKLZctKObPVbB6/dJOUsBUj4+0eeIpr3nAFkYS7CraFn5mqNErZavYk8szfJZwcF0L",
-	"ORFLPjsHuXsaFroyigPFLTm9fXjZbTljd6mnl8BLXGYOrXL4fFEVsPtPUhke8YwKMyfm0zxKrrTpreKu",
-	"BDa2ygurpBm0OPbL2H11vbW1LIDJWqizhPDjEinzxTbb2DLARDMmHiRk5qSN+Fm+1+NvH23b0TpOhDEv",
-	"v5ybN/Dgcyoj+u0n5hI3m0xVxi2xaGYoT1tIlKX+o+ZCGypasrtGZSxkCRUC1ZZLr+6FMOiB5r0gB6WJ",
-	"LYUy2ZIBugiR4Nd8mLDMWXEAqwCh3HJYHhYAvOWI7J/OATGTwepIpgSPGxmyh8bcC6eUi1VzXotRl0X4",
-	"3DO6FPvJyh22q1gr6FCF78qBxwvVsU58hkyre28ZA7FiglVdJMXWV83otItkcZk1O3/8u5ZtnkJupE/W",
-	"Riyr5wP4dKGWXKSJC/ArRq7YQKpqQKsyDLjGfNmJ6GlxLhYhIUXczqlrRu9CzKyAdHZ8qZ0fGZZK9TUD",
-	"V3pt/LXm0xYALXWjfPttKFic7rJZdMslWpdhoBWSoMr06cXmdBMA3i2uMRa1pBv40Bcz6qwYz1kxLr62",
-	"kIilibPf9rdevHpN5ABcY+VG/nV2fESenX54T3755y+vnucPgJ5JNLthgoAAXiJQcg/LvXHI8+Miy9At",
-	"4zcrujVWlgRosLj1hf6ghsOk/Mirx1kFWzt6r0E/LIm1oSHeZinlLYzYnj/UC0Mmut1bnpyOfI/qOttr",
-	"bGClAoUZXJVkKIkU5IolXMR2LZqFGKTqay4i1n8LIU05IBRXaRfHo4QMJdPw5hQj+YOBZqZDoGQu94aS",
-	"Eb1mhJKMDhnRiVTGi9brsWUWFD/g6fwXFGY3vYXVA5rvVbUacmp8FSofLOFaeAAFY80phEQTmcZ7hJIb",
-	"mo4xUebLRfAT++si+N8XwU+C4b9Dk//rvkhN/q/7ggv8l91ybfRFsEf+3//5v3cdAhNjqgWPQxdwDjHS",
-	"DP+EBMgiJAVVECriC9G3RNO5GO/s/Bxl1CTwF+vbI7ZyF1zlJIXotZIjgsAkRrq/OuTfdkc4s2G3Rocu",
-	"gq9DAkyJABAxMjZO07fEwMByQGI+GDBL0pD9jEMIxiHCwP4a05QIqQgXhAoiVcwUBkxhFvvwhYBvGQDc",
-	"JIwrFzIl/Z8E6wPMLVbiMXBN6JVmwoTESGmfoSLuw4j9n6TqQ8iCWKyDd/CEdSWZYWeHRFJg5rfeZG5B",
-	"ykfc1PBwd2dhdK8S2tv1urmAOFeNGC5KItBSmXkZ8Y6Yd8Ot3ctwYX78sWCOcEAmOjSh7iz2inPMkYTm",
-	"ySIWT6hLTzMJExUUtJ8AYzrk3ZRQpfgNTX3xiurCdz3Mo5RZq4bjPXzoRl77Ki5oaufwBsUZ7JgbktCY",
-	"XDEmiMJRnNYeEi1zHRxLcBOap2BV8yUrTGzp+g4308PrO06loXmanl4+T6+a3NfM1rOf6JD6DWsaWQ0+",
-	"ZVb6++2jlGa67bcJ5YbFvdE9XYmVqYt5qoP6QKTYDc+TFJZydRao5DfLnHbp4t6lGZXym6rBt6zC1zAZ",
-	"cPrKusPagfizHhclmrTaCPMyQBalfDSzkl2vk9aw8jLqtN3J5YIcjQaXbXNZt9YtuuwpKYhJerWSJjxS",
-	"TaeaaOlVrTCbowVEmhlnSyypZ7lmLS7hvfRMFvut7qUY38sMxilbh8ptT+BRveNnuVuyblNhJkAZO8A8",
-	"gLL6r/jcSHQFr6E9zHwE9yl/AcopvFjWTKppktRNi1VQZp0sb+3RjPeumUdA7acTi4JWw1uq7uM+wXBv",
-	"3U7M4z09FdEeZmDtoSbLY9RjfcPwFYm+TAXw/FRwX0+5IP74oKDIumpeTCFxW7yA1ImEzmK5xiv0j0GX",
-	"om7FoVSJJ2EZhS9FhVvMwhh3Hbm7MW+LM7b6ejeSo7Whie6Zy+TBkIckGPnU1bOpiNrqw1ui59gLrL08",
-	"vHc17RUJG8uX0zaWhoMZaWi6QnW4tTuGisbLqLSFOCh02+qcje348Lgt2+o+PHBeCNbJ3fVm+jizxx+n",
-	"W6Wavy0sN9fllwfhSt/8Ap6BsF6DWuEOzcNLH9YM5FEcXbj4s5zAGixzbhX7MmfZ8D/mnRXaVNciPkTK",
-	"DFINDSwIunVXixatnBLShtgNsr0vehfcrJFZDvX9FbcGlNNxBqbZ70fHn0MCDZFCcvLHObijDo4rQGPE",
-	"7hX9hovCHyOa/Ynrv/REQu4ffi2pr8hUc+0sAJe8GOhPybwPy6ukcfr53lg/UMvKFBvwWz/6Yq1a3luF",
-	"G+1KAFtMrUWq4sO0QdqWctaWo1wJnkKHUtcqJqExcV+N+AztrbGmemGbnladuym2G3rk5ar9dW5oyuPe",
-	"WBjMepntGKkJE5WwC8Py1ltDIpppksgJSaUYFj7IEfikoFYg15vvc6i+UlFnOdPcgvbUgnsBWZJKgdLV",
-	"mvJcf5krQeGQorG15M/soSNSXTGqfOGOfSSPkOgs7aHlxcQNml49TXt1Y8x9RPrBrzp5Q1yQojhLsabE",
-	"mAw70XExkM3ZnX2QY7XG6ADEAdDEwHhB3vhzCi0K93LemgdJNBQyD/hwjDZ5WClE7ZD9opwZmkxATZtD",
-	"jPBC9J0vvZ87lKvdKsABaw8mJhTrJjoX4kJ0b5iaEiXHUCMQM0W2b3ahjtJTQUH6+67lI/oLyDuA0b3h",
-	"3UeQgLuIC9JvNGTuY2jvQhT1xZVmGmS/aM/BNUkluJ8tOQhiEgsfFTO1V/obybOXO7uk1jQyJLXGkCFy",
-	"VGga8ezlzs+k0R7Vct4L0a/nhPWfh0iiuLCyoPLnRjtV9+RMcZcmfIA4AU14BL7baLz6PMxxCrIRLkSl",
-	"4y3U7hkNtfEd8nlOX5JnlMTQZItoQ5XlGhBc3driAmiNbaUyomkitXleSQWw6IlNgvQ1zzIWv8WFSJFO",
-	"83PQxMgLQe1ZZFc0uiY0jpVFRPsahR41LMZNyAHEYOHcKblScqKZwsGKUAuc4ohGCRfM7bwmP2qobfVW",
-	"FiPkZnrRPu+QI6fpWZgNGfDJArdDggEcoIe8/sqOj/3CCXU06jqxYNkTFIIVh275tCCu2ctEcWOYeIsz",
-	"TrirHXR8wY5id4lIwnVoz55j80Coxk2lYB3SBy9bvyg1vhBX04zqypwIx9aOa7N1Y0DsStlf7Gm4hpwE",
-	"0wg1ZoC8efnqn89drB1Z8B6BxMh+SPqRjJkLULq8vX6HIPvAo4UtVODW/++tc0UjtnUY9zvkDwHJSy6Z",
-	"BAOmfCikspScF3MXHGjb2u0QJE21rHxdMkN4AuOeKY+Y0Cxv+GclQUajhG296Oy4JFxk33pve3symXQo",
-	"/NyRarjt3tXbHw/fd4/OuvBOaR8GZxmLjLJ8GPrJZCkZYCvMoiNbsNPZxXcsQ6cZD/aCnzs7nZ/BHDcJ",
-	"iKztzoSl6RaAAFYOTM7+MsQwKOIyl+IwDvaCX5kpGqjM9Nd+sbMzp8/qav1VizlaGqzmvUY6NUkc7P15",
-	"GQZ6PBpRNbUgsuzbibWyi3FEBYllhxxBjwTLnbVlzpFiwMppiglFdKghXRo4UnBp57HnXBDnttMttmjF",
-	"qSy1B2bv8ldmvNCo0jBt3rmozVpA1ywhvatrTy56PnN2u2tbgL91ZstB5iwilxIgD6GH70tEJ99MxdK3",
-	"Kz3d4ZWfF79SdjOHN94sfqPozG5f2F1iiqIdNrzwavELjX7Fd2HwapnNVHtFz6OET6AkVdPnaiohJCql",
-	"rGj7Du3BlqWQokVjQSPRTBfiNk5S650U1i72aIl0l49s470Yd5cb5EL13k5+BK7u9f54u7vUUZddze+F",
-	"7PfDqAKHZnebe2lyXuzpdAY9HJGi2zlqVLSxbMOTWrvLbxBPautrw5Oq7fRjIwqqXpoZw8UQOHuSh8/Q",
-	"pijaenYIeEpIJapbxZS8GWkdU7YrTTzbhe7ZhJsoOak8+hDEuZ+Yni2zbk3BmPFu5E963A5LSPKviNeE",
-	"aucCEHLyjSP5Dyf6S0Y9VkL7rXkp4C6KwaBD7FOWPk3CRgSNcFfYCh2XnpcqwZRM5DiNyTVjmcvRtzwe",
-	"E12tTWmHKbxFlohxXPAa2fncVxfCNBhhnQFAIodLGZ3PA75ccxHftQqNj1ybU+jqu0HyKBJzWkjD3fcE",
-	"hicfJkwbkmf/oBr2zVPIy8VvFNfk2BdevFhmXdV7Qx6O7R8hEznvgaQxExbaRC8pXFaVC8X1X3fhCjKk",
-	"RUoxQNPNmYKY9fW4YqOc008T35eUWJUGvl2x8lXI84xVqBOJU9ARlnZgxqVFBq8cmCMFYq4jadXM7VEs",
-	"9FwxcOAeZfG3aDoU9fYt9ILG0t/AsnQbJQmjKsYIEkb1ZURTIpjB+zwmM3220bsudH655CjHpGaX1Ao6",
-	"lT+WKFVx4GZ5XyIvz/5QPAhdYR7frJiHT+WFBY/M9Gc7/rdeJcdj9q3z/G+eI+8uJZPK+wIfTqL7JMkP",
-	"mFwxM2FM5CSLgUxMV5ICu1CSSSJRxmMwKFOO0ZOrKdxEZS2EfhFuqAzuQrNGkziPz7rvissVXIj2rQum",
-	"+qe8EHYaFD2ajhg6pPJGyjGPO+TIFQBZrDQY7mnjHTWTZBH3YO5q4laRdAJPfIfSCLb295FFLp6LdizE",
-	"JqEVFN7dfF85kxQZwm3uztpNU98gltTW571VVrtLjn9sVMkr0ovbUTtkP3d44z1ksZzn+OaVm2DacKG4",
-	"LeYbxINibR4ceCd/9NP/nMj66bskKkmovl4VFSo5tO3+rCK79F6YEH7x3rdeJK8udbO3r27XPy596LX1",
-	"rcPWBl3YUaVtIEiK7llOXhuv2Td+Tl33/LGNfNjIdYL6Ne8hkXef4Jpg+nxIqCb9Sj59P4/MuewXrF4t",
-	"uoP7Vgz9K4I5d8kveTxYkl8dZ321+RvlZZXOJm2eq9zBzdEwhSQ+B2mu8or5H5vnORaEbpy8d4b9IPIO",
-	"GhBdIJRMuIjlxP4NxKDfgp6ODQoINSRlVBden2pdaJVL5lwRfLReW3w/y5jIW0p9W5Z4pSXV4+bfVGdt",
-	"rZAubZ6nKN3XidKdWfDrIocT7zMBSxWSLYeUQ0wuxtRL6HeRJ1ZiuiqhKb9mszTUcJ2WRFTXNbb/Kvr7",
-	"eEkL2v88UOfYEGlV+xM9dmxjWTnx5ONaD5nkIgfbLGGOLogZl64LbYvsT1cSCAQ6H7pMNxA2oPYsLWhm",
-	"aOQLnxNk/pWZe0oefO3wYLUQ4oaRej5CP8Wq14DMx6IA56oYOZNtPN9UrOfePjgJYrmat9kr72cr5ufl",
-	"/7o0CZnGTJvvIjliLVkLzGXKzSTj5h2rpGAam7Cd1a+L9aTe3l9C+8U/ZnE/Zay3YWxYT1knHGveZlpQ",
-	"PukA69ABMHudzhLKMmTRwj0LwY5X8jfRH1vPNdB/VTEPZc4blt1Y5uvB1iNZvUEUPJSuYTMkZo+gpdmT",
-	"VF+DimqPQFcr3ixvQOZeOQFMkB9KGXfI/qr23Xze36afevj3hvBwJeb5hHZrUibvwRFXVxTg1VWNlYya",
-	"KGniZDfm5lGUCk9TrEd2FaxYAPeUE/m3yYl87y78xkRI7DwBd8JDfbQjYuhvHiXFTZzYRyOlhqkwr6Su",
-	"ihhq8Jr1BypF22ULvFbz0qH0ed6fbvPGZd7TdimbMm9q8Z1ZlN+H1CkBnLf5eGSz9X7SyGvjfuIOiTdn",
-	"2DrEdaJnQ/Zrre/zHJoIiU7kRCCfeJIxP7SMsThhbeayLxdmq6Bo8XS6Qs1jPdJjW8mip97XI2/sol6R",
-	"Uo9N4Wu08msN4VtoXLDJE53/vekcr9dGdwQqh4yqlLvM7DwtKBfYHDsDGUWFxqby66L/L3mDtiWcbLkE",
-	"/q58a4fOVjNPPrWN+tQAP6GDxLpdZhsUTIDRq8mwnKimItrGy0jmm2DOhPwGk0HrdLI4L/HrpiQuvttn",
-	"QVJiy6wDxmL/pIGw86XQhRJbdhZfpFIMM5mmeLOB4WIsx9rb8rjl+PiIybHpjbR/6p93Fmz458V3GbXO",
-	"bcUnNtjUGW0/OejVPrufjTbxAUpxGTthbaDbLRHfZ7DWXhhIlD9+gUytVzVkvsL9SpCZTIu05PmJsqSf",
-	"o3ufTCg3RQknOmtCktB0QCgZcTE2jFC8Xuwt6Zek0XecRBO44vdCyAHcGhli+1E4DWgrHRJoZ+vaKUIN",
-	"ImEi1g8o+AJOvbiWp3InwDdYwVFZnR+lufpbVfLAJQXVxkQrV3cBWhRXtLdXAMITm6zko3x+JZ9dwI/P",
-	"qPLiPceoahV8rmQ1r7Bf+cQ3k3Hjaso35KyA0R85u6ac04+GTxno90+refxC8HdsyIUmRgIpFWUgSFGu",
-	"f7ejqUpKuz3nMqfdb649gNcuTOc5gO8L2tpUYSzMMsdfMJTiyT2wDvdAF+7BdWglINlumDeayRhT/8g7",
-	"yWID5wnVOefXppIPvgqzb9PwNo1U3z37/F5yaQCYG9cC7HHe3zVUcrttbaiZ213XznQGD21+jRvGf9xG",
-	"awfKsTD6iQzWUtNu1WRkq0nBM9cloLe/YJDhrr3obD8yx/drq1TBWXBPZRRM7rJsHO/crau9VR9V7o3L",
-	"6FhjQz49hstirnl03eKE+zaoY550+LHzyr4GjZxY/MiVj5AgmmhI75UKKKYWSb8f0VT6QfgJ5WSskzU1",
-	"hMBLMUpaqd51U/Y6a/Pntnlz12++2i0/dg4nglmPU68jpdAtBxYj7fE/1VR/hyH0fedENhXPdpEwM+Q3",
-	"TBDuik41Fm2XP+TVvuRz/oK7Y8ZPRXtkF+85RHe4ZkQwBqbMUMoYOqNRM1bQHvNCiNkGZeTZyxcvnj/A",
-	"a+38YXN9k+fumQZbWdyQBIe/V0SvetfvD9tlpHLralueXn7X2tWU8PjvUAPpdryoIDbH3E35Xc/LSzw3",
-	"kybm7sndbCZoOUs7cj1Jp69cxpg3zmGjzEw75Fi4m+PYLRBEq4PUkUCzxUdJG3U2v6RbtIL6X8sxmsDx",
-	"P9kn64hl8riCZUWVcq7YgJ8eUwMVaCplVeJbaynidZpCQiob3ARBzn877e4f9A66H7t4Z6E3E8u5WmtB",
-	"NZLQGwbzuBrUvBWZoVMN10Hwot5lBr1rqkyV+be5uzaPxT8Ec/1evLEOnBvTCvAw7+WJrXJX+5jhEc/o",
-	"op4cJ9UHH2O1G/U6FXuZp8xilRroslZzf6KNNbUdTWhxlyveUrsqsXgRWcn86n8vDp/g7wWb3TgCt2VW",
-	"onHnz61097/qSnZl5Ssz5j5H7kYpBaFmaaLNS1s88UQfa2lUnyckSEUyJrOUESMJatxWEUop3BktxxqL",
-	"JZz/5iGks0z3XiSA+7ps10c+T51e/x6dXr+famLVbCr7MHLUee3hfFPhDB77zjWx6lZa0BnA8YSt6wqP",
-	"Gz/KkkiOrKSx5nQas7jBPJ5BI+SQ8Pj56ui9uCdDUeb6VZLMn5o4rPPq3KJnFPppHtRgYeZW8C/BFaOK",
-	"qWDvz0t76u6NL77IZvXSfA6t453sd7cXNKu9zurtiPBKBJSaeJ6dakqGW2NzmMPRaGwsdELiMHCLxrFi",
-	"WmMCn2EjBik/xWC5BtYcC3aS0+sVS6UYEiM7szVvvldP8/skLQ4yuAu38p67ks7zWtXT5pITZ3LNq3Vi",
-	"RZDu7vLu/wcAAP//",
+	"7H3rcts41uCroLRTNcksLdvpJNNxfjmx0u3pxM5nuydfVTslwSQkYkwBbACyrM26ap9mH2yfZAvnALyI",
+	"oC627Fza82M6pkhcDs79hi+dWI5zKZgwurP3pZNTRcfMMAV/7cexnAhzeGD/4KKz18mpSTtRR9Ax6+x1",
+	"eNKJOor9OeGKJZ09oyYs6ug4ZWNqvxjT6/dMjEza2Xv5POqMufB/7kYdM8vtENooLkadm5uosx8bqex3",
+	"CdOx4rnh0k55ljLCEyYMNzPy5ODw4CkxKTXEpIzYuZk2JM4oH2tiJInlmJGhkuNuJ8Ilp4wmTJWL/u+t",
+	"05mIlcxZtoVTtqz5xe6z5Yv+SLl6IPicMKotROYB9CmdRWQoFUCEThJuir3/OWFqVq5H4QiL9huaNpYq",
+	"2cAed5/9vMImJxn7jYukuU01yZiOSM7UmGvNpdhyT4YyS/y/U0Yzk27FKYsvNZGKJCzm8HIuMx5zpgvY",
+	"1Ldxaefc4GGdpYrRTUDt2YuXK8wmL5lonczYX/sbPagbO5TOpdAMOMUbmpwgLdq/YikME/BPmucZj6k9",
+	"w+1cyYuMjf/nfxwal5P/TbFhZ6/zP7ZLbrSNv+rtj/gVTtpkDSXHIo4ELmQyI1QxMlVSjLqdm6jzVoph",
+	"xuMHXdyhIYlkmghpyEiSKTcpmTrGpRjhGlb2TqoLniRMPOTSTt8ef+z13x2fvDk8OOgdReTg8KD/9v3+",
+	"4Yf+Qe/osHcQkY+9kw+Hp6eHx0fFo6P9D73Tj/tve/2T3r96b8/ss+OTw18OjyoPTnqnvZN/9w76Z7+e",
+	"9PYP7JkUj/bfnh2fwK6PpHknJ0jlD4gsAHYiJNGTOCUm5Q49jqQ5neS5VIY98JK4JpqpK6ZwYYZoZsgk",
+	"B3Zu+TjQtnxP1Yg9NGEBGXErVCXJ7AJgNb8LOjGpVPx/PSyojiQBNkae7P9+9mv/pPdfvx+e9A6eRhbD",
+	"pGCoE8icCYCjPVr36uHRv/ffHx489cu/ojyjF9mDwxOXH1Nhj/mCkSum+JCzhAg57ZIzNSN0RLlwy8yV",
+	"jJnWD73QTyzLLPKNWUIuJgZQksYxy41diVub9rTygSWcfhW8HE80APFfp8dHXRCB7mtUW2ElTEzGnb0/",
+	"OodHZ72jg07UOTjuRJ3fjo4/daLO+97+yVEn6vzSO+tEnY+/2/9/u//+fSfqfNj/2PncEHlR5+3xyemx",
+	"4iMuUFW2KqQyHAWgLH+Y47WW1VBNUmNyvbe9TfO8y67pOM9YN5bj14QLi78R+QfRhopEA+1TMSNxShWN",
+	"rWSL7ABcFGP8ozpClxxJQ9gVUzOUfIZIEbOITFMep2QqJ1liQfUPQjMpGOg/ho312npGZF8/xE+tCuR+",
+	"pkrRWQc1Aq9c/FHAowSkvPgPiw0Akub0gmfcw64OySGjZqLw38VCG0upT46qjs5pzIJv61jmcyMuwsBT",
+	"+3poliumNEdcbiph1e37F6sLK5YRlXsMgielAtl9HTDxRGk0kBr740nwsQLVfdluUcEHMPFRE4F7ybMX",
+	"L3ZfEWmllAFjLLLIeEE1e/k8IhczMtB8JJgaWNxqwh5+C9t1CU/2LtkMmXdKNYGXk8A4c/B1yiwsvB2G",
+	"7znqo3U4plT3x1JVMeVCyoxRAYjErk1/Aahx0tVxyZ3mzRJ68cPWFxCViw3uUjFqWHLK1BWPmbPWgQln",
+	"2fGws/fHEjSvf3cTzUNqMVG5dTQO9kJKo42ieV8xPcmM5USgehkypdqp6O6VMMbguvoUF9bnSZtXADgd",
+	"sfBZexIQx+FxNYsVMxHRqZwKmKJ9hH4L6U2pEvafAWudGjLlWQaydSrVZYTqKNWECuL2DOaCnFjha6TS",
+	"YYKYw4fPN1HngLKxFL+CFdzEfKu6VSVjgYBRRw6HQaGXU66qHJgLw0ZMzVGC1RiowZ9fPi8XW3l77lBb",
+	"xtSGmomurlFeBtdlwL5edfKV+babP6owcABaVCFQP3VgTx5eIWI9oIaewcNyc6dv99/vn3Sizrvjkw+/",
+	"v9+3Ssrh6dnJ4Zvfzw6PrX5y0nvXO+kdve1ZxeT45OOvh6cfOlHn38eHB0G4HLCMOSumfvYteNoEeOJG",
+	"+BytCise5sE9MeKCWdMbxUoTF/uxVLrfqjqheT9iGuXDmM5ITK1+quSYUHKh5FQzVVNoluoJMG25i5AE",
+	"KPmaBwmDnfRj3EqQTAqvlO4zYXXllsHBTwX7TxJu90mzjzW4NJG3DpRf5ZSMrXqIbgSqGJFDwmickksu",
+	"qqLTn8S8ZoaP50ER3kMUOCe/idCZ/2o12JRehtSXlGYZc5pNfU/vFNMpoSIhiooEfbeLVNOXgRNIEMHX",
+	"8t8WGs/8ZI33Jiqbf2/n+c/LKCQBNaXcOM63EG77Qk9RW1oAvbbNN55fsll/yMWIqVxxVA0WiHGP7kOW",
+	"MAUWXD9nTAUR3gFu8f4LVENAzK9mNdAcOt9/gIWsEDBoCRW8hmd2MGqk+rt22oNFdvsh2q+EayKHQ0BM",
+	"IQU4j+DzoIZanEJIoVBXzM5i9Qm/NDuEmGTOF4Hu2MCQOs/orI+e3MDpseucK6b71NREYUIN2zJ8zFaZ",
+	"hOt+ZeNtnCuAS0tHtt+ALzqgBll4mypwrCHANYYyLJ9nSqPXFN6yphOhyZiLlQA3ZiaVyUqL3JRxGFZb",
+	"l0w/RzHUBaRq5+7px+2pAtYQTTVOs2J3BpZYQ6EQ/X2ggg9ZyJCKK3Z8f1x5baE9VDX+b6Iqsxm3znQX",
+	"/qZnIm7DvxiMMw1S1Cp1yw3PNk4Gs3xeJnvDEAtCnWlNQ14AGi8F8T4OUbDHBkgWMIvGu3Em48sV1eyW",
+	"UzLs2oQZ44VMZn/XxL4QkTFuOSLOmwjxHG4yBj5eq/jJobXvqAa332uy+5L8xt8QqxpKbVZ0GngKoyCY",
+	"YGl+k8FzsNtLzryxuJphja837em72pxz+8HhPgcNwSM2/Uh5QJGwEr2/kuSUKOxQ0ZxTyUKx4gjHvp0i",
+	"Bp+2wOeTl+H2pb/rBtWClNgj1LnYAUtQ1oL4KDnM3pgKOmJdcmgIRF5oxhIU7+yKKQT+6jttUworW/25",
+	"1XTtN8A0r+Y+X3b+Bbgr66kOH8LnIzY9KbyCd+Ysax6yJfeW47XHQXnymsic/jlhEHywisCg8EENumQf",
+	"KZ08e4GUzwWcdEyFFDymGLmI4EBfPicZu2KZJgljeZfsEzEZX4AHkxpCSSInFxkrI7SpzBLCrmlsMoh6",
+	"KTacaJbskanihiHbORcUWFX3XDSsrKhzvTWSW+7hf7QU3RM69Vy88uuWvuT5lszR9tvKpWUwCrWDKrut",
+	"w+jAr3No+aBFay4swsNZA6CsfgrnQp4833lF3r4/fvtb/6T3y0kPorhPu8RSt2DXBl6diIxpTUb8igHG",
+	"N7j7mF7zsbUHXu3s/HP31atnL57/8/nOq1e7cMr4005ICCTU0L5xjo5FyFQ4RArJMRdAH+LyIgt9H/AB",
+	"td2H+1Cvt9hMUqqDOvl/JsmIJf2LWQhdl6qGNQfofIZEwFemfB5VKMIylzby8vmaERZP2k1IvWHWMPfK",
+	"ch8pgGsCyond4GsvJIF0LmYG82DuwnzcWuoCtY3jTLKwJsND+UzHQ0IraT5ETTIQP948pVkmp1YpZmIW",
+	"tE0XsBmWacQhOyjRdKYDDhM7VeHCSdiQTjIzhyIVu4hd54ppvfJW9sjb3nuMpsQTZTEGxfGTpxFRTMuJ",
+	"ilnk0DoieqYNGzsTdPrk6dyxPd959bIFb9dO6ok6ueJSOVO72PdOnTn89KzKHHZ34H8VnrBVPAp5jMfy",
+	"itVGH9JMB8A6h2ywnxbkakY/6mcAEmRgVchB1aoaIJfHOSxUA74FvVBF4t4xaWUQqB4afZRWa+qST96D",
+	"L2aRRbkZ/JhIn57QFohdRZCWbKLqriqdnJZCWNJv28S+XQJTxMLBqksDfHFwj0uad2QsWRCeUMHki1AO",
+	"MfSywbvC3JiJq76hoxq22UNO5j7eIP2sJy5Kv8NcoiNGGvZAtINT1D1AVWRecreJmgUntBs4ICs8qgr4",
+	"UvoM0eJZIaBCwYf6Nk3a95oaen1Jyq5pwmI+phlJ+MiS1fxm15JYUQfMxxUcvG3b8eCo7+YumKWKJN7l",
+	"mbeNJYUtuhijwP11rPqU6vKwmzIto9r0mVIt/gP4OZ9k2eJZl6pXTdeznom4n9tttgUj2wKudbt2oWm6",
+	"0JoLRshqQTurt1wxiPVZE8Eqz5Rn9u3Py6y9RWHiFV3pHgbRUvPPL7162lEVWz63oFg4bcLq9Ss7SQFT",
+	"Az7S5olnvOYBWxpJsKtoW/ipoUavlThjT84nG63g4LoUcipWfHcBcvc1LHRtFAeKW3F6+/Kq23LG7kpv",
+	"r4CXuEwPrXJ4v6gK2MMnqQyPeU6FWRDzaR4lV9r013FXAhtb54N1Mh5aHPtlGkF1vbW1LIHJRqizhPDD",
+	"EikLxTbb2DLARDMm7iRkFmSwhFl+0ONvX23b0SZOhLEgv1yYS3Dncyqj/O0n5pJxm0xVJi2xaGYoz1pI",
+	"lGXho+ZCGypaEs3GZSxkBRUC1ZbPQd0LYdAHzXtJOkwTWwplsiXJZBkiwa9+mKhMn3EAqwCh3HJUHhYA",
+	"vOWI7D+dA2IumdaRTAkeNzIkMk14EE4ZF+um3xajrorw3jO6EvvJyx22q1hr6FCF78qBJwjViU5Dhkyr",
+	"e28VA7FiglVdJMXW100utYtkSZnAu3j8m5ZtnkCaZkjWxiyv5wOEdKGW/KSpC/ArRi7YUKpqQKsyDLjG",
+	"QomS6GlxLhYhIbfdzqnXS/iqgHR+fKmdHxmWSvUlA1d6bfyNpvYWAC11I7/9NhQsTnfVhL7Vcr7LMNAa",
+	"SVBlJvdyc7oJgOAWNxiLWtENfBiKGXXXjOesGRffWEjE0sTpr/tbz168JHIIrrFyI/86PT4iT07evSU/",
+	"//PnF0/9C6BnEs2umCAggFcIlNzCcm8c8uK4yCp0y/jVmm6NtSUBGixufVE4qOEwyR959TirYGtH7w3o",
+	"hyWxNjTE6zyjvIUR2/OHGnBIird783nyyPeorrO9xgbWqpWYw1VJRpJIQS5YykVi16JZhEGqgeYiZoPX",
+	"ENKUQ0Jxlb5maSSZhi9nGMkfDjUzXQJlkN4bSsb0khEKCcJEp1KZIFpvxpZZUoeBp/NfUGzf9BZWD2ix",
+	"V9VqyJkJFcu8s4Rr4QEUjHXEEBJNZZbsEUquaDbBRJkv552/sT/PO//7vPM3wfC/I+P/6x5kxv/XPeAC",
+	"/8uuuTb6vLNH/t//+b83XQITY6oFTyIXcI4w0gz/iQiQRUQKqiBUJOdiYImmez7Z2fkpzqlJ4V9sYI/Y",
+	"yl1wlZMMotdKjgkCkxjp/tUl/7Y7wpkNuzY6chF8HRFgSgSAiJGxSZa9JgYGlkOS8OGQWZKGjGgcQjAO",
+	"EQb254RmREhFuCBUEKkSpjBgCrPYl88FPGUAcJMyrlzIlAz+JtgAYG6xEo+Ba0IvNBMmIkZK+w4VyQBG",
+	"HPxNqgGELIjFOvgGT1hXkhl2dkgsBWaD6/vMLcj4mJsaHu7uLI3uVUJ7u0E3FxDnuhHDZUkEWiqzKEve",
+	"EfNutLX7OVqaM38smCMckIkOTag7i73iHD2SUJ8sYvGEuvQ0kzJRQUH7F2BMl7yZEaoUv6JZKF5RXfhu",
+	"gHmUMmvdcHyAD13Jy1DxB83sHMGgOIMdc0NSmpALxgRROIrT2iOipdfBsaw6pT4Fq5ovWWFiK5eauJnu",
+	"XmpyIg31aXp69Ty9anJfM1vP/kVHNGxY09hq8Bmz0j9sH2U0122/TSk3LOmPb+lKrExdzFMdNAQixa64",
+	"T1JYydVZoFLYLHPapYt7l2ZUxq+qBt+qCl/DZMDpK+uOagcSznpclmjSaiMsygBZlvLRzEp2/Wtaw8qr",
+	"qNN2J5+X5Gg0uGyby7q1hNJlT0lBTNqvlTnhkWo600TLoGqF2RwtINLMOFtiRT3LNeBxCe+lZ7LYb3Uv",
+	"xfhBZjDJ2CZUbnsCD+odP/VuybpNhZkAZewA8wDKQsTi70aiK3gN7WH6Edxf/gMopwhiWTOppklSVy1W",
+	"QZl1skZZXs77lywgoPazqUVBq+GtVPdxm2B4sG4n4cmenol4DzOw9lCT5QnqsaFh+JpEX6YCBH4quG+g",
+	"hBB/vFNQZFM1L6aQuC1eQOpEQne5XOMV+segS1G34lCqxJOojMKXosItZmmMu47cvYS3xRlbfb33kqN1",
+	"TxPdMpcpgCF3STAKqaunMxG3laq3RM+xv1t7pXr/YtYvEjZWL7FtLA0HM9LQbI1CdWt3jBRNVlFpC3FQ",
+	"6LbVORvbCeFxW7bVbXjgohCsk7ubzfRxZk84TrdOY4G2sNxCl58PwpW++SU8A2G9AbXCHVqAl96tL8mD",
+	"OLpw8aeewBosc2Fl+ypn2fA/+iYPbaprER8iZQaphl4aBN2660WL1k4JaUPsBtneFr0LbtbILIea/4pb",
+	"A8rpOAPT7Lej408RgSZXEfn4+xm4ow6OK0BjxO4V/YbLwh9jmv+B6/8ciITcPvxaUl+RqeY6awAuBTEw",
+	"nJJ5G5ZXSeMM872JvqOWlSs25Ndh9MVaNd/mhRvtSgBbTK1lquLdtEHalnLWlqNcCZ5C11nXtSalCXGP",
+	"xnyO9jZYU720Y1Crzt0U2w098vO6rX6uaMaT/kQYzHqZ7wKqCROVsAvD8tZrQ2Kaa5LKKcmkGBU+yDH4",
+	"pKBWwOvNtznUUKmos5ypt6ADteBBQJakUqB0tabc6y8LJSgcUjyxlvypPXREqgtGVSjcsY/kERGdZ320",
+	"vJi4QtOrr2m/boy5P5F+8FHXNzkGKYqzFGtKjcmxuyAXQxlo2YdA8FitMToAcQA0MTBe4Ju5zqDt5J7n",
+	"rT5IoqGQechHE7TJo0ohapfsF+XM0GQCatocYkTnYuB86QPvUK52qwAHrD2YhFCsm+iei3PRu2JqRpSc",
+	"QI1AwhTZvtqFOspABQUZ7Ls2nugvIG8ARreG9wBBAu4iLsig0WR7gKG9c1HUF1eaaZD9oj0H1yST4H62",
+	"5CCISS18VMLUXulvJE+e7+ySWiPQiNSafUbIUaFpxJPnOz+RRstby3nPxaCeEzZ4GiGJ4sLKgsqfGi1y",
+	"3ZtzxV2a8CHiBDTmEfhto5nu08jjFGQjnItKF2Oo3TMaauO75NOCviRPKEmg3xfRhirLNSC4urXFBdAa",
+	"28pkTLNUavO0kgpg0RMbB+lLnucseY0LkSKb+XPQxMhzQe1Z5Bc0viQ0SZRFRPsZhR41LMFNyKFr0gQV",
+	"qa4pEw5WhFrgFMc0Trlgbuc1+VFDbau3sgQhN9df+GmXHDlNz8JsxIBPFrgdEQzgAD34+is7PvaAJ9TR",
+	"qOvEgmVPUAhWHLrl09CQ0z6dKm4ME69xxil3tYOOL9hR7C4RSbiO7Nlz7GMI1bjQbpMMwMs2KEqNz8XF",
+	"LKe6MifCsbX523zdGBC7UvYXexquySrBNEKNGSCvnr/451MXa0cWvEcgMXIQkUEsE+YClC5vb9AlyD7w",
+	"aGELFbgN/nvrTNGYbR0mgy75XUDykksmwYApHwmpLCX7Yu6CA21bux2CpJmWlcclM4Q3MO6Z8ZgJzXzv",
+	"QSsJchqnbOtZd8cl4SL71nvb29PptEvh565Uo233rd5+f/i2d3Tag29K+7BzmrPYKMuHoZ9MnpEhduUs",
+	"msN1drq7+I1l6DTnnb3OT92d7k9gjpsURNZ2d8qybAtAACsHJmd/GWEYFHGZS3GYdPY6vzBTNFCZ65n+",
+	"bGdnQe/c9XrmFnO0NM31vUa6NUnc2fvjc9TRk/GYqpkFkWXfTqyVnaljKkgiu+QIeiRY7qwtc44VA1ZO",
+	"M0wooiMN6dLAkTqf7Tz2nAvi3Ha6xRatOJWlDsDsjf9kzguNKg3T5o2L2mwEdM0S0pu69uSi53Nnt7ux",
+	"BYS7eLYcpGcRXkqAPIS+zM8RnUIzFUvfrvTph09+Wv5J2aEevni1/Iui2779YHeFKYoW5/DBi+UfNHpQ",
+	"30SdF6tsptr/exElfAAlqZo+V1MJIVEpY0Urf2gPtiqFFN0iCxqJ5xoit3GSWu+kqHZZS0uku3xlG+86",
+	"ufl8j1yo3tspjMDVvd4eb3dXOuqyU/2tkP12GFXg0PxuvZfG8+JApzPo64gU3c5R46KjZhue1DpvfoN4",
+	"UltfG55UbacfG1FQ9dLMGC5GwNlTHz5Dm6Jo9dkl4CkhlahuFVN8g9I6pmzb7W3FUumtSqvVsOg9Zaba",
+	"5v4uuLN5SV1d2Uoy+itiLHTsx6QyOf3G0fdbl9Hz+imPU2dyFi2BUV+dKKvSz/UHdinH1LuUuCB5Zl8r",
+	"cgHL5CVNuc97e40tPx1bJmycmxmYptBIaYYXjUlBjMyJHJ6LOYvW6c5TqmvGuTP1FMOmU4wl9gfQJYI2",
+	"/hzBQ+KGSxFdTPOVZr4LqH3KTZx+rLz68AQ/31qhNe1qzqPp3wy4Gh85w8Y4w4+m7pfK2UQJHfbgSQF3",
+	"Clnis29ZmWxSNiZIlK6YHbqsPS3NgJm7aOWSsdzV5Vi9DnmRJVs7TOEhtoIbxwVPsZ3PPbKMZF75uS0P",
+	"+HLJRXLTqii+59qcQCfveySPIhmvhTTcvX3gbOKjlGlDfMYfml7fPIU8X/5Fcd2Z/eDZs1XWVb3/6e7Y",
+	"/h6qD3zfM43Z79AufkWFcl25UFzjeBOtIUNadVLIxbw39w9mej6s2CjnDNPE9yUl1qWBb1esfBXyPGUV",
+	"6kTiFHSM5VyYZW2RISgHFkiBhOtYWtNye5wIvVAMHLhXWfItuguKHhst9IIOkr+AN8ltlKSMqgSjxpjJ",
+	"I2OaEcEMXic0neutjxE1of0lwWOPSc3OyBV0Kn8sUaoStMl9L7Igz35XvAidoL4tP0J5SckDM/35Wz5a",
+	"rwTlCXv0GdyRI++uJJPKe1/vTqL7JPUHTC6YmTImPMli8gKmKEqBnWfJNJUo49ErkCvH6MnFDC7CsxbC",
+	"oAgxVgZ36RhGk8TnZLhnxYUqLi3jtUugCE95Luw0KHo0HTtvh2+envAE7paEoj+LlQZDvG28o2aSLOMe",
+	"zF0x3yqSPsIb36E0gq39dWSR83ihHQv5CND+De/gv62cSYuqgLYQR+2iu28QS2rrC94Ort1l9T82qvgu",
+	"FMUt112y74NceA1iIhcFu3jl9qc2XChuiPoG8aBYWwAH3sgf/fQ/pbJ++i5xUhKqL9dFhUrefLs/q8go",
+	"vxUmRF863J4MdCPx1Wh7ZcJ6eeZr1uqHx/VdZoLDLi/9WjBsbdClXZTaBoJCiL7l5LXxmndFLOjlsHhs",
+	"I+82cp2gfvF9Y3zHGa4JlszADdqDSg3NwEfjXcYbBn2KGwFCK4aeNW2n9XL1U8c2HNVxNteP4155WaWb",
+	"UZvnyju4ORqmkLjrIM2V75LxY/M8x4LQjeP75dg/hO+aA9EFQsmUi0RO7b+BGPRr0NOxKQmhhmSM6sLr",
+	"U60Fr3JJzxXBRxu0xffznAnfRu7bssQrbegeNueuOmtrV4TS5nmM0n2lgL8Fvy7ytvEOI7BUIcF6RDnE",
+	"5BJMt4YeNz6ZGlPUCc34JZunoYbrtCSiuq6x/WfR0ytIWtDy6446xz2RVrUn2UPHNlaVE48+rs2QiRc5",
+	"2FoN8/JBzLgUfWhVZn+6kEAg0O3UZbeCsAG1Z2VBM0cjX/iCIPMvzNxS8uBnhwfrhRDvGakXI/RjrHoD",
+	"yHwsCnCui5FzFQaLTcV6vv2dkyBWq3Ody/FvdMlYlPPv0iRkljBtvovkiI1kLTCXHTuXgO+71EnBNDZe",
+	"PK1fER1It7+9hA6Lf6zceKxSacPYqF6mQjjWuc61nX3UATahA2DFCp0nlFXIooV7FoI9YRnDHhR19Md2",
+	"kw30X1fMQ2uDe5bdWNofwNYjWb01GDyUrkk7FGOMoY3ho1TfgIpqj0BXq1wtb0DmXjkBLIoZSZl0yf66",
+	"9t1i3t+mnwb49z3h4VrM8xHtNqRM3oIjrq8owKfrGis5NXHaxMlews2DKBWBRngP7CpYs+j1MSfyL5MT",
+	"+dZd8o+JkNhthkjleiI4IoY7DeK0uH0Xe+dk1DAV+e4JVRFDDZEiZndVirbLtpet5qVD6TPfk/L+jUvf",
+	"x3olm9I3svnOLMrvQ+qUAPatfR7YbL2dNArauB+4Q+L7M2wd4jrRc0/2a63X+wKaiIhO5VQgn3iUMT+0",
+	"jLE4oX1lKCY/QrYKipZAdzvUPDYjPbaVLPpofj3yxpsTKlLqoSl8g1Z+7RKIFhoXbPpI539tOscr9dEd",
+	"gcohoyrjLjPbpwV5gc2xG5hRVGi8SGJT9P/FN2VcwcnmJfB35Vs7dLaaefSp3atPDfATusZs2mV2j4IJ",
+	"MHo9GeaJaibibbyAaLEJ5kzIbzAZtE4ny/MSv25K4vL7vJYkJbbMOmQsCU/aEXa+DDrPYpve4kEmxSiX",
+	"WYa3mRguJnKig23OW46Pj5mcmP5Yh6f+aWfJhn9afn9Z69xWfGJTXZ3T9pOD+xnm93OvjbuAUlzGTlQb",
+	"6HpLJLcZrLUXBhLlj18gU+tPD5mvcKcaZCbTIi15caIsGXh0H5Ap5aYo4URnTURSmg0JJWMuJoYRilcK",
+	"viaDkjQGjpNoAtd6nws5hJtiI2w5DKcBreQjAi2sXQtVqEEkTCT6DgVfwKmX1/JU7gH5Bis4KqsLozRX",
+	"f6lKHriYpNqMbO3qLkALGGZxBSC8cZ+VfJQvruSzC/jxGZUv3nOMqlbB50pWfYX92id+Pxk3rqb8npwV",
+	"MPoDZ9eUc4bR8DED/fZpNQ9fCP6GjbjQxEggpaIMxDWmE1WaqqS023Muc9rD5todeO3SdJ4DeF7Q1n0V",
+	"xsIsC/wFIyke3QObcA/04O5rh1YCku1GvtFMzpj6u+8ejU3bp1R7zq9NJR98HWbfpuHdN1J99+zze8ml",
+	"AWDeuxZgj/P2rqGS221rQ83Cjtp2plN46f7XeM/4j9to7UA5EUY/ksFGatqtmoxsNS145qYE9PYXDDLc",
+	"tBed7cfm+HZtlSo4C+6pnILJXZaN4z3bdbW36qPy3ricTjQ25NMTuCDqkseXLU64b4M6FkmHHzuv7GvQ",
+	"yEeLH175iAiiiYb0XqmAYmqR9NsRTaUfRJhQPk50uqGGEHgRTkkr1futyl5nbf7cNm/u5s1Xu+WHzuFE",
+	"MOtJFnSkFLrl0GKkPf7HmurvMIS+75zIpuLZLhJmRvyKCcJd0anGou3yB1/tSz75D9y9UmEq2iO7eLcp",
+	"usM1I4IxMGVGUibQGY2aiYL2mOdCzDcoI0+eP3v29A5ea+cPW+ibPHPvNNjK8oYkOPytInrV+71/2C4j",
+	"lZuW2/L0/P2KFzPCk79CDaTb8bKCWI+59+V3PSsv7r2fNDF3N/b9ZoKWs7Qj16N0+spljL5xDty70SXH",
+	"wt2twa6BIFodpI4Emi0+Stqos/kV3aIV1P9ajtEUjv/RPtlELJMnFSwrqpS9YgN+ekwNVKCplFWJr62l",
+	"iFfoCgmpbHATBDn79aS3f9A/6L3v4T2lwUws52qtBdVISq8YzONqUH0rMkNnGq6D4EW9yxx611SZKvNv",
+	"c3fdPxb/EMz1e/HGOnDem1aAh3krT2yVu9rXDI95Tpf15PhYffEhVnuvXqdiL4uUWaxSA13Wau6PtLGh",
+	"tqMpLe5vxpup1yWWICIrCXdMteHwR/y9YLP3jsBtmZVo3IVzK92dz7qSXVl5ZCY85Mi9V0pBqFmaaPPS",
+	"Fm880sdGGtX7hASpSM5knjFiJEGN2ypCGYV74uVEY7GE89/chXRW6d6LBHBbl+3myOex0+tfo9Pr91NN",
+	"rJpNZe9GjtrXHi42FU7hte9cE6tupQWdARyP2Lqp8LgJoyxemmqkNaezhCUN5vEEGiFHhCdP10fv5T0Z",
+	"ijLXr5Jk/tjEYZPXZRc9o9BPc6cGCzA+iycKLpr440vnglHFVGfvj8/21N0XX0KRTbx4uLjcopT97vaC",
+	"ZrXXab0dEV6JgFITz7NbTclwa2wOczgeT4yFTkQcBm7RJFFMa0zgM2zMIOWnGMxrYM2xYCeeXi9YJsWI",
+	"GNmdr3kLfXri75O0OMjgLtzKd+5KusBnVU+bS06cyzWv1okVQbqbzzf/PwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -57,6 +57,7 @@ func routes(api ServerInterfaceWrapper) []route {
 
 		{get, "/v1/config", grant.ConfigRead, configRead, api.GetEngineConfig},
 		{post, "/v1/config/permissions", grant.ConfigWrite, configWrite, api.SwitchPermissions},
+		{post, "/v1/config/auth-cors-origins", grant.ConfigWrite, configWrite, api.SetCORSOrigins},
 		{get, "/v1/config/:kind", grant.ConfigRead, configRead, api.ListRules},
 		{post, "/v1/config/:kind", grant.ConfigWrite, configWrite, api.SetRule},
 
@@ -75,7 +76,10 @@ func routes(api ServerInterfaceWrapper) []route {
 	}
 }
 
-const manifestPath = "/.well-known/syncropel"
+const (
+	manifestPath = "/.well-known/syncropel"
+	healthPath   = "/health" // both faces have it
+)
 
 // within reports whether an escaped path belongs to this face, be there a route or not.
 func within(path string) bool {
