@@ -49,11 +49,11 @@ func TestFail(t *testing.T) {
 		header map[string]string
 		logged bool
 	}{
-		"public":        {fault.New(fault.Conflict, "taken").Because(cause), 409, "taken", nil, false},
-		"wrapped":       {fmt.Errorf("doing: %w", fault.InvalidField("name", "is odd")), 400, "name: is odd", nil, false},
-		"unknown":       {cause, 500, "", nil, true},
-		"credential":    {fault.New(fault.Unauthenticated, "no"), 401, "no", map[string]string{"WWW-Authenticate": `Bearer realm="vault"`}, false},
-		"forbidden":     {fault.New(fault.Forbidden, "no"), 403, "no", map[string]string{"WWW-Authenticate": ""}, false},
+		"public":     {fault.New(fault.Conflict, "taken").Because(cause), 409, "taken", nil, false},
+		"wrapped":    {fmt.Errorf("doing: %w", fault.InvalidField("name", "is odd")), 400, "name: is odd", nil, false},
+		"unknown":    {cause, 500, "", nil, true},
+		"credential": {fault.New(fault.Unauthenticated, "no"), 401, "no", map[string]string{"WWW-Authenticate": `Bearer realm="vault"`}, false},
+		"forbidden":  {fault.New(fault.Forbidden, "no"), 403, "no", map[string]string{"WWW-Authenticate": ""}, false},
 		"lacking": {&fault.Error{Kind: fault.Forbidden, Message: "no", RequiredScope: "a:b"}, 403, "no", map[string]string{
 			"WWW-Authenticate": `Bearer realm="vault", error="insufficient_scope", scope="a:b"`,
 		}, false},
