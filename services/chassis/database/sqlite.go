@@ -25,7 +25,7 @@ const busyTimeout = "5000"
 const sqliteDriver = "sqlite"
 
 func openSQLite(ctx context.Context, u *url.URL) (*DB, error) {
-	path, err := sqlitePath(u)
+	path, err := filePath(u)
 	if err != nil {
 		return nil, err
 	}
@@ -58,31 +58,6 @@ func openSQLite(ctx context.Context, u *url.URL) (*DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
-}
-
-// sqlitePath reads sqlite:///absolute/path and sqlite:relative/path.
-func sqlitePath(u *url.URL) (string, error) {
-	path := u.Path
-	if u.Opaque != "" {
-		unescaped, err := url.PathUnescape(u.Opaque)
-		if err != nil {
-			return "", errors.New("the path of the SQLite file is not properly percent-encoded")
-		}
-		path = unescaped
-	}
-	switch {
-	case u.Host != "" || u.User != nil:
-		return "", errors.New("sqlite://host/path has no meaning: write sqlite:///absolute/path or sqlite:relative/path")
-	case u.RawQuery != "" || u.Fragment != "":
-		return "", errors.New("a sqlite: URL takes no parameters")
-	case path == "" || path == ":memory:":
-		return "", errors.New("a sqlite: URL names a file, such as sqlite:///var/lib/data.db")
-	}
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("finding the SQLite file: %w", err)
-	}
-	return absolute, nil
 }
 
 // createPrivately makes the file and its folder readable by their owner only; SQLite gives its side files the mode of
