@@ -27,7 +27,7 @@ type AuditLog struct {
 
 // OpenAuditLog opens the audit log in the database at connection, which must have been migrated. It needs no secret.
 func OpenAuditLog(ctx context.Context, connection string) (*AuditLog, error) {
-	db, err := database.Open(ctx, planOnce(connection), schema)
+	db, err := database.OpenExisting(ctx, planOnce(connection), schema)
 	if err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}

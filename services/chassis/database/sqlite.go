@@ -24,12 +24,12 @@ const busyTimeout = "5000"
 // sqliteDriver is the name under which modernc.org/sqlite, the pure-Go engine, registers itself with database/sql.
 const sqliteDriver = "sqlite"
 
-func openSQLite(ctx context.Context, u *url.URL) (*DB, error) {
+func openSQLite(ctx context.Context, u *url.URL, prepare func(path string) error) (*DB, error) {
 	path, err := filePath(u)
 	if err != nil {
 		return nil, err
 	}
-	if err := createPrivately(path); err != nil {
+	if err := prepare(path); err != nil {
 		return nil, err
 	}
 	// One writing connection: writers queue in the process, in order, and never meet SQLITE_BUSY among themselves.
@@ -74,6 +74,14 @@ func createPrivately(path string) error {
 		return fmt.Errorf("creating the SQLite file: %w", err)
 	}
 	return file.Close()
+}
+
+// mustExist fails when there is no file at path. It is not opened, as in createPrivately.
+func mustExist(path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("finding the SQLite file: %w", err)
+	}
+	return nil
 }
 
 // openFile opens path with the settings every connection shares. Times are written as text in UTC, with enough digits

@@ -78,7 +78,10 @@ func spans(provider trace.TracerProvider) gin.HandlerFunc {
 	}
 }
 
+// healthSuffix ends the routes that probes ask.
+const healthSuffix = "/health"
+
 // quiet reports whether a route is that of probes, or of services that ask each other all the time.
 func quiet(route string) bool {
-	return strings.HasSuffix(route, "/health") || strings.HasPrefix(route, "/internal/")
+	return strings.HasSuffix(route, healthSuffix) || strings.HasPrefix(route, "/internal/")
 }

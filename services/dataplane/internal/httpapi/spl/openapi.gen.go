@@ -1885,6 +1885,7 @@ type MiddlewareFunc func(c *gin.Context)
 
 // GetManifest operation middleware
 func (siw *ServerInterfaceWrapper) GetManifest(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1897,6 +1898,7 @@ func (siw *ServerInterfaceWrapper) GetManifest(c *gin.Context) {
 
 // BootstrapServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) BootstrapServiceAccount(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1909,6 +1911,7 @@ func (siw *ServerInterfaceWrapper) BootstrapServiceAccount(c *gin.Context) {
 
 // GetCapabilities operation middleware
 func (siw *ServerInterfaceWrapper) GetCapabilities(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -1948,6 +1951,7 @@ func (siw *ServerInterfaceWrapper) GetCapabilities(c *gin.Context) {
 
 // GetEngineConfig operation middleware
 func (siw *ServerInterfaceWrapper) GetEngineConfig(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -1987,6 +1991,7 @@ func (siw *ServerInterfaceWrapper) GetEngineConfig(c *gin.Context) {
 
 // SetCORSOrigins operation middleware
 func (siw *ServerInterfaceWrapper) SetCORSOrigins(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2026,6 +2031,7 @@ func (siw *ServerInterfaceWrapper) SetCORSOrigins(c *gin.Context) {
 
 // SwitchPermissions operation middleware
 func (siw *ServerInterfaceWrapper) SwitchPermissions(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2065,6 +2071,7 @@ func (siw *ServerInterfaceWrapper) SwitchPermissions(c *gin.Context) {
 
 // ListRules operation middleware
 func (siw *ServerInterfaceWrapper) ListRules(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2113,6 +2120,7 @@ func (siw *ServerInterfaceWrapper) ListRules(c *gin.Context) {
 
 // SetRule operation middleware
 func (siw *ServerInterfaceWrapper) SetRule(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2161,6 +2169,7 @@ func (siw *ServerInterfaceWrapper) SetRule(c *gin.Context) {
 
 // ListDiscovered operation middleware
 func (siw *ServerInterfaceWrapper) ListDiscovered(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2200,6 +2209,7 @@ func (siw *ServerInterfaceWrapper) ListDiscovered(c *gin.Context) {
 
 // FederationPair operation middleware
 func (siw *ServerInterfaceWrapper) FederationPair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2239,6 +2249,7 @@ func (siw *ServerInterfaceWrapper) FederationPair(c *gin.Context) {
 
 // ListPeers operation middleware
 func (siw *ServerInterfaceWrapper) ListPeers(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2278,6 +2289,7 @@ func (siw *ServerInterfaceWrapper) ListPeers(c *gin.Context) {
 
 // GetDaemonHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetDaemonHealth(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2317,6 +2329,7 @@ func (siw *ServerInterfaceWrapper) GetDaemonHealth(c *gin.Context) {
 
 // GetIdentity operation middleware
 func (siw *ServerInterfaceWrapper) GetIdentity(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2356,6 +2369,7 @@ func (siw *ServerInterfaceWrapper) GetIdentity(c *gin.Context) {
 
 // ListRecords operation middleware
 func (siw *ServerInterfaceWrapper) ListRecords(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2451,6 +2465,7 @@ func (siw *ServerInterfaceWrapper) ListRecords(c *gin.Context) {
 
 // AppendRecord operation middleware
 func (siw *ServerInterfaceWrapper) AppendRecord(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2490,6 +2505,7 @@ func (siw *ServerInterfaceWrapper) AppendRecord(c *gin.Context) {
 
 // QueryRecords operation middleware
 func (siw *ServerInterfaceWrapper) QueryRecords(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2529,6 +2545,7 @@ func (siw *ServerInterfaceWrapper) QueryRecords(c *gin.Context) {
 
 // GetRecord operation middleware
 func (siw *ServerInterfaceWrapper) GetRecord(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2577,6 +2594,7 @@ func (siw *ServerInterfaceWrapper) GetRecord(c *gin.Context) {
 
 // ListServiceAccounts operation middleware
 func (siw *ServerInterfaceWrapper) ListServiceAccounts(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2616,6 +2634,7 @@ func (siw *ServerInterfaceWrapper) ListServiceAccounts(c *gin.Context) {
 
 // CreateServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) CreateServiceAccount(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2655,6 +2674,7 @@ func (siw *ServerInterfaceWrapper) CreateServiceAccount(c *gin.Context) {
 
 // RevokeServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) RevokeServiceAccount(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2711,6 +2731,7 @@ func (siw *ServerInterfaceWrapper) RevokeServiceAccount(c *gin.Context) {
 
 // GetServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) GetServiceAccount(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2759,6 +2780,7 @@ func (siw *ServerInterfaceWrapper) GetServiceAccount(c *gin.Context) {
 
 // EditServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) EditServiceAccount(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2807,6 +2829,7 @@ func (siw *ServerInterfaceWrapper) EditServiceAccount(c *gin.Context) {
 
 // ListAccountTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListAccountTokens(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2855,6 +2878,7 @@ func (siw *ServerInterfaceWrapper) ListAccountTokens(c *gin.Context) {
 
 // MintToken operation middleware
 func (siw *ServerInterfaceWrapper) MintToken(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2903,6 +2927,7 @@ func (siw *ServerInterfaceWrapper) MintToken(c *gin.Context) {
 
 // RotateTokens operation middleware
 func (siw *ServerInterfaceWrapper) RotateTokens(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2951,6 +2976,7 @@ func (siw *ServerInterfaceWrapper) RotateTokens(c *gin.Context) {
 
 // RevokeToken operation middleware
 func (siw *ServerInterfaceWrapper) RevokeToken(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3016,6 +3042,7 @@ func (siw *ServerInterfaceWrapper) RevokeToken(c *gin.Context) {
 
 // ListChanges operation middleware
 func (siw *ServerInterfaceWrapper) ListChanges(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3103,6 +3130,7 @@ func (siw *ServerInterfaceWrapper) ListChanges(c *gin.Context) {
 
 // GetSyncHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetSyncHealth(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3142,6 +3170,7 @@ func (siw *ServerInterfaceWrapper) GetSyncHealth(c *gin.Context) {
 
 // ListPairs operation middleware
 func (siw *ServerInterfaceWrapper) ListPairs(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3181,6 +3210,7 @@ func (siw *ServerInterfaceWrapper) ListPairs(c *gin.Context) {
 
 // CreatePair operation middleware
 func (siw *ServerInterfaceWrapper) CreatePair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3220,6 +3250,7 @@ func (siw *ServerInterfaceWrapper) CreatePair(c *gin.Context) {
 
 // DeletePair operation middleware
 func (siw *ServerInterfaceWrapper) DeletePair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3268,6 +3299,7 @@ func (siw *ServerInterfaceWrapper) DeletePair(c *gin.Context) {
 
 // GetPair operation middleware
 func (siw *ServerInterfaceWrapper) GetPair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3316,6 +3348,7 @@ func (siw *ServerInterfaceWrapper) GetPair(c *gin.Context) {
 
 // GetPairStats operation middleware
 func (siw *ServerInterfaceWrapper) GetPairStats(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3364,6 +3397,7 @@ func (siw *ServerInterfaceWrapper) GetPairStats(c *gin.Context) {
 
 // ActOnPair operation middleware
 func (siw *ServerInterfaceWrapper) ActOnPair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3421,6 +3455,7 @@ func (siw *ServerInterfaceWrapper) ActOnPair(c *gin.Context) {
 
 // PushRecords operation middleware
 func (siw *ServerInterfaceWrapper) PushRecords(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3479,6 +3514,7 @@ func (siw *ServerInterfaceWrapper) PushRecords(c *gin.Context) {
 
 // ListThreads operation middleware
 func (siw *ServerInterfaceWrapper) ListThreads(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3534,6 +3570,7 @@ func (siw *ServerInterfaceWrapper) ListThreads(c *gin.Context) {
 
 // CreateThread operation middleware
 func (siw *ServerInterfaceWrapper) CreateThread(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3573,6 +3610,7 @@ func (siw *ServerInterfaceWrapper) CreateThread(c *gin.Context) {
 
 // DeleteThread operation middleware
 func (siw *ServerInterfaceWrapper) DeleteThread(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3621,6 +3659,7 @@ func (siw *ServerInterfaceWrapper) DeleteThread(c *gin.Context) {
 
 // GetThread operation middleware
 func (siw *ServerInterfaceWrapper) GetThread(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3669,6 +3708,7 @@ func (siw *ServerInterfaceWrapper) GetThread(c *gin.Context) {
 
 // ListParticipants operation middleware
 func (siw *ServerInterfaceWrapper) ListParticipants(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3717,6 +3757,7 @@ func (siw *ServerInterfaceWrapper) ListParticipants(c *gin.Context) {
 
 // ProjectThread operation middleware
 func (siw *ServerInterfaceWrapper) ProjectThread(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3773,6 +3814,7 @@ func (siw *ServerInterfaceWrapper) ProjectThread(c *gin.Context) {
 
 // ListThreadRecords operation middleware
 func (siw *ServerInterfaceWrapper) ListThreadRecords(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3837,6 +3879,7 @@ func (siw *ServerInterfaceWrapper) ListThreadRecords(c *gin.Context) {
 
 // GetThreadState operation middleware
 func (siw *ServerInterfaceWrapper) GetThreadState(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3885,6 +3928,7 @@ func (siw *ServerInterfaceWrapper) GetThreadState(c *gin.Context) {
 
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -4015,7 +4059,8 @@ type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
 
-type GetManifestRequestObject struct{}
+type GetManifestRequestObject struct {
+}
 
 type GetManifestResponseObject interface {
 	VisitGetManifestResponse(w http.ResponseWriter) error
@@ -4024,6 +4069,7 @@ type GetManifestResponseObject interface {
 type GetManifest200JSONResponse Manifest
 
 func (response GetManifest200JSONResponse) VisitGetManifestResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4045,6 +4091,7 @@ type BootstrapServiceAccountResponseObject interface {
 type BootstrapServiceAccount201JSONResponse CreatedServiceAccount
 
 func (response BootstrapServiceAccount201JSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4060,6 +4107,7 @@ type BootstrapServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount400ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4075,6 +4123,7 @@ type BootstrapServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount403ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4090,6 +4139,7 @@ type BootstrapServiceAccount409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount409ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4105,6 +4155,7 @@ type BootstrapServiceAccount413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount413ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4120,6 +4171,7 @@ type BootstrapServiceAccount415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount415ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4135,6 +4187,7 @@ type BootstrapServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount503ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4156,6 +4209,7 @@ type GetCapabilitiesResponseObject interface {
 type GetCapabilities200JSONResponse Capabilities
 
 func (response GetCapabilities200JSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4171,6 +4225,7 @@ type GetCapabilities400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities400ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4186,6 +4241,7 @@ type GetCapabilities401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities401ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4201,6 +4257,7 @@ type GetCapabilities403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities403ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4216,6 +4273,7 @@ type GetCapabilities503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities503ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4237,6 +4295,7 @@ type GetEngineConfigResponseObject interface {
 type GetEngineConfig200JSONResponse EngineConfig
 
 func (response GetEngineConfig200JSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4252,6 +4311,7 @@ type GetEngineConfig400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig400ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4267,6 +4327,7 @@ type GetEngineConfig401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig401ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4282,6 +4343,7 @@ type GetEngineConfig403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig403ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4297,6 +4359,7 @@ type GetEngineConfig503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig503ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4319,6 +4382,7 @@ type SetCORSOriginsResponseObject interface {
 type SetCORSOrigins200JSONResponse EngineConfig
 
 func (response SetCORSOrigins200JSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4334,6 +4398,7 @@ type SetCORSOrigins400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins400ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4349,6 +4414,7 @@ type SetCORSOrigins401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins401ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4364,6 +4430,7 @@ type SetCORSOrigins403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins403ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4379,6 +4446,7 @@ type SetCORSOrigins413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins413ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4394,6 +4462,7 @@ type SetCORSOrigins415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins415ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4409,6 +4478,7 @@ type SetCORSOrigins503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins503ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4431,6 +4501,7 @@ type SwitchPermissionsResponseObject interface {
 type SwitchPermissions200JSONResponse EngineConfig
 
 func (response SwitchPermissions200JSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4446,6 +4517,7 @@ type SwitchPermissions400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions400ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4461,6 +4533,7 @@ type SwitchPermissions401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions401ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4476,6 +4549,7 @@ type SwitchPermissions403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions403ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4491,6 +4565,7 @@ type SwitchPermissions409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions409ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4506,6 +4581,7 @@ type SwitchPermissions413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions413ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4521,6 +4597,7 @@ type SwitchPermissions415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions415ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4536,6 +4613,7 @@ type SwitchPermissions503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions503ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4558,6 +4636,7 @@ type ListRulesResponseObject interface {
 type ListRules200JSONResponse RuleList
 
 func (response ListRules200JSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4573,6 +4652,7 @@ type ListRules400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules400ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4588,6 +4668,7 @@ type ListRules401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules401ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4603,6 +4684,7 @@ type ListRules403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules403ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4618,6 +4700,7 @@ type ListRules404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules404ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4633,6 +4716,7 @@ type ListRules422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules422ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4648,6 +4732,7 @@ type ListRules503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules503ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4671,6 +4756,7 @@ type SetRuleResponseObject interface {
 type SetRule200JSONResponse Rule
 
 func (response SetRule200JSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4686,6 +4772,7 @@ type SetRule400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule400ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4701,6 +4788,7 @@ type SetRule401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule401ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4716,6 +4804,7 @@ type SetRule403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule403ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4731,6 +4820,7 @@ type SetRule404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule404ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4746,6 +4836,7 @@ type SetRule409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule409ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4761,6 +4852,7 @@ type SetRule413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule413ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4776,6 +4868,7 @@ type SetRule415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule415ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4791,6 +4884,7 @@ type SetRule422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule422ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4806,6 +4900,7 @@ type SetRule503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule503ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4827,6 +4922,7 @@ type ListDiscoveredResponseObject interface {
 type ListDiscovered200JSONResponse PeerList
 
 func (response ListDiscovered200JSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4842,6 +4938,7 @@ type ListDiscovered400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered400ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4857,6 +4954,7 @@ type ListDiscovered401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered401ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4872,6 +4970,7 @@ type ListDiscovered403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered403ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4887,6 +4986,7 @@ type ListDiscovered503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered503ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4909,6 +5009,7 @@ type FederationPairResponseObject interface {
 type FederationPair200JSONResponse HandshakeAnswer
 
 func (response FederationPair200JSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4924,6 +5025,7 @@ type FederationPair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair400ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4939,6 +5041,7 @@ type FederationPair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair401ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4954,6 +5057,7 @@ type FederationPair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair403ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4969,6 +5073,7 @@ type FederationPair413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair413ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4984,6 +5089,7 @@ type FederationPair415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair415ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4999,6 +5105,7 @@ type FederationPair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair422ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5014,6 +5121,7 @@ type FederationPair501ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair501ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5029,6 +5137,7 @@ type FederationPair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair503ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5050,6 +5159,7 @@ type ListPeersResponseObject interface {
 type ListPeers200JSONResponse PeerList
 
 func (response ListPeers200JSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5065,6 +5175,7 @@ type ListPeers400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers400ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5080,6 +5191,7 @@ type ListPeers401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers401ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5095,6 +5207,7 @@ type ListPeers403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers403ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5110,6 +5223,7 @@ type ListPeers503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers503ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5131,6 +5245,7 @@ type GetDaemonHealthResponseObject interface {
 type GetDaemonHealth200JSONResponse DaemonHealth
 
 func (response GetDaemonHealth200JSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5146,6 +5261,7 @@ type GetDaemonHealth400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth400ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5161,6 +5277,7 @@ type GetDaemonHealth401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth401ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5176,6 +5293,7 @@ type GetDaemonHealth403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth403ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5191,6 +5309,7 @@ type GetDaemonHealth503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth503ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5212,6 +5331,7 @@ type GetIdentityResponseObject interface {
 type GetIdentity200JSONResponse Identity
 
 func (response GetIdentity200JSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5227,6 +5347,7 @@ type GetIdentity400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity400ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5242,6 +5363,7 @@ type GetIdentity401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity401ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5257,6 +5379,7 @@ type GetIdentity403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity403ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5272,6 +5395,7 @@ type GetIdentity503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity503ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5293,6 +5417,7 @@ type ListRecordsResponseObject interface {
 type ListRecords200JSONResponse RecordList
 
 func (response ListRecords200JSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5308,6 +5433,7 @@ type ListRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords400ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5323,6 +5449,7 @@ type ListRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords401ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5338,6 +5465,7 @@ type ListRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords403ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5353,6 +5481,7 @@ type ListRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords503ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5375,6 +5504,7 @@ type AppendRecordResponseObject interface {
 type AppendRecord201JSONResponse Record
 
 func (response AppendRecord201JSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5390,6 +5520,7 @@ type AppendRecord400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord400ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5405,6 +5536,7 @@ type AppendRecord401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord401ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5420,6 +5552,7 @@ type AppendRecord403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord403ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5435,6 +5568,7 @@ type AppendRecord409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord409ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5450,6 +5584,7 @@ type AppendRecord413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord413ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5465,6 +5600,7 @@ type AppendRecord415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord415ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5480,6 +5616,7 @@ type AppendRecord503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord503ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5502,6 +5639,7 @@ type QueryRecordsResponseObject interface {
 type QueryRecords200JSONResponse RecordList
 
 func (response QueryRecords200JSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5517,6 +5655,7 @@ type QueryRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords400ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5532,6 +5671,7 @@ type QueryRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords401ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5547,6 +5687,7 @@ type QueryRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords403ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5562,6 +5703,7 @@ type QueryRecords413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords413ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5577,6 +5719,7 @@ type QueryRecords415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords415ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5592,6 +5735,7 @@ type QueryRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords503ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5614,6 +5758,7 @@ type GetRecordResponseObject interface {
 type GetRecord200JSONResponse Record
 
 func (response GetRecord200JSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5629,6 +5774,7 @@ type GetRecord400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord400ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5644,6 +5790,7 @@ type GetRecord401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord401ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5659,6 +5806,7 @@ type GetRecord403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord403ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5674,6 +5822,7 @@ type GetRecord404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord404ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5689,6 +5838,7 @@ type GetRecord422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord422ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5704,6 +5854,7 @@ type GetRecord503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord503ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5725,6 +5876,7 @@ type ListServiceAccountsResponseObject interface {
 type ListServiceAccounts200JSONResponse []ServiceAccount
 
 func (response ListServiceAccounts200JSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5740,6 +5892,7 @@ type ListServiceAccounts400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts400ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5755,6 +5908,7 @@ type ListServiceAccounts401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts401ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5770,6 +5924,7 @@ type ListServiceAccounts403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts403ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5785,6 +5940,7 @@ type ListServiceAccounts503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts503ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5807,6 +5963,7 @@ type CreateServiceAccountResponseObject interface {
 type CreateServiceAccount201JSONResponse CreatedServiceAccount
 
 func (response CreateServiceAccount201JSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5822,6 +5979,7 @@ type CreateServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount400ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5837,6 +5995,7 @@ type CreateServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount401ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5852,6 +6011,7 @@ type CreateServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount403ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5867,6 +6027,7 @@ type CreateServiceAccount413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount413ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5882,6 +6043,7 @@ type CreateServiceAccount415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount415ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5897,6 +6059,7 @@ type CreateServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount503ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5919,6 +6082,7 @@ type RevokeServiceAccountResponseObject interface {
 type RevokeServiceAccount200JSONResponse Revoked
 
 func (response RevokeServiceAccount200JSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5934,6 +6098,7 @@ type RevokeServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount400ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5949,6 +6114,7 @@ type RevokeServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount401ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5964,6 +6130,7 @@ type RevokeServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount403ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5979,6 +6146,7 @@ type RevokeServiceAccount404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount404ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5994,6 +6162,7 @@ type RevokeServiceAccount422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount422ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6009,6 +6178,7 @@ type RevokeServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount503ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6031,6 +6201,7 @@ type GetServiceAccountResponseObject interface {
 type GetServiceAccount200JSONResponse ServiceAccount
 
 func (response GetServiceAccount200JSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6046,6 +6217,7 @@ type GetServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount400ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6061,6 +6233,7 @@ type GetServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount401ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6076,6 +6249,7 @@ type GetServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount403ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6091,6 +6265,7 @@ type GetServiceAccount404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount404ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6106,6 +6281,7 @@ type GetServiceAccount422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount422ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6121,6 +6297,7 @@ type GetServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount503ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6144,6 +6321,7 @@ type EditServiceAccountResponseObject interface {
 type EditServiceAccount200JSONResponse ServiceAccount
 
 func (response EditServiceAccount200JSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6159,6 +6337,7 @@ type EditServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount400ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6174,6 +6353,7 @@ type EditServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount401ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6189,6 +6369,7 @@ type EditServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount403ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6204,6 +6385,7 @@ type EditServiceAccount404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount404ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6219,6 +6401,7 @@ type EditServiceAccount409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount409ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6234,6 +6417,7 @@ type EditServiceAccount413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount413ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6249,6 +6433,7 @@ type EditServiceAccount415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount415ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6264,6 +6449,7 @@ type EditServiceAccount422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount422ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6279,6 +6465,7 @@ type EditServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount503ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6301,6 +6488,7 @@ type ListAccountTokensResponseObject interface {
 type ListAccountTokens200JSONResponse []Token
 
 func (response ListAccountTokens200JSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6316,6 +6504,7 @@ type ListAccountTokens400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens400ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6331,6 +6520,7 @@ type ListAccountTokens401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens401ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6346,6 +6536,7 @@ type ListAccountTokens403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens403ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6361,6 +6552,7 @@ type ListAccountTokens404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens404ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6376,6 +6568,7 @@ type ListAccountTokens422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens422ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6391,6 +6584,7 @@ type ListAccountTokens503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens503ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6414,6 +6608,7 @@ type MintTokenResponseObject interface {
 type MintToken201JSONResponse MintedToken
 
 func (response MintToken201JSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6429,6 +6624,7 @@ type MintToken400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken400ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6444,6 +6640,7 @@ type MintToken401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken401ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6459,6 +6656,7 @@ type MintToken403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken403ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6474,6 +6672,7 @@ type MintToken404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken404ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6489,6 +6688,7 @@ type MintToken409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken409ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6504,6 +6704,7 @@ type MintToken413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken413ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6519,6 +6720,7 @@ type MintToken415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken415ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6534,6 +6736,7 @@ type MintToken422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken422ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6549,6 +6752,7 @@ type MintToken503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken503ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6572,6 +6776,7 @@ type RotateTokensResponseObject interface {
 type RotateTokens200JSONResponse RotatedTokens
 
 func (response RotateTokens200JSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6587,6 +6792,7 @@ type RotateTokens400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens400ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6602,6 +6808,7 @@ type RotateTokens401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens401ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6617,6 +6824,7 @@ type RotateTokens403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens403ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6632,6 +6840,7 @@ type RotateTokens404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens404ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6647,6 +6856,7 @@ type RotateTokens409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens409ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6662,6 +6872,7 @@ type RotateTokens413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens413ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6677,6 +6888,7 @@ type RotateTokens415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens415ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6692,6 +6904,7 @@ type RotateTokens422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens422ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6707,6 +6920,7 @@ type RotateTokens503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens503ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6730,6 +6944,7 @@ type RevokeTokenResponseObject interface {
 type RevokeToken200JSONResponse Revoked
 
 func (response RevokeToken200JSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6745,6 +6960,7 @@ type RevokeToken400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken400ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6760,6 +6976,7 @@ type RevokeToken401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken401ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6775,6 +6992,7 @@ type RevokeToken403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken403ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6790,6 +7008,7 @@ type RevokeToken404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken404ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6805,6 +7024,7 @@ type RevokeToken422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken422ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6820,6 +7040,7 @@ type RevokeToken503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken503ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6841,6 +7062,7 @@ type ListChangesResponseObject interface {
 type ListChanges200JSONResponse ChangeList
 
 func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6857,6 +7079,7 @@ type ListChanges200ApplicationXNdjsonResponse struct {
 }
 
 func (response ListChanges200ApplicationXNdjsonResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -6898,6 +7121,7 @@ type ListChanges400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6913,6 +7137,7 @@ type ListChanges401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6928,6 +7153,7 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6943,6 +7169,7 @@ type ListChanges503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6964,6 +7191,7 @@ type GetSyncHealthResponseObject interface {
 type GetSyncHealth200JSONResponse SyncHealth
 
 func (response GetSyncHealth200JSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6979,6 +7207,7 @@ type GetSyncHealth400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth400ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6994,6 +7223,7 @@ type GetSyncHealth401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth401ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7009,6 +7239,7 @@ type GetSyncHealth403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth403ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7024,6 +7255,7 @@ type GetSyncHealth503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth503ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7045,6 +7277,7 @@ type ListPairsResponseObject interface {
 type ListPairs200JSONResponse PairList
 
 func (response ListPairs200JSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7060,6 +7293,7 @@ type ListPairs400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs400ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7075,6 +7309,7 @@ type ListPairs401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs401ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7090,6 +7325,7 @@ type ListPairs403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs403ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7105,6 +7341,7 @@ type ListPairs503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs503ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7127,6 +7364,7 @@ type CreatePairResponseObject interface {
 type CreatePair201JSONResponse Pair
 
 func (response CreatePair201JSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7142,6 +7380,7 @@ type CreatePair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair400ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7157,6 +7396,7 @@ type CreatePair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair401ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7172,6 +7412,7 @@ type CreatePair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair403ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7187,6 +7428,7 @@ type CreatePair409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair409ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7202,6 +7444,7 @@ type CreatePair413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair413ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7217,6 +7460,7 @@ type CreatePair415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair415ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7232,6 +7476,7 @@ type CreatePair501ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair501ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7247,6 +7492,7 @@ type CreatePair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair503ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7269,6 +7515,7 @@ type DeletePairResponseObject interface {
 type DeletePair200JSONResponse Deleted
 
 func (response DeletePair200JSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7284,6 +7531,7 @@ type DeletePair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair400ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7299,6 +7547,7 @@ type DeletePair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair401ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7314,6 +7563,7 @@ type DeletePair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair403ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7329,6 +7579,7 @@ type DeletePair404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair404ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7344,6 +7595,7 @@ type DeletePair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair422ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7359,6 +7611,7 @@ type DeletePair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair503ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7381,6 +7634,7 @@ type GetPairResponseObject interface {
 type GetPair200JSONResponse Pair
 
 func (response GetPair200JSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7396,6 +7650,7 @@ type GetPair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair400ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7411,6 +7666,7 @@ type GetPair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair401ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7426,6 +7682,7 @@ type GetPair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair403ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7441,6 +7698,7 @@ type GetPair404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair404ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7456,6 +7714,7 @@ type GetPair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair422ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7471,6 +7730,7 @@ type GetPair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair503ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7493,6 +7753,7 @@ type GetPairStatsResponseObject interface {
 type GetPairStats200JSONResponse PairStats
 
 func (response GetPairStats200JSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7508,6 +7769,7 @@ type GetPairStats400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats400ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7523,6 +7785,7 @@ type GetPairStats401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats401ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7538,6 +7801,7 @@ type GetPairStats403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats403ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7553,6 +7817,7 @@ type GetPairStats404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats404ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7568,6 +7833,7 @@ type GetPairStats422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats422ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7583,6 +7849,7 @@ type GetPairStats503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats503ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7606,6 +7873,7 @@ type ActOnPairResponseObject interface {
 type ActOnPair200JSONResponse Pair
 
 func (response ActOnPair200JSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7621,6 +7889,7 @@ type ActOnPair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair400ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7636,6 +7905,7 @@ type ActOnPair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair401ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7651,6 +7921,7 @@ type ActOnPair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair403ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7666,6 +7937,7 @@ type ActOnPair404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair404ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7681,6 +7953,7 @@ type ActOnPair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair422ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7696,6 +7969,7 @@ type ActOnPair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair503ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7718,6 +7992,7 @@ type PushRecordsResponseObject interface {
 type PushRecords200JSONResponse PushResult
 
 func (response PushRecords200JSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7733,6 +8008,7 @@ type PushRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords400ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7748,6 +8024,7 @@ type PushRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords401ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7763,6 +8040,7 @@ type PushRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords403ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7778,6 +8056,7 @@ type PushRecords409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords409ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7793,6 +8072,7 @@ type PushRecords413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords413ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7808,6 +8088,7 @@ type PushRecords415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords415ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7823,6 +8104,7 @@ type PushRecords422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords422ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7838,6 +8120,7 @@ type PushRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords503ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7859,6 +8142,7 @@ type ListThreadsResponseObject interface {
 type ListThreads200JSONResponse ThreadList
 
 func (response ListThreads200JSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7874,6 +8158,7 @@ type ListThreads400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads400ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7889,6 +8174,7 @@ type ListThreads401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads401ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7904,6 +8190,7 @@ type ListThreads403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads403ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7919,6 +8206,7 @@ type ListThreads503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads503ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7941,6 +8229,7 @@ type CreateThreadResponseObject interface {
 type CreateThread201JSONResponse Thread
 
 func (response CreateThread201JSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7956,6 +8245,7 @@ type CreateThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread400ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7971,6 +8261,7 @@ type CreateThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread401ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7986,6 +8277,7 @@ type CreateThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread403ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8001,6 +8293,7 @@ type CreateThread409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread409ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8016,6 +8309,7 @@ type CreateThread413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread413ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8031,6 +8325,7 @@ type CreateThread415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread415ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8046,6 +8341,7 @@ type CreateThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread503ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8068,6 +8364,7 @@ type DeleteThreadResponseObject interface {
 type DeleteThread200JSONResponse Deleted
 
 func (response DeleteThread200JSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8083,6 +8380,7 @@ type DeleteThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread400ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8098,6 +8396,7 @@ type DeleteThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread401ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8113,6 +8412,7 @@ type DeleteThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread403ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8128,6 +8428,7 @@ type DeleteThread404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread404ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8143,6 +8444,7 @@ type DeleteThread422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread422ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8158,6 +8460,7 @@ type DeleteThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread503ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8180,6 +8483,7 @@ type GetThreadResponseObject interface {
 type GetThread200JSONResponse Thread
 
 func (response GetThread200JSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8195,6 +8499,7 @@ type GetThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread400ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8210,6 +8515,7 @@ type GetThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread401ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8225,6 +8531,7 @@ type GetThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread403ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8240,6 +8547,7 @@ type GetThread404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread404ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8255,6 +8563,7 @@ type GetThread422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread422ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8270,6 +8579,7 @@ type GetThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread503ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8292,6 +8602,7 @@ type ListParticipantsResponseObject interface {
 type ListParticipants200JSONResponse ParticipantList
 
 func (response ListParticipants200JSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8307,6 +8618,7 @@ type ListParticipants400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants400ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8322,6 +8634,7 @@ type ListParticipants401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants401ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8337,6 +8650,7 @@ type ListParticipants403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants403ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8352,6 +8666,7 @@ type ListParticipants404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants404ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8367,6 +8682,7 @@ type ListParticipants422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants422ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8382,6 +8698,7 @@ type ListParticipants503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants503ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8404,6 +8721,7 @@ type ProjectThreadResponseObject interface {
 type ProjectThread200JSONResponse Projection
 
 func (response ProjectThread200JSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8419,6 +8737,7 @@ type ProjectThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread400ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8434,6 +8753,7 @@ type ProjectThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread401ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8449,6 +8769,7 @@ type ProjectThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread403ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8464,6 +8785,7 @@ type ProjectThread404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread404ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8479,6 +8801,7 @@ type ProjectThread422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread422ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8494,6 +8817,7 @@ type ProjectThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread503ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8516,6 +8840,7 @@ type ListThreadRecordsResponseObject interface {
 type ListThreadRecords200JSONResponse RecordList
 
 func (response ListThreadRecords200JSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8531,6 +8856,7 @@ type ListThreadRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords400ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8546,6 +8872,7 @@ type ListThreadRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords401ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8561,6 +8888,7 @@ type ListThreadRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords403ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8576,6 +8904,7 @@ type ListThreadRecords404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords404ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8591,6 +8920,7 @@ type ListThreadRecords422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords422ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8606,6 +8936,7 @@ type ListThreadRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords503ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8628,6 +8959,7 @@ type GetThreadStateResponseObject interface {
 type GetThreadState200JSONResponse ThreadState
 
 func (response GetThreadState200JSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8643,6 +8975,7 @@ type GetThreadState400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState400ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8658,6 +8991,7 @@ type GetThreadState401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState401ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8673,6 +9007,7 @@ type GetThreadState403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState403ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8688,6 +9023,7 @@ type GetThreadState404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState404ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8703,6 +9039,7 @@ type GetThreadState422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState422ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8718,6 +9055,7 @@ type GetThreadState503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState503ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8739,6 +9077,7 @@ type ListTokensResponseObject interface {
 type ListTokens200JSONResponse []Token
 
 func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8754,6 +9093,7 @@ type ListTokens400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens400ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8769,6 +9109,7 @@ type ListTokens401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens401ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8784,6 +9125,7 @@ type ListTokens403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens403ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8799,6 +9141,7 @@ type ListTokens503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens503ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8951,10 +9294,8 @@ type StrictServerInterface interface {
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
 }
 
-type (
-	StrictHandlerFunc    func(ctx *gin.Context, request any) (any, error)
-	StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
-)
+type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
+type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
 
 type StrictGinServerOptions struct {
 	// RequestErrorHandlerFunc is called when a request cannot be parsed or
