@@ -121,6 +121,28 @@ func TestForeignKeys(t *testing.T) {
 		<-done
 		wantRefused(t, v, text, "its verdict was read before the revocation")
 	})
+	bubble(t, "a revision overtakes a refusal", func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{})
+		settle()
+		id := r.adopt(text)
+		r.disown(text, id) // disabled, say
+		settle()
+		gate := make(chan struct{})
+		r.set(func() { r.gate = gate })
+		done := make(chan struct{})
+		go func() { defer close(done); _, _ = v.Check(t.Context(), string(text)) }()
+		settle()
+		r.set(func() {
+			r.gate = nil
+			r.adoptLocked(text, id)
+			r.touchLocked(introspection.SubjectKey, id)
+		})
+		settle()
+		close(gate)
+		<-done
+		wantCached(t, v, text)
+	})
 }
 
 // The id of a rotated key stays, so its new text may be known before the revision is that makes the old one worthless.
