@@ -792,8 +792,10 @@ type Identity struct {
 	Actor string `json:"actor"`
 
 	// Did The server's own identity.
-	Did             *string    `json:"did"`
-	DisplayName     string     `json:"display_name"`
+	Did         *string `json:"did"`
+	DisplayName string  `json:"display_name"`
+
+	// ExpiresAt When the token ends, to the second; null for one that has no end, as most.
 	ExpiresAt       *time.Time `json:"expires_at"`
 	IsAuthenticated bool       `json:"is_authenticated"`
 	KeyFingerprint  *string    `json:"key_fingerprint"`
@@ -1468,7 +1470,7 @@ type ListRecordsParams struct {
 	ClockFrom *int64  `form:"clock_from,omitempty" json:"clock_from,omitempty"`
 	ClockTo   *int64  `form:"clock_to,omitempty" json:"clock_to,omitempty"`
 
-	// Since Goes on behind this cursor, as `next_cursor` of the answer before says.
+	// Since Goes on behind this cursor, as `next_cursor` of the answer before says; 0, as nothing, is the beginning.
 	Since *string `form:"since,omitempty" json:"since,omitempty"`
 	Limit *int32  `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1558,7 +1560,7 @@ type RevokeTokenParams struct {
 type ListChangesParams struct {
 	Thread *string `form:"thread,omitempty" json:"thread,omitempty"`
 
-	// Since `next_cursor` of the answer before.
+	// Since `next_cursor` of the answer before; 0, as nothing, is the beginning.
 	Since           *string                `form:"since,omitempty" json:"since,omitempty"`
 	Limit           *int32                 `form:"limit,omitempty" json:"limit,omitempty"`
 	Feed            *ListChangesParamsFeed `form:"feed,omitempty" json:"feed,omitempty"`
@@ -1885,6 +1887,7 @@ type MiddlewareFunc func(c *gin.Context)
 
 // GetManifest operation middleware
 func (siw *ServerInterfaceWrapper) GetManifest(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1897,6 +1900,7 @@ func (siw *ServerInterfaceWrapper) GetManifest(c *gin.Context) {
 
 // BootstrapServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) BootstrapServiceAccount(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1909,6 +1913,7 @@ func (siw *ServerInterfaceWrapper) BootstrapServiceAccount(c *gin.Context) {
 
 // GetCapabilities operation middleware
 func (siw *ServerInterfaceWrapper) GetCapabilities(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -1948,6 +1953,7 @@ func (siw *ServerInterfaceWrapper) GetCapabilities(c *gin.Context) {
 
 // GetEngineConfig operation middleware
 func (siw *ServerInterfaceWrapper) GetEngineConfig(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -1987,6 +1993,7 @@ func (siw *ServerInterfaceWrapper) GetEngineConfig(c *gin.Context) {
 
 // SetCORSOrigins operation middleware
 func (siw *ServerInterfaceWrapper) SetCORSOrigins(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2026,6 +2033,7 @@ func (siw *ServerInterfaceWrapper) SetCORSOrigins(c *gin.Context) {
 
 // SwitchPermissions operation middleware
 func (siw *ServerInterfaceWrapper) SwitchPermissions(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2065,6 +2073,7 @@ func (siw *ServerInterfaceWrapper) SwitchPermissions(c *gin.Context) {
 
 // ListRules operation middleware
 func (siw *ServerInterfaceWrapper) ListRules(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2113,6 +2122,7 @@ func (siw *ServerInterfaceWrapper) ListRules(c *gin.Context) {
 
 // SetRule operation middleware
 func (siw *ServerInterfaceWrapper) SetRule(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2161,6 +2171,7 @@ func (siw *ServerInterfaceWrapper) SetRule(c *gin.Context) {
 
 // ListDiscovered operation middleware
 func (siw *ServerInterfaceWrapper) ListDiscovered(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2200,6 +2211,7 @@ func (siw *ServerInterfaceWrapper) ListDiscovered(c *gin.Context) {
 
 // FederationPair operation middleware
 func (siw *ServerInterfaceWrapper) FederationPair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2239,6 +2251,7 @@ func (siw *ServerInterfaceWrapper) FederationPair(c *gin.Context) {
 
 // ListPeers operation middleware
 func (siw *ServerInterfaceWrapper) ListPeers(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2278,6 +2291,7 @@ func (siw *ServerInterfaceWrapper) ListPeers(c *gin.Context) {
 
 // GetDaemonHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetDaemonHealth(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2317,6 +2331,7 @@ func (siw *ServerInterfaceWrapper) GetDaemonHealth(c *gin.Context) {
 
 // GetIdentity operation middleware
 func (siw *ServerInterfaceWrapper) GetIdentity(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2356,6 +2371,7 @@ func (siw *ServerInterfaceWrapper) GetIdentity(c *gin.Context) {
 
 // ListRecords operation middleware
 func (siw *ServerInterfaceWrapper) ListRecords(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2451,6 +2467,7 @@ func (siw *ServerInterfaceWrapper) ListRecords(c *gin.Context) {
 
 // AppendRecord operation middleware
 func (siw *ServerInterfaceWrapper) AppendRecord(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2490,6 +2507,7 @@ func (siw *ServerInterfaceWrapper) AppendRecord(c *gin.Context) {
 
 // QueryRecords operation middleware
 func (siw *ServerInterfaceWrapper) QueryRecords(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2529,6 +2547,7 @@ func (siw *ServerInterfaceWrapper) QueryRecords(c *gin.Context) {
 
 // GetRecord operation middleware
 func (siw *ServerInterfaceWrapper) GetRecord(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2577,6 +2596,7 @@ func (siw *ServerInterfaceWrapper) GetRecord(c *gin.Context) {
 
 // ListServiceAccounts operation middleware
 func (siw *ServerInterfaceWrapper) ListServiceAccounts(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2616,6 +2636,7 @@ func (siw *ServerInterfaceWrapper) ListServiceAccounts(c *gin.Context) {
 
 // CreateServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) CreateServiceAccount(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2655,6 +2676,7 @@ func (siw *ServerInterfaceWrapper) CreateServiceAccount(c *gin.Context) {
 
 // RevokeServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) RevokeServiceAccount(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2711,6 +2733,7 @@ func (siw *ServerInterfaceWrapper) RevokeServiceAccount(c *gin.Context) {
 
 // GetServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) GetServiceAccount(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2759,6 +2782,7 @@ func (siw *ServerInterfaceWrapper) GetServiceAccount(c *gin.Context) {
 
 // EditServiceAccount operation middleware
 func (siw *ServerInterfaceWrapper) EditServiceAccount(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2807,6 +2831,7 @@ func (siw *ServerInterfaceWrapper) EditServiceAccount(c *gin.Context) {
 
 // ListAccountTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListAccountTokens(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2855,6 +2880,7 @@ func (siw *ServerInterfaceWrapper) ListAccountTokens(c *gin.Context) {
 
 // MintToken operation middleware
 func (siw *ServerInterfaceWrapper) MintToken(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2903,6 +2929,7 @@ func (siw *ServerInterfaceWrapper) MintToken(c *gin.Context) {
 
 // RotateTokens operation middleware
 func (siw *ServerInterfaceWrapper) RotateTokens(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2951,6 +2978,7 @@ func (siw *ServerInterfaceWrapper) RotateTokens(c *gin.Context) {
 
 // RevokeToken operation middleware
 func (siw *ServerInterfaceWrapper) RevokeToken(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3016,6 +3044,7 @@ func (siw *ServerInterfaceWrapper) RevokeToken(c *gin.Context) {
 
 // ListChanges operation middleware
 func (siw *ServerInterfaceWrapper) ListChanges(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3103,6 +3132,7 @@ func (siw *ServerInterfaceWrapper) ListChanges(c *gin.Context) {
 
 // GetSyncHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetSyncHealth(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3142,6 +3172,7 @@ func (siw *ServerInterfaceWrapper) GetSyncHealth(c *gin.Context) {
 
 // ListPairs operation middleware
 func (siw *ServerInterfaceWrapper) ListPairs(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3181,6 +3212,7 @@ func (siw *ServerInterfaceWrapper) ListPairs(c *gin.Context) {
 
 // CreatePair operation middleware
 func (siw *ServerInterfaceWrapper) CreatePair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3220,6 +3252,7 @@ func (siw *ServerInterfaceWrapper) CreatePair(c *gin.Context) {
 
 // DeletePair operation middleware
 func (siw *ServerInterfaceWrapper) DeletePair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3268,6 +3301,7 @@ func (siw *ServerInterfaceWrapper) DeletePair(c *gin.Context) {
 
 // GetPair operation middleware
 func (siw *ServerInterfaceWrapper) GetPair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3316,6 +3350,7 @@ func (siw *ServerInterfaceWrapper) GetPair(c *gin.Context) {
 
 // GetPairStats operation middleware
 func (siw *ServerInterfaceWrapper) GetPairStats(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3364,6 +3399,7 @@ func (siw *ServerInterfaceWrapper) GetPairStats(c *gin.Context) {
 
 // ActOnPair operation middleware
 func (siw *ServerInterfaceWrapper) ActOnPair(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3421,6 +3457,7 @@ func (siw *ServerInterfaceWrapper) ActOnPair(c *gin.Context) {
 
 // PushRecords operation middleware
 func (siw *ServerInterfaceWrapper) PushRecords(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3479,6 +3516,7 @@ func (siw *ServerInterfaceWrapper) PushRecords(c *gin.Context) {
 
 // ListThreads operation middleware
 func (siw *ServerInterfaceWrapper) ListThreads(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3534,6 +3572,7 @@ func (siw *ServerInterfaceWrapper) ListThreads(c *gin.Context) {
 
 // CreateThread operation middleware
 func (siw *ServerInterfaceWrapper) CreateThread(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3573,6 +3612,7 @@ func (siw *ServerInterfaceWrapper) CreateThread(c *gin.Context) {
 
 // DeleteThread operation middleware
 func (siw *ServerInterfaceWrapper) DeleteThread(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3621,6 +3661,7 @@ func (siw *ServerInterfaceWrapper) DeleteThread(c *gin.Context) {
 
 // GetThread operation middleware
 func (siw *ServerInterfaceWrapper) GetThread(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3669,6 +3710,7 @@ func (siw *ServerInterfaceWrapper) GetThread(c *gin.Context) {
 
 // ListParticipants operation middleware
 func (siw *ServerInterfaceWrapper) ListParticipants(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3717,6 +3759,7 @@ func (siw *ServerInterfaceWrapper) ListParticipants(c *gin.Context) {
 
 // ProjectThread operation middleware
 func (siw *ServerInterfaceWrapper) ProjectThread(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3773,6 +3816,7 @@ func (siw *ServerInterfaceWrapper) ProjectThread(c *gin.Context) {
 
 // ListThreadRecords operation middleware
 func (siw *ServerInterfaceWrapper) ListThreadRecords(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3837,6 +3881,7 @@ func (siw *ServerInterfaceWrapper) ListThreadRecords(c *gin.Context) {
 
 // GetThreadState operation middleware
 func (siw *ServerInterfaceWrapper) GetThreadState(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3885,6 +3930,7 @@ func (siw *ServerInterfaceWrapper) GetThreadState(c *gin.Context) {
 
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -4015,7 +4061,8 @@ type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
 
-type GetManifestRequestObject struct{}
+type GetManifestRequestObject struct {
+}
 
 type GetManifestResponseObject interface {
 	VisitGetManifestResponse(w http.ResponseWriter) error
@@ -4024,6 +4071,7 @@ type GetManifestResponseObject interface {
 type GetManifest200JSONResponse Manifest
 
 func (response GetManifest200JSONResponse) VisitGetManifestResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4045,6 +4093,7 @@ type BootstrapServiceAccountResponseObject interface {
 type BootstrapServiceAccount201JSONResponse CreatedServiceAccount
 
 func (response BootstrapServiceAccount201JSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4060,6 +4109,7 @@ type BootstrapServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount400ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4075,6 +4125,7 @@ type BootstrapServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount403ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4090,6 +4141,7 @@ type BootstrapServiceAccount409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount409ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4105,6 +4157,7 @@ type BootstrapServiceAccount413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount413ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4120,6 +4173,7 @@ type BootstrapServiceAccount415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount415ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4135,6 +4189,7 @@ type BootstrapServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BootstrapServiceAccount503ApplicationProblemPlusJSONResponse) VisitBootstrapServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4156,6 +4211,7 @@ type GetCapabilitiesResponseObject interface {
 type GetCapabilities200JSONResponse Capabilities
 
 func (response GetCapabilities200JSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4171,6 +4227,7 @@ type GetCapabilities400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities400ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4186,6 +4243,7 @@ type GetCapabilities401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities401ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4201,6 +4259,7 @@ type GetCapabilities403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities403ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4216,6 +4275,7 @@ type GetCapabilities503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCapabilities503ApplicationProblemPlusJSONResponse) VisitGetCapabilitiesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4237,6 +4297,7 @@ type GetEngineConfigResponseObject interface {
 type GetEngineConfig200JSONResponse EngineConfig
 
 func (response GetEngineConfig200JSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4252,6 +4313,7 @@ type GetEngineConfig400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig400ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4267,6 +4329,7 @@ type GetEngineConfig401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig401ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4282,6 +4345,7 @@ type GetEngineConfig403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig403ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4297,6 +4361,7 @@ type GetEngineConfig503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEngineConfig503ApplicationProblemPlusJSONResponse) VisitGetEngineConfigResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4319,6 +4384,7 @@ type SetCORSOriginsResponseObject interface {
 type SetCORSOrigins200JSONResponse EngineConfig
 
 func (response SetCORSOrigins200JSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4334,6 +4400,7 @@ type SetCORSOrigins400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins400ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4349,6 +4416,7 @@ type SetCORSOrigins401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins401ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4364,6 +4432,7 @@ type SetCORSOrigins403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins403ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4379,6 +4448,7 @@ type SetCORSOrigins413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins413ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4394,6 +4464,7 @@ type SetCORSOrigins415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins415ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4409,6 +4480,7 @@ type SetCORSOrigins503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetCORSOrigins503ApplicationProblemPlusJSONResponse) VisitSetCORSOriginsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4431,6 +4503,7 @@ type SwitchPermissionsResponseObject interface {
 type SwitchPermissions200JSONResponse EngineConfig
 
 func (response SwitchPermissions200JSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4446,6 +4519,7 @@ type SwitchPermissions400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions400ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4461,6 +4535,7 @@ type SwitchPermissions401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions401ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4476,6 +4551,7 @@ type SwitchPermissions403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions403ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4491,6 +4567,7 @@ type SwitchPermissions409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions409ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4506,6 +4583,7 @@ type SwitchPermissions413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions413ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4521,6 +4599,7 @@ type SwitchPermissions415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions415ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4536,6 +4615,7 @@ type SwitchPermissions503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SwitchPermissions503ApplicationProblemPlusJSONResponse) VisitSwitchPermissionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4558,6 +4638,7 @@ type ListRulesResponseObject interface {
 type ListRules200JSONResponse RuleList
 
 func (response ListRules200JSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4573,6 +4654,7 @@ type ListRules400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules400ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4588,6 +4670,7 @@ type ListRules401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules401ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4603,6 +4686,7 @@ type ListRules403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules403ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4618,6 +4702,7 @@ type ListRules404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules404ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4633,6 +4718,7 @@ type ListRules422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules422ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4648,6 +4734,7 @@ type ListRules503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRules503ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4671,6 +4758,7 @@ type SetRuleResponseObject interface {
 type SetRule200JSONResponse Rule
 
 func (response SetRule200JSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4686,6 +4774,7 @@ type SetRule400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule400ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4701,6 +4790,7 @@ type SetRule401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule401ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4716,6 +4806,7 @@ type SetRule403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule403ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4731,6 +4822,7 @@ type SetRule404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule404ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4746,6 +4838,7 @@ type SetRule409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule409ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4761,6 +4854,7 @@ type SetRule413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule413ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4776,6 +4870,7 @@ type SetRule415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule415ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4791,6 +4886,7 @@ type SetRule422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule422ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4806,6 +4902,7 @@ type SetRule503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetRule503ApplicationProblemPlusJSONResponse) VisitSetRuleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4827,6 +4924,7 @@ type ListDiscoveredResponseObject interface {
 type ListDiscovered200JSONResponse PeerList
 
 func (response ListDiscovered200JSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4842,6 +4940,7 @@ type ListDiscovered400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered400ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4857,6 +4956,7 @@ type ListDiscovered401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered401ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4872,6 +4972,7 @@ type ListDiscovered403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered403ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4887,6 +4988,7 @@ type ListDiscovered503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDiscovered503ApplicationProblemPlusJSONResponse) VisitListDiscoveredResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4909,6 +5011,7 @@ type FederationPairResponseObject interface {
 type FederationPair200JSONResponse HandshakeAnswer
 
 func (response FederationPair200JSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4924,6 +5027,7 @@ type FederationPair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair400ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4939,6 +5043,7 @@ type FederationPair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair401ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4954,6 +5059,7 @@ type FederationPair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair403ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4969,6 +5075,7 @@ type FederationPair413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair413ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4984,6 +5091,7 @@ type FederationPair415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair415ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4999,6 +5107,7 @@ type FederationPair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair422ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5014,6 +5123,7 @@ type FederationPair501ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair501ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5029,6 +5139,7 @@ type FederationPair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response FederationPair503ApplicationProblemPlusJSONResponse) VisitFederationPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5050,6 +5161,7 @@ type ListPeersResponseObject interface {
 type ListPeers200JSONResponse PeerList
 
 func (response ListPeers200JSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5065,6 +5177,7 @@ type ListPeers400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers400ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5080,6 +5193,7 @@ type ListPeers401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers401ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5095,6 +5209,7 @@ type ListPeers403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers403ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5110,6 +5225,7 @@ type ListPeers503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeers503ApplicationProblemPlusJSONResponse) VisitListPeersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5131,6 +5247,7 @@ type GetDaemonHealthResponseObject interface {
 type GetDaemonHealth200JSONResponse DaemonHealth
 
 func (response GetDaemonHealth200JSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5146,6 +5263,7 @@ type GetDaemonHealth400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth400ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5161,6 +5279,7 @@ type GetDaemonHealth401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth401ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5176,6 +5295,7 @@ type GetDaemonHealth403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth403ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5191,6 +5311,7 @@ type GetDaemonHealth503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDaemonHealth503ApplicationProblemPlusJSONResponse) VisitGetDaemonHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5212,6 +5333,7 @@ type GetIdentityResponseObject interface {
 type GetIdentity200JSONResponse Identity
 
 func (response GetIdentity200JSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5227,6 +5349,7 @@ type GetIdentity400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity400ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5242,6 +5365,7 @@ type GetIdentity401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity401ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5257,6 +5381,7 @@ type GetIdentity403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity403ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5272,6 +5397,7 @@ type GetIdentity503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetIdentity503ApplicationProblemPlusJSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5293,6 +5419,7 @@ type ListRecordsResponseObject interface {
 type ListRecords200JSONResponse RecordList
 
 func (response ListRecords200JSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5308,6 +5435,7 @@ type ListRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords400ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5323,6 +5451,7 @@ type ListRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords401ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5338,6 +5467,7 @@ type ListRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords403ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5353,6 +5483,7 @@ type ListRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRecords503ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5375,6 +5506,7 @@ type AppendRecordResponseObject interface {
 type AppendRecord201JSONResponse Record
 
 func (response AppendRecord201JSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5390,6 +5522,7 @@ type AppendRecord400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord400ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5405,6 +5538,7 @@ type AppendRecord401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord401ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5420,6 +5554,7 @@ type AppendRecord403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord403ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5435,6 +5570,7 @@ type AppendRecord409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord409ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5450,6 +5586,7 @@ type AppendRecord413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord413ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5465,6 +5602,7 @@ type AppendRecord415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord415ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5480,6 +5618,7 @@ type AppendRecord503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AppendRecord503ApplicationProblemPlusJSONResponse) VisitAppendRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5502,6 +5641,7 @@ type QueryRecordsResponseObject interface {
 type QueryRecords200JSONResponse RecordList
 
 func (response QueryRecords200JSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5517,6 +5657,7 @@ type QueryRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords400ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5532,6 +5673,7 @@ type QueryRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords401ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5547,6 +5689,7 @@ type QueryRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords403ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5562,6 +5705,7 @@ type QueryRecords413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords413ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5577,6 +5721,7 @@ type QueryRecords415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords415ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5592,6 +5737,7 @@ type QueryRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QueryRecords503ApplicationProblemPlusJSONResponse) VisitQueryRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5614,6 +5760,7 @@ type GetRecordResponseObject interface {
 type GetRecord200JSONResponse Record
 
 func (response GetRecord200JSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5629,6 +5776,7 @@ type GetRecord400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord400ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5644,6 +5792,7 @@ type GetRecord401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord401ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5659,6 +5808,7 @@ type GetRecord403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord403ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5674,6 +5824,7 @@ type GetRecord404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord404ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5689,6 +5840,7 @@ type GetRecord422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord422ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5704,6 +5856,7 @@ type GetRecord503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRecord503ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5725,6 +5878,7 @@ type ListServiceAccountsResponseObject interface {
 type ListServiceAccounts200JSONResponse []ServiceAccount
 
 func (response ListServiceAccounts200JSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5740,6 +5894,7 @@ type ListServiceAccounts400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts400ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5755,6 +5910,7 @@ type ListServiceAccounts401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts401ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5770,6 +5926,7 @@ type ListServiceAccounts403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts403ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5785,6 +5942,7 @@ type ListServiceAccounts503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListServiceAccounts503ApplicationProblemPlusJSONResponse) VisitListServiceAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5807,6 +5965,7 @@ type CreateServiceAccountResponseObject interface {
 type CreateServiceAccount201JSONResponse CreatedServiceAccount
 
 func (response CreateServiceAccount201JSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5822,6 +5981,7 @@ type CreateServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount400ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5837,6 +5997,7 @@ type CreateServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount401ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5852,6 +6013,7 @@ type CreateServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount403ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5867,6 +6029,7 @@ type CreateServiceAccount413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount413ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5882,6 +6045,7 @@ type CreateServiceAccount415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount415ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5897,6 +6061,7 @@ type CreateServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateServiceAccount503ApplicationProblemPlusJSONResponse) VisitCreateServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5919,6 +6084,7 @@ type RevokeServiceAccountResponseObject interface {
 type RevokeServiceAccount200JSONResponse Revoked
 
 func (response RevokeServiceAccount200JSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5934,6 +6100,7 @@ type RevokeServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount400ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5949,6 +6116,7 @@ type RevokeServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount401ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5964,6 +6132,7 @@ type RevokeServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount403ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5979,6 +6148,7 @@ type RevokeServiceAccount404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount404ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5994,6 +6164,7 @@ type RevokeServiceAccount422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount422ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6009,6 +6180,7 @@ type RevokeServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeServiceAccount503ApplicationProblemPlusJSONResponse) VisitRevokeServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6031,6 +6203,7 @@ type GetServiceAccountResponseObject interface {
 type GetServiceAccount200JSONResponse ServiceAccount
 
 func (response GetServiceAccount200JSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6046,6 +6219,7 @@ type GetServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount400ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6061,6 +6235,7 @@ type GetServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount401ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6076,6 +6251,7 @@ type GetServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount403ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6091,6 +6267,7 @@ type GetServiceAccount404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount404ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6106,6 +6283,7 @@ type GetServiceAccount422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount422ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6121,6 +6299,7 @@ type GetServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetServiceAccount503ApplicationProblemPlusJSONResponse) VisitGetServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6144,6 +6323,7 @@ type EditServiceAccountResponseObject interface {
 type EditServiceAccount200JSONResponse ServiceAccount
 
 func (response EditServiceAccount200JSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6159,6 +6339,7 @@ type EditServiceAccount400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount400ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6174,6 +6355,7 @@ type EditServiceAccount401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount401ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6189,6 +6371,7 @@ type EditServiceAccount403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount403ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6204,6 +6387,7 @@ type EditServiceAccount404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount404ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6219,6 +6403,7 @@ type EditServiceAccount409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount409ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6234,6 +6419,7 @@ type EditServiceAccount413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount413ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6249,6 +6435,7 @@ type EditServiceAccount415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount415ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6264,6 +6451,7 @@ type EditServiceAccount422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount422ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6279,6 +6467,7 @@ type EditServiceAccount503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EditServiceAccount503ApplicationProblemPlusJSONResponse) VisitEditServiceAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6301,6 +6490,7 @@ type ListAccountTokensResponseObject interface {
 type ListAccountTokens200JSONResponse []Token
 
 func (response ListAccountTokens200JSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6316,6 +6506,7 @@ type ListAccountTokens400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens400ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6331,6 +6522,7 @@ type ListAccountTokens401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens401ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6346,6 +6538,7 @@ type ListAccountTokens403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens403ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6361,6 +6554,7 @@ type ListAccountTokens404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens404ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6376,6 +6570,7 @@ type ListAccountTokens422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens422ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6391,6 +6586,7 @@ type ListAccountTokens503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountTokens503ApplicationProblemPlusJSONResponse) VisitListAccountTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6414,6 +6610,7 @@ type MintTokenResponseObject interface {
 type MintToken201JSONResponse MintedToken
 
 func (response MintToken201JSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6429,6 +6626,7 @@ type MintToken400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken400ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6444,6 +6642,7 @@ type MintToken401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken401ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6459,6 +6658,7 @@ type MintToken403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken403ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6474,6 +6674,7 @@ type MintToken404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken404ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6489,6 +6690,7 @@ type MintToken409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken409ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6504,6 +6706,7 @@ type MintToken413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken413ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6519,6 +6722,7 @@ type MintToken415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken415ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6534,6 +6738,7 @@ type MintToken422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken422ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6549,6 +6754,7 @@ type MintToken503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MintToken503ApplicationProblemPlusJSONResponse) VisitMintTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6572,6 +6778,7 @@ type RotateTokensResponseObject interface {
 type RotateTokens200JSONResponse RotatedTokens
 
 func (response RotateTokens200JSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6587,6 +6794,7 @@ type RotateTokens400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens400ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6602,6 +6810,7 @@ type RotateTokens401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens401ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6617,6 +6826,7 @@ type RotateTokens403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens403ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6632,6 +6842,7 @@ type RotateTokens404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens404ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6647,6 +6858,7 @@ type RotateTokens409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens409ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6662,6 +6874,7 @@ type RotateTokens413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens413ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6677,6 +6890,7 @@ type RotateTokens415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens415ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6692,6 +6906,7 @@ type RotateTokens422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens422ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6707,6 +6922,7 @@ type RotateTokens503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RotateTokens503ApplicationProblemPlusJSONResponse) VisitRotateTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6730,6 +6946,7 @@ type RevokeTokenResponseObject interface {
 type RevokeToken200JSONResponse Revoked
 
 func (response RevokeToken200JSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6745,6 +6962,7 @@ type RevokeToken400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken400ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6760,6 +6978,7 @@ type RevokeToken401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken401ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6775,6 +6994,7 @@ type RevokeToken403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken403ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6790,6 +7010,7 @@ type RevokeToken404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken404ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6805,6 +7026,7 @@ type RevokeToken422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken422ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6820,6 +7042,7 @@ type RevokeToken503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeToken503ApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6841,6 +7064,7 @@ type ListChangesResponseObject interface {
 type ListChanges200JSONResponse ChangeList
 
 func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6857,6 +7081,7 @@ type ListChanges200ApplicationXNdjsonResponse struct {
 }
 
 func (response ListChanges200ApplicationXNdjsonResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -6898,6 +7123,7 @@ type ListChanges400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6913,6 +7139,7 @@ type ListChanges401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6928,6 +7155,7 @@ type ListChanges403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6943,6 +7171,7 @@ type ListChanges503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6964,6 +7193,7 @@ type GetSyncHealthResponseObject interface {
 type GetSyncHealth200JSONResponse SyncHealth
 
 func (response GetSyncHealth200JSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6979,6 +7209,7 @@ type GetSyncHealth400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth400ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6994,6 +7225,7 @@ type GetSyncHealth401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth401ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7009,6 +7241,7 @@ type GetSyncHealth403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth403ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7024,6 +7257,7 @@ type GetSyncHealth503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSyncHealth503ApplicationProblemPlusJSONResponse) VisitGetSyncHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7045,6 +7279,7 @@ type ListPairsResponseObject interface {
 type ListPairs200JSONResponse PairList
 
 func (response ListPairs200JSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7060,6 +7295,7 @@ type ListPairs400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs400ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7075,6 +7311,7 @@ type ListPairs401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs401ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7090,6 +7327,7 @@ type ListPairs403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs403ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7105,6 +7343,7 @@ type ListPairs503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPairs503ApplicationProblemPlusJSONResponse) VisitListPairsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7127,6 +7366,7 @@ type CreatePairResponseObject interface {
 type CreatePair201JSONResponse Pair
 
 func (response CreatePair201JSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7142,6 +7382,7 @@ type CreatePair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair400ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7157,6 +7398,7 @@ type CreatePair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair401ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7172,6 +7414,7 @@ type CreatePair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair403ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7187,6 +7430,7 @@ type CreatePair409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair409ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7202,6 +7446,7 @@ type CreatePair413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair413ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7217,6 +7462,7 @@ type CreatePair415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair415ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7232,6 +7478,7 @@ type CreatePair501ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair501ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7247,6 +7494,7 @@ type CreatePair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreatePair503ApplicationProblemPlusJSONResponse) VisitCreatePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7269,6 +7517,7 @@ type DeletePairResponseObject interface {
 type DeletePair200JSONResponse Deleted
 
 func (response DeletePair200JSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7284,6 +7533,7 @@ type DeletePair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair400ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7299,6 +7549,7 @@ type DeletePair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair401ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7314,6 +7565,7 @@ type DeletePair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair403ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7329,6 +7581,7 @@ type DeletePair404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair404ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7344,6 +7597,7 @@ type DeletePair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair422ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7359,6 +7613,7 @@ type DeletePair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePair503ApplicationProblemPlusJSONResponse) VisitDeletePairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7381,6 +7636,7 @@ type GetPairResponseObject interface {
 type GetPair200JSONResponse Pair
 
 func (response GetPair200JSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7396,6 +7652,7 @@ type GetPair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair400ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7411,6 +7668,7 @@ type GetPair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair401ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7426,6 +7684,7 @@ type GetPair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair403ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7441,6 +7700,7 @@ type GetPair404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair404ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7456,6 +7716,7 @@ type GetPair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair422ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7471,6 +7732,7 @@ type GetPair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPair503ApplicationProblemPlusJSONResponse) VisitGetPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7493,6 +7755,7 @@ type GetPairStatsResponseObject interface {
 type GetPairStats200JSONResponse PairStats
 
 func (response GetPairStats200JSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7508,6 +7771,7 @@ type GetPairStats400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats400ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7523,6 +7787,7 @@ type GetPairStats401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats401ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7538,6 +7803,7 @@ type GetPairStats403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats403ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7553,6 +7819,7 @@ type GetPairStats404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats404ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7568,6 +7835,7 @@ type GetPairStats422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats422ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7583,6 +7851,7 @@ type GetPairStats503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPairStats503ApplicationProblemPlusJSONResponse) VisitGetPairStatsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7606,6 +7875,7 @@ type ActOnPairResponseObject interface {
 type ActOnPair200JSONResponse Pair
 
 func (response ActOnPair200JSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7621,6 +7891,7 @@ type ActOnPair400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair400ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7636,6 +7907,7 @@ type ActOnPair401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair401ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7651,6 +7923,7 @@ type ActOnPair403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair403ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7666,6 +7939,7 @@ type ActOnPair404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair404ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7681,6 +7955,7 @@ type ActOnPair422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair422ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7696,6 +7971,7 @@ type ActOnPair503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActOnPair503ApplicationProblemPlusJSONResponse) VisitActOnPairResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7718,6 +7994,7 @@ type PushRecordsResponseObject interface {
 type PushRecords200JSONResponse PushResult
 
 func (response PushRecords200JSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7733,6 +8010,7 @@ type PushRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords400ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7748,6 +8026,7 @@ type PushRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords401ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7763,6 +8042,7 @@ type PushRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords403ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7778,6 +8058,7 @@ type PushRecords409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords409ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7793,6 +8074,7 @@ type PushRecords413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords413ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7808,6 +8090,7 @@ type PushRecords415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords415ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7823,6 +8106,7 @@ type PushRecords422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords422ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7838,6 +8122,7 @@ type PushRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PushRecords503ApplicationProblemPlusJSONResponse) VisitPushRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7859,6 +8144,7 @@ type ListThreadsResponseObject interface {
 type ListThreads200JSONResponse ThreadList
 
 func (response ListThreads200JSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7874,6 +8160,7 @@ type ListThreads400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads400ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7889,6 +8176,7 @@ type ListThreads401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads401ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7904,6 +8192,7 @@ type ListThreads403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads403ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7919,6 +8208,7 @@ type ListThreads503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreads503ApplicationProblemPlusJSONResponse) VisitListThreadsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7941,6 +8231,7 @@ type CreateThreadResponseObject interface {
 type CreateThread201JSONResponse Thread
 
 func (response CreateThread201JSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7956,6 +8247,7 @@ type CreateThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread400ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7971,6 +8263,7 @@ type CreateThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread401ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -7986,6 +8279,7 @@ type CreateThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread403ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8001,6 +8295,7 @@ type CreateThread409ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread409ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8016,6 +8311,7 @@ type CreateThread413ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread413ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8031,6 +8327,7 @@ type CreateThread415ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread415ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8046,6 +8343,7 @@ type CreateThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateThread503ApplicationProblemPlusJSONResponse) VisitCreateThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8068,6 +8366,7 @@ type DeleteThreadResponseObject interface {
 type DeleteThread200JSONResponse Deleted
 
 func (response DeleteThread200JSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8083,6 +8382,7 @@ type DeleteThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread400ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8098,6 +8398,7 @@ type DeleteThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread401ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8113,6 +8414,7 @@ type DeleteThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread403ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8128,6 +8430,7 @@ type DeleteThread404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread404ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8143,6 +8446,7 @@ type DeleteThread422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread422ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8158,6 +8462,7 @@ type DeleteThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteThread503ApplicationProblemPlusJSONResponse) VisitDeleteThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8180,6 +8485,7 @@ type GetThreadResponseObject interface {
 type GetThread200JSONResponse Thread
 
 func (response GetThread200JSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8195,6 +8501,7 @@ type GetThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread400ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8210,6 +8517,7 @@ type GetThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread401ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8225,6 +8533,7 @@ type GetThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread403ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8240,6 +8549,7 @@ type GetThread404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread404ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8255,6 +8565,7 @@ type GetThread422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread422ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8270,6 +8581,7 @@ type GetThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThread503ApplicationProblemPlusJSONResponse) VisitGetThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8292,6 +8604,7 @@ type ListParticipantsResponseObject interface {
 type ListParticipants200JSONResponse ParticipantList
 
 func (response ListParticipants200JSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8307,6 +8620,7 @@ type ListParticipants400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants400ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8322,6 +8636,7 @@ type ListParticipants401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants401ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8337,6 +8652,7 @@ type ListParticipants403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants403ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8352,6 +8668,7 @@ type ListParticipants404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants404ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8367,6 +8684,7 @@ type ListParticipants422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants422ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8382,6 +8700,7 @@ type ListParticipants503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListParticipants503ApplicationProblemPlusJSONResponse) VisitListParticipantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8404,6 +8723,7 @@ type ProjectThreadResponseObject interface {
 type ProjectThread200JSONResponse Projection
 
 func (response ProjectThread200JSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8419,6 +8739,7 @@ type ProjectThread400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread400ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8434,6 +8755,7 @@ type ProjectThread401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread401ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8449,6 +8771,7 @@ type ProjectThread403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread403ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8464,6 +8787,7 @@ type ProjectThread404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread404ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8479,6 +8803,7 @@ type ProjectThread422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread422ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8494,6 +8819,7 @@ type ProjectThread503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProjectThread503ApplicationProblemPlusJSONResponse) VisitProjectThreadResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8516,6 +8842,7 @@ type ListThreadRecordsResponseObject interface {
 type ListThreadRecords200JSONResponse RecordList
 
 func (response ListThreadRecords200JSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8531,6 +8858,7 @@ type ListThreadRecords400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords400ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8546,6 +8874,7 @@ type ListThreadRecords401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords401ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8561,6 +8890,7 @@ type ListThreadRecords403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords403ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8576,6 +8906,7 @@ type ListThreadRecords404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords404ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8591,6 +8922,7 @@ type ListThreadRecords422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords422ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8606,6 +8938,7 @@ type ListThreadRecords503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListThreadRecords503ApplicationProblemPlusJSONResponse) VisitListThreadRecordsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8628,6 +8961,7 @@ type GetThreadStateResponseObject interface {
 type GetThreadState200JSONResponse ThreadState
 
 func (response GetThreadState200JSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8643,6 +8977,7 @@ type GetThreadState400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState400ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8658,6 +8993,7 @@ type GetThreadState401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState401ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8673,6 +9009,7 @@ type GetThreadState403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState403ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8688,6 +9025,7 @@ type GetThreadState404ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState404ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8703,6 +9041,7 @@ type GetThreadState422ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState422ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8718,6 +9057,7 @@ type GetThreadState503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetThreadState503ApplicationProblemPlusJSONResponse) VisitGetThreadStateResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8739,6 +9079,7 @@ type ListTokensResponseObject interface {
 type ListTokens200JSONResponse []Token
 
 func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8754,6 +9095,7 @@ type ListTokens400ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens400ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8769,6 +9111,7 @@ type ListTokens401ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens401ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8784,6 +9127,7 @@ type ListTokens403ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens403ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8799,6 +9143,7 @@ type ListTokens503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokens503ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -8951,10 +9296,8 @@ type StrictServerInterface interface {
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
 }
 
-type (
-	StrictHandlerFunc    func(ctx *gin.Context, request any) (any, error)
-	StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
-)
+type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
+type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
 
 type StrictGinServerOptions struct {
 	// RequestErrorHandlerFunc is called when a request cannot be parsed or
@@ -10469,125 +10812,126 @@ var swaggerSpec = []string{
 	"qqLTn8S8ZoaP50ER3kMUOCe/idCZ/2o12JRehtSXlGYZc5pNfU/vFNMpoSIhiooEfbeLVNOXgRNIEMHX",
 	"8t8WGs/8ZI33Jiqbf2/n+c/LKCQBNaXcOM63EG77Qk9RW1oAvbbNN55fsll/yMWIqVxxVA0WiHGP7kOW",
 	"MAUWXD9nTAUR3gFu8f4LVENAzK9mNdAcOt9/gIWsEDBoCRW8hmd2MGqk+rt22oNFdvsh2q+EayKHQ0BM",
-	"IQU4j+DzoIZanEJIoVBXzM5i9Qm/NDuEmGTOF4Hu2MCQOs/orI+e3MDpseucK6b71NREYUIN2zJ8zFaZ",
-	"hOt+ZeNtnCuAS0tHtt+ALzqgBll4mypwrCHANYYyLJ9nSqPXFN6yphOhyZiLlQA3ZiaVyUqL3JRxGFZb",
-	"l0w/RzHUBaRq5+7px+2pAtYQTTVOs2J3BpZYQ6EQ/X2ggg9ZyJCKK3Z8f1x5baE9VDX+b6Iqsxm3znQX",
-	"/qZnIm7DvxiMMw1S1Cp1yw3PNk4Gs3xeJnvDEAtCnWlNQ14AGi8F8T4OUbDHBkgWMIvGu3Em48sV1eyW",
-	"UzLs2oQZ44VMZn/XxL4QkTFuOSLOmwjxHG4yBj5eq/jJobXvqAa332uy+5L8xt8QqxpKbVZ0GngKoyCY",
-	"YGl+k8FzsNtLzryxuJphja837em72pxz+8HhPgcNwSM2/Uh5QJGwEr2/kuSUKOxQ0ZxTyUKx4gjHvp0i",
-	"Bp+2wOeTl+H2pb/rBtWClNgj1LnYAUtQ1oL4KDnM3pgKOmJdcmgIRF5oxhIU7+yKKQT+6jttUworW/25",
-	"1XTtN8A0r+Y+X3b+Bbgr66kOH8LnIzY9KbyCd+Ysax6yJfeW47XHQXnymsic/jlhEHywisCg8EENumQf",
-	"KZ08e4GUzwWcdEyFFDymGLmI4EBfPicZu2KZJgljeZfsEzEZX4AHkxpCSSInFxkrI7SpzBLCrmlsMoh6",
-	"KTacaJbskanihiHbORcUWFX3XDSsrKhzvTWSW+7hf7QU3RM69Vy88uuWvuT5lszR9tvKpWUwCrWDKrut",
-	"w+jAr3No+aBFay4swsNZA6CsfgrnQp4833lF3r4/fvtb/6T3y0kPorhPu8RSt2DXBl6diIxpTUb8igHG",
-	"N7j7mF7zsbUHXu3s/HP31atnL57/8/nOq1e7cMr4005ICCTU0L5xjo5FyFQ4RArJMRdAH+LyIgt9H/AB",
-	"td2H+1Cvt9hMUqqDOvl/JsmIJf2LWQhdl6qGNQfofIZEwFemfB5VKMIylzby8vmaERZP2k1IvWHWMPfK",
-	"ch8pgGsCyond4GsvJIF0LmYG82DuwnzcWuoCtY3jTLKwJsND+UzHQ0IraT5ETTIQP948pVkmp1YpZmIW",
-	"tE0XsBmWacQhOyjRdKYDDhM7VeHCSdiQTjIzhyIVu4hd54ppvfJW9sjb3nuMpsQTZTEGxfGTpxFRTMuJ",
-	"ilnk0DoieqYNGzsTdPrk6dyxPd959bIFb9dO6ok6ueJSOVO72PdOnTn89KzKHHZ34H8VnrBVPAp5jMfy",
-	"itVGH9JMB8A6h2ywnxbkakY/6mcAEmRgVchB1aoaIJfHOSxUA74FvVBF4t4xaWUQqB4afZRWa+qST96D",
-	"L2aRRbkZ/JhIn57QFohdRZCWbKLqriqdnJZCWNJv28S+XQJTxMLBqksDfHFwj0uad2QsWRCeUMHki1AO",
-	"MfSywbvC3JiJq76hoxq22UNO5j7eIP2sJy5Kv8NcoiNGGvZAtINT1D1AVWRecreJmgUntBs4ICs8qgr4",
-	"UvoM0eJZIaBCwYf6Nk3a95oaen1Jyq5pwmI+phlJ+MiS1fxm15JYUQfMxxUcvG3b8eCo7+YumKWKJN7l",
-	"mbeNJYUtuhijwP11rPqU6vKwmzIto9r0mVIt/gP4OZ9k2eJZl6pXTdeznom4n9tttgUj2wKudbt2oWm6",
-	"0JoLRshqQTurt1wxiPVZE8Eqz5Rn9u3Py6y9RWHiFV3pHgbRUvPPL7162lEVWz63oFg4bcLq9Ss7SQFT",
-	"Az7S5olnvOYBWxpJsKtoW/ipoUavlThjT84nG63g4LoUcipWfHcBcvc1LHRtFAeKW3F6+/Kq23LG7kpv",
-	"r4CXuEwPrXJ4v6gK2MMnqQyPeU6FWRDzaR4lV9r013FXAhtb54N1Mh5aHPtlGkF1vbW1LIHJRqizhPDD",
-	"EikLxTbb2DLARDMm7iRkFmSwhFl+0ONvX23b0SZOhLEgv1yYS3Dncyqj/O0n5pJxm0xVJi2xaGYoz1pI",
-	"lGXho+ZCGypaEs3GZSxkBRUC1ZbPQd0LYdAHzXtJOkwTWwplsiXJZBkiwa9+mKhMn3EAqwCh3HJUHhYA",
-	"vOWI7D+dA2IumdaRTAkeNzIkMk14EE4ZF+um3xajrorw3jO6EvvJyx22q1hr6FCF78qBJwjViU5Dhkyr",
-	"e28VA7FiglVdJMXW100utYtkSZnAu3j8m5ZtnkCaZkjWxiyv5wOEdKGW/KSpC/ArRi7YUKpqQKsyDLjG",
-	"QomS6GlxLhYhIbfdzqnXS/iqgHR+fKmdHxmWSvUlA1d6bfyNpvYWAC11I7/9NhQsTnfVhL7Vcr7LMNAa",
-	"SVBlJvdyc7oJgOAWNxiLWtENfBiKGXXXjOesGRffWEjE0sTpr/tbz168JHIIrrFyI/86PT4iT07evSU/",
-	"//PnF0/9C6BnEs2umCAggFcIlNzCcm8c8uK4yCp0y/jVmm6NtSUBGixufVE4qOEwyR959TirYGtH7w3o",
-	"hyWxNjTE6zyjvIUR2/OHGnBIird783nyyPeorrO9xgbWqpWYw1VJRpJIQS5YykVi16JZhEGqgeYiZoPX",
-	"ENKUQ0Jxlb5maSSZhi9nGMkfDjUzXQJlkN4bSsb0khEKCcJEp1KZIFpvxpZZUoeBp/NfUGzf9BZWD2ix",
-	"V9VqyJkJFcu8s4Rr4QEUjHXEEBJNZZbsEUquaDbBRJkv552/sT/PO//7vPM3wfC/I+P/6x5kxv/XPeAC",
-	"/8uuuTb6vLNH/t//+b83XQITY6oFTyIXcI4w0gz/iQiQRUQKqiBUJOdiYImmez7Z2fkpzqlJ4V9sYI/Y",
-	"yl1wlZMMotdKjgkCkxjp/tUl/7Y7wpkNuzY6chF8HRFgSgSAiJGxSZa9JgYGlkOS8OGQWZKGjGgcQjAO",
-	"EQb254RmREhFuCBUEKkSpjBgCrPYl88FPGUAcJMyrlzIlAz+JtgAYG6xEo+Ba0IvNBMmIkZK+w4VyQBG",
-	"HPxNqgGELIjFOvgGT1hXkhl2dkgsBWaD6/vMLcj4mJsaHu7uLI3uVUJ7u0E3FxDnuhHDZUkEWiqzKEve",
-	"EfNutLX7OVqaM38smCMckIkOTag7i73iHD2SUJ8sYvGEuvQ0kzJRQUH7F2BMl7yZEaoUv6JZKF5RXfhu",
-	"gHmUMmvdcHyAD13Jy1DxB83sHMGgOIMdc0NSmpALxgRROIrT2iOipdfBsaw6pT4Fq5ovWWFiK5eauJnu",
-	"XmpyIg31aXp69Ty9anJfM1vP/kVHNGxY09hq8Bmz0j9sH2U0122/TSk3LOmPb+lKrExdzFMdNAQixa64",
-	"T1JYydVZoFLYLHPapYt7l2ZUxq+qBt+qCl/DZMDpK+uOagcSznpclmjSaiMsygBZlvLRzEp2/Wtaw8qr",
-	"qNN2J5+X5Gg0uGyby7q1hNJlT0lBTNqvlTnhkWo600TLoGqF2RwtINLMOFtiRT3LNeBxCe+lZ7LYb3Uv",
-	"xfhBZjDJ2CZUbnsCD+odP/VuybpNhZkAZewA8wDKQsTi70aiK3gN7WH6Edxf/gMopwhiWTOppklSVy1W",
-	"QZl1skZZXs77lywgoPazqUVBq+GtVPdxm2B4sG4n4cmenol4DzOw9lCT5QnqsaFh+JpEX6YCBH4quG+g",
-	"hBB/vFNQZFM1L6aQuC1eQOpEQne5XOMV+segS1G34lCqxJOojMKXosItZmmMu47cvYS3xRlbfb33kqN1",
-	"TxPdMpcpgCF3STAKqaunMxG3laq3RM+xv1t7pXr/YtYvEjZWL7FtLA0HM9LQbI1CdWt3jBRNVlFpC3FQ",
-	"6LbVORvbCeFxW7bVbXjgohCsk7ubzfRxZk84TrdOY4G2sNxCl58PwpW++SU8A2G9AbXCHVqAl96tL8mD",
-	"OLpw8aeewBosc2Fl+ypn2fA/+iYPbaprER8iZQaphl4aBN2660WL1k4JaUPsBtneFr0LbtbILIea/4pb",
-	"A8rpOAPT7Lej408RgSZXEfn4+xm4ow6OK0BjxO4V/YbLwh9jmv+B6/8ciITcPvxaUl+RqeY6awAuBTEw",
-	"nJJ5G5ZXSeMM872JvqOWlSs25Ndh9MVaNd/mhRvtSgBbTK1lquLdtEHalnLWlqNcCZ5C11nXtSalCXGP",
-	"xnyO9jZYU720Y1Crzt0U2w098vO6rX6uaMaT/kQYzHqZ7wKqCROVsAvD8tZrQ2Kaa5LKKcmkGBU+yDH4",
-	"pKBWwOvNtznUUKmos5ypt6ADteBBQJakUqB0tabc6y8LJSgcUjyxlvypPXREqgtGVSjcsY/kERGdZ320",
-	"vJi4QtOrr2m/boy5P5F+8FHXNzkGKYqzFGtKjcmxuyAXQxlo2YdA8FitMToAcQA0MTBe4Ju5zqDt5J7n",
-	"rT5IoqGQechHE7TJo0ohapfsF+XM0GQCatocYkTnYuB86QPvUK52qwAHrD2YhFCsm+iei3PRu2JqRpSc",
-	"QI1AwhTZvtqFOspABQUZ7Ls2nugvIG8ARreG9wBBAu4iLsig0WR7gKG9c1HUF1eaaZD9oj0H1yST4H62",
-	"5CCISS18VMLUXulvJE+e7+ySWiPQiNSafUbIUaFpxJPnOz+RRstby3nPxaCeEzZ4GiGJ4sLKgsqfGi1y",
-	"3ZtzxV2a8CHiBDTmEfhto5nu08jjFGQjnItKF2Oo3TMaauO75NOCviRPKEmg3xfRhirLNSC4urXFBdAa",
-	"28pkTLNUavO0kgpg0RMbB+lLnucseY0LkSKb+XPQxMhzQe1Z5Bc0viQ0SZRFRPsZhR41LMFNyKFr0gQV",
-	"qa4pEw5WhFrgFMc0Trlgbuc1+VFDbau3sgQhN9df+GmXHDlNz8JsxIBPFrgdEQzgAD34+is7PvaAJ9TR",
-	"qOvEgmVPUAhWHLrl09CQ0z6dKm4ME69xxil3tYOOL9hR7C4RSbiO7Nlz7GMI1bjQbpMMwMs2KEqNz8XF",
-	"LKe6MifCsbX523zdGBC7UvYXexquySrBNEKNGSCvnr/451MXa0cWvEcgMXIQkUEsE+YClC5vb9AlyD7w",
-	"aGELFbgN/nvrTNGYbR0mgy75XUDykksmwYApHwmpLCX7Yu6CA21bux2CpJmWlcclM4Q3MO6Z8ZgJzXzv",
-	"QSsJchqnbOtZd8cl4SL71nvb29PptEvh565Uo233rd5+f/i2d3Tag29K+7BzmrPYKMuHoZ9MnpEhduUs",
-	"msN1drq7+I1l6DTnnb3OT92d7k9gjpsURNZ2d8qybAtAACsHJmd/GWEYFHGZS3GYdPY6vzBTNFCZ65n+",
-	"bGdnQe/c9XrmFnO0NM31vUa6NUnc2fvjc9TRk/GYqpkFkWXfTqyVnaljKkgiu+QIeiRY7qwtc44VA1ZO",
-	"M0wooiMN6dLAkTqf7Tz2nAvi3Ha6xRatOJWlDsDsjf9kzguNKg3T5o2L2mwEdM0S0pu69uSi53Nnt7ux",
-	"BYS7eLYcpGcRXkqAPIS+zM8RnUIzFUvfrvTph09+Wv5J2aEevni1/Iui2779YHeFKYoW5/DBi+UfNHpQ",
-	"30SdF6tsptr/exElfAAlqZo+V1MJIVEpY0Urf2gPtiqFFN0iCxqJ5xoit3GSWu+kqHZZS0uku3xlG+86",
-	"ufl8j1yo3tspjMDVvd4eb3dXOuqyU/2tkP12GFXg0PxuvZfG8+JApzPo64gU3c5R46KjZhue1DpvfoN4",
-	"UltfG55UbacfG1FQ9dLMGC5GwNlTHz5Dm6Jo9dkl4CkhlahuFVN8g9I6pmzb7W3FUumtSqvVsOg9Zaba",
-	"5v4uuLN5SV1d2Uoy+itiLHTsx6QyOf3G0fdbl9Hz+imPU2dyFi2BUV+dKKvSz/UHdinH1LuUuCB5Zl8r",
-	"cgHL5CVNuc97e40tPx1bJmycmxmYptBIaYYXjUlBjMyJHJ6LOYvW6c5TqmvGuTP1FMOmU4wl9gfQJYI2",
-	"/hzBQ+KGSxFdTPOVZr4LqH3KTZx+rLz68AQ/31qhNe1qzqPp3wy4Gh85w8Y4w4+m7pfK2UQJHfbgSQF3",
-	"Clnis29ZmWxSNiZIlK6YHbqsPS3NgJm7aOWSsdzV5Vi9DnmRJVs7TOEhtoIbxwVPsZ3PPbKMZF75uS0P",
-	"+HLJRXLTqii+59qcQCfveySPIhmvhTTcvX3gbOKjlGlDfMYfml7fPIU8X/5Fcd2Z/eDZs1XWVb3/6e7Y",
-	"/h6qD3zfM43Z79AufkWFcl25UFzjeBOtIUNadVLIxbw39w9mej6s2CjnDNPE9yUl1qWBb1esfBXyPGUV",
-	"6kTiFHSM5VyYZW2RISgHFkiBhOtYWtNye5wIvVAMHLhXWfItuguKHhst9IIOkr+AN8ltlKSMqgSjxpjJ",
-	"I2OaEcEMXic0neutjxE1of0lwWOPSc3OyBV0Kn8sUaoStMl9L7Igz35XvAidoL4tP0J5SckDM/35Wz5a",
-	"rwTlCXv0GdyRI++uJJPKe1/vTqL7JPUHTC6YmTImPMli8gKmKEqBnWfJNJUo49ErkCvH6MnFDC7CsxbC",
-	"oAgxVgZ36RhGk8TnZLhnxYUqLi3jtUugCE95Luw0KHo0HTtvh2+envAE7paEoj+LlQZDvG28o2aSLOMe",
-	"zF0x3yqSPsIb36E0gq39dWSR83ihHQv5CND+De/gv62cSYuqgLYQR+2iu28QS2rrC94Ort1l9T82qvgu",
-	"FMUt112y74NceA1iIhcFu3jl9qc2XChuiPoG8aBYWwAH3sgf/fQ/pbJ++i5xUhKqL9dFhUrefLs/q8go",
-	"vxUmRF863J4MdCPx1Wh7ZcJ6eeZr1uqHx/VdZoLDLi/9WjBsbdClXZTaBoJCiL7l5LXxmndFLOjlsHhs",
-	"I+82cp2gfvF9Y3zHGa4JlszADdqDSg3NwEfjXcYbBn2KGwFCK4aeNW2n9XL1U8c2HNVxNteP4155WaWb",
-	"UZvnyju4ORqmkLjrIM2V75LxY/M8x4LQjeP75dg/hO+aA9EFQsmUi0RO7b+BGPRr0NOxKQmhhmSM6sLr",
-	"U60Fr3JJzxXBRxu0xffznAnfRu7bssQrbegeNueuOmtrV4TS5nmM0n2lgL8Fvy7ytvEOI7BUIcF6RDnE",
-	"5BJMt4YeNz6ZGlPUCc34JZunoYbrtCSiuq6x/WfR0ytIWtDy6446xz2RVrUn2UPHNlaVE48+rs2QiRc5",
-	"2FoN8/JBzLgUfWhVZn+6kEAg0O3UZbeCsAG1Z2VBM0cjX/iCIPMvzNxS8uBnhwfrhRDvGakXI/RjrHoD",
-	"yHwsCnCui5FzFQaLTcV6vv2dkyBWq3Ody/FvdMlYlPPv0iRkljBtvovkiI1kLTCXHTuXgO+71EnBNDZe",
-	"PK1fER1It7+9hA6Lf6zceKxSacPYqF6mQjjWuc61nX3UATahA2DFCp0nlFXIooV7FoI9YRnDHhR19Md2",
-	"kw30X1fMQ2uDe5bdWNofwNYjWb01GDyUrkk7FGOMoY3ho1TfgIpqj0BXq1wtb0DmXjkBLIoZSZl0yf66",
-	"9t1i3t+mnwb49z3h4VrM8xHtNqRM3oIjrq8owKfrGis5NXHaxMlews2DKBWBRngP7CpYs+j1MSfyL5MT",
-	"+dZd8o+JkNhthkjleiI4IoY7DeK0uH0Xe+dk1DAV+e4JVRFDDZEiZndVirbLtpet5qVD6TPfk/L+jUvf",
-	"x3olm9I3svnOLMrvQ+qUAPatfR7YbL2dNArauB+4Q+L7M2wd4jrRc0/2a63X+wKaiIhO5VQgn3iUMT+0",
-	"jLE4oX1lKCY/QrYKipZAdzvUPDYjPbaVLPpofj3yxpsTKlLqoSl8g1Z+7RKIFhoXbPpI539tOscr9dEd",
-	"gcohoyrjLjPbpwV5gc2xG5hRVGi8SGJT9P/FN2VcwcnmJfB35Vs7dLaaefSp3atPDfATusZs2mV2j4IJ",
-	"MHo9GeaJaibibbyAaLEJ5kzIbzAZtE4ny/MSv25K4vL7vJYkJbbMOmQsCU/aEXa+DDrPYpve4kEmxSiX",
-	"WYa3mRguJnKig23OW46Pj5mcmP5Yh6f+aWfJhn9afn9Z69xWfGJTXZ3T9pOD+xnm93OvjbuAUlzGTlQb",
-	"6HpLJLcZrLUXBhLlj18gU+tPD5mvcKcaZCbTIi15caIsGXh0H5Ap5aYo4URnTURSmg0JJWMuJoYRilcK",
-	"viaDkjQGjpNoAtd6nws5hJtiI2w5DKcBreQjAi2sXQtVqEEkTCT6DgVfwKmX1/JU7gH5Bis4KqsLozRX",
-	"f6lKHriYpNqMbO3qLkALGGZxBSC8cZ+VfJQvruSzC/jxGZUv3nOMqlbB50pWfYX92id+Pxk3rqb8npwV",
-	"MPoDZ9eUc4bR8DED/fZpNQ9fCP6GjbjQxEggpaIMxDWmE1WaqqS023Muc9rD5todeO3SdJ4DeF7Q1n0V",
-	"xsIsC/wFIyke3QObcA/04O5rh1YCku1GvtFMzpj6u+8ejU3bp1R7zq9NJR98HWbfpuHdN1J99+zze8ml",
-	"AWDeuxZgj/P2rqGS221rQ83Cjtp2plN46f7XeM/4j9to7UA5EUY/ksFGatqtmoxsNS145qYE9PYXDDLc",
-	"tBed7cfm+HZtlSo4C+6pnILJXZaN4z3bdbW36qPy3ricTjQ25NMTuCDqkseXLU64b4M6FkmHHzuv7GvQ",
-	"yEeLH175iAiiiYb0XqmAYmqR9NsRTaUfRJhQPk50uqGGEHgRTkkr1futyl5nbf7cNm/u5s1Xu+WHzuFE",
-	"MOtJFnSkFLrl0GKkPf7HmurvMIS+75zIpuLZLhJmRvyKCcJd0anGou3yB1/tSz75D9y9UmEq2iO7eLcp",
-	"usM1I4IxMGVGUibQGY2aiYL2mOdCzDcoI0+eP3v29A5ea+cPW+ibPHPvNNjK8oYkOPytInrV+71/2C4j",
-	"lZuW2/L0/P2KFzPCk79CDaTb8bKCWI+59+V3PSsv7r2fNDF3N/b9ZoKWs7Qj16N0+spljL5xDty70SXH",
-	"wt2twa6BIFodpI4Emi0+Stqos/kV3aIV1P9ajtEUjv/RPtlELJMnFSwrqpS9YgN+ekwNVKCplFWJr62l",
-	"iFfoCgmpbHATBDn79aS3f9A/6L3v4T2lwUws52qtBdVISq8YzONqUH0rMkNnGq6D4EW9yxx611SZKvNv",
-	"c3fdPxb/EMz1e/HGOnDem1aAh3krT2yVu9rXDI95Tpf15PhYffEhVnuvXqdiL4uUWaxSA13Wau6PtLGh",
-	"tqMpLe5vxpup1yWWICIrCXdMteHwR/y9YLP3jsBtmZVo3IVzK92dz7qSXVl5ZCY85Mi9V0pBqFmaaPPS",
-	"Fm880sdGGtX7hASpSM5knjFiJEGN2ypCGYV74uVEY7GE89/chXRW6d6LBHBbl+3myOex0+tfo9Pr91NN",
-	"rJpNZe9GjtrXHi42FU7hte9cE6tupQWdARyP2Lqp8LgJoyxemmqkNaezhCUN5vEEGiFHhCdP10fv5T0Z",
-	"ijLXr5Jk/tjEYZPXZRc9o9BPc6cGCzA+iycKLpr440vnglHFVGfvj8/21N0XX0KRTbx4uLjcopT97vaC",
-	"ZrXXab0dEV6JgFITz7NbTclwa2wOczgeT4yFTkQcBm7RJFFMa0zgM2zMIOWnGMxrYM2xYCeeXi9YJsWI",
-	"GNmdr3kLfXri75O0OMjgLtzKd+5KusBnVU+bS06cyzWv1okVQbqbzzf/PwAA//8=",
+	"IQU4j+DzoIZanEJIoVBXzM5i9Qm/NDuEmGTOF4Hu2MCQOs/orI+e3MDpseucK6b71IRUDSZgn+h6YCLR",
+	"ETESHmkWS5G8JnYFYHEWPhSrhgtp3wazcyw1xBMKKZtQw7YMH7NV1s91vwLTNqYYQNOlI9tvwM0d2rZi",
+	"bpMO7tbG4BqjJFaEMKXRIQtvWauM0GTMxUpnMmYmlclKi9yU3RnWiJdMP0eM1MW6aijlSdPtqQLWELk2",
+	"TrNi0gaWWMPOEGl/oIIPWchGiysugv648tpCU6vqV7iJqnxs3DrTXVinnom4Df9isPs0CGirLy63aduY",
+	"JMzyeZlYD0MsCHWmNQ05GGi8FMT7OETBeRsgQT4UZBaNd+NMxpcravAtp2TYtQnz3AuZzP6uiX0hImPc",
+	"ckScoxJCRdxkDNzHVqeUQ2s6Ug0exddk9yX5jb8hVut0/G8Ff4SnMAoyD5bmNxk8B7u95MzboavZ7Ph6",
+	"01S/qzk7tx8c7nPQxjxi04+UB3QUqyz0VxLKEuUo6rBz2l4oDB3h2LfT8eDTFvh88uqBfenvukG1ICX2",
+	"CHUiFLAExTiIj5LD7I2poCPWJYeGQFCHZixBzYFdMYXAX32nbfpmZas/t1rF/QaY5jXo58vOvwB3ZT3V",
+	"4UP4fMSmJ4XD8c6cZc1DtuTecrz2OChPXhOZ0z8nDOIaVhEYFO6tQZfsI6WTZy+Q8rmAk46pkILHFIMi",
+	"ERzoy+ckY1cs0yRhLO+SfSIm4wtwjlJDKEnk5CJjZfA3lVlC2DWNTQYBNcWGE82SPTJV3DBkO+eCAqvq",
+	"nouGARd1rrdGcss9/I+WontCp56LV37d0pc835I5mpVbubQMRqF2UGW3dRgd+HUOLR+0aM2FRXg460I1",
+	"hHMhT57vvCJv3x+//a1/0vvlpAcB4qddYqlbsGsDr05ExrQmI37FRE1z9Nx9TK/52Joar3Z2/rn76tWz",
+	"F8//+Xzn1atdOGX8aSckBBJqaN84H8oiZCp8LYXkmIvND3F5kYW+jyWBReC1YDQZLDZbhTio7v9nkoxY",
+	"0r+YhdB1qWpY863OJ18E3HDKp2iFgjdzGSkvn68ZvPGk3YTUG2Ztfq8s95ECuCagnNgNvvZCEkjnYmYw",
+	"xeYuzMetpS5Q2zjOJAtrMjyUKnU8JLSSQUTUJAPx4y1fmmVyapViJmZBs3cBm2GZRhyygxJNZzrgi7FT",
+	"Fd6hhA3pJDNzKFKxi9h1rpjWK29lj7ztvcdATTxRFmNQHD95GhHFtJyomEUOrSOiZ9qwsbNup0+ezh3b",
+	"851XL1vwdu18oaiTKy6Vs+KLfe/UmcNPz6rMYXcH/lfhCVvFo5AzeiyvWG30Ic10AKxzyAb7aUGuZmCl",
+	"fgYgQQZWhRxUraoBcnmcw0I14LbQC1Uk7n2eVgaB6qHR/Wm1pi755IMDYhZZlJvBj4n0mQ9tMd5VBGnJ",
+	"JqqesNJ/aimEJf22TezbJTBFLBysujTAFwf3uKR5H8mSBeEJFUy+iBIRQy8bvCvMjZm46hs6qmGbPeRk",
+	"7uMN0s964qL0O8zlUGIQYw9EO/hb3QNUReYld5uoWXBCu4EDssKjqoAvpc8QLZ4VAioU16hv06R9r6mh",
+	"Q5mk7JomLOZjmpGEjyxZzW92LYkVdcB8XMF33LYdD476bu6CWarID16e1NtYUtiiizHA3F/Hqk+pLg+7",
+	"KdMyqk2fKdXiP4Cf80mWLZ51qXrV9GrrmYj7ud1mW5yzLZZbt2sXmqYLrblg8K0WD7R6yxWDMKI1Eazy",
+	"THlm3/68zNpbFIFe0UvvYRAtNf/80qunHVWx5XMLioUzMqxev7KTFDA14CNtnnjGax6wpUEKu4q2hZ8a",
+	"avRaOTn25Hwe0woOrkshp2LFdxcgd1/DQtdGcaC4Fae3L6+6LWfsrvT2CniJy/TQKof3i6qAPXySyvCY",
+	"51SYBeGk5lFypU1/HXclsLF1PlgnmaLFsV9mKFTXW1vLEphshDpLCD8skbJQ2LSNLQNMNGPiTkJmQXJM",
+	"mOUHPf721bYdbeJEGAvyy4VpCnc+pzKBoP3EXJ5vk6nKpCXMzQzlWQuJsix81FxoQ0VLDtu4jIWsoEKg",
+	"2vI5qHshDPqgeS/JtGliS6FMtuSvLEMk+NUPE5WZOQ5gFSCUW47KwwKAtxyR/adzQMzl6TqSKcHjRoYc",
+	"qQkPwinjYt3M3mLUVRHee0ZXYj95ucN2FWsNHarwXTnwBKE60WnIkGl1761iIFZMsKqLpNj6unmrdpEs",
+	"KXODF49/07LNE8gADcnamOX1fICQLtSS+jR1AX7FyAUbSlUNaFWGAddYKAcTPS3OxSIkpM3bOfV6uWQV",
+	"kM6PL7XzI8NSqb5k4Eqvjb/RrOECoKVu5LffhoLF6a6aK7haOnkZBlojv6pMEl9uTjcBENziBmNRK7qB",
+	"D0Mxo+6a8Zw14+IbC4lYmjj9dX/r2YuXRA7BNVZu5F+nx0fkycm7t+Tnf/784ql/AfRMotkVEwQE8AqB",
+	"kltY7o1DXhwXWYVuGb9a062xtiRAg8WtLwoHNRwm+SOvHmcVbO3ovQH9sCTWhoZ4nWeUtzBie/5QXg75",
+	"9nZvPgUf+R7VdbbX2MBaZRhzuCrJSBIpyAVLuUjsWjSLMEg10FzEbPAaQppySCiu0pdDjSTT8OUMI/nD",
+	"oWamS6DC0ntDyZheMkIh95joVCoTROvN2DJLSjzwdP4L6vib3sLqAS32qloNOTOhOpx3lnAtPICCsUQZ",
+	"QqKpzJI9QskVzSaYKPPlvPM39ud553+fd/4mGP53ZPx/3YPM+P+6B1zgf9k110afd/bI//s///emS2Bi",
+	"TLXgSeQCzhFGmuE/EQGyiEhBFYSK5FwMLNF0zyc7Oz/FOTUp/IsN7BFbuQuucpJB9FrJMUFgEiPdv7rk",
+	"33ZHOLNh10ZHLoKvIwJMiQAQMTI2ybLXxMDAckgSPhwyS9KQbI1DCMYhwsD+nNCMCKkIF4QKIlXCFAZM",
+	"YRb78rmApwwAblLGlQuZksHfBBsAzC1W4jFwTeiFZsJExEhp36EiGcCIg79JNYCQBbFYB9/gCetKMsPO",
+	"DomlwERzfZ+5BRkfc1PDw92dpdG9SmhvN+jmAuJcN2K4LIlAS2UWJeA7Yt6NtnY/R0vT8Y8Fc4QDMtGh",
+	"CXVnsVeco0cS6pNFLJ5Ql55mUiYqKAhpuxZjuuTNjFCl+BXNQvGK6sJ3A8yjlFnrhuMDfOhKXobqSmhm",
+	"5wgGxRnsmBuS0oRcMCaIwlGc1h4RLb0OjhXbKfUpWNV8yQoTW7mKxc109yqWE2moT9PTq+fpVZP7mtl6",
+	"9i86omHDmsZWg8+Ylf5h+yijuW77bUq5YUl/fEtXYmXqYp7qoCEQKXbFfZLCSq7OApXCZpnTLl3cuzSj",
+	"Mn5VNfhWVfgaJgNOX1l3VDuQcNbjskSTVhthUQbIspSPZlaya43TGlZeRZ22O/m8JEejwWXbXNat1Zku",
+	"e0oKYtJ+rYIKj1TTmSZaBlUrzOZoAZFmxtkSK+pZrrePS3gvPZPFfqt7KcYPMoNJxjahctsTeFDv+Kl3",
+	"S9ZtKswEKGMHmAdQ1jgWfzcSXcFraA/Tj+D+8h9AOUUQy5pJNU2SumqxCsqskzUq/nLev2QBAbWfTS0K",
+	"Wg1vpbqP2wTDgyVBCU/29EzEe5iBtYeaLE9Qjw0Nw9ck+jIVIPBTwX0D1Yn4452CIpuqeTGFxG3xAlIn",
+	"ErrL5Rqv0D8GXYq6FYdSJZ5EZRS+FBVuMUtj3HXk7iW8Lc7Y6uu9lxyte5rolrlMAQy5S4JRSF09nYm4",
+	"rQq+JXqOrePai+D7F7N+kbCxevVuY2k4mJGGZmvUwFu7Y6RosopKW4iDQretztnYTgiP27KtbsMDF4Vg",
+	"ndzdbKaPM3vCcbp1eha0heUWuvx8EK70zS/hGQjrDagV7tACvPRuLU8exNGFiz/1BNZgmQuL5lc5y4b/",
+	"0fePaFNdi/gQKTNINbTpIOjWXS9atHZKSBtiN8j2tuhdcLNGZjm0E6i4NaCcjjMwzX47Ov4UEeifFZGP",
+	"v5+BO+rguAI0Ruxe0W+4LPwxpvkfuP7PgUjI7cOvJfUVmWquaQfgUhADwymZt2F5lTTOMN+b6DtqWbli",
+	"Q34dRl+sVfMdZLjRrgSwxdRapireTRukbSlnbTnKleApNLR1DXFSmhD3aMznaG+DNdVLmxG16txNsd3Q",
+	"Iz+v20XoimY86U+EwayX+QajGqv0p0XBO5S3XhsS01yTVE5JJsWo8EGOwScFtQJeb77NoYZKRZ3lTL0F",
+	"HagFDwKyJJUCpas15V5/WShB4ZDiibXkT+2hI1JdMKpC4Y59JI+I6Dzro+XFxBWaXn1N+3VjzP2J9IOP",
+	"ur5/MkhRnKVYU2pMjo0LuRjKQDdABILHao3RAYgDoImB8QLfJ3YGHS33PG/1QRINhcxDPpqgTR5VClG7",
+	"ZL8oZ4b+FVDT5hAjOhcD50sfeIdytREGNn+gYyhdBanXPRfnonfF1IwoOYEagYQpsn21C3WUgQoKMth3",
+	"HULRX0DeAIxuDe8BggTcRVyQQaN/9wBDe+eiqC+u9Okg+0XnD65JJsH9bMlBEJNa+KiEqb1Kl4wnz3d2",
+	"Sa3HaERqfUQj5KjQNOLJ852fSKObruW852JQzwkbPI2QRHFhZUHlT43uu+7NueIuTfgQcQJ6/gj8ttGn",
+	"92nkcQqyEc5FpUEy1O4ZDbXxXfJpQcuTJ5Qk0EqMaEOV5RoQXN3a4gJojW1lMqZZKrV5WkkFsOiJPYn0",
+	"Jc9zlrzGhUiRzfw5aGLkuaD2LPILGl8SmiTKIqL9jEL7G5bgJuTQ9X+CilTX7wkHK0ItcIpjGqdcMLfz",
+	"mvyoobbVW1mCkJtrXfy0S46cpmdhNmLAJwvcjggGcIAefP2VHR/byxPqaNQ1ecGyJygEKw7d8mno9Wmf",
+	"ThU3honXOOOUu9pBxxfsKHaXiCRcR/bsOfZmgWpc6ORJBuBlGxSlxufiYpZTXZkT4djaV26+bgyIXSn7",
+	"iz0N17+VYBqhxgyQV89f/POpi7UjC94jkBg5iMgglglzAUqXtzfoEmQfeLSwhQrcBv+9daZozLYOk0GX",
+	"/C4gecklk2DAlI+EVJaSfTF3wYG2rd0OQdJMy8rjkhnCGxj3zHjMhGa+raGVBDmNU7b1rLvjknCRfeu9",
+	"7e3pdNql8HNXqtG2+1Zvvz982zs67cE3pX3YOc1ZbJTlw9BPJs/IEBt+Fn3nOjvdXfzGMnSa885e56fu",
+	"TvcnMMdNCiJruztlWbYFIICVA5Ozv4wwDIq4zKU4TDp7nV+YKRqozLVjf7azs6At73rteIs5Wvrx+l4j",
+	"3Zok7uz98Tnq6Ml4TNXMgsiybyfWyqbXMRUkkV1yBD0SLHfWljnHigErpxkmFNGRhnRp4Eidz3Yee84F",
+	"cW473WKLVpzKUgdg9sZ/MueFRpWGafPGRW02ArpmCelNXXty0fO5s9vd2ALCDUJbDtKzCC8lQB5Cy+fn",
+	"iE6hmYqlb1euAIBPflr+Sdn8Hr54tfyLopG//WB3hSmK7unwwYvlHzTaW99EnRerbKbaWnwRJXwAJama",
+	"PldTCSFRKWPFLQHQeWxVCikaURY0Es/1Wm7jJLXeSVHtHpiWSHf5yjZeo3Lz+R65UL23UxiBq3u9Pd7u",
+	"rnTUZRP8WyH77TCqwKH53XovjefFgU5n0DISKbqdo8ZFs842PKk19fwG8aS2vjY8qdpOPzaioOqlmTFc",
+	"jICzpz58hjZF0UW0S8BTQipR3Sqm+N6ndUzZttvbiqXSW5UurmHRe8pMtYP+XXBn85K6urKVZPRXxFi4",
+	"DACTyuT0G0ffb11Gz+unPE6dyVl0G0Z9daKsSj/XetilHFPvUuKC5Jl9rcgFLJOXNOU+7+01dhN1bJmw",
+	"cW5mYJpCI6UZ3mEmBTEyJ3J4LuYsWqc7T6muGefO1FMMm04xltgfQJcI2vhzBA+JGy5FdDHNV/oEL6D2",
+	"KTdx+rHy6sMT/Hxrhda0qzmPpn8z4Gp85Awb4ww/mrpfKmcTJXTYgycFXFdkic++ZWWySdmYIFG6Ynbo",
+	"sva0NANm7g6XS8ZyV5dj9TrkRZZs7TCFh9gKbhwXPMV2PvfIMpJ55ee2PODLJRfJTaui+J5rcwJNwu+R",
+	"PIpkvBbScFcCgrOJj1KmDfEZf2h6ffMU8nz5F8VNavaDZ89WWVf1aqm7Y/t7qD7wfc80Zr9DJ/oVFcp1",
+	"5UJxQ+RNtIYMadVJIRfz3tw/mOn5sGKjnDNME9+XlFiXBr5dsfJVyPOUVagTiVPQMZZzYZa1RYagHFgg",
+	"BRKuY2lNy+1xIvRCMXDgXmXJt+guKHpstNALOkj+At4kt1GSMqoSjBpjJo+MaUYEM3hT0XSutz5G1IT2",
+	"9w+PPSY1OyNX0Kn8sUSpStAm973Igjz7XfEidIL6tvwI5f0nD8z05y8Qab1tlCfs0WdwR468u5JMKq+U",
+	"vTuJ7pPUHzC5YGbKmPAki8kLmKIoBXaeJdNUooxHr0CuHKMnFzO4Y89aCIMixFgZ3KVjGE0Sn5PhnhV3",
+	"tbi0jNcugSI85bmw06Do0XTsvB2+eXrCE7i2Eor+LFYaDPG28Y6aSbKMezB3e32rSPoIb3yH0gi29teR",
+	"Rc7jhXYs5CNA+ze83v+2ciYtqgLaQhy1O/S+QSyprS948bh29+D/2Kjiu1AUF2h3yb4PcuENi4lcFOzi",
+	"lYul2nChuHzqG8SDYm0BHHgjf/TT/5TK+um7xElJqL5cFxUqefPt/qwio/xWmBB96XB7MtCNxFej7ZUJ",
+	"6+WZr1mrHx7Xd5kJDru89GvBsLVBl3ZRahsICiH6lpPXxmveFbGgl8PisY2828h1gvrF943xHWe4Jlgy",
+	"A7ekDSo1NAMfjXcZbxj0ASXpNdmB112+XeTzAy/YiAvhO7cHtgRNbdqO8+XqaIF9OqrjbK5hx70yu0q7",
+	"ozbXlveAc7RcIbPXHQVXvo3Gj80UHY9CP49vqGP/EL6tDoQfCCVTLhI5tf8GatGvQZHHriWEGpIxqgu3",
+	"ULVYvMpGPdsEJ27QWN/PcyZ8n7lvy1Sv9Kl72KS86qytbRNKo+gxjPeVMgIs+HWR2I2XHIEpCxnYI8oh",
+	"aJdgPjY0wfHZ1pjDTmjGL9k8DTV8qyUR1ZWR7T+Lpl9B0oKeYHdUSu6JtKpNyx46+LGqnHh0gm2GTLzI",
+	"wd5rmLgPYsbl8EMvM/vThQQCgXaoLv0VhA3clLSyoJmjkS98QRT6F2ZuKXnws8OD9WKM94zUixH6MZi9",
+	"AWQ+FgU418XIuRKExbZkPSH/zlkSqxXCzhUBNNpoLCoKcHkUMkuYNt9F9sRG0hqYS5+dy9D3beykYBo7",
+	"M57W75AO5OPfXkKHxT+WdjyWsbRhbFSvYyEcC2Hn+tI+6gCb0AGwpIXOE8oqZNHCPQvBnrCMYZOKOvpj",
+	"P8oG+q8r5qH3wT3Lbqz9D2DrkaxeKwwuTNfFHao1xtDn8FGqb0BFtUegq2Wwljcgc6+cAFbNjKRMumR/",
+	"XftuMe9v008D/Pue8HAt5vmIdhtSJm/BEddXFODTdY2VnJo4beJkL+HmQZSKQKe8B3YVrFkV+5g0+ZdJ",
+	"msTbV7TLlMR2NEQq1zTBETFcehCnxfW82Fwno4apyLdXqIoYaogUMburUrRd9sVsNS8dSp/5ppX3b1z6",
+	"Rtcr2ZS+0813ZlF+H1KnBLDv/fPAZuvtpFHQxv3AHRLfn2HrENeJnnuyX2vN4BfQRER0KqcC+cSjjPmh",
+	"ZYzFCe1LRzE7EtJZULQE2t+h5rEZ6bGtZNFo8+uRN16tUJFSD03hG7Tya7dEtNC4YNNHOv9r0zneuY/u",
+	"CFQOGVUZd6nbPm/IC2yO7cKMokLjTRObov8vvmvjCk42L4G/K9/aobPVzKNP7V59aoCf0FZm0y6zexRM",
+	"gNHryTBPVDMRb+MNRYtNMGdCfoPZonU6WZ64+I3nLC6/EWxJ1mLLrEPGkvCkHWHny6B3LTb6LR5kUoxy",
+	"mWV4H4rhYiInOtgoveV8+ZjJiemPdXjqn3aWbPin5Tegtc5t5Su25dU5bT85uOFhfj/32voLSMml9ES1",
+	"ga63RHKbwVq7aSDV/vglNrUO95AaC7eyQW4zLRKbF2fSkoFH9wGZUm6KIlD05kQkpdmQUDLmYmIYoXgp",
+	"4WsyKElj4FiNJnAx+LmQQ7hrNsKmxXAa0Iw+ItAE2zVhhSpGwkSi71AyBqx8eTVQ5SaRb7AGpLK6MEpz",
+	"9ZeqBYKrTartzNauDwO0gGEW1xDCG/dZC0j54lpAu4Afn1H58j/HqGo1gK7o1dfor33i95OS46rS78mb",
+	"AaM/cPpNOWcYDR9T1G+fd/PwpeRvrN6uiZFASkWdiGttJ6o0Vcl5t+dcJr2H7bk78Nql+T4H8Lygrfsq",
+	"rYVZFjgURlI8+g824T/owe3ZDq0EZOONfKuanDH1d99/Gtu+T6n2nF+bSsL4Osy+TcO7b6T67tnn95Js",
+	"A8C8dy3AHuftfUclt9vWhpqFPbntTKfw0v2v8Z7xH7fR2sNyIox+JIONVMVbNRnZalrwzE0J6O0vGIW4",
+	"aa9K24/N8e0aM1VwFtxTOQWTuyw8x5u662pv1UflvXE5nWhs6acncMXUJY8vW5xw3wZ1LJIOP3bi2deg",
+	"kY8WP7zyERFEEw35v1IBxdRC7bcjmkpHiTChfJzodEMtJfAqnZJWqjdkld3S2vy5bd7czZuvdssPneSJ",
+	"YNaTLOhIKXTLocVIe/yPRdffYYx93zmRTcWzXWTUjPgVE4S7qlSNVd3lD74cmHzyH7ibqcJUtEd28XZU",
+	"dIdrRgRjYMqMpEygtxo1EwUNNs+FmG9xRp48f/bs6R281s4fttA3eebeabCV5S1NcPhbRfSqN4T/sG1I",
+	"Knc1tyXy+RsaL2aEJ3+FIkm342UVsx5z78vvelZe/Xs/eWTudu37TRUtZ2lHrkfp9JXrHH1nHbi5o0uO",
+	"hbudg10DQbQ6SB0JNHuAlLRRZ/MrukUrqP+1HKMpHP+jfbKJWCZPKlhWlDF7xQb89Jg7qEBTKcsWX1tL",
+	"ES/hFRJy3eAuCXL260lv/6B/0Hvfw5tOg6laztVaC6qRlF4xmMcVqfpmZobONFwowYuCmDn0rqkyVebf",
+	"5u66fyz+IZjr9+KNdeC8N60AD/NWntgqd7WvGR7znC5r2vGx+uJDrPZevU7FXhYps1jGBrqs1dwfaWND",
+	"jUtTWtwAjXdbr0ssQURWEm6pasPhj/h7wWbvHYHbMivRuAvnVrpbo3Ulu7LyyEx4yJF7r5SCULM00eal",
+	"Ld54pI+NtLr3CQlSkZzJPGPESIIat1WEMgo3zcuJxmoK57+5C+ms0v8XCeC2LtvNkc9jK9i/RivY76fc",
+	"WDW7zt6NHLUvTlxsKpzCa9+5JlbdSgs6AzgesXVT4XETRlm8dtVIa05nCUsazOMJdEqOCE+ero/ey5s2",
+	"FHWwXyXJ/LHLwyYv3C6aSqGf5k4dGGB8Fk8UXFXxx5fOBaOKqc7eH5/tqbsvvoQim3h1cXE9Rin73f0H",
+	"zXKw03q/IrxUAaUmnme3mpLh1tgc5nA8nhgLnYg4DNyiSaKY1pjAZ9iYQcpPMZjXwJpjwU48vV6wTIoR",
+	"MbI7XxQX+vTE30hpcZDBbbqV79yldoHPqp42l5w4l2terRMrgnQ3n2/+fwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

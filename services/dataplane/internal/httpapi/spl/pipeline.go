@@ -81,7 +81,7 @@ func (s server) callerOf(r *http.Request) (claim, error) {
 	if who.Context != s.Context || who.Principal.ServiceAccount == nil {
 		return claim{}, errBadToken
 	}
-	return claim{caller: who, space: who.Incarnation, identity: introspection.IdentityOf(who, token.Digest())}, nil
+	return claim{caller: who, space: who.Incarnation, identity: introspection.IdentityOf(who, token.Digest()), ends: verdict.Ends}, nil
 }
 
 // operator is who everybody is while authentication is off.

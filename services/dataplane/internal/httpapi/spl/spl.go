@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -75,6 +76,7 @@ type Parts struct {
 	BootstrapClosed bool
 	// Version is what the manifest tells.
 	Version string
+	Now     func() time.Time
 	Log     *slog.Logger
 }
 
