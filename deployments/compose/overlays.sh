@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs the overlays replicas and tls on Docker Compose, from nothing, under names and ports of its own: the promise holds on every replica,
-# a rolling restart loses no request, and TLS is as it should be. It prints a line for each thing seen and removes all it made.
-# `make test-compose` runs it after test.sh; it needs Docker with Compose, bash, curl, openssl and Go. Where HAPROXY_IMAGE is not set the
-# proxy's image is built from Debian's package.
+# Runs the overlays replicas, tls and observability on Docker Compose, from nothing, under names and ports of its own: the promise holds on
+# every replica, a rolling restart loses no request, TLS is as it should be, and Prometheus scrapes every replica and answers every dashboard.
+# It prints a line for each thing seen and removes all it made. `make test-compose` runs it after test.sh; it needs Docker with Compose, bash,
+# curl, openssl and Go. Where HAPROXY_IMAGE or PROMETHEUS_IMAGE is not set that image is built from Debian's package. Grafana is not started.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -14,14 +14,15 @@ unset COMPOSE_FILE COMPOSE_PROFILES SPECTRON_PUBLIC_URL SPECTRON_PUBLIC_MANAGEME
 unset SPECTRON_KEYMANAGERS SPECTRON_DATAPLANES SPECTRON_DRAIN_DELAY
 passed=0 failed=0
 plain=docker-compose.yml
+observability=deployments/observability/compose.yaml
 replicas=$plain:deployments/compose/replicas.yaml
 
 clean() {
 	local project
 	for project in "$run-a" "$run-b"; do
-		COMPOSE_FILE=$plain docker compose --project-name "$project" down --volumes --remove-orphans --timeout 2 >/dev/null 2>&1 || true
+		COMPOSE_FILE=$plain:$observability docker compose --project-name "$project" down --volumes --remove-orphans --timeout 2 >/dev/null 2>&1 || true
 	done
-	docker image rm --force "$SPECTRON_IMAGE" "$run-proxy:local" >/dev/null 2>&1 || true
+	docker image rm --force "$SPECTRON_IMAGE" "$run-proxy:local" "$run-prometheus:local" >/dev/null 2>&1 || true
 	rm -rf "$work"
 }
 trap clean EXIT
@@ -31,6 +32,10 @@ trap clean EXIT
 if [ -z "${HAPROXY_IMAGE:-}" ]; then
 	export HAPROXY_IMAGE=$run-proxy:local
 	docker build --quiet --tag "$HAPROXY_IMAGE" --build-arg "DEBIAN_IMAGE=${DEBIAN_IMAGE:-debian:bookworm-slim}" deployments/compose/proxy >/dev/null
+fi
+if [ -z "${PROMETHEUS_IMAGE:-}" ]; then
+	export PROMETHEUS_IMAGE=$run-prometheus:local
+	docker build --quiet --tag "$PROMETHEUS_IMAGE" --build-arg "DEBIAN_IMAGE=${DEBIAN_IMAGE:-debian:bookworm-slim}" deployments/observability/debian >/dev/null
 fi
 
 count() { docker compose ps --quiet "$1" | wc -l | tr -d ' '; }
@@ -50,6 +55,37 @@ in_turn() { # every replica replaced under load, and no request fails
 			go test -count=1 -v -timeout 15m -run '^TestDrills$' ./internal/rollout
 	) >"$work/load" 2>&1 || { redact <"$work/load" | tail -n 30; return 1; }
 	say "$(grep -o '| rolling restart.*' "$work/load")"
+}
+what_happens() { # what dashboards show, for as long as the file is there: keys made, used, rotated and deleted, refusals, memories, a webhook that fails
+	local _ fresh
+	call POST "$management/api/v1/webhooks" "$management_key" '{"url":"https://receiver.invalid/spectron"}'
+	for _ in $(seq 600); do
+		[ -e "$work/happening" ] || return 0
+		call POST "$keys/seen" "$management_key"
+		fresh=$(field key)
+		printf '%s\n' "$fresh" >>"$work/seen"
+		call GET "$secure/api/v1/$context/me" "$fresh"
+		call POST "$keys/seen/rotate" "$management_key"
+		printf '%s\n' "$(field key)" >>"$work/seen"
+		call GET "$secure/api/v1/$context/me" "$fresh"
+		call DELETE "$keys/seen" "$management_key"
+		call GET "$management/api/v1/contexts" "$key"
+		call POST "$secure/api/v1/$context/query" "$key" '{"query":"lighthouse","mode":"bm25"}'
+		sleep 0.5
+	done
+}
+prometheus_answers() {
+	: >"$work/happening"
+	what_happens &
+	local status=0
+	(
+		cd deployments/observability
+		SPECTRON_TEST_PROMETHEUS=127.0.0.1:$PROMETHEUS_PORT GOWORK=off go test -count=1 -v -run '^TestAStartedOverlayAnswers$' .
+	) >"$work/answered" 2>&1 || status=$?
+	rm -f "$work/happening"
+	wait
+	[ "$status" = 0 ] || cat "$work/answered"
+	return "$status"
 }
 
 say "# replicas"
@@ -106,8 +142,18 @@ COMPOSE_FILE=$replicas:deployments/compose/tls.yaml
 check "the overlay is put on" docker compose up --detach --wait --no-build
 tls_is_right "$new"
 
+say "# observability over both"
+PROMETHEUS_PORT=$(free_port)
+export PROMETHEUS_PORT
+COMPOSE_FILE=$replicas:deployments/compose/tls.yaml:$observability
+check "the overlay is put on" docker compose up --detach --wait --no-build proxy prometheus
+check "every replica is scraped, every alert evaluated, every query of the dashboards answered" prometheus_answers
+check "each replica is a target of its own" grep -F 'map[dataplane:3 keymanager:2 prometheus:1]' "$work/answered"
+grep -o 'Prometheus [0-9].*' "$work/answered" || true
+check "metrics are not published" equal "$(published)" ""
+
 say "# tls alone"
-COMPOSE_FILE=$replicas docker compose down --volumes --remove-orphans --timeout 2 >/dev/null 2>&1
+docker compose down --volumes --remove-orphans --timeout 2 >/dev/null 2>&1
 begin "$run-b"
 COMPOSE_FILE=$plain:deployments/compose/tls.yaml
 public=$secure

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +28,7 @@ type stack struct {
 	processes  map[string]*exec.Cmd
 	addresses  map[string][2]string // service and admin, by job
 	variables  map[string]string    // what bootstrap printed
+	receiver   string               // where webhooks and heads of the audit log are posted
 	client     http.Client
 	samples    strings.Builder
 	now        time.Time
@@ -37,8 +39,11 @@ type stack struct {
 // start builds the program, gives each service a store of its own, starts both and makes the first keys.
 func start(t *testing.T) *stack {
 	t.Helper()
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	t.Cleanup(receiver.Close)
 	s := &stack{
-		folder: t.TempDir(), processes: make(map[string]*exec.Cmd), families: map[string]bool{"up": true}, variables: make(map[string]string),
+		receiver: receiver.URL,
+		folder:   t.TempDir(), processes: make(map[string]*exec.Cmd), families: map[string]bool{"up": true}, variables: make(map[string]string),
 		client: http.Client{Timeout: 10 * time.Second}, now: time.Now().Add(-time.Hour).Truncate(interval),
 		addresses: map[string][2]string{"keymanager": {free(t), free(t)}, "dataplane": {free(t), free(t)}},
 	}
@@ -86,6 +91,9 @@ func (s *stack) environment(job string) []string {
 		"SPECTRON_BIND_ADDRESS=" + s.addresses[job][0],
 		"SPECTRON_ADMIN_ADDRESS=" + s.addresses[job][1],
 		"SPECTRON_LEASE_TTL=500ms",
+		"SPECTRON_WEBHOOK_ALLOWED_NETWORKS=127.0.0.0/8",
+		"SPECTRON_AUDIT_HEAD_URL=" + s.receiver + "/head",
+		"SPECTRON_AUDIT_HEAD_INTERVAL=1s",
 		"SPECTRON_LOG_LEVEL=error",
 	}
 }
@@ -151,6 +159,32 @@ func (s *stack) send(t *testing.T, method, address, key, body string) (int, []by
 		return 0, nil
 	}
 	return answer.StatusCode, content
+}
+
+// inTheBackground makes a webhook, a change that it is told of and a request that is refused, and returns when all that has been delivered,
+// counted, chained and published.
+func (s *stack) inTheBackground(t *testing.T) {
+	t.Helper()
+	management := "http://" + s.addresses["keymanager"][0] + "/api/v1/"
+	hook := fmt.Sprintf(`{"url":%q}`, s.receiver+"/hook")
+	if status, _ := s.send(t, http.MethodPost, management+"webhooks", s.variables["SPECTRON_MANAGEMENT_API_KEY"], hook); status != http.StatusCreated {
+		t.Fatalf("making a webhook: %d", status)
+	}
+	s.traffic(t)
+	if status, _ := s.send(t, http.MethodGet, management+"contexts", s.variables["SPECTRON_API_KEY"], ""); status != http.StatusForbidden {
+		t.Fatalf("a key of a context lists contexts: %d", status)
+	}
+	for _, line := range []string{
+		`spectron_webhook_deliveries_total\{outcome="delivered"\} [1-9]`,
+		`spectron_audit_denials_total\{reason="not_management"\} [1-9]`,
+		`spectron_audit_sealed_total [1-9]`,
+		`spectron_audit_head_pushes_total\{result="ok"\} [1-9]`,
+	} {
+		s.until(t, line, func() bool {
+			_, measures := s.get(t, "http://"+s.addresses["keymanager"][1]+"/metrics")
+			return regexp.MustCompile("(?m)^" + line).Match(measures)
+		})
+	}
 }
 
 // traffic is what users do between two scrapes.
@@ -239,12 +273,18 @@ func (s *stack) prometheus(t *testing.T) prometheus {
 // await returns when an address answers 200.
 func (s *stack) await(t *testing.T, address string) {
 	t.Helper()
-	for limit := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if status, _ := s.get(t, address); status == http.StatusOK {
-			return
-		}
+	s.until(t, address, func() bool {
+		status, _ := s.get(t, address)
+		return status == http.StatusOK
+	})
+}
+
+// until returns when a thing has happened.
+func (s *stack) until(t *testing.T, thing string, happened func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(time.Minute); !happened(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(limit) {
-			t.Fatalf("%s does not become ready", address)
+			t.Fatalf("within a minute this has not come: %s", thing)
 		}
 	}
 }

@@ -262,3 +262,31 @@ func TestABodyThatOutlivesItsKey(t *testing.T) {
 		}
 	}
 }
+
+// Whoever may not do a thing is told which verb is missing (RFC 6750, section 3.1), and nothing of the kind where it is not that.
+func TestAMissingVerbIsNamed(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		reader := p.authority.Key(t, "acme", "acme-1", "reader", grant.Over(scope.Everything, grant.MemoryRead))
+		nobody := p.authority.Key(t, "acme", "acme-1", "nobody", grant.Map{})
+		for _, test := range []struct{ key, method, path, body, verb string }{
+			{reader, http.MethodPost, "/api/v1/acme/facts", `{"text":"x","infer":"none"}`, "memory:write"},
+			{reader, http.MethodPost, "/api/v1/acme/forget", `{"query":"x"}`, "memory:forget"},
+			{reader, http.MethodPost, "/api/v1/acme/scopes", `{"path":"org"}`, "scope:create"},
+			{reader, http.MethodPost, "/api/v1/acme/scopes/forget", `{"path":"org"}`, "memory:forget"},
+			{reader, http.MethodPost, "/api/v1/acme/lifecycle/expire", "", "memory:forget"},
+			{nobody, http.MethodGet, "/verify?verb=memory:read&path=org", "", "memory:read"},
+			{p.admin(t), http.MethodPost, "/api/v1/acme/facts", `{"text":"x","infer":"none","session_id":"none"}`, ""},
+		} {
+			got := p.call(t, test.key, test.method, test.path, test.body)
+			want := ""
+			if test.verb != "" {
+				want = `Bearer realm="spectron", error="insufficient_scope", scope="` + test.verb + `"`
+			}
+			if challenge := got.header.Get("WWW-Authenticate"); got.status != http.StatusForbidden || challenge != want || got.problem(t).RequiredScope != test.verb {
+				t.Errorf("%s: %d %s, challenge %s, want %s", test.path, got.status, got.body, challenge, want)
+			}
+		}
+	})
+}

@@ -76,7 +76,7 @@ func (c Config) connect(ctx context.Context, management *url.URL) (*authority.Cl
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := database.Open(ctx, c.ConnectionString.Reveal(), store.Schema)
+	db, err := database.OpenExisting(ctx, c.ConnectionString.Reveal(), store.Schema)
 	if err == nil && c.Tracing != nil {
 		db.Trace()
 	}

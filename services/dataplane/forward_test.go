@@ -57,6 +57,21 @@ func TestManagementIsForwardedAsItIs(t *testing.T) {
 	})
 }
 
+// A query that cannot be read is the key manager's to refuse: of a TTL that is left out nobody would hear.
+func TestAMalformedQueryIsForwardedAsItIs(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		p := start(t, url)
+		p.authority.Management = http.HandlerFunc(echo)
+		for _, query := range []string{"ttl_seconds=%zz", "ttl_seconds=60;x=1", "ttl_seconds=60&a=%"} {
+			got := p.call(t, "", http.MethodPost, "/api/v1/contexts/acme/keys/ci?"+query, "")
+			if !strings.Contains(string(got.body), "|"+query+"|") {
+				t.Errorf("%s: %d %s", query, got.status, got.body)
+			}
+		}
+	})
+}
+
 func TestTheTraceGoesAlong(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

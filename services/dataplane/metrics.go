@@ -104,7 +104,7 @@ func (a admissions) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeBy
 // Collect sends the present values.
 func (a admissions) Collect(ch chan<- prometheus.Metric) {
 	s := a.gate.Stats()
-	for outcome, n := range map[string]int64{"admitted": s.Admitted, "rate_limited": s.Limited, "address_refused": s.Displaced} {
+	for outcome, n := range map[string]int64{"admitted": s.Admitted, "rate_limited": s.RateLimited, "address_refused": s.AddressRefused} {
 		ch <- prometheus.MustNewConstMetric(admitted, prometheus.CounterValue, float64(n), outcome)
 	}
 	ch <- prometheus.MustNewConstMetric(metered, prometheus.GaugeValue, float64(s.Keys))

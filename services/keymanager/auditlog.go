@@ -27,7 +27,7 @@ type AuditLog struct {
 
 // OpenAuditLog opens the audit log in the database at connection, which must have been migrated. It needs no secret.
 func OpenAuditLog(ctx context.Context, connection string) (*AuditLog, error) {
-	db, err := database.Open(ctx, planOnce(connection), schema)
+	db, err := database.OpenExisting(ctx, planOnce(connection), schema)
 	if err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
@@ -99,6 +99,7 @@ func (l *AuditLog) Archive(
 	ctx context.Context, before time.Time, atOnce int64, keep func(archive Archive, entries iter.Seq2[auditchain.Record, error]) error,
 ) (bool, error) {
 	var archive Archive
+	var kept error // apart from what fails in the walk, which is the database's
 	err := l.store.WalkAudit(ctx, func(walk store.AuditWalk) error {
 		last, err := walk.Before(before, atOnce)
 		if err != nil {
@@ -115,8 +116,12 @@ func (l *AuditLog) Archive(
 		if archive.To = v.Head(); archive.To.Seq != last {
 			return &auditchain.DamageError{Kind: auditchain.Truncated, Seq: archive.To.Seq + 1, Reason: "it is missing"}
 		}
-		return keep(archive, until(walk.Entries(walk.Anchor.Seq), last))
+		kept = keep(archive, until(walk.Entries(walk.Anchor.Seq), last))
+		return nil
 	})
+	if err == nil {
+		err = kept
+	}
 	if err != nil || archive.To == archive.From {
 		return false, err
 	}

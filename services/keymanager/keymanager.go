@@ -60,7 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the key manager: %w", err)
 	}
-	db, err := database.Open(ctx, planOnce(cfg.ConnectionString.Reveal()), schema)
+	db, err := database.OpenExisting(ctx, planOnce(cfg.ConnectionString.Reveal()), schema)
 	if err != nil {
 		return nil, fmt.Errorf("opening the key manager: %w", err)
 	}

@@ -32,6 +32,20 @@ func Describe(ctx context.Context, connection string, take func(facts Facts, sna
 	return nil
 }
 
+// Peppers counts the keys, and the secrets of webhooks, that are sealed under each version of the pepper in a database that has been
+// migrated: what is needed to start without one.
+func Peppers(ctx context.Context, connection string) (keys, webhooks map[uint16]int64, err error) {
+	db, err := database.OpenExisting(ctx, connection, schema)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := requireMigrated(ctx, db); err != nil {
+		return nil, nil, err
+	}
+	return store.New(db, Config{}.clock()).SealedWithout(ctx, nil)
+}
+
 // BeginAnew makes of a restored and migrated database a deployment of its own, of which no verifier remembers anything, in which what has
 // been revoked since the backup is dead. It returns the number of keys that this ended.
 func BeginAnew(ctx context.Context, connection string, recovery Recovery) (ended int, err error) {
@@ -46,7 +60,7 @@ func BeginAnew(ctx context.Context, connection string, recovery Recovery) (ended
 }
 
 func withStore(ctx context.Context, connection string, fn func(*store.Store) error) (err error) {
-	db, err := database.Open(ctx, connection, schema)
+	db, err := database.OpenExisting(ctx, connection, schema)
 	if err != nil {
 		return err
 	}

@@ -54,8 +54,20 @@ type DB struct {
 
 // Open opens the database at connection, a URL: postgres://user:password@host/name, sqlite:///absolute/path or
 // sqlite:relative/path. On Postgres every unqualified name resolves in schema; SQLite has no schemas and ignores it.
-// The database must answer; it need not have been migrated.
+// The database must answer; it need not have been migrated. A SQLite file that is not there is made, for whoever migrates it: all
+// others use [OpenExisting].
 func Open(ctx context.Context, connection, schema string) (*DB, error) {
+	return open(ctx, connection, schema, createPrivately)
+}
+
+// OpenExisting is Open for whoever needs what is there already: it makes no SQLite file, but fails with fs.ErrNotExist. Otherwise a path
+// with a typing error would be an empty store.
+func OpenExisting(ctx context.Context, connection, schema string) (*DB, error) {
+	return open(ctx, connection, schema, mustExist)
+}
+
+// open opens the database; prepare is done with the path of a SQLite file before that.
+func open(ctx context.Context, connection, schema string, prepare func(path string) error) (*DB, error) {
 	u, err := url.Parse(connection)
 	if err != nil {
 		// The parser's error quotes the string, and with it the password.
@@ -66,7 +78,7 @@ func Open(ctx context.Context, connection, schema string) (*DB, error) {
 	case "postgres", "postgresql":
 		db, err = openPostgres(ctx, u, schema)
 	case "sqlite":
-		db, err = openSQLite(ctx, u)
+		db, err = openSQLite(ctx, u, prepare)
 	default:
 		err = fmt.Errorf("unknown scheme %q: want postgres or sqlite", u.Scheme)
 	}

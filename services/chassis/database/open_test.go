@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"errors"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -52,6 +53,29 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is to be there already is not made: neither the file nor its folder.
+func TestOpenExisting(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "absent")
+	db, err := database.OpenExisting(t.Context(), "sqlite://"+filepath.ToSlash(dir)+"/typo.db", "")
+	if err == nil {
+		t.Fatal("opened", db.Close())
+	}
+	if _, statErr := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || !errors.Is(statErr, fs.ErrNotExist) || !strings.Contains(err.Error(), "typo.db") {
+		t.Errorf("error %v; then the folder: %v", err, statErr)
+	}
+	dbtest.Each(t, func(t *testing.T, url string) {
+		open(t, url)
+		again, err := database.OpenExisting(t.Context(), url, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestOpenWrongPassword(t *testing.T) {

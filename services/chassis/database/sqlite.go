@@ -24,12 +24,12 @@ const busyTimeout = "5000"
 // sqliteDriver is the name under which modernc.org/sqlite, the pure-Go engine, registers itself with database/sql.
 const sqliteDriver = "sqlite"
 
-func openSQLite(ctx context.Context, u *url.URL) (*DB, error) {
-	path, err := sqlitePath(u)
+func openSQLite(ctx context.Context, u *url.URL, prepare func(path string) error) (*DB, error) {
+	path, err := filePath(u)
 	if err != nil {
 		return nil, err
 	}
-	if err := createPrivately(path); err != nil {
+	if err := prepare(path); err != nil {
 		return nil, err
 	}
 	// One writing connection: writers queue in the process, in order, and never meet SQLITE_BUSY among themselves.
@@ -60,31 +60,6 @@ func openSQLite(ctx context.Context, u *url.URL) (*DB, error) {
 	return db, nil
 }
 
-// sqlitePath reads sqlite:///absolute/path and sqlite:relative/path.
-func sqlitePath(u *url.URL) (string, error) {
-	path := u.Path
-	if u.Opaque != "" {
-		unescaped, err := url.PathUnescape(u.Opaque)
-		if err != nil {
-			return "", errors.New("the path of the SQLite file is not properly percent-encoded")
-		}
-		path = unescaped
-	}
-	switch {
-	case u.Host != "" || u.User != nil:
-		return "", errors.New("sqlite://host/path has no meaning: write sqlite:///absolute/path or sqlite:relative/path")
-	case u.RawQuery != "" || u.Fragment != "":
-		return "", errors.New("a sqlite: URL takes no parameters")
-	case path == "" || path == ":memory:":
-		return "", errors.New("a sqlite: URL names a file, such as sqlite:///var/lib/data.db")
-	}
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("finding the SQLite file: %w", err)
-	}
-	return absolute, nil
-}
-
 // createPrivately makes the file and its folder readable by their owner only; SQLite gives its side files the mode of
 // the main one. An existing file is not opened: closing it would drop the locks other connections of this process hold.
 func createPrivately(path string) error {
@@ -99,6 +74,14 @@ func createPrivately(path string) error {
 		return fmt.Errorf("creating the SQLite file: %w", err)
 	}
 	return file.Close()
+}
+
+// mustExist fails when there is no file at path. It is not opened, as in createPrivately.
+func mustExist(path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("finding the SQLite file: %w", err)
+	}
+	return nil
 }
 
 // openFile opens path with the settings every connection shares. Times are written as text in UTC, with enough digits

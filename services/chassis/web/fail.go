@@ -80,11 +80,16 @@ func logCause(ctx context.Context, err error) {
 // challenge adds the headers by which a client learns how and when to try again. A challenge that is there already says more.
 func challenge(c *gin.Context, err error) {
 	kind := fault.KindOf(err)
-	if kind == fault.Unauthenticated && c.Writer.Header().Get("WWW-Authenticate") == "" {
-		// The realm is a configured name: quoted-string rules are strconv's here.
-		c.Header("WWW-Authenticate", "Bearer realm="+strconv.Quote(serverOf(c.Request.Context()).realm))
+	e, ok := errors.AsType[*fault.Error](err)
+	// RFC 6750, section 3. The realm is a configured name: quoted-string rules are strconv's here.
+	if lacking := ok && kind == fault.Forbidden && e.RequiredScope != ""; (lacking || kind == fault.Unauthenticated) && c.Writer.Header().Get("WWW-Authenticate") == "" {
+		text := "Bearer realm=" + strconv.Quote(serverOf(c.Request.Context()).realm)
+		if lacking {
+			text += `, error="insufficient_scope", scope=` + strconv.Quote(e.RequiredScope)
+		}
+		c.Header("WWW-Authenticate", text)
 	}
-	switch e, ok := errors.AsType[*fault.Error](err); {
+	switch {
 	case ok && e.RetryAfter > 0:
 		c.Header("Retry-After", seconds(e.RetryAfter))
 	case kind.Status() == http.StatusServiceUnavailable:

@@ -83,11 +83,11 @@ func (m *metrics) record(c *gin.Context, duration time.Duration) {
 func logAccess(c *gin.Context, duration time.Duration) {
 	level, status, route := slog.LevelInfo, c.Writer.Status(), routeOf(c)
 	switch {
-	case status == http.StatusServiceUnavailable && strings.HasSuffix(route, "/health"):
+	case status == http.StatusServiceUnavailable && strings.HasSuffix(route, healthSuffix):
 		level = slog.LevelDebug // it was told to end, and says so: see Healthy
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
-	case status < http.StatusBadRequest && quiet(route):
+	case quiet(route) && (status < http.StatusBadRequest || unready(c)):
 		level = slog.LevelDebug // they would drown the rest
 	}
 	ctx := c.Request.Context()
@@ -99,6 +99,12 @@ func logAccess(c *gin.Context, duration time.Duration) {
 		slog.Int("bytes", max(0, c.Writer.Size())),
 		slog.String("remote", remoteOf(c.Request)),
 	)
+}
+
+// unready reports whether somebody only looked, and was told that there is nothing to see yet: they look again all the time.
+func unready(c *gin.Context) bool {
+	status := c.Writer.Status()
+	return c.Request.Method == http.MethodGet && (status == http.StatusConflict || status == http.StatusNotFound)
 }
 
 func routeOf(c *gin.Context) string {

@@ -101,17 +101,17 @@ func reasonOf(err *openapi3.SchemaError) string {
 		if schema.MinLength == 1 {
 			return "must not be empty"
 		}
-		return fmt.Sprintf("must have at least %d characters", schema.MinLength)
+		return "must have at least " + many(schema.MinLength, "character")
 	case "maxLength":
-		return fmt.Sprintf("must have at most %d characters", *schema.MaxLength)
+		return "must have at most " + many(*schema.MaxLength, "character")
 	case "minItems":
-		return fmt.Sprintf("must have at least %d items", schema.MinItems)
+		return "must have at least " + many(schema.MinItems, "item")
 	case "maxItems":
-		return fmt.Sprintf("must have at most %d items", *schema.MaxItems)
+		return "must have at most " + many(*schema.MaxItems, "item")
 	case "minProperties":
-		return fmt.Sprintf("must have at least %d fields", schema.MinProps)
+		return "must have at least " + many(schema.MinProps, "field")
 	case "maxProperties":
-		return fmt.Sprintf("must have at most %d fields", *schema.MaxProps)
+		return "must have at most " + many(*schema.MaxProps, "field")
 	case "uniqueItems":
 		return "must not contain an item twice"
 	case "readOnly":
@@ -122,6 +122,13 @@ func reasonOf(err *openapi3.SchemaError) string {
 }
 
 func number(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
+
+func many(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.FormatUint(n, 10) + " " + what + "s"
+}
 
 func enumWords(values []any) string {
 	words := make([]string, 0, len(values))

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -30,7 +31,7 @@ const (
 )
 
 // Handler returns what a server serves: the engine, behind what must hold before routing. Every answer has the header
-// X-Trace-Id and is kept by no cache, and a URL beyond 8 KiB is refused.
+// X-Trace-Id and is kept by no cache, a URL beyond 8 KiB is refused, and probes may ask with HEAD.
 func Handler(engine *gin.Engine) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = traced(w, r)
@@ -42,8 +43,18 @@ func Handler(engine *gin.Engine) http.Handler {
 			writeProblem(w, r, fault.New(fault.TooLarge, "the URL may have at most %d bytes", urlLimit))
 			return
 		}
-		engine.ServeHTTP(w, r)
+		engine.ServeHTTP(w, probing(r))
 	})
+}
+
+// probing makes of a question for health with HEAD one with GET, whose body is not sent: the server still knows what it was asked.
+func probing(r *http.Request) *http.Request {
+	if r.Method != http.MethodHead || !strings.HasSuffix(r.URL.Path, healthSuffix) {
+		return r
+	}
+	get := r.WithContext(r.Context())
+	get.Method = http.MethodGet
+	return get
 }
 
 // Drain is how a server ends after it was told to. The zero value is for one that nobody stands before.

@@ -2,9 +2,11 @@ package web_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -189,5 +191,41 @@ func TestReadyUntil(t *testing.T) {
 	stop()
 	if ready(t.Context()) == nil {
 		t.Error("ready after it was told to end")
+	}
+}
+
+// Probes may ask with HEAD, as RFC 9110 wants it: they get the headers of the answer and no body, and the connection goes on.
+func TestHeadOfHealth(t *testing.T) {
+	t.Parallel()
+	engine := web.NewEngine(web.Options{Log: discard()})
+	engine.GET("/api/v1/health", func(c *gin.Context) { c.JSON(http.StatusOK, "well") })
+	engine.GET("/things", func(c *gin.Context) { c.JSON(http.StatusOK, "more") })
+	server := httptest.NewServer(web.Handler(engine))
+	t.Cleanup(server.Close)
+	for _, test := range []struct {
+		method, path string
+		status       int
+		length       int64
+	}{
+		{http.MethodHead, "/api/v1/health", http.StatusOK, 6},
+		{http.MethodGet, "/api/v1/health", http.StatusOK, 6},
+		{http.MethodHead, "/things", http.StatusMethodNotAllowed, -1},
+		{http.MethodPost, "/api/v1/health", http.StatusMethodNotAllowed, -1},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), test.method, server.URL+test.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		if err := errors.Join(err, answer.Body.Close()); err != nil {
+			t.Error(err)
+		}
+		if answer.StatusCode != test.status || (test.length >= 0 && answer.ContentLength != test.length) || (test.method == http.MethodHead && len(body) > 0) {
+			t.Errorf("%s %s: %d, length %d, %q", test.method, test.path, answer.StatusCode, answer.ContentLength, body)
+		}
 	}
 }

@@ -40,12 +40,6 @@ func serverOf(ctx context.Context) *server {
 // TraceID returns the trace id in ctx: 32 hexadecimal digits, or nothing outside a request.
 func TraceID(ctx context.Context) string { return tracing.ID(ctx) }
 
-// WithTraceID returns a context in which id is the trace id. An id that is not one of W3C Trace Context is left out.
-func WithTraceID(ctx context.Context, id string) context.Context { return tracing.WithID(ctx, id) }
-
-// NewTraceID returns a random trace id. It is a name, not a secret.
-func NewTraceID() string { return tracing.NewID() }
-
 // Logger returns the logger of the request in ctx, which adds its trace id to every line.
 func Logger(ctx context.Context) *slog.Logger { return serverOf(ctx).log }
 
@@ -84,7 +78,10 @@ func spans(provider trace.TracerProvider) gin.HandlerFunc {
 	}
 }
 
+// healthSuffix ends the routes that probes ask.
+const healthSuffix = "/health"
+
 // quiet reports whether a route is that of probes, or of services that ask each other all the time.
 func quiet(route string) bool {
-	return strings.HasSuffix(route, "/health") || strings.HasPrefix(route, "/internal/")
+	return strings.HasSuffix(route, healthSuffix) || strings.HasPrefix(route, "/internal/")
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/spectron-hq/spectron/services/chassis/tracing"
 	"github.com/spectron-hq/spectron/services/chassis/web"
 )
 
@@ -55,8 +56,8 @@ func TestPropagate(t *testing.T) {
 	server := httptest.NewServer(web.Handler(far))
 	t.Cleanup(server.Close)
 
-	id := web.NewTraceID()
-	r, err := http.NewRequestWithContext(web.WithTraceID(t.Context(), id), http.MethodGet, server.URL, nil)
+	id := tracing.NewID()
+	r, err := http.NewRequestWithContext(tracing.WithID(t.Context(), id), http.MethodGet, server.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

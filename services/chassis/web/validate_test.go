@@ -129,6 +129,7 @@ func TestValidateBody(t *testing.T) {
 		"item":               {`{"name":"a","config":{"names":["x",3]}}`, 400, "config.names.1", "config.names.1: must be a string"},
 		"items":              {`{"name":"a","config":{"names":["x","y","z"]}}`, 400, "config.names", "config.names: must have at most 2 items"},
 		"same item":          {`{"name":"a","config":{"names":["x","x"]}}`, 400, "config.names", "config.names: must not contain an item twice"},
+		"no label":           {`{"name":"a","labels":{}}`, 400, "labels", "labels: must have at least 1 field"},
 		"map value":          {`{"name":"a","labels":{"k":1}}`, 400, "labels.k", "labels.k: must be a string"},
 		"one of":             {`{"name":"a","either":1}`, 400, "either", "either: does not have an allowed form"},
 		"all of":             {`{"name":"a","both":{"x":"1"}}`, 400, "both.x", "both.x: must be an integer"},

@@ -49,10 +49,14 @@ func TestFail(t *testing.T) {
 		header map[string]string
 		logged bool
 	}{
-		"public":        {fault.New(fault.Conflict, "taken").Because(cause), 409, "taken", nil, false},
-		"wrapped":       {fmt.Errorf("doing: %w", fault.InvalidField("name", "is odd")), 400, "name: is odd", nil, false},
-		"unknown":       {cause, 500, "", nil, true},
-		"credential":    {fault.New(fault.Unauthenticated, "no"), 401, "no", map[string]string{"WWW-Authenticate": `Bearer realm="vault"`}, false},
+		"public":     {fault.New(fault.Conflict, "taken").Because(cause), 409, "taken", nil, false},
+		"wrapped":    {fmt.Errorf("doing: %w", fault.InvalidField("name", "is odd")), 400, "name: is odd", nil, false},
+		"unknown":    {cause, 500, "", nil, true},
+		"credential": {fault.New(fault.Unauthenticated, "no"), 401, "no", map[string]string{"WWW-Authenticate": `Bearer realm="vault"`}, false},
+		"forbidden":  {fault.New(fault.Forbidden, "no"), 403, "no", map[string]string{"WWW-Authenticate": ""}, false},
+		"lacking": {&fault.Error{Kind: fault.Forbidden, Message: "no", RequiredScope: "a:b"}, 403, "no", map[string]string{
+			"WWW-Authenticate": `Bearer realm="vault", error="insufficient_scope", scope="a:b"`,
+		}, false},
 		"unavailable":   {fault.New(fault.Unavailable, "later"), 503, "later", map[string]string{"Retry-After": "1"}, false},
 		"rate":          {&fault.Error{Kind: fault.RateLimited, Message: "slow down", RetryAfter: 1500 * time.Millisecond}, 429, "slow down", map[string]string{"Retry-After": "2"}, false},
 		"deadline":      {fmt.Errorf("asking: %w", context.DeadlineExceeded), 503, "the request took too long; try again", map[string]string{"Retry-After": "1"}, false},
@@ -157,6 +161,37 @@ func TestAccessLog(t *testing.T) {
 		if strings.Contains(log, private) {
 			t.Errorf("the log holds %q", private)
 		}
+	}
+}
+
+// Services that ask each other all the time are not in the log, not even when one only learns that there is nothing yet; a refusal is.
+func TestAccessLogOfServices(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		method string
+		answer error
+		logged bool
+	}{
+		"done":      {http.MethodGet, nil, false},
+		"too early": {http.MethodGet, fault.New(fault.Conflict, "not yet"), false},
+		"not there": {http.MethodGet, fault.New(fault.NotFound, "none"), false},
+		"refused":   {http.MethodGet, fault.New(fault.Forbidden, "no"), true},
+		"too late":  {http.MethodPost, fault.New(fault.AlreadyDone, "done before"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			engine := web.NewEngine(web.Options{Log: slog.New(slog.NewJSONHandler(&log, nil))})
+			engine.Handle(test.method, "/internal/things", func(c *gin.Context) {
+				if test.answer != nil {
+					web.Fail(c, test.answer)
+				}
+			})
+			web.Handler(engine).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(test.method, "/internal/things", nil))
+			if logged := log.Len() > 0; logged != test.logged {
+				t.Errorf("logged: %v, want %v", logged, test.logged)
+			}
+		})
 	}
 }
 

@@ -124,7 +124,12 @@ func Authorize(holder Holder, verb Verb, path scope.Path) error {
 	if holder.Authority()[verb].Matches(path) {
 		return nil
 	}
-	return fault.New(fault.Forbidden, "this needs %s over %s", verb, path)
+	return Lacking(verb, " over "+path.String())
+}
+
+// Lacking is the refusal of a caller who may not do verb. It says where, behind the verb, and names the verb, for challenges.
+func Lacking(verb Verb, where string) *fault.Error {
+	return &fault.Error{Kind: fault.Forbidden, RequiredScope: string(verb), Message: "this needs " + string(verb) + where}
 }
 
 // AuthorizeSets decides whether holder may do verb at every node of every clause of sets.

@@ -27,11 +27,13 @@ type KeyImport struct {
 
 // ImportedKey says what became of a [KeyImport].
 type ImportedKey struct {
-	Name string
+	Name string `json:"name"`
 	// Status is created, exists (from before, with the same hash), conflict or error, and Detail says why.
-	Status, Detail string
+	Status string `json:"status"`
+	Detail string `json:"detail,omitempty"`
 	// ID and PrincipalID are empty unless the key is there.
-	ID, PrincipalID string
+	ID          string `json:"id,omitempty"`
+	PrincipalID string `json:"principal_id,omitempty"`
 }
 
 // ImportKeys imports at most [MaxImport] keys into a context and returns what became of each, in their order. The same again changes
@@ -58,18 +60,6 @@ func (m *Management) ImportKeys(ctx context.Context, contextID string, keys []Ke
 		body.Keys[i] = item
 	}
 	req, err := managementapi.NewImportKeysRequest(m.server, contextID, body)
-	raw, err := call[managementapi.ImportedKeys](ctx, m.transport, req, err)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]ImportedKey, len(raw.Keys))
-	for i, k := range raw.Keys {
-		out[i] = ImportedKey{Name: k.Name, Status: string(k.Status)}
-		for to, from := range map[*string]*string{&out[i].Detail: k.Detail, &out[i].ID: k.ID, &out[i].PrincipalID: k.PrincipalID} {
-			if from != nil {
-				*to = *from
-			}
-		}
-	}
-	return out, nil
+	answer, err := call[struct{ Keys []ImportedKey }](ctx, m.transport, req, err)
+	return answer.Keys, err
 }

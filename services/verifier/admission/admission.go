@@ -26,13 +26,13 @@ type Gate struct {
 	epoch time.Time
 	keys  *meters
 
-	admitted, limited, displaced *xsync.Counter
+	admitted, rateLimited, addressRefused *xsync.Counter
 }
 
 // Stats counts callers whose keys have limits; nobody counts the others.
 type Stats struct {
-	// Admitted were let in, Limited came too often, Displaced came from an address that their key may not be used from.
-	Admitted, Limited, Displaced int64
+	// Admitted were let in, RateLimited came too often, AddressRefused from an address that their key may not be used from.
+	Admitted, RateLimited, AddressRefused int64
 	// Keys are those whose use is remembered now.
 	Keys int
 }
@@ -44,7 +44,7 @@ func New(now func() time.Time) *Gate {
 	}
 	return &Gate{
 		now: now, epoch: now(), keys: newMeters(maxKeys),
-		admitted: xsync.NewCounter(), limited: xsync.NewCounter(), displaced: xsync.NewCounter(),
+		admitted: xsync.NewCounter(), rateLimited: xsync.NewCounter(), addressRefused: xsync.NewCounter(),
 	}
 }
 
@@ -59,7 +59,7 @@ func (g *Gate) Admit(c *caller.Caller, from netip.Addr) (Decision, error) {
 
 func (g *Gate) admit(id string, limits *caller.Limits, from netip.Addr) (Decision, error) {
 	if err := allowed(limits.AllowedCIDRs, from); err != nil {
-		g.displaced.Inc()
+		g.addressRefused.Inc()
 		return Decision{}, err
 	}
 	if limits.RateLimit == nil {
@@ -70,7 +70,7 @@ func (g *Gate) admit(id string, limits *caller.Limits, from netip.Addr) (Decisio
 	}
 	decision, wait := g.take(id, limits.RateLimit)
 	if wait > 0 {
-		g.limited.Inc()
+		g.rateLimited.Inc()
 		return decision, tooMany(limits.RateLimit, wait)
 	}
 	g.admitted.Inc()
@@ -79,7 +79,7 @@ func (g *Gate) admit(id string, limits *caller.Limits, from netip.Addr) (Decisio
 
 // Stats returns the counts so far.
 func (g *Gate) Stats() Stats {
-	return Stats{Admitted: g.admitted.Value(), Limited: g.limited.Value(), Displaced: g.displaced.Value(), Keys: g.keys.len()}
+	return Stats{Admitted: g.admitted.Value(), RateLimited: g.rateLimited.Value(), AddressRefused: g.addressRefused.Value(), Keys: g.keys.len()}
 }
 
 // allowed returns a Forbidden fault for an address that is in none of the networks, when there are some.

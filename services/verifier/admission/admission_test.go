@@ -170,7 +170,7 @@ func TestManyAtOnce(t *testing.T) {
 	if n := admitted.Load(); n != 77 {
 		t.Errorf("%d of a burst of 77 were admitted", n)
 	}
-	if s := gate.Stats(); s.Admitted != 77 || s.Limited != 1600-77 || s.Keys != 1 {
+	if s := gate.Stats(); s.Admitted != 77 || s.RateLimited != 1600-77 || s.Keys != 1 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -28,7 +28,7 @@ const (
 	skew = time.Minute
 )
 
-// Row is a key as it is stored. Its place is its Kid.
+// Row is a key as it is stored. It is sealed for its Kid: under another one it does not open.
 type Row struct {
 	// Generation is one more than its predecessor's.
 	Generation int64

@@ -19,6 +19,8 @@ func (p Parts) forward(c *gin.Context) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(p.Management)
 			r.SetXForwarded()
+			// As it came, to be refused over there: without what cannot be read of it, a key would be made that never ends.
+			r.Out.URL.RawQuery = r.In.URL.RawQuery
 		},
 		Transport: web.Propagate(p.ToManagement),
 		ModifyResponse: func(answer *http.Response) error {

@@ -5421,7 +5421,14 @@ type BlockedApplicationProblemPlusJSONResponse Problem
 
 type ConflictApplicationProblemPlusJSONResponse Problem
 
-type ForbiddenApplicationProblemPlusJSONResponse Problem
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type ForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ForbiddenResponseHeaders
+}
 
 type HealthyJSONResponse Health
 
@@ -5551,10 +5558,13 @@ type ListAudit403ApplicationProblemPlusJSONResponse struct {
 func (response ListAudit403ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5690,10 +5700,13 @@ type GetContextFor403ApplicationProblemPlusJSONResponse struct {
 func (response GetContextFor403ApplicationProblemPlusJSONResponse) VisitGetContextForResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5860,10 +5873,13 @@ type ListEntities403ApplicationProblemPlusJSONResponse struct {
 func (response ListEntities403ApplicationProblemPlusJSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5994,10 +6010,13 @@ type DeleteEntity403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteEntity403ApplicationProblemPlusJSONResponse) VisitDeleteEntityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6134,10 +6153,13 @@ type GetEntity403ApplicationProblemPlusJSONResponse struct {
 func (response GetEntity403ApplicationProblemPlusJSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6291,10 +6313,13 @@ type GetHistory403ApplicationProblemPlusJSONResponse struct {
 func (response GetHistory403ApplicationProblemPlusJSONResponse) VisitGetHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6430,10 +6455,13 @@ type AddFacts403ApplicationProblemPlusJSONResponse struct {
 func (response AddFacts403ApplicationProblemPlusJSONResponse) VisitAddFactsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6614,10 +6642,13 @@ type AddFactsBatch403ApplicationProblemPlusJSONResponse struct {
 func (response AddFactsBatch403ApplicationProblemPlusJSONResponse) VisitAddFactsBatchResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6798,10 +6829,13 @@ type ForgetMemory403ApplicationProblemPlusJSONResponse struct {
 func (response ForgetMemory403ApplicationProblemPlusJSONResponse) VisitForgetMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6968,10 +7002,13 @@ type Inspect403ApplicationProblemPlusJSONResponse struct {
 func (response Inspect403ApplicationProblemPlusJSONResponse) VisitInspectResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7148,10 +7185,13 @@ type ListOwnKeys403ApplicationProblemPlusJSONResponse struct {
 func (response ListOwnKeys403ApplicationProblemPlusJSONResponse) VisitListOwnKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7271,10 +7311,13 @@ type MintOwnKey403ApplicationProblemPlusJSONResponse struct {
 func (response MintOwnKey403ApplicationProblemPlusJSONResponse) VisitMintOwnKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7436,10 +7479,13 @@ type DeleteOwnKey403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteOwnKey403ApplicationProblemPlusJSONResponse) VisitDeleteOwnKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7575,10 +7621,13 @@ type RotateOwnKey403ApplicationProblemPlusJSONResponse struct {
 func (response RotateOwnKey403ApplicationProblemPlusJSONResponse) VisitRotateOwnKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7730,10 +7779,13 @@ type Decay403ApplicationProblemPlusJSONResponse struct {
 func (response Decay403ApplicationProblemPlusJSONResponse) VisitDecayResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7901,10 +7953,13 @@ type Expire403ApplicationProblemPlusJSONResponse struct {
 func (response Expire403ApplicationProblemPlusJSONResponse) VisitExpireResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8071,10 +8126,13 @@ type GetMe403ApplicationProblemPlusJSONResponse struct {
 func (response GetMe403ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8203,10 +8261,13 @@ type ListPrincipals403ApplicationProblemPlusJSONResponse struct {
 func (response ListPrincipals403ApplicationProblemPlusJSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8326,10 +8387,13 @@ type GetPrincipal403ApplicationProblemPlusJSONResponse struct {
 func (response GetPrincipal403ApplicationProblemPlusJSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8465,10 +8529,13 @@ type GetEffective403ApplicationProblemPlusJSONResponse struct {
 func (response GetEffective403ApplicationProblemPlusJSONResponse) VisitGetEffectiveResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8605,10 +8672,13 @@ type RemoveGrants403ApplicationProblemPlusJSONResponse struct {
 func (response RemoveGrants403ApplicationProblemPlusJSONResponse) VisitRemoveGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8777,10 +8847,13 @@ type AddGrants403ApplicationProblemPlusJSONResponse struct {
 func (response AddGrants403ApplicationProblemPlusJSONResponse) VisitAddGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8947,10 +9020,13 @@ type GetProfile403ApplicationProblemPlusJSONResponse struct {
 func (response GetProfile403ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9086,10 +9162,13 @@ type QueryMemory403ApplicationProblemPlusJSONResponse struct {
 func (response QueryMemory403ApplicationProblemPlusJSONResponse) VisitQueryMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9257,10 +9336,13 @@ type Reflect403ApplicationProblemPlusJSONResponse struct {
 func (response Reflect403ApplicationProblemPlusJSONResponse) VisitReflectResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9410,10 +9492,13 @@ type ScopeGrants403ApplicationProblemPlusJSONResponse struct {
 func (response ScopeGrants403ApplicationProblemPlusJSONResponse) VisitScopeGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9542,10 +9627,13 @@ type TombstoneScope403ApplicationProblemPlusJSONResponse struct {
 func (response TombstoneScope403ApplicationProblemPlusJSONResponse) VisitTombstoneScopeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9690,10 +9778,13 @@ type ListScopes403ApplicationProblemPlusJSONResponse struct {
 func (response ListScopes403ApplicationProblemPlusJSONResponse) VisitListScopesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9829,10 +9920,13 @@ type RegisterScope403ApplicationProblemPlusJSONResponse struct {
 func (response RegisterScope403ApplicationProblemPlusJSONResponse) VisitRegisterScopeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10000,10 +10094,13 @@ type ForgetScope403ApplicationProblemPlusJSONResponse struct {
 func (response ForgetScope403ApplicationProblemPlusJSONResponse) VisitForgetScopeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10170,10 +10267,13 @@ type ListSessions403ApplicationProblemPlusJSONResponse struct {
 func (response ListSessions403ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10309,10 +10409,13 @@ type CreateSession403ApplicationProblemPlusJSONResponse struct {
 func (response CreateSession403ApplicationProblemPlusJSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10474,10 +10577,13 @@ type DeleteSession403ApplicationProblemPlusJSONResponse struct {
 func (response DeleteSession403ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10629,10 +10735,13 @@ type GetSession403ApplicationProblemPlusJSONResponse struct {
 func (response GetSession403ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10784,10 +10893,13 @@ type ReadSessionContext403ApplicationProblemPlusJSONResponse struct {
 func (response ReadSessionContext403ApplicationProblemPlusJSONResponse) VisitReadSessionContextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10940,10 +11052,13 @@ type GetSessionContext403ApplicationProblemPlusJSONResponse struct {
 func (response GetSessionContext403ApplicationProblemPlusJSONResponse) VisitGetSessionContextResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11127,10 +11242,13 @@ type ListTurns403ApplicationProblemPlusJSONResponse struct {
 func (response ListTurns403ApplicationProblemPlusJSONResponse) VisitListTurnsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11281,10 +11399,13 @@ type GetState403ApplicationProblemPlusJSONResponse struct {
 func (response GetState403ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11419,10 +11540,13 @@ type ListTraces403ApplicationProblemPlusJSONResponse struct {
 func (response ListTraces403ApplicationProblemPlusJSONResponse) VisitListTracesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11557,10 +11681,13 @@ type GetTraceStats403ApplicationProblemPlusJSONResponse struct {
 func (response GetTraceStats403ApplicationProblemPlusJSONResponse) VisitGetTraceStatsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11696,10 +11823,13 @@ type GetTrace403ApplicationProblemPlusJSONResponse struct {
 func (response GetTrace403ApplicationProblemPlusJSONResponse) VisitGetTraceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13501,173 +13631,175 @@ var swaggerSpec = []string{
 	"+78aRr2D3v/ZrXTRXfrV7L6ht2jS1R3RNC3qmjx3a4LskA1GAvJsgGTYIMap0QhkJuSYCTkrbL93mfSe",
 	"5Co9d9j1eUEOmuGEG+aIPCtmTFjDci7HhdOPpiqDnOHFNofIIQ2pkRKcYOt/r7GJklZw3IhcjKwjvaSk",
 	"jnKRfvZjEZVkjOTLcQTpVov6QBDB3Z9B1g4niSI52Q84apeKhKOcDyE3uKhflB6KLAP52U+OhJWcp+eE",
-	"VRegh0w5kcV9kioDBPBX4LmdLNaAtx1YNF4bVDOtUjCGGdAXQDv0XFrQkufPtCbF/XPt0hFDElNxWX0B",
-	"+hD/zsBykbOJyjNTMQHHFJws6HU0BrmhPXwB/MJR7896xE71A5yBzbmjsXnmCC1IAjLonErmC3/n5hOF",
-	"IquZaeB+YR6TDd5wqaxIHU3i5rxCfEmLfKXsL6qQn5sEkW1OKrIo0MY7WVTImkz+N7cXPJ0EQE+K2Uxp",
-	"+7nppTAsg1muFlMnImeK9HnCLKR4DewyfBFMAgrJjZDGAidieMwtyQCfn+Y7GuiwgTPNLTDkzYhS88AE",
-	"HKFTIwvykFm9YHzMhWR8ZEGzwTFYvdg5ch8GzIt5JAx6cy0blGvbeaNykS4GOHr19YB9l2k+sjsC7Ghn",
-	"Yu2Mz8SOAwZh2fEDfZ/Uh6I3G18dw5QLR6+XJ9g5BgN2gERbSeYuxcJfGHcWZLtC4wWqbDU7c2117WKx",
-	"VWzOSaZdMVXW5BInQin1gusxfO4jRksVfEgBMkP83G0LIt7vkhd2orT439vBPCccCWPcNVeajNAlwXXU",
-	"oM9e+U8WSNhwRMA4XXTGdbmGCy5yPszhNpZQmbovQIuRAMcy5kFYYBm3fMgNVATCC8fLl4foA0iHUOU9",
-	"8wv0jPRzL/FPyHNGkisbFpZNgbsLloMxHjATSO9LyAS/FcQWtKv/dfL6VR81Ff9yw03jPsy0moG2ghSD",
-	"VAO3kB3ZhoaZcQs7VqC1cklXS3pk7d6kQVbW+pUBRBZxYyQ9MXV7yGUasbH+4pTuPYcT+27IClBVOGQo",
-	"J5HFdOgITYLepNgsUzTLPOUWxkrHHzGq0ATEukP5haf2hJ507xQz0AYyyJ5s3Bo0I3nWQRRzFYQwnOk2",
-	"GHls2ka74LnI3BZ2P2R85XcnQUVsaEPjWD2Z5QVqNGmhNUjbPJsN4xcQ92ZVRoW/emhl8AiXeA8hvbpy",
-	"kg0ESmqI/bacXg3/Dql10x8VmbAvBKnDzRuh1Rz/FxamZhMS4DjHau7G9JNwrfliZSE4aiskboQVQHhK",
-	"+73q1eMWxRJuziFzhKnyPI14ak2fZ1kUD1JlInaL1yPGl3TbQ7aH8qYqbPBXdrhyV6Al57B4HqcG54Kk",
-	"7iasGaTCCCUPmFFT8IIxNyydcDmGrM80WC3ggufLTzjp3/1MRpHlX2eFE0jH6NXtI8oVU3dsYT60dfmR",
-	"e5VtpXaiFeQ5R7X6pYka7ZZFoqSHOx7dA9Uw7q/8XBppo786jDtVRTohkaYDIKjvRY9jCZnDg/6UPGLV",
-	"V96cftNtfMJtOnnpOPs4xqIqVrrWiujmJMEgnF5h0CTPjRHGconGtoWxMHXLVyqPHp81UUe6dJTOoYrh",
-	"Imulc7LIvQRGBtHm6Envw85Y7azfXFxEUq66db9q9rzmfsEHdz62YVDszScqh3epkhegDcoivSRGV5Yp",
-	"AZurIs/w9jD82S20fkOiA89Av5v683y7aVcc65ejoFsEgEdFnq+AOLBazHIw6MHwtrUD5mcyaLpg0hOs",
-	"AKAfyL/pgNNwIWDuTkvJbvCRbWsTM3hBT6GQQRB15iONG3CJpt7n9F7pYQ2flxmNk/TUbKO4cuIeOgFr",
-	"yjfMdq9UHpeDj5t2bAmly+1Yg8yeoLZhs1Cy+24+K99Z5cvlSlr4ji20fJ4151p9aB2rr8avRksa64ht",
-	"w9OcFwaCSLLstGSvj53Ad/TqZ+P+T7lUUqQ8Z3iSbMbtxKCfIYDcFfbVzz5sqpW8nK9xkE+cWs0tukEO",
-	"2f4eGy6Yv9L9pgOj6b9oQacab9r2BuYgt8PvPO7UWfYXn3/iOsgH1HSQ/bj/06aApCtf8j8cpevyFj64",
-	"jMoEbRRdA5a03VvvRFnd0Zdcn2dqLg8ZTGd2Qcp+MHY4BjtShYzLrwjOywh/finyXAS7Wy/pJOwI4jil",
-	"pCe0W1rSS3k6cQx4shhqVD8cA3kXlvN2E60LD/oZKqDju6jdrF7MXyJ8qPW0Scct2q2E+R8tmlXSU3n2",
-	"Rze1q5w76Fzlq7UpYgt6Nhq59VzAH6CHJqLTmGigignCVanSdNck0Tm9MuTTQCHjCnGA7ook3jvEaZjo",
-	"PpQ2kmsyt4RAxNsxpnQwmkgfG7fyQzHLtltyzATgI+dqe9Fd/6+D0H5WP6N/IoKxwXa2hVGgNLdF2Gtl",
-	"PVsrwdBTuBU53076OfZvbMTi0q5SW2N9wvbNiltOcDyxxUZVq9wMp4B1AB3DaBWegJJbhf6GL7YPYWlo",
-	"yISiCEEUapIGHU62mmbXMgCxHV/ocIG3t8jV+EOLTW7t0tto5BUJnnlFko7/ZahUDlx+GvW6OilCaNYu",
-	"/7k0VhctzL9BsLtvAkrJHddBzzY17LUAl3RlBdq2aTttvZ8paogv2n5bVrn8g9WqVPiiO0auN7YWMgNt",
-	"rFJoeeeMAuP/9EbSFbNJCPXBSATyd5MBghmOXpFP5jIREhJhN2kpYXYfuSaVtjEwcRVA28h90hPVXbjC",
-	"uPWbFBl8ew66ivIxvRlV+7jII1PQlgu51T79Xr61mSX6yWun0crFl3Z3GbomisSuR83R1ZJhxNHvwFKn",
-	"I4+0mq7id9yaH66E0kzDKIc07r7SELd/rzPkLO0Xzt+2ONNq6+hsl5RKwiCks2DsFHywjBtyjx2ygXut",
-	"fMCHlniTkI+HWSEhIyEzjMoTNmHziUgnpU+Gn0l6RtSSZwbesDlYSaupzKY1CNFV5IYvf6XAj9u1mzpi",
-	"/S6t8YsAjsgqN6BU8xyycWkmJ718IzRqiEFJ2Ttu15v43fsOKQ2ATJgYldQckx2u1fhfOS0qFPNui228",
-	"GBvXfgs24lWvtf8dQ6NnM5AZs6rioe5WMAlzn0zCpjxDQ/7GtcXtTH/6IDMNU3B6bBIMk+yHx8njhz+w",
-	"4cKC6bNjTyZYIXMwhg3w0qOHoboZncDwN6UrvT/F52PW/papKlbQRsZajXGTQp4/bzkVunQMnyFMf1+A",
-	"FmCQAkUpMjQkpu6meEe04kCEXbelc3s2ywXEpw+UKCrtN7hCc6JncYMjEsUQ5VoiqfvFyfpxEFq5/7Lr",
-	"w624DlSUCSk9hnaLe6YXx4Vc43aprT7Ti3e6kJsN2TToGsQOg3q65ZMWfsbXKLnKnUThA/k2Q3ZFy3dn",
-	"i3TYxLY7kEEOtqMvfGnS8GrbtMpakO0zj8IjV5m7ejk2+39qLu1LPkMdIsuEO2yev2kKMZ1dQcsE1Ikc",
-	"aOPEoFGe52oOGYXTkzxSep8saGkO2ODjmefhBxp4dtY7YH+d9ZQe7/J0Crv/dtZ7ezmo3adSS6uzxrFb",
-	"U98tqvb9Dhn3cHPR4NsbCzsphv1UTXdNSOGbvC//3nW8XqRgdp2I4GjQLg6MG0zbVtgWfTZuUj4KCz1g",
-	"YUUJq9bmBIbdf7uqubliAQ8frHX3bmuJ9qkJK2s0ltvC1CUsdR6Nh7gAbaKq8SnlVyCxLBMP1VjzaX+j",
-	"UdfPXo0eBV04yhyxEE2qHz7VILsEVxg5Dk5MQ4hrgCrFiDhv9d5K0gTK0tcYaMKM6u4JManSEfa671P8",
-	"gQ3BWDZx6gRKOuFrZAzmkFESv6PiIdnASWI+RFzJfNHRW2BalMUg3TtB48CbULyORBFaJKhB1q9qhbjn",
-	"KMRRjbDoQBlWGtC2fLQeKYhz9JLGlMiG0yU716oU2cF05h18fp1h42M48zyDNk+Qr04Sxx/HccbcQlZl",
-	"/UbkmdeSzSfKQEjxruVrO3kQEYrLxVBli7+ZKGXKhJnlvCxssCroBX8eUsyNF61kR5cJkfGt3ogbCSbF",
-	"lMuE8TFImzAMjL0QBoMeicK7++Pz0FukxcYWrh68Oge5/fouQGc+cW/dK3/4x1YIdw2q5jmUUXV+B1dP",
-	"IalhTxTrJHLBKNUeuMHLOHvHxD3tJirg1B5M7ltjo9yK3N62/+waeUWFoYH2rHrQaqa3no+ojFIbXTOm",
-	"d3XmXacrMMC2UUd1D3W2pr0o7T3LSAeL/0AyPmCYssaOMGlkWhjLKG1kLGRZWYZs7Y6oNmKaVr02a/Xk",
-	"pPdCjCBdpDkcg0HTyopzFy/W1ZSC8t3YRvh0nWgoF4W90LOJLxyFuii3TsZeFY8vk97rGUn2T2/GMhaG",
-	"bzhTl9+6M87V13PpCyF9cvDF9kys1TNn7O8mLhCeKiTAUyELC4eMh/QKqtNGNZe48aVXQtWRbvC3RmVs",
-	"Yoqd8j9qAFImLQPZGbg1vtX10eKv5/KlkO3mkm5n5l+HzPPU2mY1V/ukDGFEiyTV/7CNHBxf8Wk9Tm8O",
-	"mW1bKWRRdF4fAhCzvqYabJ89tyFZzEzUXIYMu+vEHgcoH3dicG9qjyJKXIh2dVPC3Kkw4SHUCShx0y46",
-	"xv3dDmJTlIRH7/ruxRD8TT2vY8mItUFevzZ6dSOyeHRnSNZtCsB+GfHNoVzIFdj8Dz7R3FBRy58ePf73",
-	"7/ts4CPQB0zDDLg1bECPDVAJTnPh9oeMz5jqgG5793FVDM7KQLGIvwFr7CmfrU/ltUIBFEwm9z6JTEXv",
-	"GxZFiWP+UnkULEGpoarj6ZMeIpkVpiUKECtTcFvK/x7O6CjTKjdnyaL+vuC58Xsez2Qs7Uyr0/96evqG",
-	"0QP9liBdm7eAjuUI3eFRIrtPrPWxGYtZfDdstJzjEfv9+Ln38aEsNRLeR+qQ0w3pR9+M0l40IbiTyszl",
-	"kaZ2HtWmvl1vDqXo+YD212wSJZcjlRdTIxHb7IFbhEipcADxPZI3KyONSdggW0g+dY9ZtEh4pPJCaILO",
-	"aayiloKpPVMKrJF7RgN21nX8Ap5Jqz9/jEltddcGMO37NQ0Xsb+K1CGm3+XmEpZ2q4UOV9OtJonAJwUZ",
-	"1oMKWyavyxer2SicaUXWfaqRAlkoB+QutzZVwjQ5G33Zwj7zIgAlZ3Mnk0dYAE9LvI2Q6z/KSZCkTPgF",
-	"BG8m3QnMVY0TvJzPTNcxc6w1NgGhWQ7ctIw458JC9m5q4huVO2ZFJZCVOu8kQy3rwfXNKFdQnzh2gv9d",
-	"gF60ivDxNIHXZSydO7O5FtaWtYyvOyqDm3dqtNmL6gD9tJm9X/XIhJKVrRDZ55LiPzZsDEq4DIvuYoHv",
-	"6brE/KvtjpBpXsRc+b9hzJIaYSZYnx01gwuEwfKiDaNOGW7EU7RszvhKrmB3g4+H6+eCKm5APJUXT5Cq",
-	"FzvmRN5NRyUYd3Af1rLWKrcJMbSpE1ewCqTSwViz2fV9nzL3SetQaQulP+XnIEN1stIysjxiHYW5XDTj",
-	"UELMVZnttST8DKcPHg+Y5vLcuJOZK52ZPhvQ4wOqZmOVYtwQKeWmVhvP6Y3TIWRObjcJVbzmC8OM8nF3",
-	"PIW+FaCPgRslB302uIDUKj04k1i8aaz5bDJoVBJEcteoudUM2ysXQiP1kp5bAulUs0kna+AXnqPo33oX",
-	"QoDWY185Q91n6ED20eF67AsUKGNOgU8371CTcJeAxah3E+r2wKQ4Z8Nqb8LUS+FujvNr8b3iDEhrQtln",
-	"enLJbvXDow5zNMrJdOJEjliiRHVzLGmdXScGlRcAbwqgzmFLXhBqjdzLuTFi5OtH/bbkf6Kk1Xe5UufF",
-	"bIuc1aTnUKGzavGrsDEF5TrTcQ34/ICtg5auLZG3o0sMDyzuF/MZv7i31fYksUNcWvGqq3AJQ04DaMuZ",
-	"N7VaM598CBqMygv3/qnf1IjfEqvgQPZUFdLGavzRiRBHa/G3z05SpZfOuUNcSdSDGY3zJKuULesvsv/Z",
-	"wQ3ceZ51sOGU1W2W9qOxsqVqN81tqS8ydqTHlO3Qqv/MQBufYnn7gZUlsK0lOi5EBt7G2P3eTsFOVNOb",
-	"7mOFL+Iuc78ptYSn606W8kkobUl3nesj1cZJqt2JryCp4ZvfkvghtCXfXcGruWX24JZpfG3V6hrRW9dU",
-	"dO8TJ/3kwnhX9Qd1T1jc5A1d9mN2CQSuOyr3HjxK1oWjYqut9YHCR4YFj1ItyeIR+008Kb3ZQk5AC2vW",
-	"CLFR6/eUz/4isN7+9XZV4tox52K2o3z4ws5MOTakaeDLhOTvV17Z++Rrsykpd5NzbkOligOnL+bA0cvj",
-	"1D8lsQa3yN0XJudmQqWUtVLoadqN+zjUdGiskp9QcsEHFa9HPNzbN9y2FyKLrzfk23RQZy7bpj2GsTBW",
-	"807J0zVsf7T30w8dFJylg1xuPLfx/fjCT3yNxjJkvDCgd3kuUtg9DAXXa4eNPXeGwHIYWaYK2+92bq1n",
-	"hTr35tpStYpS7DslKRrZfI9Ryo1wf/adkIyzHKT5/oANznr8rEdpU3/9hR/evh0csgH9nZz1hme9t/g7",
-	"dzMOD89keND/GH49evUzGx6yqfhgCw2N5IPSQK+0j6OaApfGVxgnqxmaQ5bPSEl4Peod/LV6LWt0sdND",
-	"GwSbt6vfrJqgtqRgf8QtHXnOeIoR1GTPuDYLR9Wn5ybFjSlYnnHL19UDwnaFm4x6fzdK9o/5PNTP6767",
-	"3XIca6XZfOZXqfxs6ywh5k+zbiSwdARPq0JarRW2upWk2jxJKym/aR3DgxGvK+PtX92l/YC8HSv1mXUg",
-	"tW7JGvSVC6zDnbBzmFVZ4DeMxjeb3BtlxSiI/yZkZQxYxtCu16QKOOqQx5/4gaOnZrldX41u7YLd26Xo",
-	"jaSrW7z56os3GW1QhfluC5aPzbqZohQbApEjhSg8MK0HWdc4P0NZruuoXXXzFbvWVvuIbWWL7RDto1k8",
-	"ifpK2tFVUpbqdf/6W9kqtiuyvSliFVnTaZydfh7DaExSqKDaxhjpD3aTfOFb7sV4G5qktqlkwNPNuZV+",
-	"0FZQ3I2PlYy8GL+IHvaaQvRuA34V9tjzgi1e6YpPFEGXidJa2GZ06VKKdHk7Qnl53BbzlG9Rw7356qmy",
-	"PO/8Zqhv32U1G6301WpMKSb87JR2R7T8nnUT5pakjFikHHXLKDWW6zwLd8twYhOLxtbe/Nhh5FGR5zVZ",
-	"vsMb3nF1lYIFwQfW8H09XaMHWIcp/011PzqCNxcyU/NfVaFNtNfT0u2vT5A0b3X9+i3d3pbLEEf0JkyN",
-	"s1u+sc1+Dg0EasXYOOXCIi6rUbM+223Kz8EwLqtg2WaDnEM2sFyPwQ6SsrqTsAnjLPB0aqyYQ8YG57AY",
-	"rEYjbpMReQyjWo7IsmFrQ3hHpDrTuhlXctYcmuFau77ZgLkMHV0O3qYAY86IBFHPSqsLO6HE8cOaFmao",
-	"bN9a+1A9GuLx44c/JBFj0DLRWxWh3l6PbtdWsdUdYBQdCy3XdtBY7Qlzbfaca+m+YeB9S8Hi/YQVUrwv",
-	"gPkuiLWwmE4BBiV76OKfKWnBUjsOgnCjaIVdgqOSVaG3UAzwOLvUAoyLVXXlbVWuGqqiTdrtJqLSCOXz",
-	"MQj+qJLkV+MfsdaF0lUKyjksyvCkkDbjtIMyn2g5Sjgao0tdhyMZYj7OmeLAHVhlYyDGbVc0aomvGiDX",
-	"GhxQeiBRyoQSmdFGzg302aAEZXBQlTpvrLduww0BLOVbm6vPlyUpaG9WjwRvQlq40U4cktFODoHrWHPH",
-	"o7IX8jksEmZmO2fF3t7DVGT4P/iPlFlIX5UNIJEc0rglFBNrZ9TFTsiRisSsULQw5mRhHQvjtcWQiTcE",
-	"kGWDwf6ZPJPPMP1HK8dZh4VlE6x3wyzy3cGRb+uInPSAPUF4GEF9DgsCeRDS0anxopJVC2hsKptag34b",
-	"Weus7xBLWIxwpsaNyZks+1snIQcuYfBhhsXllHarAjGWOBM1qw2PVdNpKHMRKIWMKrBQ4gCmPD3a28d1",
-	"H4cetvW+t+597ADIXmFjbfc55VPIn3IDCTa/nNlAP8suuGrEBm9en5yyf/3jn7sYh+17hza/3B1ym04G",
-	"oRalG9tIfg7vUkTu32ktZxKz2GhuMZYK0yqwzzF9N1uTp/es3pR0whshPIMqhmeAO/BKWUboM4QM22Qe",
-	"sMHuNJ0N2HcvsTqmF3jZG62sSlWeMGM18CmWuPn19PTN9xSUO9jlM7F7sb/rz8H86x//HCTV11hdCffk",
-	"TJZfTsWYHJCmsSUjpedcZ9gwtiRqUy75GDS5pnKRgo+jCcH/M3fTdx7093pJr9C5vynmYHd3Pp/3Of7c",
-	"V3q86981uy+eP3326uQZvlMlyvVOfKoX9ttks5xLqBVZOujt9ffpBYfqfCZ6B72H/b3+wx45LZEYhAVO",
-	"yspRXmRztBdX/DzrHfT+E6yvLbXUa/7B3l4bXyuf2w0duC+T3uO9h5ufD92m6wSsd/DXWye7T6fcSaO9",
-	"E74wFY1f6rrNXmH6fK7UOcbbpxrQXMlzyj3kY4Ph07Skt26esBEfPVq8E9nlLi8yCnqPbopj+tjRDzdU",
-	"8ylYbKL7VzQkNfC6kqpgZoT7mTwlIQO71umt3l13yxoKURAoe6bBeam9WQwMSsu6XgDCrOe+1mR0Xh8x",
-	"WU589fZ8LVD4pP4yFpgpSYTp4cOHP33fBpcR0td/CoB1E6CjEczx41mJUu4AFjY+vz6wYhezwu1db0ac",
-	"CotaT4wUXEuP/aplZ0sbXK3m1I/3URcC9IRnwbWHr+xvfqXRJRpf6kC4flF6KLIMUI5/9OBBl2nqfY7x",
-	"rZ82v1XvnY5EtcMePHeaptOzHXfuTIrrjaaRHJcE2J2OqQLtScJ1DNbd08zJRbYq4jAS2vje8GU/exSZ",
-	"KLOKxB8sBHBA7JMKT+7WqXUwKV+uUNsNSOslg+c/d8Hw11Ubzq2e9lVS37axkppT8guGPunNfNvYFf7v",
-	"4fgF04y8OPlEZYtru/NLYQmXTXXHe79vjOIs9zhroTv+GL900rPf4Y2yNT++8LgLXEutz79+IvemsKbs",
-	"FUzETtSLVzrRgTM8XqFk4jTHqW95R1mjTjKdzmydjpG9YI3UWXdPtwqetWySzbJnGLEUwELRjJhE4cta",
-	"XJvkh2XHlbEVFFZ5te+QPd7bK6OIHfNoJsTGwKNE1KjAI6R9+KCZf7qUgLrqt9hMJEcjAzcs7tQabbXQ",
-	"nbB39zLP7cs84SwSVKgWMzLaOPSsX/OqkdndFFgC/Lsf3RIvdz+6BV5WxdVXydLP+P2z4LZYui2P4sZb",
-	"X17GFynzhjSqk8i4XLApFoa8R/rbQ3qqtW+q7BqS1qmUQYhLwitQRib12SuAzHjT+MEIRwi15H0pqwXL",
-	"xUX7jWkzQ7Wh13UTY98ich05XnzpeEl3bv0br5T9RRUy+wYQ+WSi5lE0xvLt0raj890j65tfeVb1NOz8",
-	"NCbJbMsydn1V5t2P57C4XGti9uWbb/Byhyla7rUHtdGuuiy7J7Hu3j0rur0bTC4jahGAtv9GrM2EGzbh",
-	"EcPT/f1t3N/NT5fR07/BYs19pzJOd9OidZRlv5RVqLaB/nkG05nCaDbanZuxhjV6FX5mW1izwViEVJaN",
-	"Uqmb1hcvB3Ugb0+VHOWCAlm+CvPZk1yl57dIq4+9kcyU/XMbOgFmmpJKQEVdpcqAcqeY5eOxj4nYynBW",
-	"i1y441TpCa7hCyVNCNwtkSY/9z1puidN10OaUiUvQBvu7fe5D/aqterYjgSpEPN8J6hPa/cDo0Y2Xxxg",
-	"bd05A5k59WeOarHTmL2exIzlC9NnA2wNOWCgualaHtce7LMB9aAcULV1zOk0FCLVpIBkbaLYwBtyNDY7",
-	"cH5u2arZuTJCwcpqoVrNDZsDxZlRX8h7v+O34XcMNlffLBxdYL5HuO/W1wilaNpZNYx9qHxnsiWoiVjN",
-	"OLNcxyWUC8e4xwFZ0A4ottYuZkDBtbv0heRT/8UgYYOqvd/Gx3eXg3UTNghWuM1v7/xF32AODX31loKW",
-	"YTOgPuATg0wOmoHPgz574wsVU4CLSosp9pCguq+Wwg6zA/YY43VXaJpv0bbJVUux7H6j29yfDqGW6VWL",
-	"s/bB3qON3tqb9GrWOtO1CWrC1mos35vTPzeN2u+0oJNAfa/NBu/JWonsDST4elyo57AwrST1SDKlMyG5",
-	"XmBErgGUnAzkI+q/yo5Cf8+26Dh6x8msbqalNhwxQvRCGEsN07a3e/moz83787TQxiHYp5KWTklTvv3b",
-	"atpU1Lzvtgm99sFZT+kGOMsLIc/bZvOP7eIzOPa9C+Cagil8QHotlt8j/ZSHVIo6ScAr9YWTgzb1ioo2",
-	"Uh/MXJR9l+eRhWfqsMwQxk4EIW4/lFb0WQ8+U+BvJmFKJ1UzMzeUkGN6xZxJybVWc6zJzSVudYLl1wyj",
-	"X3wp+/p7MfrxUkhPP7YmH6enL06oPvGN2aWWegVees2uQYL2r3s26tfXTm+Sys1MmXOJ78SnUMi7t059",
-	"+frfJ1E5hyOG8SrpphkB30wHWqJy6+SKzvFY5X3tFo9FFION74Cv+0uWxz8JZ+jgPNZgD09j1cywudLn",
-	"vnew8iriHeKLm1/5DTZFmNQwfxebfsGXbWrdZs1tYsOfQQ6wueegVFLkw0wEC+xhYDKJ06jJuEppblLN",
-	"Y4z8GPfuulj5DdkPtuewEuZ3kctuS8e2Zst3hfAdwyznqe/HSQdJTT6RDmITUw0XQhWUoN+VKrZRkzy0",
-	"jN/NIOWLO+oz/hlhvxmROrS2j8rS13fTl3v3b/SKUFvF7N4d8m24Q16oObXDBEZ9cLlMsbZWmX4qlS1b",
-	"aY2Uxv5syTpfCcWfrLpKSprQiW5QxY87SjieEfDfFuUAmd3TjW+FbjxDhyk10TVMFTYXF0CBCdjaRdhF",
-	"ciWHahcqQf0k2mLdX8JNhrk/D9WZ29KYcaH3wezXI7aeQp6bugl3PlE+lJHLzKcNW2/YraNRWUT7jjq4",
-	"SuPV+lzlN9VjX4fXqVxQV8dTtVHofqKqO/fOpy/B+VQdzbID1QcsrzpenTAhVdZQNWtX4c5f5t2P5d/u",
-	"l3Vs7E2tWNWNcbPaddtwve5N1rd0n3xuZe0kvs7bs/mVqiPCz1e5bLswGgH1xVxz7Z6VD3WIKZtxOwn1",
-	"mYa+t1i08Bz39f3aYss6lvrAymW1+RIMHa712d9c1Yyb16NrKmp2o3U7wjH8AXpo2qgTVpSk+AaneYwp",
-	"DGCi8oxyS++J1q3K7T4Yrar2SnI6o2+5nbSTMutv1z0pi5KycdmltHJRN6/Hho21oGWf/enLLuFjkHku",
-	"wuYiAx2eIj9YeOQASwJTzWl8SkmIusFgqi7AN1O9GTsYNUstLK/iYD9fskF3walsXIYew6+NIN2HpayQ",
-	"PiyZTZzJ36dwk9BvXKOHScyz9tVSuTYvfAdKRfWlgadljXvc3wMm1VBlCzbjxoBhqgr5Qz4jlUVhIEag",
-	"jrLsnjrdU6dvjTr5SNkoebKqoWa20aR2aUWNRA7rbRr0yI2iPk3Rivj48719/jadR0HspK4NqMkiUcdO",
-	"7U7RhanSIrSsDor115K7UjYBvoOB9nhyOdY7LawRmS8WRG68UGpw5OjvIeMGg4dGSpcchoHDoP4KM/5v",
-	"tyU3mpmMM9xSYrKfe3354yEYyybCmlBY6d6P/k2kI4vSkU5dlEL947Xec2y2dIVkZA2j3Ccj30Hi06hy",
-	"47bgkA1moI0wdsB4blQjAqnPjiTjY5CWSexZ4h81h4wz7FR4IYzCpKCE8dxOVDGeYCNd97YJNSoY5Ab6",
-	"Z/K0qlXHci7HhdNTpiqD/ACPCDvkCMMgNJ8OzTCAwYXIMBfTKTGGLwwzignJBlOwE4VteCL2Ezqpm6GG",
-	"fvRboofl7OspokdWxPF7Yvi1V445KaaGFbMOleA9TZwrnXnbP1byqF7YiiRiC/+dyp56B6MNT9wSasaM",
-	"2rW9V3FuJxn/VVm64jB4pbCJHAVXO4yuVOo6uiI2mk3outbwf8Ssmg6NVRIyKv1GTfykwiQODNXE1kZe",
-	"KndihLF40fiYC0nZAFQzjuT5wBmYVQw+CGPpEa2UZSmX7hGQUSPbaYAEUbSzR9Xb+IIr+0oe1W2Lc7Qk",
-	"7YV9qPb0sCRRtWJ6vtzG4r6LwO1HpXJCHO9axAtzQJeFDF7CRm9c0h5ld0LPfB0RdriYVyqDrhF2bjdN",
-	"UqcqSoJhQqZ5gd2oPENWGv2BeHcFug8n5j4Y7+424wgk2IT2AiKd1ENxJwr7k8oFWpMP15ZRablxd1AJ",
-	"PfbsEvPiiD0g2yybxz7Y22dWKe+ycgQJi0qE20OVJISPm5fQj6h+NEPgmTehAOLYNJHewkO1f70AEBVq",
-	"pzr3et+3YQQLGG/KG+VbNXOZgrFKo48y5+m5abJ1ah/fHjHUUZy+27VFWxvC2DJC0VGiC9ALsmgNIVdz",
-	"bLtdN2qFwqP13D+sOpr12Qn18ffqttNkSPY9k0axsSIRmNg+ttEn4sfxAxsrMOUTZCfzEXtsqFUxnthD",
-	"JkFgHzhhKMcesvYKpjdOF99wO1lb6uZ6a5Zi+dFOZUtLvxgaPPzh3NPIbyPhjgoAg+/TP/d3qKmFBvKJ",
-	"RZbpml+NLPr7vjb3KBCFK+hFxnbWjT5Hk0C/knVdAsOO3Ov3X4ZiEs6jo5dsfeeaEt3vjE7SvI1PUQzy",
-	"WHxTnJFG/0wl4MJa1t/Ge973bfC+JzAW0ikH4dxbG55gMUDkbi33exPH2/3o/wrpeetLwNXvXBdzsh88",
-	"1IE7rETtHLiWlgl5Z0zJ9z0QW0rLhUMOnRpQJfoEnG1v2dmKfnv3lPgeVzfnlJand+dkoc2veMRdm2AV",
-	"pfq7/olW5ecYeOZH90ve5Nn8syxETM87+u8rssecm+Fjp14EP+7/9OA2exEs7USETryM9+2/pxh3iGIg",
-	"redTYNywN69PThM8TDtRJvQLNedkg/jPZ6dfPT1pU8QqllwRhhtUxvwktxTGd3/xs3st7xpJzJsC/aRj",
-	"QE+Azx2vy9KN1JAJv4BmZOB1aHy7KKuvNXue4hNbV/YttPyibJ4EULvBk5SWeyZ9N82jeHpU4NdjN1lA",
-	"VZ7dZQvoNUn9obp5q1qND9wk68QJ2lRq9+O9n+HWu+GTszy42dJCa5AWi8yl3MJY6cXXlJWI7fk2cD56",
-	"ZGvW517zvO9GORrNs4alIfz3N+vLYFGlt+59AU6iW3XRHXr90rGxPG/t1Va/hR6L7/QdRP5k1vEnxPQT",
-	"fOqm7xPN0nKhRmJc6PsbddsZpHgItTR6f6FCGkXOjWUPHrGJKrQ5ZP8LWpUd0L6F6/QR/99UbhOx/cav",
-	"01rWdK9t3UknClrr79ytSbrJbaUiNQGe28m6G/RCXIAE08aT1m/zrzj8ovOxvAB+4Utl9gykhRZ20Tv4",
-	"622bzToQCFoGWa9nWg3Bx7SeSzWnBvp2IsxKxJxf/dvLpfk+9obANWg3tRNu/fOr/h9Vz5xorV7u/T9l",
-	"8fJ4HVCrAYUiSs4g6zvdbbvAgTHHr4rSRWpfG96H/8UHb7TQO4eFqb2ITX9WX/Oro0jiEIvlHV3lOrEm",
-	"18pKa4WFIuNqYYUcJ3TDMOFCZowinC2WFuGprcPnk31XR3qq5AVog+hqgi0xBCvXdyaYQWKL5JYmbFal",
-	"8W+W6l/Lm3NuQuFWmbEMUpFRorJ/39OM1bePxiDkuPZk1SBh9eFwBWuPe8y9fHv5/wMAAP//",
+	"VRegh0w5kcV9kipDolazofz55587R4WdOBUu5RbalGhOQwmvzzhsFsagCsJZOnHzyjF4LECkFpbsKj/8",
+	"++O9hAlpitFIpAKkfWdSNYNNtpbLpPcr8NxOFmt2cbvdo/HaNm+mVQrGMAP6Auggn0sLWvL8mdZkX/hc",
+	"h3nEkBJWwoC+AH2If2dgucjZROWZqXiV411OZPWqJIPcAC7hBfALt6OfFROdhgo4A5tzxwryzPEDkARk",
+	"UI2VzBeeNMwnCiVrM9PA/cL8hTNIiKSyInWkk5vz6n5KWuQrZX9RhfzclJJMiFKR4YM23onMQtZUh7+5",
+	"veDpJAB6UsxmStvPTdaFYRnMcrWYOkk+U2R2IMzCa9vALsMXwXKhkCoKaSxwotnH3JKo8vlZkyPVDhs4",
+	"09wCQxECUWoeeJWjx2pkQR4yqxeMj7mQjI8saDY4BqsXO0fuw4B5aZRkVk8R2aBc284blYt0McDRq68H",
+	"7LtM85HdEWBHOxNrZ3wmdhwwCMuOH+j7pD4Uvdn46himXDi2sjzBzjEYsAPkLUoydykW/sK4syATG9pY",
+	"ULOskfLa6tqld6vYnJPovUJ7a+KTk/SUesH1GD73EaNBDT6kAJkhscNtCyLe75IXdqK0+N/bwbyK6zkZ",
+	"AG3lJcF11KDPXvlPFkgmckTAOJV5xnW5hgsucj7M4TaWUFnkL0CLkQDHMuZBpmEZt3zIDVQEwsvwy5eH",
+	"6ANIh1DlPfML9Iz0cy/xT8hzRgI2GxaWTYG7C5aDMR4wE0jvS8gEvxXEFrSr/3Xy+lUfFSr/csOb5D7M",
+	"tJqBtoL0l1QDt5Ad2YYinHELO1agUXVJfkp6ZJTfpOhWToWVAUQWkcuSnpi6PeQyjciKv2g1ZXsOJ/bd",
+	"kBWgqnDIUE4ii+nQEZoEnV6xWaZoPXrKLYyVjj9iVKEJiHWH8gtP7Qk96d4pZqANZJA92bg1aO3yrIMo",
+	"5ioIYTjTbTByLLWNdsFzkbkt7H7I+MrvToKKmPqGxrF68h4IlNnTQmuQtnk2G8YvIO50q2wff/XQGOIR",
+	"LvGOTHp15SQbCJTUEPttOb0a/h1S66Y/KjJhXwjS2ps3Qqs5/i8sTM0mJMBxjtXcjekn4VrzxcpCcNRW",
+	"SNwIK4DwlPZ7VW/iFsUSbs4hc4SpcpCNeGpNn2dZFA9SZSLmldcjxpdU8EO2h/KmKmxwq3a4clegJeew",
+	"eB6nBueCpO4mrBmkwgglD5hRU/CCMTdOUZRjyPpMg9UCLni+/IST/t3PZLtZ/nVWOIF0jM7nPqJcMXXH",
+	"FuZDk5wfuVeZgGonWkGec9T+X5qobXFZJEp6uOPRPVANH8TKz6UtOfqrw7hTVaQTEmk6AIL6XvQ4lpA5",
+	"POhPySNWfeXN6TfdxifcppOXjrOPYyyqYqVrjZ1uThIMwukVBj0H3BhhLJdoE1wYC1O3fKXy6PFZEzVV",
+	"SEfpHKoYLrJWOieL3EtgZLdtjp70PuyM1c76zcVFJOWqW/erZnZs7hd8cOdjG3bP3nyicniXKnkB2qAs",
+	"0ktidGWZErC5KvIMbw/Dn91C6zckOvAM9LupP8+3m3bFsX45CrpFAHhU5PkKiAOrxSwHg44WbwI8YH4m",
+	"g6YLJj3BCgD6gfybDjgNFwLm7rSU7AYfmeA2MYMX9BQKGQRRZz7SuAGXaJF+Tu+VjuDweZnROElPzTaK",
+	"KyfuoROwpnzDbPdK5Rg6+Lhpx5ZQutyONcjsCWobNgslu+/ms/KdVb5crqSF79hCy+dZc67Vh9ax+mr8",
+	"arSksY7YNjzNeWEgiCTLvlX2+tgJfEevfjbu/5RLJUXKc4YnyWbcTgy6QwLIXWFf/eyju1rJy/kaP/7E",
+	"qdXcorfmkO3vseGC+Svdb/pZmm6WFnSq8aZtb2AOcjv8zuO+p2W39vknroNcVU0/3o/7P22Km7ryJf/D",
+	"Uboub+GDy6hM0EbRNWBJ2731vp7VHX3J9Xmm5vKQwXRmF6TsB2OHY7AjVci4/IrgvIzw55ciz0Wwu/WS",
+	"TsKOII5TSnpCu6UlvZSnE8eAJ4uhRvXDMZB3YTlvN9G68KCfoQI6vovazerF/CXCh1pPm3Tcot1KmP/R",
+	"olklPZVnf3RTu8q5g85VvlqbIragZ6ORW88F/AF6aCI6jYnG05ggXJUqTXdNEn3oK0M+DRQyrhAH6K5I",
+	"4r3fnoaJ7kNpI7kmc0uIl7wdY0oHo4n0IXwrPxSzbLslx0wAPsCvthfd9f86CO1n9TP6JyIYG2xnWxgF",
+	"SnNbhL1W1rO1Egw9hVuR8+2kn2P/xkYsLu0qtTXWJ2zfrLjlBMcTW2xUtcrNcApYB9AxjFbhCSi5VYRy",
+	"+GL7SJuGhkwoihBEoSZp0OFkq2l2LQMQ2/GFDhd4e4tcjT+02OTWLr2NRl6R4JlXJOn4X4ZK5cDlp1Gv",
+	"q5MihGbt8p9LY3XRwvwbBLv7JqCU3HEd9GxTw14LcElXVqBtm7bT1vuZoob4ou23ZZXLP1itSoUvumPk",
+	"emNrITPQxiqFlnfOKH7/T28kXTGbhIgkjEQgfzcZIJjh6BX5ZC4TISERdpOWEmb3kWtSaRsDE1cBtI3c",
+	"Jz1R3YUrjFu/SZHBt+egqygf05tRtY+LPDIFbbmQW+3T7+Vbm1min7x2Gq1cfGl3l6FrokjsetQcXa0x",
+	"XCOeWpY6HXmk1XQVv+PW/HAllGYaRjmkcfeVhrj9e50hZ2m/cP62xZlWW0dnu6RUEgYh6wZjp+CDZdyQ",
+	"e+yQDdxr5QM+tMSbhHw8zAoJGQmZYfCgsAmbT0Q6KX0y/EzSM6KW4zPwhs3BSvZPZTatQYiuIjd8+SsF",
+	"ftyu3dQR63dpjV8EcERWuQGlmueQjUszOenlG6FRQwxKyt5xu97E7953SGkAZMLEqKTmmJNxrcb/ymlR",
+	"oZh3W2zjxdi49luwEa96rf3vGME9m4HMmFUVD3W3gkmY+5wXNuUUVLpxbXE7058+yEzDFJwemwTDJPvh",
+	"cfL44Q9suLBg+uzYkwlWyByMYQO89OhhqG5GJzD8TelK70/x+Zi1v2WqihW0kbFWY9ykkOfPW06FLh3D",
+	"ZwjT3xegBRikQFGKDA2Jqbsp3hGtOBBh123p3J7NcgHx6QMlikr7Da7QnOhZ3OCIRDFEuZZI6n5xsn4c",
+	"hFbuv+z6cCuuAxVlQkqPod3inunFcSHXuF1qq8/04p0u5GZDNg26BrHDoJ5u+dyKn/E1ygFzJ1H4QL7N",
+	"kF3R8t3ZIh02se0OZJCD7egLX5o0vNo2rbIWZPvMo/DIVeauXo7N/p+aS/uSz1CHyDLhDpvnb5pCTGdX",
+	"0DIBdSIH2jgxaJTnuZpDRlH/JI+U3icLWpoDNvh45nn4gQaenfUO2F9nPaXHuzydwu6/nfXeXg5q96nU",
+	"0uqscezW1HeLqn2/Q8Y93Fw0+PbGwk6KYT9V010TMg0n78u/dx2vFymYXSciOBq0iwPjBtO2FbZFn42b",
+	"lI/CQg9YWFHCqrU5gWH3365qbq5YwMMHa92921qifWrCyhqN5bYwdQlLnUfjIS5Am6hqfEppIEgsy/xI",
+	"NdZ82t9o1PWzV6NHQReOMkcsRJPqh081yC7BFUaOgxPTEOIaoEoxIs5bvbeSNIGKCWgMNGFGdfeEmFTp",
+	"CHvd95UIgA3BWDZx6gRKOuFrZAzmkFGtAUfFQ7KBk8R8iLiS+aKjt8C0KItBuneCxoE3oXgdiSK0SFCD",
+	"rF+VNHHPUYijGmFthDKsNKBt+Wg9UhDn6CWNKZENp0t2rlUpsoPpzDv4/DrDxsdw5nkGbZ4gX0Qljj+O",
+	"44y5haxKTo7IM68lm0+UgZCJXksrd/IgIhSXi6HKFn8zUcqUCTPLeVl/YVXQC/48pJgbL1rJji4TIuNb",
+	"vRE3EkyKKZcJ42OQNmEYGHshDAY9EoV398eny7dIi40tXD14dQ5y+/VdgM58fuG6V/7wj60Q7hpUzXMo",
+	"o+r8Dq6eQlLDnijWSeSCUao9cIOXcfaOiXvaTVTAqT2Yg7jGRrkVub1t/9k18ooKQwPtWfWg1UxvPR9R",
+	"GaU2umZM7+rMu05XYIBto47qHupsTXtR2nuWkQ4W/4FkfMAwZY0dYdLItDCWUdrIWMiyAA7Z2h1RbcQ0",
+	"rXpt1urJSe+FGEG6SHM4BoOmlRXnLl6sqykF5buxjfDpOtFQLgp7oWcTX98KdVFunYy9Kh5fJr3XM5Ls",
+	"n96MZSwM33CmLr91Z5yrr+fS12v65OCL7ZlYq2fO2N9NXCA8VUiAp0IWFg4ZD+kVVE6OSkNx4yvEhOIo",
+	"3eBvjcrYxBQ75X/UAKRMWgayM3BrfKvro8Vfz+VLIdvNJd3OzL8Omeeptc1qrvZJGcKIFkkqU2IbOTi+",
+	"MNV6nN4cMtu2Usii6Lw+BCBmfU012D57bkOymJmouQwZdteJPQ5QPu7E4N7UHkWUuBDt6qaEuVNhwkOo",
+	"E1Dipl10jPu7HcSmKAmP3vXdiyH4m3pex5IRa4O8fm306kZk8ejOkKzbFID9MuKbQ7mQK7D5H3yiuaEa",
+	"ET89evzv3/fZwEegD5iGGXBr2IAeG6ASnObC7Q8ZnzHVAd327uOqGJyVgWIRfwOWAlQ+W5+qgIU6LZhM",
+	"7n0SmYreN6zdEsf8pSouWClTQ1Vu1Cc9RDIrTEsUIFam4LaU/z2c0VGmVW7OkkX9fcFz4/e8xXlLB/6u",
+	"9EBFrUjD0sdWlv+gFZIzKJ4kWZqwVof89fT0DaMH+i3xvzZvAQcLMjq8oBx5n7Prwz4Ws/hG22hByyP2",
+	"+/FzvzQU00bCu18d3rsh/eibb4uXegjupLKgeXysHXV1Xm/XW1opMD/cqGu2tpI3kwqsqZGIbfbALUKk",
+	"VJOAWCqJspX9xyRskC0kn7rHLBo7PL56+TZBvzfWkUvB1J4pZeHIFaYBO6tRfgHPpNWfP3yltrprA5j2",
+	"/ZqGi5h2ReoQ0+9ycwlLu9VC4qvpVvNP4JPiF+vxii2T10WX1UQXzrQixwGVX4EsFERyl1ubKheb/Ji+",
+	"cGOfeemC8r65E/cj3IWnJd5GOMEf5SRIUib8AoKjlO4EpsHGCV7OZ6brmDlWW5uA0CwHblpGnHNhIXs3",
+	"NfGNyh0fpCLQSp13Es+WVez6ZpQrqE8cO8H/LkAvWrWDeAbC6zJMz53ZXAtry2rO1x3wwc07NdrsoHWA",
+	"ftrM3mV7ZELRzlaI7HNJoSUbNgaFZ4Zlh7HE+XRdzv/VdkfINC9iUQK/YTiUGmGSWZ8dNeMWhMECqw17",
+	"URnJxFM0ms74Shpid1uSh+vngop5QDxLGE+Q6jc75kSOU0clGHdwH9YS4iqPDDG0qRNXsA6m0sEOtNmr",
+	"fp+N90nrUGkLpT/l5yBD4bPS6LI8Yh2FuVw0Q1xCOFeZSLYk/AynDx4PmOby3LiTmSudmT4b0OMDKpRj",
+	"lWLcECnlplYd0Kmk0yFkTiUwCdX85gvDjPIhfTyFvhWgj4EbJQd9NriA1Co9OJNYF2qs+WwyaNRSRHLX",
+	"KOfVjAgsF0Ij9ZKeWwKpa7NJJ0PjF57+6N96F6KL1mNfOUPdHelA9oHneuxrHyhjToFPN+9Qk3CXgMWo",
+	"dxPq9pinOGfDQnLC1IsBbw4hbHHr4gxIa0Lha3pyyST2w6MOczQq1XTiRI5YokR1cyxpnckoBpUXAG8K",
+	"oM4RUV4Qag0KzLkxYuRLU/225NqifNh3uVLnxWyLdNik51Chs2rxq7AxBeU6M30N+NSDreOhri1HuKO3",
+	"DQ8s7nLzycS4t9X2JLFDXFrxqhdyCUNOA2jLST21MjaffAgajMoL9/6p39SIpQgL7ED2VBXSxsoH0okQ",
+	"R2tx5c9OUqWXzrlDyErUORoNISWDly1LO7L/2cEN3HmedbDhlIVzlvajsbKlQjrNbakvMnakx5RI0ar/",
+	"zEAbn715+zGbJbCt1T8uRAbefNn93k7BTlTTUe/DkC/i3ni/KbVcquvOw/L5LW35fJ1LL9XGSardia8g",
+	"qeGb35L4IbTl9V3BYbplYuKWGYJthfAagWHXVM/vEyf95Jp7V3U1dc+F3ORoXXaRdokxrvtA9x48StZF",
+	"umKzsfUxyEeGBWdVLX/jEftNPCkd5UJOQAtr1gixUev3lM/+IrDe/vV2VeLaMeditqN8ZMTOTDk2pGng",
+	"y4Tk71de2fvka7Mp33eT329DEYwDpy/mwNGB5NQ/JbG8t8jdFybnZkJVmrVS6ITZjfs41HRorJKfUM3B",
+	"xyuvRzzc2zfcttc4i683pPJ0UGcu26Y9hrEwVvNOedk1bH+099MPHRScpYNcbr238f34wk98+ccyGr0w",
+	"oHd5LlLYPQy13GuHjV2HhsByGFmmCtvvdm6tZ4U69+ayVbViVew7JSnQ2XyPAdCNTAL2nZCMsxyk+f6A",
+	"Dc56/KxHGVl//YUf3r4dHLIB/Z2c9YZnvbf4O3czDg/PZHjQ/xh+PXr1Mxsesqn4YAsNjbyG0kCvtA/R",
+	"mgKXxhcvJ6sZmkOWz0hJeD3qHfy1ei1rdLHTQxsEm7er36yaoLakYH/ELR15zniKwdlkz7g2C0fVqegm",
+	"xY0pWJ5xy9eVGsKGjZuMen83SvaP+TyU5uu+u93SJ2tV33xSWan8bOssIeZPs24ksHQET6saXa3Fu7pV",
+	"u9o8SSspv2kdw4MRL1nj7V/dpf2AvB2LAJp1ILVuyRr0lQss8Z2wc5hVCeY3jMY3mzccZcUoiP8mZGUM",
+	"WMbQrtekimXqUCIg8QNHT81yu77Q3doFu7dL0RtJV7dQ9tUXbzLaoIog3hYsH/Z1M/UuNsQ4R2pceGBa",
+	"D7KucX6Gil/XURbr5ouBrS0kEtvKFtsh2kezeH72lbSjq2RD1UsK9reyVWxXv3tTMCyyptM4O/08htGY",
+	"pFBBtY0x0h/sJvnCNx2M8TY0SW1TJIGnm9M2/aCtoLgbH6tGeTF+ET3sNTXu3Qb8Kuyx5wVbvNIVnyiC",
+	"LhOltbDN6NKlyunydoTK9bgt5infojx889VTZXne+c1QOr/LajZa6avVmFJM+Nkp7Y5o+T3rJswtSRmx",
+	"SDlqxFFqLNd5Fu6W4cQmFuitvfmxw8ijIs9rsnyHN7zj6iq1EIIPrOH7erpGD7AOU/6bSop0BG8uZKbm",
+	"v6pCm2gbqaXbX58gad7q+vVbur0tlyGO6E2YGme3fGObrSIaCNSKsXHKhfVhVqNmfSLdlJ+DYVxWwbLN",
+	"3juHbGC5HoMdJGXhKGETxlng6dRaMoeMDc5hMViNRtwm2fIYRrX0k2XD1obwjkjhp3UzrqTDOTTDtXZ9",
+	"swFzGTq6HLxNAcacEQmirp1WF3ZCOemHNS3MUEXAtfahejTE48cPf0gixqBlorcqQr29Ht2urRisO8Ao",
+	"OhZarm3Osdpu5trsOdfS2MPA+5ZayPsJK6R4XwDzDRZrYTGdAgxK9tDFP1PSgqVOHwThRtEK+yRHJatC",
+	"b6EY4HF2KTMYF6vqytuqXDVURZu0201EpRHK52MQ/FHl36/GP2IZDaWr7JZzWJThSSEjx2kHZarScpRw",
+	"NEaX+i5Hks98nDPFgTuwyp5DjNuuaNQSXzVArjU4oMxDopQJ5UijjZwb6LNBCcrgoKqi3lhv3YYbAljK",
+	"tzYXti+rXdDerB4J3oS0cKOdOCSjnRwC17G+kUdlN+hzWCTMzHbOir29h6nI8H/wHylpkb4qe0siOaRx",
+	"Sygm1s6oQZ6QIxWJWaFoYUz3whIZxmuLIclvCCDL3oX9M3kmn2H6j1aOsw4LyyZYSodZ5LuDI98xEjnp",
+	"AXuC8DCC+hwWBPIgZLpTT0clqybY2K82tQb9NhJYqUY6xBIWI5x9KtSZLDt8JyG9LmHwYYZ165R2qwIx",
+	"ljgT9cENj1XTaShzESg7jYq7UOIApjw92tvHdR+H9rj1lrrufWwuyF5hF2b3OeVTyJ9yAwn21ZzZQD/L",
+	"BrtqxAZvXp+csn/945+7GIft25I2v9wdcptOBqHMpRvbSH4O71JE7t9pLWcSE+RobjGWCtMqsIUyfTdb",
+	"kwL4rN7vdMIbITyDKoZngDvwSllG6DOEDDtwHrDB7jSdDdh3L7Hwphd42RutrEpVnjBjNfApVs/59fT0",
+	"zfcUlDvY5TOxe7G/68/B/Osf/xwk1ddYuAn35EyWX07FmByQprElI6XnXGfYi7YkalMu+Rg0uaZykYKP",
+	"ownB/zN303ce9Pd6Sa/Qub8p5mB3dz6f9zn+3Fd6vOvfNbsvnj999urkGb5TJcr1TnyqF7byZLOcS6jV",
+	"bzro7fX36QWH6nwmege9h/29/sMeOS2RGIQFTsqiVF5kc7QXV/w86x30/hOsL1u11G3/wd5eG18rn9sN",
+	"zb0vk97jvYebnw+NrOsErHfw11snu0+n3EmjvRO+MBWNX2rozV5hZn6u1DnG26ca0FzJc8o95GOD4dO0",
+	"pLdunrARHz1avBPZ5S4vMgp6j26KY/rYLBA3VPMpWOzP+1c0JDXwupKqYGaE+5k8JSG5u9ZErt64d8vy",
+	"DFEQKHumwXmpc1oMDErLul4AwqznvoxldF4fMVlOfPXOfy1Q+HoBZSwwU5II08OHD3/6vg0uI6QvLRUA",
+	"6yZARyOY48ezEqXcASzsqX59YMUuZoXbu96MOBUWtZ4YKbiW9v1VN9CWDrtazanV76MuBOgJz4JrD1/Z",
+	"3/xKowE1vtSBcP2i9FBkGaAc/+jBgy7T1Fso41s/bX6r3pYdiWqHPXjuNE2nZzvu3JkU13tYIzkuCbA7",
+	"HVMF2pOE6xisu6eZk4tsVR9iJLTxbefLVvkoMlFmFYk/WGPggNgn1bTcrVPrYFK+XKG2G5DWSwbPf+6C",
+	"4a+rDp9bPe0LsL5tYyU1p+QXDH3Sm/mOtCv838PxC6YZeXHyicoW13bnl8ISLpvqjvd+3xjFWW6f1kJ3",
+	"/DF+6aRnv8MbZdd/fOFxF7iWuqp//UTuTWFN2YaYiJ2o18V0ogNneLxCycRpjlPfTY+yRp1kOp3ZOh0j",
+	"e8EaqbPunm4VPGvZJJtlzzBiKYCFohkxicKXtbg2yQ8rmitjKyis8mrfIXu8t1dGETvm0UyIjYFHiahR",
+	"gUdI+/BBM/90KQF11W+xmUiORgZuWNyp9fBqoTth7+5lntuXecJZJKhQLWZktHHoWb/mVY+0uymwBPh3",
+	"P7olXu5+dAu8rOq2r5Kln/H7Z8FtsXRbHsWNt768jK9/5g1pVIKRcblgU6w5eY/0t4f0VMbfVNk1JK1T",
+	"KYMQl4RXoIxM6rNXAJnxpvGDEY4QytT7KlkLlouL9hvTZoZqQ6/rJsa+++Q6crz40vGS7tz6N14p+4sq",
+	"ZPYNIPLJRM2jaIyV4aVtR+e7R9Y3v/KsapfY+WlMktmWZez6gs+7H89hcbnWxOwrQ9/g5Q5TtNxrD2qj",
+	"E3ZZ0U9iSb97VnR7N5hcRtR9AG3/jVibCTdswiOGp/v727i/m58uo6d/g8Wa+05lnO6mResoy34pq1Bt",
+	"A/3zDKYzhdFstDs3Yw1rtEH8zLawZu+yCKkse7BSo64vXg7qQN6eKjnKBQWyfBXmsye5Ss9vkVYfeyOZ",
+	"KVvzNnQCzDQllYCKukqVAeVOMcvHYx8TsZXhrBa5cMep0hNcwxdKmhC4WyJNfu570nRPmq6HNKVKXoA2",
+	"3Nvvcx/sVesCsh0JUiHm+U5Qn9bGCkaNbL44wNq6cwYyc+rPHNVipzF7PYkZyxemzwbYdXLAQHNTdVOu",
+	"PdhnA2pvOaBC7pjTaShEqkkBydpEsYE35GhsNvf83LJVsylmhIKV1UK1mhs2B4ozo5aT937Hb8PvGGyu",
+	"vg85usB8+3HfCLARStG0s2oY+1D5zmRLUH+ymnFmuY5LKBeOcY8DsqAdUGytXcyAgmt36QvJp/6LQcIG",
+	"VefAjY/vLgfrJmwQrHCb3975i77BHBr66i0FLcNmQH3AJwaZHDQDnwd99sYXKqYAF5UWU2xPQXVfLYUd",
+	"ZgfsMcbrrtA03/1tk6uWYtn9Rre5Px1CLdOrFmftg71HG721N+nVrDW9axPUhK3VWL43p39uGrXfaUEn",
+	"gfpemw3ek7US2RtI8PW4UM9hYVpJ6pFkSmdCcr3AiFwDKDkZyEfU2pUdhdahbdFx9I6TWd1MS204YoTo",
+	"hTCWerFtb/fyUZ+b9+dpoY1DsE8lLZ2SpnxnudW0qah5320Teu2Ds57SDXCWF0Ket83mH9vFZ3DsexfA",
+	"NQVT+ID0Wiy/R/opD6kUdZKAV+oLJwdt6hUVbaQWm7koWzrPIwvP1GGZIYydCELcfiit6LMefKbA30zC",
+	"lE6qPmluKCHH9Io5k5JrreZYk5tL3OoEy68ZRr/4Uvb192L046WQnn5sTT5OT1+cUH3iG7NLLbUhvPSa",
+	"XYME7V/3bNQKsJ3eJJWbmTLnEt/kT6GQd2+d+vL1v0+icg5HDONV0k0zAr6ZDrRE5dbJFZ3jscr72i0e",
+	"iygGG98BX/eXLI9/Es7QwXmswfagxqqZYXOlz31bYuVVxDvEFze/8htsijCpYf4uNv2CL9vUus2a28SG",
+	"P4McYHPPQamkyIeZCBbYw8BkEqdRk3GV0tykmscY+THu3XWx8huyH2zPYSXM7yKX3ZaObc2W7wrhO4ZZ",
+	"zlPfj5MOkpp8Ih3E/qgaLoQqKEG/K1VsoyZ56Ea/m0HKF3fUZ/wzwn4zInXomh+Vpa/vpr8IB3EMhnqU",
+	"bvCKUFvF7N4d8m24Q16oObXDBEZ9cLlMsbZWmX4qlS1baY2Uxv5syTpfCcWfrLpKSprQiW5QxY87Sjie",
+	"EfDfFuUAmd3TjW+FbjxDhyk10TVMFTYXF0CBCdjaRdhFciWHahcqQf0k2mLdX8JNhrk/D9WZ29KYcaH3",
+	"wezXI7aeQp6bugl3PlE+lJHLzKcNW2/YraNRWUT7jjq4SuPV+lzlN9VjX4fXqVxQV8dTtVHofqKqO/fO",
+	"py/B+VQdzbID1QcsrzpenTAhVdZQNWtX4c5f5t2P5d/ul3Vs7E2tWNWNcbPaddtwve5N1rd0n3xuZe0k",
+	"vs7bs/mVqiPCz1e5bLswGgH1xVxz7Z6VD3WIKZtxOwn1mYa+t1i08Bz39f3aYss6lvrAymW1+RIMHa71",
+	"2d9c1Yyb16NrKmp2o3U7wjH8AXpo2qgTVpSk+AaneYwpDGCi8oxyS++J1q3K7T4Yrar2SnI6o2+5nbST",
+	"Mutv1z0pi5KycdmltHJRN6/Hho21oGWf/enLLuFjkHkuwuYiAx2eIj9YeOQASwJTzWl8SkmIusFgqi7A",
+	"N1O9GTsYNUstLK/iYD9fskF3walsXIYew6+NIN2HpayQPiyZTZzJ36dwk9BvXKOHScyz9tVSuTYvfAdK",
+	"RfWlgadljXvc3wMm1VBlCzbjxoBhqgr5Qz4jlUVhIEagjrLsnjrdU6dvjTr5SNkoebKqoWa20aR2aUWN",
+	"RA7rbRr0yI2iPk3Rivj48719/jadR0HspK4NqMkiUcdO7U7RhanSIrSsDor115K7UjYBvoOB9nhyOdY7",
+	"LawRmS8WRG68UGpw5OjvIeMGg4dGSpcchoHDoP4KM/5vtyU3mpmMM9xSYrKfe3354yEYyybCmlBY6d6P",
+	"/k2kI4vSkU5dlEL947Xec2y2dIVkZA2j3Ccj30Hi06hy47bgkA1moI0wdsB4blQjAqnPjiTjY5CWSexZ",
+	"4h81h4wz7FR4IYzCpKCE8dxOVDGeYCNd97YJNSoY5Ab6Z/K0qlXHci7HhdNTpiqD/ACPCDvkCMMgNJ8O",
+	"zTCAwYXIMBfTKTGGLwwzignJBlOwE4VteCL2Ezqpm6GGfvRboofl7OspokdWxPF7Yvi1V445KaaGFbMO",
+	"leA9TZwrnXnbP1byqF7YiiRiC/+dyp56B6MNT9wSasaM2rW9V3FuJxn/VVm64jB4pbCJHAVXO4yuVOo6",
+	"uiI2mk3outbwf8Ssmg6NVRIyKv1GTfykwiQODNXE1kZeKndihLF40fiYC0nZAFQzjuT5wBmYVQw+CGPp",
+	"Ea2UZSmX7hGQUSPbaYAEUbSzR9Xb+IIr+0oe1W2Lc7Qk7YV9qPb0sCRRtWJ6vtzG4r6LwO1HpXJCHO9a",
+	"xAtzQJeFDF7CRm9c0h5ld0LPfB0RdriYVyqDrhF2bjdNUqcqSoJhQqZ5gd2oPENWGv2BeHcFug8n5j4Y",
+	"7+424wgk2IT2AiKd1ENxJwr7k8oFWpMP15ZRablxd1AJPfbsEvPiiD0g2yybxz7Y22dWKe+ycgQJi0qE",
+	"20OVJISPm5fQj6h+NEPgmTehAOLYNJHewkO1f70AEBVqpzr3et+3YQQLGG/KG+VbNXOZgrFKo48y5+m5",
+	"abJ1ah/fHjHUUZy+27VFWxvC2DJC0VGiC9ALsmgNIVdzbLtdN2qFwqP13D+sOpr12Qn18ffqttNkSPY9",
+	"k0axsSIRmNg+ttEn4sfxAxsrMOUTZCfzEXtsqFUxnthDJkFgHzhhKMcesvYKpjdOF99wO1lb6uZ6a5Zi",
+	"+dFOZUtLvxgaPPzh3NPIbyPhjgoAg+/TP/d3qKmFBvKJRZbpml+NLPr7vjb3KBCFK+hFxnbWjT5Hk0C/",
+	"knVdAsOO3Ov3X4ZiEs6jo5dsfeeaEt3vjE7SvI1PUQzyWHxTnJFG/0wl4MJa1t/Ge973bfC+JzAW0ikH",
+	"4dxbG55gMUDkbi33exPH2/3o/wrpeetLwNXvXBdzsh881IE7rETtHLiWlgl5Z0zJ9z0QW0rLhUMOnRpQ",
+	"JfoEnG1v2dmKfnv3lPgeVzfnlJand+dkoc2veMRdm2AVpfq7/olW5ecYeOZH90ve5Nn8syxETM87+u8r",
+	"ssecm+Fjp14EP+7/9OA2exEs7USETryM9+2/pxh3iGIgredTYNywN69PThM8TDtRJvQLNedkg/jPZ6df",
+	"PT1pU8QqllwRhhtUxvwktxTGd3/xs3st7xpJzJsC/aRjQE+Azx2vy9KN1JAJv4BmZOB1aHy7KKuvNXue",
+	"4hNbV/YttPyibJ4EULvBk5SWeyZ9N82jeHpU4NdjN1lAVZ7dZQvoNUn9obp5q1qND9wk68QJ2lRq9+O9",
+	"n+HWu+GTszy42dJCa5AWi8yl3MJY6cXXlJWI7fk2cD56ZGvW517zvO9GORrNs4alIfz3N+vLYFGlt+59",
+	"AU6iW3XRHXr90rGxPG/t1Va/hR6L7/QdRP5k1vEnxPQTfOqm7xPN0nKhRmJc6PsbddsZpHgItTR6f6FC",
+	"GkXOjWUPHrGJKrQ5ZP8LWpUd0L6F6/QR/99UbhOx/cav01rWdK9t3UknClrr79ytSbrJbaUiNQGe28m6",
+	"G/RCXIAE08aT1m/zrzj8ovOxvAB+4Utl9gykhRZ20Tv4622bzToQCFoGWa9nWg3Bx7SeSzWnBvp2IsxK",
+	"xJxf/dvLpfk+9obANWg3tRNu/fOr/h9Vz5xorV7u/T9l8fJ4HVCrAYUiSs4g6zvdbbvAgTHHr4rSRWpf",
+	"G96H/8UHb7TQO4eFqb2ITX9WX/Oro0jiEIvlHV3lOrEm18pKa4WFIuNqYYUcJ3TDMOFCZowinC2WFuGp",
+	"rcPnk31XR3qq5AVog+hqgi0xBCvXdyaYQWKL5JYmbFal8W+W6l/Lm3NuQuFWmbEMUpFRorJ/39OM1beP",
+	"xiDkuPZk1SBh9eFwBWuPe8y9fHv5/wMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/caller"
-	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/scope"
 )
@@ -62,7 +61,7 @@ func (s *Service) age(
 ) (int, error) {
 	region := who.Effective[verb].Normal()
 	if len(region) == 0 {
-		return 0, fault.New(fault.Forbidden, "this needs %s, which this key holds nowhere", verb)
+		return 0, grant.Lacking(verb, ", which this key holds nowhere")
 	}
 	return do(ctx, who.Incarnation, region, s.at())
 }

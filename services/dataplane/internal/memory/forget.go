@@ -69,5 +69,5 @@ func (s *Service) Forget(ctx context.Context, who *caller.Caller, what Oblivion)
 
 // MayForgetNothing is the answer to who holds memory:forget nowhere.
 func MayForgetNothing() error {
-	return fault.New(fault.Forbidden, "this needs %s, which this key holds nowhere", grant.MemoryForget)
+	return grant.Lacking(grant.MemoryForget, ", which this key holds nowhere")
 }

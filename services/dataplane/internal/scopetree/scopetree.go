@@ -84,7 +84,7 @@ func (t *Tree) Tombstone(ctx context.Context, who *caller.Caller, path scope.Pat
 func (t *Tree) Forget(ctx context.Context, who *caller.Caller, path scope.Path) (int, error) {
 	under := scope.Under(path)
 	if !who.Effective[grant.MemoryForget].Covers(under) {
-		return 0, fault.New(fault.Forbidden, "this needs %s over %s", grant.MemoryForget, under)
+		return 0, grant.Lacking(grant.MemoryForget, " over "+under.String())
 	}
 	return t.store.ForgetUnder(ctx, who.Incarnation, path)
 }
@@ -106,7 +106,7 @@ func (t *Tree) List(ctx context.Context, who *caller.Caller, page Page) ([]Node,
 func (t *Tree) Destination(ctx context.Context, who *caller.Caller, field string, sets scope.Sets) (scope.Sets, error) {
 	region := who.Effective[grant.MemoryWrite]
 	if len(region) == 0 {
-		return nil, fault.New(fault.Forbidden, "this needs %s, which this key holds nowhere", grant.MemoryWrite)
+		return nil, grant.Lacking(grant.MemoryWrite, ", which this key holds nowhere")
 	}
 	if len(sets) == 0 {
 		sets = Default(region)

@@ -53,7 +53,7 @@ func (d *Desk) GetPrincipal(ctx context.Context, who introspection.Identity, err
 func (d *Desk) steward(l Ledger, who introspection.Identity) (standing, error) {
 	c, err := d.identify(l, who)
 	if err == nil && len(c.Effective[grant.GrantManage]) == 0 {
-		err = fault.New(fault.Forbidden, "this needs %s over some node", grant.GrantManage)
+		err = grant.Lacking(grant.GrantManage, " over some node")
 	}
 	return c, err
 }
@@ -159,7 +159,7 @@ func (d *Desk) regrant(
 func holds(c standing, pattern scope.Pattern, verbs []string) error {
 	for _, verb := range verbs {
 		if !c.Effective[grant.Verb(verb)].Covers(pattern) {
-			return fault.New(fault.Forbidden, "this needs %s over %s", verb, pattern)
+			return grant.Lacking(grant.Verb(verb), " over "+pattern.String())
 		}
 	}
 	return nil

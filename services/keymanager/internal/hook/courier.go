@@ -70,8 +70,9 @@ type Queue interface {
 	// Warn queues the warnings about at most limit keys that end within the given time and later than after, and returns how many it
 	// looked at. Each is given once for a key's end, however many replicas ask.
 	Warn(ctx context.Context, after, within time.Duration, limit int) (int, error)
-	// Sweep gives up what waits for endpoints that are disabled or gone, and deletes at most limit of what ended more than a week ago.
-	Sweep(ctx context.Context, giveUp time.Duration, limit int) error
+	// Sweep gives up what waits for endpoints that are disabled or gone, and deletes at most limit of what ended more than a week ago. It
+	// returns how many those were.
+	Sweep(ctx context.Context, giveUp time.Duration, limit int) (deleted int, err error)
 	// Backlog counts what is pending for enabled endpoints, and says how old the oldest of it is.
 	Backlog(ctx context.Context) (pending int64, oldest time.Duration, err error)
 	// Reseal replaces the secrets that are not sealed under the pepper of that version by what reseal makes of them.
@@ -256,7 +257,17 @@ func (c *Courier) lookAround(ctx context.Context) error {
 	if err == nil {
 		c.observer.Waiting(pending, oldest)
 	}
-	return errors.Join(err, c.warn(ctx), c.queue.Sweep(ctx, c.options.GiveUp, scanBatch))
+	return errors.Join(err, c.warn(ctx), c.sweep(ctx))
+}
+
+// sweep deletes all that is old, however much was delivered a week ago.
+func (c *Courier) sweep(ctx context.Context) error {
+	for {
+		deleted, err := c.queue.Sweep(ctx, c.options.GiveUp, scanBatch)
+		if err != nil || deleted < scanBatch {
+			return err
+		}
+	}
 }
 
 // reseal seals the secrets of an endpoint under the current pepper, while the one they are sealed under is still there.

@@ -7,13 +7,13 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"code.dny.dev/ssrf"
 
+	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
 )
@@ -66,7 +66,7 @@ func (g *Guard) CheckURL(text string) error {
 	case u.Scheme != "https" && (u.Scheme != "http" || len(g.allowed) == 0):
 		return fault.InvalidField("url", "must begin with https:// (http:// only leads to the networks of SPECTRON_WEBHOOK_ALLOWED_NETWORKS)")
 	}
-	if literal, err := netip.ParseAddr(u.Hostname()); err == nil && g.pass(u.Scheme, literal.WithZone("").Unmap()) != nil {
+	if literal, err := netip.ParseAddr(u.Hostname()); err == nil && g.pass(u.Scheme, network.Plain(literal)) != nil {
 		return fault.InvalidField("url", "must not lead to a private address (SPECTRON_WEBHOOK_ALLOWED_NETWORKS allows networks)")
 	}
 	return nil
@@ -75,7 +75,7 @@ func (g *Guard) CheckURL(text string) error {
 // pass returns errAddress when an address may not be called.
 func (g *Guard) pass(scheme string, addr netip.Addr) error {
 	if scheme == "http" {
-		if slices.ContainsFunc(g.allowed, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+		if network.Contains(g.allowed, addr) {
 			return nil
 		}
 		return errAddress
@@ -96,7 +96,7 @@ func (g *Guard) client(scheme string, timeout time.Duration) *http.Client {
 			if err != nil {
 				return errAddress
 			}
-			return g.pass(scheme, at.Addr().WithZone("").Unmap())
+			return g.pass(scheme, network.Plain(at.Addr()))
 		},
 	}
 	return &http.Client{

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -24,8 +22,7 @@ func (p Parts) GetAudit(ctx context.Context, request GetAuditRequestObject) (Get
 	}
 	answer := GetAudit200JSONResponse{Body: AuditPage{Entries: page.Entries, Head: page.Head, Anchor: page.Anchor}}
 	if page.Next != 0 {
-		link := fmt.Sprintf(`</api/v1/audit?%s>; rel="next"`, auditValues(request.Params, query.Limit, page.Next).Encode())
-		answer.Headers.Link = &link
+		answer.Headers.Link = nextPage("/api/v1/audit", auditValues(request.Params), query.Limit, strconv.FormatInt(page.Next, 10))
 	}
 	return answer, nil
 }
@@ -50,12 +47,9 @@ func auditQuery(params GetAuditParams) (audit.Query, error) {
 	return query, nil
 }
 
-// auditValues are the parameters of the next page.
-func auditValues(params GetAuditParams, limit int, next int64) url.Values {
-	values := url.Values{
-		"limit":  {strconv.Itoa(limit)},
-		"cursor": {base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(next, 10)))},
-	}
+// auditValues are the parameters that pick entries, for the next page.
+func auditValues(params GetAuditParams) url.Values {
+	values := url.Values{}
 	for name, text := range map[string]string{
 		"order": string(value(params.Order)), "action": value(params.Action), "actor_kind": value(params.ActorKind),
 		"actor": value(params.Actor), "context_id": value(params.ContextId), "target": value(params.Target),

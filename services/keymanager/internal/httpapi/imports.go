@@ -25,7 +25,7 @@ func (p Parts) ImportKeys(ctx context.Context, request ImportKeysRequestObject) 
 		}
 	}
 	if reached != nil {
-		body.Propagation = &Propagation{Acknowledged: reached.Acknowledged, Lapsed: reached.Lapsed, WaitedMs: reached.Waited.Milliseconds()}
+		body.Propagation = new(propagationBody(*reached))
 	}
 	return ImportKeys200JSONResponse(body), nil
 }

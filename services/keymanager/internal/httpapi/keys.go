@@ -8,6 +8,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/principal"
+	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
 // ListKeys lists the keys of a context by name.
@@ -71,19 +72,26 @@ func mintedBody(m key.Minted) MintedKey {
 		Id: m.ID, Name: m.Name, Key: m.Secret.Reveal(), ValidUntil: given(m.ExpiresAt), PrincipalId: m.PrincipalID,
 		Revision: m.Revision,
 	}
-	if p := m.Propagation; p != nil {
-		body.Propagation = &Propagation{Acknowledged: p.Acknowledged, Lapsed: p.Lapsed, WaitedMs: p.Waited.Milliseconds()}
+	if m.Propagation != nil {
+		body.Propagation = new(propagationBody(*m.Propagation))
 	}
 	return body
 }
 
-// listedBody shows keys as lists of one context do: section 2.4 of the contract has their uses in the self-service listing alone, so
-// these are told to whoever asks for them.
+func propagationBody(p revision.Propagation) Propagation {
+	return Propagation{Acknowledged: p.Acknowledged, Lapsed: p.Lapsed, WaitedMs: p.Waited.Milliseconds()}
+}
+
+// listedBody shows keys as lists of one context do. What published clients do not know of a key is told only where there is something to
+// tell, or to whoever asks: its uses, which are in the self-service listing alone for them, and that it is enabled, as all are.
 func listedBody(usage *bool) func(key.Listed) (Key, error) {
 	return func(k key.Listed) (Key, error) {
 		body := keyBody(k)
 		if !value(usage) {
 			body.LastUsedAt, body.UseCount = nil, nil
+			if !k.Disabled {
+				body.Enabled = nil
+			}
 		}
 		return body, nil
 	}

@@ -25,12 +25,11 @@ func (p Parts) PatchKey(ctx context.Context, request PatchKeyRequestObject) (Pat
 		return nil, err
 	}
 	k := keyBody(edited.Listed)
-	reached := edited.Propagation
 	return PatchKey200JSONResponse{
 		Id: k.Id, Name: k.Name, Grants: k.Grants, PrincipalId: k.PrincipalId, Principal: PatchedKeyPrincipal(k.Principal),
 		ValidUntil: k.ValidUntil, CreatedAt: k.CreatedAt, Enabled: k.Enabled, RateLimit: k.RateLimit, AllowedCidrs: k.AllowedCidrs,
 		LastUsedAt: k.LastUsedAt, UseCount: k.UseCount, Revision: edited.Revision,
-		Propagation: Propagation{Acknowledged: reached.Acknowledged, Lapsed: reached.Lapsed, WaitedMs: reached.Waited.Milliseconds()},
+		Propagation: propagationBody(edited.Propagation),
 	}, nil
 }
 
@@ -87,14 +86,6 @@ func networksBody(limits *caller.Limits) *AllowedCIDRs {
 		out[i] = network.String()
 	}
 	return &out
-}
-
-// filter adds a parameter of a list to those of the link to its next page; nil is absent.
-func filter[T any](to url.Values, name string, given *T) url.Values {
-	if given != nil {
-		to.Set(name, fmt.Sprint(*given))
-	}
-	return to
 }
 
 // soon is how near the end of a key is when nobody says.

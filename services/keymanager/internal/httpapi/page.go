@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -48,11 +49,22 @@ func cutWith[T any](p page, path string, asked url.Values, rows []T, name func(T
 		return rows, nil
 	}
 	rows = rows[:p.limit]
-	cursor := base64.RawURLEncoding.EncodeToString([]byte(name(rows[p.limit-1])))
-	asked.Set("limit", fmt.Sprint(p.limit))
-	asked.Set("cursor", cursor)
-	link := fmt.Sprintf(`<%s?%s>; rel="next"`, path, asked.Encode())
-	return rows, &link
+	return rows, nextPage(path, asked, p.limit, name(rows[p.limit-1]))
+}
+
+// nextPage is the Link header that leads to the rows after the one of that name.
+func nextPage(path string, asked url.Values, limit int, name string) *string {
+	asked.Set("limit", strconv.Itoa(limit))
+	asked.Set("cursor", base64.RawURLEncoding.EncodeToString([]byte(name)))
+	return new(fmt.Sprintf(`<%s?%s>; rel="next"`, path, asked.Encode()))
+}
+
+// filter adds a parameter of a list to those of the link to its next page; nil is absent.
+func filter[T any](to url.Values, name string, given *T) url.Values {
+	if given != nil {
+		to.Set(name, fmt.Sprint(*given))
+	}
+	return to
 }
 
 // each turns rows into what is shown of them.

@@ -169,10 +169,7 @@ func (d ImportDraft) Refused(status ImportStatus, err error) Imported {
 // reason is what callers are told of err.
 func reason(err error) string {
 	if public, ok := errors.AsType[*fault.Error](err); ok {
-		if public.Field != "" {
-			return public.Field + ": " + public.Message
-		}
-		return public.Message
+		return public.Message // which begins with the field
 	}
 	return "it cannot be stored"
 }

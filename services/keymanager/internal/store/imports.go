@@ -44,6 +44,14 @@ type importing struct {
 	byName    map[string]key.Key
 	bySeal    map[secret.Seal]string // the names of keys, in whatever context
 	owners    map[string]principal.Principal
+
+	// What is to be inserted. It goes together at the end: who changes anything else waits for this transaction.
+	made struct {
+		principals []principalRow
+		grants     []grantsRow
+		keys       []keyRow
+		entries    []audit.Entry
+	}
 }
 
 // ImportKeys implements key.ImportStore. What is there already has a revision taken again: the answer to an earlier attempt may have been
@@ -72,6 +80,9 @@ func (s *Store) ImportKeys(ctx context.Context, contextID string, drafts []key.I
 		}
 		if there == 0 {
 			return nil
+		}
+		if err := batch.insert(); err != nil {
+			return err
 		}
 		if revised, err = number(tx, at, revision.Change{Kind: revision.KeysImported, ContextID: contextID}); err != nil {
 			return err
@@ -154,24 +165,57 @@ func (b *importing) put(d key.ImportDraft) (key.Imported, error) {
 	}
 	k := d.Key
 	k.CreatedAt, k.ExpiresAt = b.at, key.Expiry(b.at, d.TTL, b.policy, d.ExpiresAt)
-	if err := insertKey(b.tx, k); err != nil {
-		return key.Imported{}, err
-	}
-	if err := tell(b.tx, b.at, webhook.KeyCreated, webhook.Data{}, "k.id = ?", k.ID); err != nil {
+	row, err := rowOfKey(k)
+	if err != nil {
 		return key.Imported{}, err
 	}
 	b.know(k)
-	return key.Imported{Name: k.Name, Status: key.ImportCreated, Key: k}, record(b.tx, b.at, audit.Entry{
+	b.made.keys = append(b.made.keys, row)
+	b.made.entries = append(b.made.entries, audit.Entry{
 		Action: audit.KeyImported, ContextID: k.ContextID, Target: k.ID,
 		Detail: map[string]any{"name": k.Name, "principal_id": owner.ID, "principal_kind": owner.Kind, "valid_until": end(k)},
 	})
+	return key.Imported{Name: k.Name, Status: key.ImportCreated, Key: k}, nil
 }
 
-// owner returns the principal of a key, which it makes unless it is one that there is. Errors: those of [key.ImportDraft.For], and
-// principal.NotFound.
+// insert stores what the batch has made, tells of it and records it.
+func (b *importing) insert() error {
+	if len(b.made.keys) == 0 {
+		return nil
+	}
+	if len(b.made.principals) > 0 {
+		if err := b.tx.CreateInBatches(b.made.principals, atOnce).Error; err != nil {
+			return fmt.Errorf("inserting principals: %w", err)
+		}
+		if err := b.tx.CreateInBatches(b.made.grants, atOnce).Error; err != nil {
+			return fmt.Errorf("keeping the history of grants: %w", err)
+		}
+	}
+	if err := b.tx.CreateInBatches(b.made.keys, atOnce).Error; err != nil {
+		return fmt.Errorf("inserting keys: %w", err)
+	}
+	for part := range slices.Chunk(b.made.keys, atOnce) {
+		ids := make([]string, len(part))
+		for i, row := range part {
+			ids[i] = row.ID
+		}
+		if err := tell(b.tx, b.at, webhook.KeyCreated, webhook.Data{}, "k.id IN ?", ids); err != nil {
+			return err
+		}
+	}
+	return record(b.tx, b.at, b.made.entries...)
+}
+
+// owner returns the principal of a key, which is made with it unless it is one that there is. Errors: those of [key.ImportDraft.For],
+// and principal.NotFound.
 func (b *importing) owner(d key.ImportDraft) (principal.Principal, error) {
 	if d.Owner != nil {
-		return *d.Owner, insertPrincipal(b.tx, b.at, *d.Owner)
+		row, err := rowOfPrincipal(*d.Owner, b.at)
+		if err != nil {
+			return principal.Principal{}, err
+		}
+		b.made.principals, b.made.grants = append(b.made.principals, row), append(b.made.grants, firstGrants(row, b.at))
+		return *d.Owner, nil
 	}
 	owner, known := b.owners[d.PrincipalID]
 	if !known {

@@ -90,14 +90,12 @@ func changeSettings(tx *gorm.DB, at time.Time, before key.Key, settings key.Sett
 	return revised, nil
 }
 
-// listed selects keys, but no tokens, with the kinds of their principals and their use. The newest entry of a key's uses is found by the
-// index; on SQLite, what max makes of a time is no time any more.
+// listed selects keys, but no tokens, with the kinds of their principals and their use.
 func listed(tx *gorm.DB) *gorm.DB {
 	return tx.Table("keys").
 		Select("keys.*, principals.kind AS principal_kind, key_uses.minute AS last_used_at, coalesce(key_counts.uses, 0) AS uses").
 		Joins("JOIN principals ON principals.context_id = keys.context_id AND principals.id = keys.principal_id").
-		Joins(`LEFT JOIN key_uses ON key_uses.key_id = keys.id
-			AND key_uses.minute = (SELECT u.minute FROM key_uses u WHERE u.key_id = keys.id ORDER BY u.minute DESC LIMIT 1)`).
+		Joins("LEFT JOIN key_uses ON " + newestUse("keys.id")).
 		Joins("LEFT JOIN key_counts ON key_counts.key_id = keys.id").
 		Where("keys.kind = 'context'")
 }

@@ -21,9 +21,7 @@ func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Tim
 	}
 	var rows []keyUseRow
 	err := s.read(ctx, func(tx *gorm.DB) error {
-		// The newest entry is found by the index; on SQLite, what max makes of a time is no time any more.
-		return tx.Where(`key_id IN ? AND minute = (
-			SELECT u.minute FROM key_uses u WHERE u.key_id = key_uses.key_id ORDER BY u.minute DESC LIMIT 1)`, ids).Find(&rows).Error
+		return tx.Table("keys").Select("key_uses.*").Joins("JOIN key_uses ON "+newestUse("keys.id")).Where("keys.id IN ?", ids).Find(&rows).Error
 	})
 	for _, row := range rows {
 		out[row.KeyID] = row.Minute.UTC()
@@ -53,20 +51,24 @@ func (s *Store) RevokeSealed(ctx context.Context, seals []secret.Seal, reason st
 			return err
 		}
 		revoked = &k
-		switch k.Kind {
-		case key.Management: // whoever revokes uses one
-			return nil
-		case key.Token:
-			revised, err = errandLedger{ctx, s, tx, at}.RevokeToken(serviceaccount.Token{
-				ContextID: k.ContextID, AccountID: k.PrincipalID, ID: k.ID, RevokedAt: at, Reason: reason,
-			})
-			return err
-		case key.Context:
-			revised, err = deleteKey(tx, at, k, reason)
-			return err
-		default:
-			return fmt.Errorf("revoking a key: unknown kind %q", k.Kind)
+		if k.Kind != key.Management { // whoever revokes uses one
+			revised, err = endKey(tx, at, k, reason)
 		}
+		return err
 	})
 	return revoked, revised, err
+}
+
+// endKey deletes a key or revokes a token, and returns the revision. tx must hold the lock of revisions.
+func endKey(tx *gorm.DB, at time.Time, k key.Key, reason string) (revised int64, err error) {
+	switch k.Kind {
+	case key.Context:
+		return deleteKey(tx, at, k, reason)
+	case key.Token:
+		return revokeToken(tx, at, serviceaccount.Token{ContextID: k.ContextID, AccountID: k.PrincipalID, ID: k.ID, RevokedAt: at, Reason: reason})
+	case key.Management:
+		return 0, errors.New("revoking a key: a management key can only be replaced")
+	default:
+		return 0, fmt.Errorf("revoking a key: unknown kind %q", k.Kind)
+	}
 }

@@ -60,15 +60,18 @@ func newest(tx *gorm.DB) (int64, error) {
 	return id, err
 }
 
-// record writes entry, with the origin that the transaction's context carries.
-func record(tx *gorm.DB, at time.Time, entry audit.Entry) error {
-	row, err := rowOfEntry(tx.Statement.Context, entry)
-	if err != nil {
-		return err
+// record writes entries in their order, with the origin that the transaction's context carries.
+func record(tx *gorm.DB, at time.Time, entries ...audit.Entry) error {
+	rows := make([]auditRow, len(entries))
+	for i, entry := range entries {
+		var err error
+		if rows[i], err = rowOfEntry(tx.Statement.Context, entry); err != nil {
+			return err
+		}
+		rows[i].At = at
 	}
-	row.At = at
-	if err := tx.Create(&row).Error; err != nil {
-		return fmt.Errorf("writing an audit entry: %w", err)
+	if err := tx.CreateInBatches(rows, atOnce).Error; err != nil {
+		return fmt.Errorf("writing audit entries: %w", err)
 	}
 	return nil
 }

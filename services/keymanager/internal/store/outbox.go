@@ -22,8 +22,8 @@ const keepDeliveries = 7 * 24 * time.Hour
 // Due implements hook.Queue.
 func (s *Store) Due(ctx context.Context, peppers []uint16) (ids []string, err error) {
 	err = s.read(ctx, func(tx *gorm.DB) error {
-		var any int64
-		if err := tx.Model(&endpointRow{}).Where("enabled").Limit(1).Count(&any).Error; err != nil || any == 0 {
+		var enabled int64 // without any, as a rule, the clock need not be asked
+		if err := tx.Model(&endpointRow{}).Where("enabled").Limit(1).Count(&enabled).Error; err != nil || enabled == 0 {
 			return err
 		}
 		at, err := s.engine.clock(tx)
@@ -161,8 +161,8 @@ func (s *Store) judge(tx *gorm.DB, at time.Time, row deliveryRow, result hook.Re
 }
 
 // Sweep implements hook.Queue.
-func (s *Store) Sweep(ctx context.Context, giveUp time.Duration, limit int) error {
-	return s.change(ctx, func(tx *gorm.DB, at time.Time) error {
+func (s *Store) Sweep(ctx context.Context, giveUp time.Duration, limit int) (deleted int, err error) {
+	err = s.change(ctx, func(tx *gorm.DB, at time.Time) error {
 		const lost = `UPDATE webhook_deliveries SET state = 'failed', finished_at = ?, last_error = 'the webhook was disabled for too long'
 			WHERE state = 'pending' AND since <= ?
 				AND EXISTS (SELECT 1 FROM webhook_endpoints e WHERE e.id = webhook_deliveries.endpoint_id AND NOT e.enabled)`
@@ -171,13 +171,16 @@ func (s *Store) Sweep(ctx context.Context, giveUp time.Duration, limit int) erro
 		const old = `DELETE FROM webhook_deliveries WHERE (endpoint_id, message_id) IN (
 			SELECT endpoint_id, message_id FROM webhook_deliveries WHERE finished_at IS NOT NULL AND finished_at < ? LIMIT ?)`
 		const ended = `DELETE FROM webhook_warnings WHERE expires_at < ?`
+		swept := tx.Exec(old, at.Add(-keepDeliveries), limit)
+		deleted = int(swept.RowsAffected)
 		return errors.Join(
+			swept.Error,
 			tx.Exec(lost, at, at.Add(-giveUp)).Error,
 			tx.Exec(orphaned).Error,
-			tx.Exec(old, at.Add(-keepDeliveries), limit).Error,
 			tx.Exec(ended, at).Error,
 		)
 	})
+	return deleted, err
 }
 
 // Backlog implements hook.Queue.

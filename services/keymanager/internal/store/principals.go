@@ -61,12 +61,16 @@ func insertPrincipal(tx *gorm.DB, at time.Time, p principal.Principal) error {
 	if err := tx.Create(&row).Error; err != nil {
 		return fmt.Errorf("inserting a principal: %w", err)
 	}
-	return keepGrants(tx, at, row, 1)
+	return keepGrants(tx, firstGrants(row, at))
 }
 
-// keepGrants notes that a principal is allowed what it is from now on, as the given version of that.
-func keepGrants(tx *gorm.DB, at time.Time, p principalRow, version int64) error {
-	row := grantsRow{ContextID: p.ContextID, PrincipalID: p.ID, Version: version, At: at, Grants: p.Grants}
+// firstGrants is the first version of what a principal is allowed.
+func firstGrants(p principalRow, at time.Time) grantsRow {
+	return grantsRow{ContextID: p.ContextID, PrincipalID: p.ID, Version: 1, At: at, Grants: p.Grants}
+}
+
+// keepGrants notes a version of what a principal is allowed.
+func keepGrants(tx *gorm.DB, row grantsRow) error {
 	if err := tx.Create(&row).Error; err != nil {
 		return fmt.Errorf("keeping the history of grants: %w", err)
 	}
@@ -209,7 +213,7 @@ func updatePrincipal(tx *gorm.DB, at time.Time, before, after principal.Principa
 		if err != nil {
 			return 0, err
 		}
-		if err := keepGrants(tx, at, is, version); err != nil {
+		if err := keepGrants(tx, grantsRow{ContextID: is.ContextID, PrincipalID: is.ID, Version: version, At: at, Grants: is.Grants}); err != nil {
 			return 0, err
 		}
 	}

@@ -9,10 +9,8 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/spectron-hq/spectron/services/chassis/database"
-	"github.com/spectron-hq/spectron/services/contract/webhook"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/audit"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/deployment"
-	"github.com/spectron-hq/spectron/services/keymanager/internal/key"
 	"github.com/spectron-hq/spectron/services/keymanager/internal/revision"
 )
 
@@ -136,7 +134,7 @@ func endRevoked(tx *gorm.DB, at time.Time, revoked deployment.Revoked) (ended in
 		if err != nil {
 			return 0, err
 		}
-		if err := endKey(tx, at, k); err != nil {
+		if _, err := endKey(tx, at, k, "revoked after the backup that was restored"); err != nil {
 			return 0, err
 		}
 	}
@@ -145,30 +143,3 @@ func endRevoked(tx *gorm.DB, at time.Time, revoked deployment.Revoked) (ended in
 
 // atOnce bounds the parameters of one statement.
 const atOnce = 500
-
-// endKey takes the life of a key or of a token.
-func endKey(tx *gorm.DB, at time.Time, k key.Key) error {
-	const reason = "revoked after the backup that was restored"
-	if k.Kind != key.Token {
-		_, err := deleteKey(tx, at, k, reason)
-		return err
-	}
-	if err := tell(tx, at, webhook.KeyRevoked, webhook.Data{Reason: reason}, "k.id = ?", k.ID); err != nil {
-		return err
-	}
-	if err := tx.Where("id = ?", k.ID).Delete(&keyRow{}).Error; err != nil {
-		return fmt.Errorf("deleting a token: %w", err)
-	}
-	err := tx.Model(&tokenRow{}).Where("context_id = ? AND id = ?", k.ContextID, k.ID).Updates(map[string]any{"revoked_at": at, "reason": reason}).Error
-	if err != nil {
-		return fmt.Errorf("revoking a token: %w", err)
-	}
-	revised, err := number(tx, at, revision.Change{Kind: revision.KeyDeleted, Subject: k.ID, ContextID: k.ContextID})
-	if err != nil {
-		return err
-	}
-	return record(tx, at, audit.Entry{
-		Action: audit.TokenRevoked, ContextID: k.ContextID, Target: k.ID,
-		Detail: map[string]any{"account_id": k.PrincipalID, "reason": reason, "revision": revised},
-	})
-}

@@ -32,7 +32,8 @@ func (s *Store) ResealKeys(ctx context.Context, keys []key.Reseal) error {
 // SealedWithout returns how many keys, and how many secrets of webhooks, are sealed under each version of the pepper that is not among the
 // given ones.
 func (s *Store) SealedWithout(ctx context.Context, versions []uint16) (keys, hooks map[uint16]int64, err error) {
-	without := s.db.Reader(ctx).Where("pepper_version NOT IN ?", versions).Session(&gorm.Session{})
+	// Zero is no version: to SQL nothing is without the members of an empty list.
+	without := s.db.Reader(ctx).Where("pepper_version NOT IN ?", append([]uint16{0}, versions...)).Session(&gorm.Session{})
 	if keys, err = countPeppers(without, &keyRow{}); err == nil {
 		hooks, err = countPeppers(without, &endpointRow{})
 	}

@@ -43,8 +43,7 @@ func (l errandLedger) tokens(contextID string) *gorm.DB {
 		Select("tokens.*, service_accounts.name AS account_name, keys.expires_at, key_uses.minute AS last_used_at").
 		Joins("JOIN service_accounts ON service_accounts.context_id = tokens.context_id AND service_accounts.id = tokens.account_id").
 		Joins("LEFT JOIN keys ON keys.id = tokens.id").
-		Joins(`LEFT JOIN key_uses ON key_uses.key_id = tokens.id
-			AND key_uses.minute = (SELECT u.minute FROM key_uses u WHERE u.key_id = tokens.id ORDER BY u.minute DESC LIMIT 1)`).
+		Joins("LEFT JOIN key_uses ON "+newestUse("tokens.id")).
 		Where("tokens.context_id = ?", contextID)
 }
 
@@ -112,23 +111,28 @@ func (l errandLedger) RotateTokens(a serviceaccount.Account, m serviceaccount.Mi
 
 // RevokeToken implements errand.TokenLedger.
 func (l errandLedger) RevokeToken(t serviceaccount.Token) (int64, error) {
-	if err := tell(l.tx, l.at, webhook.KeyRevoked, webhook.Data{Reason: t.Reason}, "k.id = ?", t.ID); err != nil {
+	return revokeToken(l.tx, l.at, t)
+}
+
+// revokeToken ends a token, which stays in the history, and returns the revision. tx must hold the lock of revisions.
+func revokeToken(tx *gorm.DB, at time.Time, t serviceaccount.Token) (int64, error) {
+	if err := tell(tx, at, webhook.KeyRevoked, webhook.Data{Reason: t.Reason}, "k.id = ?", t.ID); err != nil {
 		return 0, err
 	}
-	if err := l.tx.Where("id = ?", t.ID).Delete(&keyRow{}).Error; err != nil {
+	if err := tx.Where("id = ?", t.ID).Delete(&keyRow{}).Error; err != nil {
 		return 0, fmt.Errorf("deleting the key of a token: %w", err)
 	}
-	err := l.tx.Model(&tokenRow{}).Where("context_id = ? AND id = ?", t.ContextID, t.ID).Updates(map[string]any{
+	err := tx.Model(&tokenRow{}).Where("context_id = ? AND id = ?", t.ContextID, t.ID).Updates(map[string]any{
 		"revoked_at": t.RevokedAt, "reason": t.Reason,
 	}).Error
 	if err != nil {
 		return 0, fmt.Errorf("revoking a token: %w", err)
 	}
-	revised, err := number(l.tx, l.at, revision.Change{Kind: revision.KeyDeleted, Subject: t.ID, ContextID: t.ContextID})
+	revised, err := number(tx, at, revision.Change{Kind: revision.KeyDeleted, Subject: t.ID, ContextID: t.ContextID})
 	if err != nil {
 		return 0, err
 	}
-	return revised, record(l.tx, l.at, audit.Entry{
+	return revised, record(tx, at, audit.Entry{
 		Action: audit.TokenRevoked, ContextID: t.ContextID, Target: t.ID,
 		Detail: map[string]any{"account_id": t.AccountID, "reason": t.Reason, "revision": revised},
 	})

@@ -22,6 +22,13 @@ type keyUseRow struct {
 // TableName tells GORM where the rows are.
 func (keyUseRow) TableName() string { return "key_uses" }
 
+// newestUse joins the newest row of key_uses of a key, which the index finds at once: id is the column with the key's id, of another table.
+// (On SQLite, what max makes of a time is no time any more.)
+func newestUse(id string) string {
+	return "key_uses.key_id = " + id + " AND key_uses.minute = (SELECT u.minute FROM key_uses u WHERE u.key_id = " + id +
+		" ORDER BY u.minute DESC LIMIT 1)"
+}
+
 // keyCountRow is how often a key was used, about.
 type keyCountRow struct {
 	KeyID string `gorm:"primaryKey"`

@@ -236,7 +236,7 @@ func sweeping(t *testing.T, subject Subject) {
 	}
 	sweep := func(giveUp time.Duration) {
 		t.Helper()
-		if err := s.Sweep(t.Context(), giveUp, 100); err != nil {
+		if _, err := s.Sweep(t.Context(), giveUp, 100); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -265,6 +265,9 @@ func sweeping(t *testing.T, subject Subject) {
 		t.Fatalf("%d warnings of %s", n, k.Name)
 	}
 	subject.Age(t, "webhook_warnings", "expires_at", 2*time.Hour)
+	if deleted, err := s.Sweep(t.Context(), patient, 1); err != nil || deleted != 1 {
+		t.Errorf("of what is old, at most one: deleted %d, %v", deleted, err)
+	}
 	sweep(patient)
 	if n := count("true") + subject.Count(t, "SELECT count(*) FROM webhook_warnings"); n != 0 {
 		t.Errorf("%d old rows stay", n)

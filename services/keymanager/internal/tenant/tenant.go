@@ -17,7 +17,8 @@ import (
 	"github.com/spectron-hq/spectron/services/keymanager/internal/secret"
 )
 
-// reservedIDs are the segments that follow /api/v1/ beside contexts, and those kept for the future.
+// reservedIDs are the segments that follow /api/v1/ beside contexts, and those kept for the future. audit is not among them: there were
+// contexts of that name before, and below /api/v1/audit nothing lies.
 var reservedIDs = map[string]bool{
 	"contexts": true, "verbs": true, "migrations": true, "health": true, "internal": true, "mcp": true,
 	"webhooks": true, "keys": true,

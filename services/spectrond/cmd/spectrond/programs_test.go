@@ -9,9 +9,12 @@ import (
 	"testing"
 )
 
+// goSession is what the document says about running the Go program beside a clone.
+const goSession = "go mod init session && go work init . ../spectron/services/contract ../spectron/services/spectron && go run ."
+
 // languages says how to run the programs of docs/programs.md, by the word at their fences.
 var languages = []struct{ fence, file, program string }{
-	{"go", "main.go", "go run"},
+	{"go", "main.go", goSession},
 	{"sh", "session.sh", "sh -eu"},
 	{"js", "session.mjs", "node"},
 	{"python", "session.py", "python3"},
@@ -30,19 +33,23 @@ func TestTheProgramsOfTheDocuments(t *testing.T) {
 			}
 			command := strings.Fields(language.program)
 			requireProgram(t, command[0])
+			folder := t.TempDir()
 			node := start(t, nil, "dev", "start", "--bootstrap", "--data-dir", t.TempDir(), "--bind-address", "127.0.0.1:0")
 			if err := node.stdout.await(func(text string) bool { return strings.Count(text, "\n") == 5 }); err != nil {
 				t.Fatal(err)
 			}
 			printed, _ := node.stdout.read()
-			file := filepath.Join(t.TempDir(), language.file)
+			file := filepath.Join(folder, language.file)
 			if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 5*patience) // the first go run compiles
 			defer cancel()
 			cmd := exec.CommandContext(ctx, command[0], append(command[1:], file)...)
-			cmd.Env = append(os.Environ(), strings.Fields(printed)...)
+			if language.program == goSession {
+				cmd = beside(ctx, t, folder)
+			}
+			cmd.Env = append(cmd.Environ(), strings.Fields(printed)...)
 			var failure strings.Builder
 			cmd.Stderr = &failure
 			said, err := cmd.Output()
@@ -54,6 +61,23 @@ func TestTheProgramsOfTheDocuments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// beside runs the Go program in a folder as the document says, where ../spectron is this repository.
+func beside(ctx context.Context, t *testing.T, folder string) *exec.Cmd {
+	t.Helper()
+	root, err := filepath.Abs("../../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "docs", "programs.md"))
+	if err != nil || !strings.Contains(string(text), "`"+goSession+"`") {
+		t.Fatalf("the document does not say how to run the program: %v", err)
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-ec", strings.ReplaceAll(goSession, "../spectron", root))
+	cmd.Dir = folder
+	cmd.Env = append(cmd.Environ(), "GOWORK=") // it has one of its own
+	return cmd
 }
 
 // programsOf returns the programs of a document, by the word at their fences.

@@ -33,7 +33,7 @@ var imports = []step{
 		`{"keys":[{"name":"old","hash":"<hash>","principal_id":"<p>","ttl_seconds":600},{"name":"bad","hash":"x"}]}`, 200,
 		`{"revision":"$some","propagation":"$object","keys":[
 			{"name":"old","status":"created","id":"$text","principalId":"<p>","validUntil":"$in 600","detail":"$absent"},
-			{"name":"bad","status":"error","detail":"$contains hash","id":"$absent"}]}`, "id=keys.0.id",
+			{"name":"bad","status":"error","detail":"hash: want the SHA-256 of the key: 64 hexadecimal digits, or base64","id":"$absent"}]}`, "id=keys.0.id",
 	},
 	{"200 on the very next request", "<old>", "GET me", "", 200, `{"principalId":"<p>","effectiveGrants":{"memory:read":["org/acme/*"]}}`, ""},
 	{

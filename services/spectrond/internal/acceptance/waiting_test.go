@@ -91,7 +91,7 @@ func TestLastUse(t *testing.T) {
 	for query, want := range map[string][]any{
 		"": {
 			map[string]any{"name": "admin", "lastUsedAt": "$absent", "useCount": "$absent"},
-			map[string]any{"name": "unused", "lastUsedAt": "$absent", "useCount": "$absent"},
+			map[string]any{"name": "unused", "lastUsedAt": "$absent", "useCount": "$absent", "enabled": "$absent"},
 		},
 		"?usage=true": {
 			map[string]any{"name": "admin", "lastUsedAt": "$time", "useCount": "$some"},

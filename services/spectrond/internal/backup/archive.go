@@ -2,6 +2,7 @@ package backup
 
 import (
 	"archive/tar"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -152,10 +153,10 @@ func readPart(archive *tar.Reader, want Part, sink io.Writer, sum hash.Hash) err
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || err == nil && n != want.Size {
 		return damaged("%s is cut short or changed", want.Name)
 	}
+	if corrupt, ok := errors.AsType[flate.CorruptInputError](err); ok {
+		return damaged("%s: %v", want.Name, corrupt)
+	}
 	if err != nil {
-		if isCorrupt(err) {
-			return damaged("%s: %v", want.Name, err)
-		}
 		return err
 	}
 	if hex.EncodeToString(sum.Sum(nil)) != want.SHA256 {

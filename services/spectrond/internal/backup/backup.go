@@ -7,7 +7,6 @@
 package backup
 
 import (
-	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
@@ -126,8 +125,13 @@ func describe(m *Manifest, facts keymanager.Facts) {
 	m.Authority, m.Revision, m.AuditEntry, m.Peppers = facts.Authority, facts.Revision, facts.AuditEntry, facts.Peppers
 }
 
+// facts are what describe has noted.
+func (m Manifest) facts() keymanager.Facts {
+	return keymanager.Facts{Authority: m.Authority, Revision: m.Revision, AuditEntry: m.AuditEntry, Peppers: m.Peppers}
+}
+
 func (s Source) copySQLite(ctx context.Context, path string, m *Manifest) error {
-	from, err := sqliteFile(s.ConnectionString)
+	from, err := database.FilePath(s.ConnectionString)
 	if err != nil {
 		return err
 	}
@@ -138,7 +142,7 @@ func (s Source) copySQLite(ctx context.Context, path string, m *Manifest) error 
 		return err
 	}
 	// Of the copy, which is of one moment.
-	return keymanager.Describe(ctx, sqliteURL(path), func(facts keymanager.Facts, _ string) error {
+	return keymanager.Describe(ctx, database.FileURL(path), func(facts keymanager.Facts, _ string) error {
 		describe(m, facts)
 		return nil
 	})
@@ -164,28 +168,6 @@ func engineOf(connection string) string {
 	return database.Postgres.String()
 }
 
-// sqliteFile returns the path in a connection string.
-func sqliteFile(connection string) (string, error) {
-	u, err := url.Parse(connection)
-	if err != nil {
-		return "", errors.New("the connection string is not a URL: want sqlite:///path")
-	}
-	path := u.Path
-	if u.Opaque != "" {
-		if path, err = url.PathUnescape(u.Opaque); err != nil {
-			return "", errors.New("the path of the SQLite file is not properly percent-encoded")
-		}
-	}
-	if path == "" {
-		return "", errors.New("a sqlite: URL names a file, such as sqlite:///var/lib/data.db")
-	}
-	return filepath.Abs(path)
-}
-
-func sqliteURL(path string) string {
-	return (&url.URL{Scheme: database.SQLite.String(), Path: filepath.ToSlash(path)}).String()
-}
-
 // workspaceName begins the names of folders for files on their way.
 const workspaceName = ".spectron-backup-"
 
@@ -196,10 +178,4 @@ func workspace(in string) (dir string, remove func() error, err error) {
 		return "", nil, fmt.Errorf("making a folder to work in: %w", err)
 	}
 	return dir, func() error { return os.RemoveAll(dir) }, nil
-}
-
-// isCorrupt reports whether decompressing failed for what was read.
-func isCorrupt(err error) bool {
-	var corrupt flate.CorruptInputError
-	return errors.As(err, &corrupt)
 }

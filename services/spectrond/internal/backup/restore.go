@@ -90,7 +90,7 @@ func (t Target) workplace() (string, error) {
 	if engineOf(t.ConnectionString) != database.SQLite.String() {
 		return "", nil
 	}
-	path, err := sqliteFile(t.ConnectionString)
+	path, err := database.FilePath(t.ConnectionString)
 	if err != nil {
 		return "", err
 	}
@@ -183,7 +183,7 @@ var sideFiles = []string{"-wal", "-shm", "-journal"}
 
 // restoreFile makes a store of the copy, and then puts it in the place of the target as a whole.
 func (t Target) restoreFile(ctx context.Context, copied string, out *Outcome) error {
-	path, err := sqliteFile(t.ConnectionString)
+	path, err := database.FilePath(t.ConnectionString)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (t Target) restoreFile(ctx context.Context, copied string, out *Outcome) er
 	if there && !t.Force {
 		return fmt.Errorf("restoring: %w", database.ErrNotEmpty)
 	}
-	if err := t.finish(ctx, sqliteURL(copied), out); err != nil {
+	if err := t.finish(ctx, database.FileURL(copied), out); err != nil {
 		return err
 	}
 	for _, suffix := range sideFiles {
@@ -229,7 +229,7 @@ func occupied(path string) (bool, error) {
 func setAside(ctx context.Context, path, kept string, there bool) error {
 	whole := false
 	if there {
-		if db, err := database.Open(ctx, sqliteURL(path), ""); err == nil {
+		if db, err := database.Open(ctx, database.FileURL(path), ""); err == nil {
 			if err := db.Close(); err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
+	"github.com/spectron-hq/spectron/services/contract/auditchain"
 	"github.com/spectron-hq/spectron/services/keymanager"
 )
 
@@ -47,11 +48,17 @@ func parseRevocations(r io.Reader, m Manifest) (revocations, error) {
 		switch {
 		case line == "" || line[0] == '#':
 		case line[0] == '{':
-			var e entry
+			var e auditchain.Record
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				return list, fmt.Errorf("reading the revocations: line %d is no entry of the audit log", number)
 			}
-			list.note(e, m)
+			wider, err := list.revoked.Note(e, m.facts())
+			if err != nil {
+				return list, fmt.Errorf("reading the revocations: line %d: %w", number, err)
+			}
+			if wider {
+				list.others[e.Action]++
+			}
 		case apikey.ValidID(line) || apikey.ValidTokenID(line):
 			list.revoked.Keys = append(list.revoked.Keys, line)
 		default: // not quoted: it may be a key
@@ -62,44 +69,4 @@ func parseRevocations(r io.Reader, m Manifest) (revocations, error) {
 		return list, fmt.Errorf("reading the revocations: %w", err)
 	}
 	return list, nil
-}
-
-// entry is what counts of an entry of the audit log.
-type entry struct {
-	ID        int64  `json:"id"`
-	Action    string `json:"action"`
-	ContextID string `json:"context_id"`
-	Target    string `json:"target"`
-	Outcome   string `json:"outcome"`
-	Detail    struct {
-		Revision int64    `json:"revision"`
-		Revoked  []string `json:"revoked"`
-	} `json:"detail"`
-}
-
-// later reports whether e is of a change that m does not have. Revisions are in the order of their numbers; ids are not quite.
-func (e entry) later(m Manifest) bool {
-	if e.Detail.Revision > 0 {
-		return e.Detail.Revision > m.Revision
-	}
-	return e.ID > m.AuditEntry
-}
-
-func (l *revocations) note(e entry, m Manifest) {
-	if e.Outcome == "denied" || !e.later(m) {
-		return
-	}
-	switch e.Action {
-	case "key.deleted", "token.revoked", "key.rotated":
-		// The secret that a rotation ended would live again, and the new one is not in the backup: the key has to be minted again.
-		l.revoked.Keys = append(l.revoked.Keys, e.Target)
-	case "token.rotated":
-		l.revoked.Keys = append(l.revoked.Keys, e.Detail.Revoked...)
-	case "service_account.revoked", "principal.deleted":
-		l.revoked.Principals = append(l.revoked.Principals, keymanager.Place{ContextID: e.ContextID, ID: e.Target})
-	case "context.deleted":
-		l.revoked.Contexts = append(l.revoked.Contexts, e.Target)
-	case "principal.patched", "service_account.edited", "context.patched", "key.disabled", "key.patched":
-		l.others[e.Action]++
-	}
 }

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,16 +39,9 @@ func (t Tools) checkRestore(ctx context.Context, connection string) (string, err
 // restore is the program that restores.
 func (t Tools) restore() string {
 	if t.Restore != "" || !strings.Contains(t.Dump, string(filepath.Separator)) {
-		return orDefault(t.Restore, "pg_restore")
+		return cmp.Or(t.Restore, "pg_restore")
 	}
 	return filepath.Join(filepath.Dir(t.Dump), "pg_restore")
-}
-
-func orDefault(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 var versionPattern = regexp.MustCompile(`\) (\d+)(\.\d+)*`)

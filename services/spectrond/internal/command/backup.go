@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +40,7 @@ func (s *backupSettings) store(cmd *cobra.Command, dataDir string) (string, erro
 			return "", cli.Usage(cmd, errors.New("--data-dir and --connection-string exclude each other"))
 		}
 		path, err := node.StorePath(dataDir)
-		return database.SQLite.String() + "://" + filepath.ToSlash(path), err
+		return database.FileURL(path), err
 	case connection == "":
 		return "", cli.Usage(cmd, errors.New("SPECTRON_CONNECTION_STRING (--connection-string) or --data-dir is required"))
 	default:
@@ -179,17 +177,4 @@ func verifyBackup(cmd *cobra.Command, out *output, path string) error {
 	}
 	rows.Row("size", size(m))
 	return out.write(cmd, m, rows)
-}
-
-// reading calls fn with the file at path, or standard input.
-func reading(cmd *cobra.Command, path string, fn func(io.Reader) error) (err error) {
-	if path == "-" {
-		return fn(cmd.InOrStdin())
-	}
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return fmt.Errorf("reading the backup: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return fn(file)
 }

@@ -64,16 +64,18 @@ counts for itself, in memory, so three of them let three times as much pass.`,
 				return cli.Usage(cmd, errors.New("want --requests and --per, or --none"))
 			}
 			var limit *client.RateLimit
+			done := "unlimited"
 			if !none {
 				if per < time.Second || per%time.Second != 0 {
 					return cli.Usage(cmd, errors.New("--per: want whole seconds, such as 1s, 1m or 24h"))
 				}
 				limit = &client.RateLimit{Requests: requests, PerSeconds: int64(per / time.Second), Burst: burst}
+				done = "limited"
 			}
 			if _, err := m.PatchKey(cmd.Context(), args[0], args[1], client.KeyPatch{RateLimit: &limit}); err != nil {
 				return err
 			}
-			return out.writeDone(cmd, "limited", "key", args[1])
+			return out.writeDone(cmd, done, "key", args[1])
 		}),
 	}
 	cmd.Flags().Int64Var(&requests, "requests", 0, "requests that pass in --per")

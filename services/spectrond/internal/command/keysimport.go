@@ -116,8 +116,12 @@ func (i *keysImport) run(cmd *cobra.Command, out *output, m *client.Management, 
 // skip reads over what an earlier run has done.
 func (i *keysImport) skip(file *importFile) error {
 	for file.number < i.state.Lines {
-		if _, err := file.next(); errors.Is(err, io.EOF) {
+		_, err := file.next()
+		if errors.Is(err, io.EOF) {
 			break
+		}
+		if _, isLine := errors.AsType[*lineError](err); err != nil && !isLine {
+			return err
 		}
 	}
 	if file.number != i.state.Lines || file.sum != i.state.Sum {

@@ -66,14 +66,14 @@ Exit status: 0 nothing that is live was found, or all of it has been revoked; 1 
 
 // leakedKey is one hit, for programs. There is no secret in it.
 type leakedKey struct {
-	File       string           `json:"file"`
-	Line       int              `json:"line"`
-	Column     int              `json:"column"`
-	Redacted   string           `json:"redacted"`
-	KeyID      string           `json:"key_id"`
-	Status     client.KeyStatus `json:"status"`
-	Outcome    string           `json:"outcome,omitempty"`
-	Revocation int64            `json:"revision,omitempty"`
+	File     string           `json:"file"`
+	Line     int              `json:"line"`
+	Column   int              `json:"column"`
+	Redacted string           `json:"redacted"`
+	KeyID    string           `json:"key_id"`
+	Status   client.KeyStatus `json:"status"`
+	Outcome  string           `json:"outcome,omitempty"`
+	Revision int64            `json:"revision,omitempty"`
 
 	digest apikey.Digest
 }
@@ -145,7 +145,7 @@ func (f leakedFlags) revokeAll(cmd *cobra.Command, m *client.Management, hits []
 	}
 	for i := range hits {
 		if r, ok := byDigest[hits[i].digest]; ok {
-			hits[i].Outcome, hits[i].Revocation = r.Outcome, r.Revision
+			hits[i].Outcome, hits[i].Revision = r.Outcome, r.Revision
 		}
 	}
 	return err
@@ -194,8 +194,16 @@ func (f leakedFlags) verdict(cmd *cobra.Command, hits []leakedKey) error {
 
 // eachInput calls scan with everything that target means.
 func eachInput(cmd *cobra.Command, target string, scan func(name string, r io.Reader) error) error {
+	read := func(path string) error {
+		return reading(cmd, path, func(r io.Reader) error {
+			if err := scan(path, r); err != nil {
+				return fmt.Errorf("reading %s: %w", path, err)
+			}
+			return nil
+		})
+	}
 	if target == "-" {
-		return scan("-", cmd.InOrStdin())
+		return read(target)
 	}
 	info, err := os.Stat(target)
 	switch {
@@ -204,29 +212,14 @@ func eachInput(cmd *cobra.Command, target string, scan func(name string, r io.Re
 			if err != nil || !entry.Type().IsRegular() { // links may lead out of it, and around
 				return err
 			}
-			return scanFile(path, scan)
+			return read(path)
 		})
 	case err == nil:
-		return scanFile(target, scan)
+		return read(target)
 	case apikey.Redact(target) == target:
 		return fmt.Errorf("there is no file %q, and there is nothing in the argument that looks like a key", target)
 	default:
 		cmd.PrintErrln("a key in an argument is seen by every user of this machine and kept by the shell: prefer -, or a file")
 		return scan("argument", strings.NewReader(target))
 	}
-}
-
-func scanFile(path string, scan func(name string, r io.Reader) error) error {
-	file, err := os.Open(path) //nolint:gosec // what the user asks for
-	if err != nil {
-		return err
-	}
-	err = scan(path, file)
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", path, err)
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ type pepperSettings struct {
 func newPepper(environ settings.Environ) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pepper",
-		Short: "See which keys need which pepper",
+		Short: "See which keys and webhooks need which pepper",
 		Long: `Keys are stored under a pepper, and a pepper can be replaced while everything serves. SPECTRON_PEPPER (or the file that
 SPECTRON_PEPPER_FILE names) holds several, VERSION:SECRET, by commas or lines: the first seals, all verify. With any number of key managers:
 
@@ -45,17 +46,18 @@ webhooks, which each start seals anew; one that is given up signs nothing until 
 
 // pepperCount is one row of the status, for programs.
 type pepperCount struct {
-	Version uint16 `json:"version"`
-	Keys    int64  `json:"keys"`
+	Version  uint16 `json:"version"`
+	Keys     int64  `json:"keys"`
+	Webhooks int64  `json:"webhooks"`
 }
 
 func newPepperStatus(environ settings.Environ) *cobra.Command {
 	var without int
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Count the keys under each version of the pepper",
-		Long: `Count the keys, tokens included, that are sealed under each version of the pepper. With --without it exits with status 1 as long
-as that version is needed.`,
+		Short: "Count what is sealed under each version of the pepper",
+		Long: `Count the keys, tokens included, and the webhooks, whose secrets they are, that are sealed under each version of the pepper. With
+--without it exits with status 1 as long as that version is needed.`,
 		Example: `  spectrond pepper status --connection-string postgres://spectron_owner@db/spectron
   spectrond pepper status --connection-string sqlite:///srv/spectron/spectron.db
   spectrond pepper status --without 1`,
@@ -63,7 +65,7 @@ as that version is needed.`,
 	}
 	out := addOutput(cmd, environ)
 	cli.AddSettings(cmd, &pepperSettings{})
-	cmd.Flags().IntVar(&without, "without", 0, "fail while keys need this version")
+	cmd.Flags().IntVar(&without, "without", 0, "fail while something needs this version")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var cfg pepperSettings
 		if err := cli.Load(cmd, environ, &cfg); err != nil {
@@ -72,26 +74,37 @@ as that version is needed.`,
 		if without < 0 || without > 65535 {
 			return cli.Usage(cmd, errors.New("--without: versions go from 1 to 65535"))
 		}
-		var peppers map[uint16]int64
-		err := keymanager.Describe(cmd.Context(), cfg.ConnectionString.Reveal(), func(facts keymanager.Facts, _ string) error {
-			peppers = facts.Peppers
-			return nil
-		})
+		keys, webhooks, err := keymanager.Peppers(cmd.Context(), cfg.ConnectionString.Reveal())
 		if err != nil {
 			return err
 		}
-		rows, counts := table.New("VERSION", "KEYS"), []pepperCount{}
-		for _, version := range slices.Sorted(maps.Keys(peppers)) {
-			counts = append(counts, pepperCount{version, peppers[version]})
-			rows.Row(strconv.Itoa(int(version)), strconv.FormatInt(peppers[version], 10))
+		all := maps.Clone(keys)
+		maps.Copy(all, webhooks)
+		rows, counts := table.New("VERSION", "KEYS", "WEBHOOKS"), []pepperCount{}
+		for _, version := range slices.Sorted(maps.Keys(all)) {
+			one := pepperCount{version, keys[version], webhooks[version]}
+			counts = append(counts, one)
+			rows.Row(strconv.Itoa(int(version)), strconv.FormatInt(one.Keys, 10), strconv.FormatInt(one.Webhooks, 10))
 		}
 		if err := out.write(cmd, counts, rows); err != nil {
 			return err
 		}
-		if n := peppers[uint16(without)]; n > 0 {
-			return fmt.Errorf("the pepper of version %d is needed by %s", without, count(int(n), "key"))
-		}
-		return nil
+		return needless(uint16(without), keys, webhooks)
 	}
 	return cmd
+}
+
+// needless fails while something needs a version of the pepper.
+func needless(version uint16, keys, webhooks map[uint16]int64) error {
+	var needs []string
+	if n := keys[version]; n > 0 {
+		needs = append(needs, count(int(n), "key"))
+	}
+	if n := webhooks[version]; n > 0 {
+		needs = append(needs, count(int(n), "webhook"))
+	}
+	if len(needs) > 0 {
+		return fmt.Errorf("the pepper of version %d is needed by %s", version, strings.Join(needs, " and "))
+	}
+	return nil
 }

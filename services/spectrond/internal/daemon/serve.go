@@ -306,17 +306,13 @@ func (d *starting) store() (chosen settings.Secret, shown string, err error) {
 		if err := os.RemoveAll(d.dir.Memory()); err != nil {
 			return "", "", fmt.Errorf("removing an earlier ephemeral store: %w", err)
 		}
-		return fileURL(filepath.Join(d.dir.Memory(), "hub.db")), "in memory: nothing is kept when the daemon ends", nil
+		return settings.Secret(database.FileURL(filepath.Join(d.dir.Memory(), "hub.db"))), "in memory: nothing is kept when the daemon ends", nil
 	case d.options.Store != "":
 		return d.options.Store, ShownStore(d.options.Store), nil
 	default:
-		own := fileURL(d.dir.Store())
-		return own, own.Reveal(), nil
+		own := database.FileURL(d.dir.Store())
+		return settings.Secret(own), own, nil
 	}
-}
-
-func fileURL(path string) settings.Secret {
-	return settings.Secret((&url.URL{Scheme: "sqlite", Path: filepath.ToSlash(path)}).String())
 }
 
 // ShownStore returns the URL of a store without its password.

@@ -33,7 +33,7 @@ const patience = 5 * time.Minute
 var programs = []string{"spectrond", "spectron", "spl"}
 
 // documented are the ports that documents name.
-var documented = []string{"9090", "9091", "9093", "9094", "9095", "9096", "9100", "9443", "3000"}
+var documented = []string{"9090", "9091", "9093", "9094", "9095", "9096", "9100", "9443", "3000", "8080"}
 
 // world is what a reader has while following a document: a folder, a shell, terminals, and ports.
 type world struct {

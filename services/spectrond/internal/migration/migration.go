@@ -54,7 +54,7 @@ type Roles struct{ Control, Data string }
 
 // Up applies what is pending in each schema and tells done of each how much that was. Any number of processes may race.
 func (t Target) Up(ctx context.Context, done func(p Plane, applied int) error) error {
-	return t.each(ctx, func(p Plane, db *database.DB, m database.Migrations) error {
+	return t.each(ctx, database.Open, func(p Plane, db *database.DB, m database.Migrations) error {
 		applied, err := database.Migrate(ctx, db, m)
 		if err != nil {
 			return err
@@ -70,14 +70,14 @@ func (t Target) Down(ctx context.Context, steps int) error {
 	for _, p := range t.Planes {
 		reversed.Planes = append([]Plane{p}, reversed.Planes...)
 	}
-	return reversed.each(ctx, func(_ Plane, db *database.DB, m database.Migrations) error {
+	return reversed.each(ctx, database.OpenExisting, func(_ Plane, db *database.DB, m database.Migrations) error {
 		return database.Rollback(ctx, db, m, steps)
 	})
 }
 
 // Status tells show of every migration of each schema.
 func (t Target) Status(ctx context.Context, show func(Plane, []database.MigrationStatus) error) error {
-	return t.each(ctx, func(p Plane, db *database.DB, m database.Migrations) error {
+	return t.each(ctx, database.OpenExisting, func(p Plane, db *database.DB, m database.Migrations) error {
 		list, err := database.Status(ctx, db, m)
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func (t Target) Status(ctx context.Context, show func(Plane, []database.Migratio
 // Restrict gives each role its own schema and takes the other one away, as far as these are schemas to work on.
 func (t Target) Restrict(ctx context.Context, roles Roles) error {
 	var list []database.Access
-	err := t.each(ctx, func(p Plane, db *database.DB, m database.Migrations) error {
+	err := t.each(ctx, database.OpenExisting, func(p Plane, db *database.DB, m database.Migrations) error {
 		access := database.Access{Schema: m.Schema, ReadOnly: []string{m.Table}, Role: roles.Control, Denied: []string{roles.Data}}
 		if p == Control {
 			// Who has the key manager's role can add to the audit log, and neither change it nor delete from it.
@@ -107,24 +107,27 @@ func (t Target) Restrict(ctx context.Context, roles Roles) error {
 	return err
 }
 
+// opener opens a database: [database.Open] where what is not there yet is made.
+type opener func(ctx context.Context, connection, schema string) (*database.DB, error)
+
 // each runs fn for each schema with a database opened for it.
-func (t Target) each(ctx context.Context, fn func(Plane, *database.DB, database.Migrations) error) error {
+func (t Target) each(ctx context.Context, open opener, fn func(Plane, *database.DB, database.Migrations) error) error {
 	for _, p := range t.Planes {
-		if err := t.with(ctx, p, fn); err != nil {
+		if err := t.with(ctx, p, open, fn); err != nil {
 			return fmt.Errorf("schema %s: %w", p, err)
 		}
 	}
 	return nil
 }
 
-func (t Target) with(ctx context.Context, p Plane, fn func(Plane, *database.DB, database.Migrations) error) (err error) {
+func (t Target) with(ctx context.Context, p Plane, open opener, fn func(Plane, *database.DB, database.Migrations) error) (err error) {
 	// The engine decides which files there are, and the connection string decides the engine; the schema's name is the
 	// same for both.
 	m, err := p.migrations(database.Postgres)
 	if err != nil {
 		return err
 	}
-	db, err := t.open(ctx, m.Schema)
+	db, err := t.open(ctx, open, m.Schema)
 	if err != nil {
 		return err
 	}
@@ -139,13 +142,13 @@ func (t Target) with(ctx context.Context, p Plane, fn func(Plane, *database.DB, 
 const openPause = 500 * time.Millisecond
 
 // open opens the database as soon as it answers, or gives up when patience ends.
-func (t Target) open(ctx context.Context, schema string) (*database.DB, error) {
+func (t Target) open(ctx context.Context, open opener, schema string) (*database.DB, error) {
 	patience := time.NewTimer(t.Patience)
 	defer patience.Stop()
 	ticker := time.NewTicker(openPause)
 	defer ticker.Stop()
 	for told := false; ; told = true {
-		db, err := database.Open(ctx, t.ConnectionString, schema)
+		db, err := open(ctx, t.ConnectionString, schema)
 		if err == nil || !errors.Is(err, database.ErrUnavailable) || rejected(err) || t.Patience == 0 {
 			return db, err
 		}

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/gofrs/flock"
 
+	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/privatefile"
 	"github.com/spectron-hq/spectron/services/spectrond/internal/secret"
@@ -79,8 +79,7 @@ func (d *dataDir) Close() error {
 
 // storeURL returns the connection string of the SQLite store in the folder.
 func (d *dataDir) storeURL() settings.Secret {
-	store := url.URL{Scheme: "sqlite", Path: filepath.ToSlash(filepath.Join(d.path, d.layout.Store))}
-	return settings.Secret(store.String())
+	return settings.Secret(database.FileURL(filepath.Join(d.path, d.layout.Store)))
 }
 
 // sealName is the file of the secret that seals what the store must not know.

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/network"
 	"github.com/spectron-hq/spectron/services/chassis/settings"
 	"github.com/spectron-hq/spectron/services/chassis/tracing"
@@ -148,11 +148,11 @@ func absolute(store settings.Secret) (settings.Secret, error) {
 	if u.Opaque == "" {
 		return store, nil
 	}
-	path, err := filepath.Abs(u.Opaque)
+	path, err := database.FilePath(store.Reveal())
 	if err != nil {
 		return "", fmt.Errorf("finding the store: %w", err)
 	}
-	return settings.Secret((&url.URL{Scheme: "sqlite", Path: filepath.ToSlash(path)}).String()), nil
+	return settings.Secret(database.FileURL(path)), nil
 }
 
 func check(cmd *cobra.Command, options daemon.Options) error {

@@ -59,7 +59,6 @@ func (s server) allow(c *gin.Context) error {
 	}
 	if want.verb != "" {
 		if err := grant.Authorize(found.Caller, want.verb, want.path); err != nil {
-			c.Header("WWW-Authenticate", `Bearer realm="spectron", error="insufficient_scope", scope=`+strconv.Quote(string(want.verb)))
 			return err
 		}
 	}

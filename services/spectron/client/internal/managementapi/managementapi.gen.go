@@ -649,7 +649,7 @@ type ExpiringKey struct {
 	ContextID    string        `json:"contextId"`
 	CreatedAt    time.Time     `json:"createdAt"`
 
-	// Enabled Whether the key opens anything.
+	// Enabled Whether the key opens anything. Absent from the lists of a context, unless `usage` is true, for keys that do.
 	Enabled *bool `json:"enabled,omitempty"`
 
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
@@ -742,7 +742,7 @@ type Key struct {
 	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
 	CreatedAt    time.Time     `json:"createdAt"`
 
-	// Enabled Whether the key opens anything.
+	// Enabled Whether the key opens anything. Absent from the lists of a context, unless `usage` is true, for keys that do.
 	Enabled *bool `json:"enabled,omitempty"`
 
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
@@ -966,7 +966,7 @@ type PatchedKey struct {
 	AllowedCidrs *AllowedCIDRs `json:"allowed_cidrs,omitempty"`
 	CreatedAt    time.Time     `json:"createdAt"`
 
-	// Enabled Whether the key opens anything.
+	// Enabled Whether the key opens anything. Absent from the lists of a context, unless `usage` is true, for keys that do.
 	Enabled *bool `json:"enabled,omitempty"`
 
 	// Grants Patterns by verb. A pattern is a node (`org/acme`), a node and everything below it (`org/acme/*`), or everything (`/*`). A map takes at most 64 KiB.
@@ -1314,7 +1314,7 @@ type ListKeysParams struct {
 	// ExpiringWithin Only keys that end within so many seconds and have not yet.
 	ExpiringWithin *ExpiringWithin `form:"expiring_within,omitempty" json:"expiring_within,omitempty"`
 
-	// Usage Also tell `lastUsedAt` and `useCount`, which published clients of this list do not expect.
+	// Usage Also tell `lastUsedAt`, `useCount`, and of every key whether it is `enabled`, which published clients of this list do not expect.
 	Usage *WithUsage `form:"usage,omitempty" json:"usage,omitempty"`
 
 	// Limit The most rows to answer.
@@ -1347,7 +1347,7 @@ type ListPrincipalsParams struct {
 
 // ListPrincipalKeysParams defines parameters for ListPrincipalKeys.
 type ListPrincipalKeysParams struct {
-	// Usage Also tell `lastUsedAt` and `useCount`, which published clients of this list do not expect.
+	// Usage Also tell `lastUsedAt`, `useCount`, and of every key whether it is `enabled`, which published clients of this list do not expect.
 	Usage *WithUsage `form:"usage,omitempty" json:"usage,omitempty"`
 
 	// Limit The most rows to answer.
