@@ -1,12 +1,14 @@
 package verifier_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/caller"
+	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/contract/grant"
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/verifier"
@@ -197,6 +199,86 @@ func TestAnotherAuthoritySaysWhetherKeysWereImported(t *testing.T) {
 		})
 		settle()
 		wantCached(t, v, text)
+	})
+}
+
+// Without a lease nothing is known of foreign texts: neither what they were worth nor that there are none.
+func TestNoLeaseNoForeignKeys(t *testing.T) {
+	t.Parallel()
+	bubble(t, "what was remembered is asked about", func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{})
+		settle()
+		id := r.adopt(text)
+		r.employ("alice", over(t, "org/*"))
+		settle()
+		wantCached(t, v, text)
+		if _, err := v.CheckOnBehalf(t.Context(), string(text), "alice"); err != nil {
+			t.Fatal(err)
+		}
+		r.set(func() { r.refuse, r.silent = true, true })
+		time.Sleep(ttl)
+		r.disown(text, id) // of which this verifier does not hear
+		wantRefused(t, v, text, "revoked while there was no lease")
+		if _, err := v.CheckOnBehalf(t.Context(), string(text), "alice"); !errors.Is(err, fault.Unauthenticated) {
+			t.Errorf("for another, revoked while there was no lease: %v", err)
+		}
+		r.set(func() { r.err = fault.New(fault.AuthorityUnavailable, "cut") })
+		if _, err := v.Check(t.Context(), string(text)); !errors.Is(err, fault.AuthorityUnavailable) {
+			t.Errorf("nobody can be asked: %v", err)
+		}
+	})
+	bubble(t, "an import is not missed", func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{})
+		settle()
+		wantRefused(t, v, text, "before the import")
+		r.set(func() { r.refuse, r.silent = true, true })
+		time.Sleep(ttl)
+		r.adopt(text)
+		if source, ok := check(t, v, text); !ok || source != verifier.FromAuthority {
+			t.Errorf("imported while there was no lease: accepted %t from %q", ok, source)
+		}
+	})
+	bubble(t, "a closed verifier knows none", func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{})
+		settle()
+		r.adopt(text)
+		settle()
+		wantCached(t, v, text)
+		v.Close()
+		if _, err := v.Check(t.Context(), string(text)); !errors.Is(err, fault.AuthorityUnavailable) {
+			t.Errorf("closed: %v", err)
+		}
+	})
+}
+
+// A foreign text is found by the ids that imported keys have. Were a verdict of another id remembered under it, no revision of that id
+// would find it.
+func TestAForeignTextOfAnotherIDIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	bubble(t, "an id of ours", func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{})
+		settle()
+		id := apikey.NewID()
+		for apikey.IsImportedID(id) {
+			id = apikey.NewID()
+		}
+		r.set(func() {
+			r.adoptLocked(text, id)
+			r.touchLocked(introspection.SubjectImports, "")
+		})
+		settle()
+		for range 2 {
+			if source, ok := check(t, v, text); !ok || source != verifier.FromAuthority {
+				t.Errorf("accepted %t from %q, want the authority asked each time", ok, source)
+			}
+		}
+		r.disown(text, id)
+		settle()
+		wantRefused(t, v, text, "revoked")
 	})
 }
 

@@ -67,7 +67,11 @@ CREATE TABLE webhook_warnings (
 );
 CREATE INDEX webhook_warnings_expires ON webhook_warnings (expires_at);
 
+-- Not in the migration before: that keeps everybody from the keys until it is done, and this takes a while where there are many.
+CREATE INDEX keys_expires_at ON keys (expires_at, id) WHERE expires_at IS NOT NULL;
+
 -- +goose Down
+DROP INDEX keys_expires_at;
 DROP TABLE webhook_warnings;
 DROP TABLE webhook_deliveries;
 DROP TABLE webhook_endpoints;

@@ -3,7 +3,6 @@
 -- A key that is not enabled opens nothing. Its limits are a rate and networks; null for none.
 ALTER TABLE keys ADD COLUMN enabled boolean NOT NULL DEFAULT true;
 ALTER TABLE keys ADD COLUMN limits text;
-CREATE INDEX keys_expires_at ON keys (expires_at, id) WHERE expires_at IS NOT NULL;
 
 -- How often keys were used, about. Apart from them, so that counting holds up no rotation.
 CREATE TABLE key_counts (
@@ -13,6 +12,5 @@ CREATE TABLE key_counts (
 
 -- +goose Down
 DROP TABLE key_counts;
-DROP INDEX keys_expires_at;
 ALTER TABLE keys DROP COLUMN limits;
 ALTER TABLE keys DROP COLUMN enabled;

@@ -144,7 +144,7 @@ func TestServeLeaves(t *testing.T) {
 			draining <- false
 		}
 	})
-	url, stop, stopped := serveDraining(t, web.Handler(engine), web.Drain{Delay: 500 * time.Millisecond})
+	url, stop, stopped := serveDraining(t, web.Handler(engine), web.Drain{Delay: 5 * time.Second}) // for the requests below, on a machine that is busy
 	if status, kept := head(t, url+"/health"); status != http.StatusOK || !kept {
 		t.Fatalf("before: %d, kept %t", status, kept)
 	}

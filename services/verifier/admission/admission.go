@@ -2,8 +2,9 @@
 //
 // It promises that a key is never admitted more often, in any stretch of time, than its burst and what its rate lets pass in that
 // time; that a key which keeps to its rate is admitted always; and that a limit holds from the first request that knows of it, in
-// whichever direction it was changed. It counts in the memory of its process: n processes admit up to n times as much. A key without
-// limits costs one comparison.
+// whichever direction it was changed. It counts in the memory of its process: n processes admit up to n times as much, and one in which
+// more than 262,144 keys with a rate have used some of it up forgets what one of them used for each that comes on top. A key without limits
+// costs one comparison.
 package admission
 
 import (

@@ -288,3 +288,37 @@ func TestKeysInUseAreBounded(t *testing.T) {
 		t.Errorf("%d keys are remembered", n)
 	}
 }
+
+// A key whose meter is forgotten as idle between its look-up and its use is not counted in two places.
+func TestAMeterThatIsForgottenMeanwhile(t *testing.T) {
+	t.Parallel()
+	var c clock
+	var meanwhile func() // at the next look at the clock
+	gate := admission.New(func() time.Time {
+		if run := meanwhile; run != nil {
+			meanwhile = nil
+			run()
+		}
+		return c.now()
+	})
+	who, admitted := limited("k", 1, time.Hour, 1), 0
+	ask := func() {
+		if _, err := gate.Admit(who, here); err == nil {
+			admitted++
+		}
+	}
+	ask()
+	c.advance(2 * time.Hour) // it is idle
+	meanwhile = func() {
+		for i := range 50_000 { // enough that every shard is swept
+			if _, err := gate.Admit(limited(fmt.Sprint("other", i), 1, time.Hour, 1), here); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ask()
+	}
+	ask()
+	if admitted != 2 {
+		t.Errorf("%d of a burst of 1 were admitted in two hours, of which the second one was idle; want one in each", admitted)
+	}
+}

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"hash/maphash"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,14 +14,21 @@ import (
 // everything that was taken up has gone by, since the gate's epoch. What is in the past is as good as nothing.
 type meter struct{ full atomic.Int64 }
 
+// forgotten is what a meter says that is no key's any more: whoever has looked it up before looks again, or its key would be counted
+// twice.
+const forgotten = math.MinInt64
+
 // take admits a request of a key, or says how long to wait.
 func (g *Gate) take(id string, limit *caller.RateLimit) (Decision, time.Duration) {
-	now := int64(g.now().Sub(g.epoch))
 	interval := int64(limit.Interval())
 	capacity := capacityOf(interval, limit.Burst)
-	m := g.keys.of(id, now)
+	m, now := g.meter(id)
 	for {
 		before := m.full.Load()
+		if before == forgotten {
+			m, now = g.meter(id)
+			continue
+		}
 		// Never fuller than full: the limit may have been another one, and the clock may have gone back.
 		level := min(max(before-now, 0), capacity)
 		if level+interval > capacity {
@@ -35,6 +43,15 @@ func (g *Gate) take(id string, limit *caller.RateLimit) (Decision, time.Duration
 		}
 	}
 }
+
+// meter returns the meter of a key, and the time: not one from before the meter was looked up, since when it may have been idle and
+// forgotten.
+func (g *Gate) meter(id string) (m *meter, now int64) {
+	m = g.keys.of(id, g.elapsed)
+	return m, g.elapsed()
+}
+
+func (g *Gate) elapsed() int64 { return int64(g.now().Sub(g.epoch)) }
 
 // capacityOf is what may be taken up at once.
 func capacityOf(interval int64, burst int) int64 {
@@ -85,7 +102,7 @@ func newMeters(limit int) *meters {
 }
 
 // of returns the meter of a key.
-func (m *meters) of(id string, now int64) *meter {
+func (m *meters) of(id string, now func() int64) *meter {
 	s := &m.shards[maphash.String(m.seed, id)%shards]
 	s.mu.RLock()
 	found := s.keys[id]
@@ -99,7 +116,7 @@ func (m *meters) of(id string, now int64) *meter {
 		return found
 	}
 	if len(s.keys) >= s.sweep {
-		s.makeRoomLocked(now, m.limit)
+		s.makeRoomLocked(now(), m.limit)
 	}
 	found = new(meter)
 	s.keys[id] = found
@@ -112,7 +129,7 @@ func (s *shard) makeRoomLocked(now int64, limit int) {
 	if len(s.keys) < limit || now-s.swept >= int64(sweepAgain) || now < s.swept {
 		s.swept = now
 		for id, m := range s.keys {
-			if m.full.Load() <= now {
+			if full := m.full.Load(); full <= now && m.full.CompareAndSwap(full, forgotten) {
 				delete(s.keys, id)
 			}
 		}
@@ -131,6 +148,7 @@ func (s *shard) makeRoomLocked(now int64, limit int) {
 			break
 		}
 	}
+	s.keys[victim].full.Store(forgotten)
 	delete(s.keys, victim)
 }
 

@@ -285,7 +285,8 @@ func TestItStopsPromptly(t *testing.T) {
 	<-asked
 	began := time.Now()
 	n.stop()
-	if took := time.Since(began); took > 5*time.Second {
+	// Who waited for the end of the wait would need 20 seconds: less than that tells the two apart, however busy the machine.
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -38,6 +38,18 @@ func TestWhichURLsAreTaken(t *testing.T) {
 		"https://[fe80::1%25eth0]":                   {false, false},
 		"https://[64:ff9b::7f00:1]":                  {false, false},
 		"https://224.0.0.1":                          {false, false},
+		"https://255.255.255.255":                    {false, false},
+		"https://240.0.0.1":                          {false, false},
+		"https://198.18.0.1":                         {false, false},
+		"https://192.0.0.170":                        {false, false},
+		"https://[64:ff9b:1::a01:203]":               {false, false},
+		"https://[2002:7f00:1::]":                    {false, false}, // 6to4 of 127.0.0.1
+		"https://[2001:0:7f00:1::]":                  {false, false}, // Teredo
+		"https://[::7f00:1]":                         {false, false}, // compatible with IPv4
+		"https://[::ffff:0:7f00:1]":                  {false, false}, // translated
+		"https://[fec0::1]":                          {false, false},
+		"https://[fd00:ec2::254]":                    {false, true}, // within what is allowed
+		"https://[ff02::1]":                          {false, false},
 		"ftp://example.com":                          {false, false},
 		"example.com":                                {false, false},
 		"//example.com":                              {false, false},

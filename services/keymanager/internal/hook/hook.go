@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
@@ -156,8 +154,7 @@ type Place struct {
 
 // checkDescription returns an Invalid fault when text cannot describe an endpoint.
 func checkDescription(text string) error {
-	unfit := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
-	if utf8.RuneCountInString(text) > maxDescription || slices.ContainsFunc([]rune(text), unfit) || apikey.Redact(text) != text {
+	if !apikey.Presentable(text, maxDescription) {
 		return fault.InvalidField("description", "must have at most %d printable characters, and no secret", maxDescription)
 	}
 	return nil

@@ -197,6 +197,12 @@ func TestChangesWaitForVerifiers(t *testing.T) {
 		again                      int
 	}{
 		{"rotate", "POST", keys + "/k/rotate", "", 0},
+		{"disable a key", "PATCH", keys + "/k", `{"enabled":false}`, http.StatusOK},
+		{"enable a key", "PATCH", keys + "/k", `{"enabled":true}`, http.StatusOK},
+		{"limit a key", "PATCH", keys + "/k", `{"rate_limit":{"requests":1,"per_seconds":60}}`, http.StatusOK},
+		{"allow a key a network", "PATCH", keys + "/k", `{"allowed_cidrs":["10.0.0.0/8"]}`, http.StatusOK},
+		{"import a key", "POST", keys + "/import", `{"keys":[{"name":"imported","hash":"` + hashOf("another-system_0123456789") + `"}]}`, 0},
+		{"revoke what has leaked", "POST", revokePath, `{"digests":["` + digestOf("another-system_0123456789") + `"]}`, http.StatusOK},
 		{"delete a key", "DELETE", keys + "/k", "", http.StatusNotFound},
 		{"patch the policy", "PATCH", contextPath, `{"config":{"max_token_ttl_seconds":60}}`, http.StatusOK},
 		{"block enforcement", "PATCH", contextPath, `{"enforcement_blocked":true}`, http.StatusOK},

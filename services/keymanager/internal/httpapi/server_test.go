@@ -96,7 +96,7 @@ func opened(t *testing.T, url string, open bool) *server {
 		Contexts: tenant.NewRegistry(records, barrier, time.Now), Purges: tenant.NewPurger(records),
 		Jobs:       tenant.NewJobs(records),
 		Principals: principal.NewRegistry(records, barrier),
-		Keys:       key.NewRegistry(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
+		Keys:       key.NewRegistry(records, ring, barrier), Imports: key.NewImporter(records, ring, barrier), Judge: key.NewJudge(records, ring), Uses: key.NewUses(records),
 		Leaks: key.NewLeaks(records, ring, barrier), Hooks: hook.NewRegistry(records, ring, hook.NewGuard(nil)),
 		Leases: revision.NewLeases(records, lease, barrier), Feed: feed,
 		Errands: errand.NewDesk(records, ring, barrier, open), Accounts: serviceaccount.NewFounder(records, ring, barrier, open), Founder: deployment.NewFounder(records, ring), Services: services, Log: log,

@@ -9,8 +9,6 @@ import (
 	"context"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/caller"
@@ -101,10 +99,7 @@ func (k Key) Manageable() error {
 // A slash may be in it, escaped in paths; a dot or two would be taken out of them by HTTP clients.
 func CheckName(name string) error {
 	const rule = "name: must have 1 to 128 printable characters, no space at either end, and not be a dot, two dots or a secret"
-	length := utf8.RuneCountInString(name)
-	unfit := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
-	if length >= 1 && length <= maxName && strings.TrimSpace(name) == name && strings.IndexFunc(name, unfit) < 0 &&
-		name != "." && name != ".." && apikey.Redact(name) == name {
+	if name != "" && strings.TrimSpace(name) == name && name != "." && name != ".." && apikey.Presentable(name, maxName) {
 		return nil
 	}
 	err := fault.New(fault.Unprocessable, rule)

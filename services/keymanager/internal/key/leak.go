@@ -3,8 +3,6 @@ package key
 import (
 	"context"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/fault"
@@ -143,14 +141,8 @@ func checkDigests(digests []apikey.Digest) error {
 }
 
 func checkReason(reason string) error {
-	unfit := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
-	for _, r := range reason {
-		if unfit(r) {
-			return fault.InvalidField("reason", "must be printable")
-		}
-	}
-	if utf8.RuneCountInString(reason) > maxReason || apikey.Redact(reason) != reason {
-		return fault.InvalidField("reason", "must have at most %d characters, and no secret", maxReason)
+	if !apikey.Presentable(reason, maxReason) {
+		return fault.InvalidField("reason", "must have at most %d printable characters, and no secret", maxReason)
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/spectron-hq/spectron/services/contract/apikey"
 	"github.com/spectron-hq/spectron/services/contract/caller"
@@ -117,16 +116,10 @@ func (a Account) Edited(edit introspection.AccountEdit) (_ Account, err error) {
 }
 
 func checkName(name string) (string, error) {
-	if name == "" || strings.TrimSpace(name) != name || !printable(name, maxName) {
+	if name == "" || strings.TrimSpace(name) != name || !apikey.Presentable(name, maxName) {
 		return "", fault.InvalidField("name", "must have 1 to %d printable characters, no space at either end, and not be a secret", maxName)
 	}
 	return name, nil
-}
-
-// printable reports whether people can read all of text, which has at most limit characters and is no secret.
-func printable(text string, limit int) bool {
-	unfit := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
-	return utf8.RuneCountInString(text) <= limit && strings.IndexFunc(text, unfit) < 0 && apikey.Redact(text) == text
 }
 
 // parseScopes returns the scopes, each once and in display order.
@@ -149,7 +142,7 @@ func parseScopes(texts []string) ([]grant.Verb, error) {
 func checkActors(actors []string) ([]string, error) {
 	out, size := []string{}, 0
 	for _, actor := range actors {
-		if actor == "" || !printable(actor, maxActor) || strings.ContainsFunc(actor, unicode.IsSpace) {
+		if actor == "" || !apikey.Presentable(actor, maxActor) || strings.ContainsFunc(actor, unicode.IsSpace) {
 			return nil, fault.InvalidField("actors", "each must have 1 to %d printable characters, no space, and not be a secret", maxActor)
 		}
 		if !slices.Contains(out, actor) {
@@ -165,7 +158,7 @@ func checkActors(actors []string) ([]string, error) {
 
 // CheckReason returns an Invalid fault when reason cannot be kept: it is shown in lists.
 func CheckReason(reason string) error {
-	if !printable(reason, maxReason) {
+	if !apikey.Presentable(reason, maxReason) {
 		return fault.InvalidField("reason", "must have at most %d printable characters and not be a secret", maxReason)
 	}
 	return nil

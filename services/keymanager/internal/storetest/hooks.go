@@ -234,6 +234,10 @@ func lostClaim(t *testing.T, subject Subject) {
 	if _, err := s.Settle(t.Context(), first, "first", hook.Result{Status: 500, Problem: "late", GiveUp: patient}); err != nil {
 		t.Fatal(err)
 	}
+	if pending, err := s.Deliveries(t.Context(), e.ID, hook.Pending, hook.Place{}, 10); err != nil || len(pending) != 1 ||
+		pending[0].LastError != "" || due(t, s, e) {
+		t.Errorf("the end of an attempt whose claim has passed to another counts: %+v, %v", pending, err)
+	}
 	if _, err := s.Settle(t.Context(), second, "second", hook.Result{Status: 200, GiveUp: patient}); err != nil {
 		t.Fatal(err)
 	}

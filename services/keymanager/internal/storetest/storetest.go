@@ -37,6 +37,7 @@ type Store interface {
 	hook.Store
 	hook.Queue
 	key.LeakStore
+	key.ResealStore
 	RetirePeppers(ctx context.Context, versions []uint16) error
 }
 
@@ -115,6 +116,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 	maps.Copy(tests, principalTests)
 	maps.Copy(tests, accountTests)
 	maps.Copy(tests, hookTests)
+	maps.Copy(tests, resealTests)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -28,11 +28,12 @@ type place struct {
 	managementAt        string
 	first               map[string]string
 	managementKey, keys string
+	settings            []string // beside those that every place has
 }
 
-func newPlace(t *testing.T, database string) *place {
+func newPlace(t *testing.T, database string, settings ...string) *place {
 	t.Helper()
-	p := &place{database: database, managementAt: freeAddress(t)}
+	p := &place{database: database, managementAt: freeAddress(t), settings: settings}
 	must(t, []string{"SPECTRON_CONNECTION_STRING=" + database}, "migrate")
 	p.start(t)
 	boot := must(t, []string{"SPECTRON_MANAGEMENT_URL=" + p.management.address, "SPECTRON_SERVICE_SECRET=" + testServiceSecret}, "bootstrap")
@@ -42,16 +43,21 @@ func newPlace(t *testing.T, database string) *place {
 }
 
 func (p *place) env() []string {
-	return []string{
+	return append([]string{
 		"SPECTRON_CONNECTION_STRING=" + p.database, "SPECTRON_PEPPER=" + testPepper, "SPECTRON_SERVICE_SECRET=" + testServiceSecret,
 		"SPECTRON_MANAGEMENT_URL=http://" + p.managementAt, "SPECTRON_LEASE_TTL=500ms",
-	}
+	}, p.settings...)
 }
 
 func (p *place) start(t *testing.T) {
 	t.Helper()
-	p.management = start(t, append(p.env(), "SPECTRON_BIND_ADDRESS="+p.managementAt), "management", "start")
+	p.startManagement(t)
 	p.data = start(t, append(p.env(), "SPECTRON_BIND_ADDRESS=127.0.0.1:0"), "api", "start")
+}
+
+func (p *place) startManagement(t *testing.T) {
+	t.Helper()
+	p.management = start(t, append(p.env(), "SPECTRON_BIND_ADDRESS="+p.managementAt), "management", "start")
 	p.keys = p.management.address + "/api/v1/contexts/default/keys"
 }
 

@@ -66,14 +66,21 @@ func Group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 // Arguments accepts exactly the arguments with the given names. An argument that is too much is not echoed: it may be a
 // secret whose flag was forgotten.
 func Arguments(names ...string) cobra.PositionalArgs {
+	first := ArgumentsAndMore(names...)
 	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) < len(names):
-			return Usage(cmd, fmt.Errorf("the argument <%s> is missing", names[len(args)]))
-		case len(args) > len(names):
+		if len(args) > len(names) {
 			return Usage(cmd, fmt.Errorf("%d arguments where %d are expected", len(args), len(names)))
-		default:
-			return nil
 		}
+		return first(cmd, args)
+	}
+}
+
+// ArgumentsAndMore accepts the arguments with the given names, and any number behind them.
+func ArgumentsAndMore(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return Usage(cmd, fmt.Errorf("the argument <%s> is missing", names[len(args)]))
+		}
+		return nil
 	}
 }

@@ -95,7 +95,7 @@ is 403, which tells the address that was seen. --everywhere lifts that. Behind a
 when the proxy is one of SPECTRON_TRUSTED_PROXIES; otherwise it sees the proxy's.`,
 		Example: `  spectrond keys allow default planner 10.0.0.0/8 2001:db8::7
   spectrond keys allow default planner --everywhere`,
-		Args: cobra.MinimumNArgs(2),
+		Args: cli.ArgumentsAndMore("context_id", "name"),
 		RunE: operator(environ, func(cmd *cobra.Command, m *client.Management, args []string) error {
 			networks := args[2:]
 			if everywhere == (len(networks) > 0) {

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// drainDelay is that of the fleet that is restarted; a deployment's is longer, for its proxy asks for health less often.
-	drainDelay = time.Second
+	// drainDelay is that of the fleet that is restarted: as many times healthEvery as a machine that is busy with other things may need.
+	drainDelay = 4 * time.Second
 	// healthEvery is how often the proxy asks, and idleTime how long it keeps connections that nobody uses: shorter than drainDelay.
 	healthEvery = 50 * time.Millisecond
 	idleTime    = 500 * time.Millisecond
@@ -133,12 +133,16 @@ func newProxy(t *testing.T, replicas ...*replica) *proxy {
 	return p
 }
 
+// pick returns a replica that is well; where none seems to be, because nobody has had the time to say so, it waits for one.
 func (p *proxy) pick() *url.URL {
 	first := p.next.Add(1)
-	for i := range p.backends {
-		if b := p.backends[(first+uint64(i))%uint64(len(p.backends))]; b.well.Load() {
-			return b.target
+	for waited := time.Duration(0); waited < patience; waited += healthEvery {
+		for i := range p.backends {
+			if b := p.backends[(first+uint64(i))%uint64(len(p.backends))]; b.well.Load() {
+				return b.target
+			}
 		}
+		time.Sleep(healthEvery)
 	}
 	return p.backends[0].target
 }
