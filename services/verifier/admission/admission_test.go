@@ -322,3 +322,22 @@ func TestAMeterThatIsForgottenMeanwhile(t *testing.T) {
 		t.Errorf("%d of a burst of 1 were admitted in two hours, of which the second one was idle; want one in each", admitted)
 	}
 }
+
+// However many other keys come, one that has used its rate up stays refused: only what is idle is forgotten while there is room.
+func TestAKeyInUseIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	var c clock
+	gate := admission.New(c.now)
+	who := limited("k", 1, time.Hour, 1)
+	if _, err := gate.Admit(who, here); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50_000 { // enough that every shard is swept
+		if _, err := gate.Admit(limited(fmt.Sprint("other", i), 1, time.Hour, 1), here); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := gate.Admit(who, here); !errors.Is(err, fault.RateLimited) {
+		t.Errorf("the second in an hour: %v", err)
+	}
+}
