@@ -3,8 +3,11 @@ package dataplane_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -225,6 +228,39 @@ func TestNoKeyReachesTheLog(t *testing.T) {
 			t.Error("a key's secret was logged")
 		}
 	})
+}
+
+// during is a body during which something happens.
+type during struct {
+	io.Reader
+	once func()
+}
+
+func (d *during) Read(p []byte) (int, error) {
+	d.once()
+	return d.Reader.Read(p)
+}
+
+// Whoever has sent the head of a request before a revocation, and its body after it, is refused.
+func TestABodyThatOutlivesItsKey(t *testing.T) {
+	t.Parallel()
+	p := start(t, dbtest.SQLite(t))
+	for path, body := range map[string]string{
+		factsPath: `{"text":"what came too late"}`,
+		"/mcp":    `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`,
+	} {
+		key := p.agent(t, "agent", "/*")
+		slow := &during{strings.NewReader(body), sync.OnceFunc(func() { p.authority.Expire(t, key, 0) })}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, slow)
+		r.Header.Set("Authorization", "Bearer "+key)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		w := httptest.NewRecorder()
+		p.service.Handler().ServeHTTP(w, r)
+		if w.Code != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
 }
 
 // Whoever may not do a thing is told which verb is missing (RFC 6750, section 3.1), and nothing of the kind where it is not that.

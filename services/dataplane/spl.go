@@ -74,7 +74,7 @@ func (c Config) face(
 	parts.Records, parts.Threads = records, thread.New(rows, records, now)
 	config := c.engineConfig(records, keymanager)
 	parts.Rules, parts.Config = config, config
-	parts.Version, parts.Log, parts.Origins = c.Version, c.log(), origins
+	parts.Version, parts.Now, parts.Log, parts.Origins = c.Version, now, c.log(), origins
 	background, err = c.federates(&parts, rows, records)
 	return parts, append(background, func(ctx context.Context) { records.Watch(ctx, c.log()) }), err
 }

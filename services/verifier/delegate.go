@@ -19,10 +19,14 @@ import (
 // no request that arrives afterwards is accepted on what held before. And the two are of one moment: a caller is never given
 // what its key was allowed at one time and the target at another only.
 func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdict, error) {
+	return v.checkOnBehalf(ctx, key, target, used)
+}
+
+func (v *Verifier) checkOnBehalf(ctx context.Context, key, target string, as look) (Verdict, error) {
 	token := apikey.IsToken(key)
 	if token || !askable(target) {
 		// Whoever has no good key learns nothing about targets.
-		if _, err := v.Check(ctx, key); err != nil {
+		if _, err := v.check(ctx, key, as); err != nil {
 			return Verdict{}, err
 		}
 		if token {
@@ -40,9 +44,9 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 	}
 	// Before the cache is read: what is found there then has outlived every revision up to this one.
 	applied := v.lease.applied.Load()
-	known := v.recall(key)
+	known := v.recall(key, as)
 	if parsed.foreign {
-		known = v.recallForeign(&parsed)
+		known = v.recallForeign(&parsed, as)
 	}
 	if known != nil {
 		if known == refusal {
@@ -57,7 +61,7 @@ func (v *Verifier) CheckOnBehalf(ctx context.Context, key, target string) (Verdi
 	}
 	v.stats.misses.Inc()
 	verdict, err := v.askOnBehalf(ctx, parsed, target)
-	if err == nil && known == nil { // recall has counted it otherwise
+	if err == nil && known == nil && as == used { // recall has counted it otherwise
 		v.uses.count(verdict.Caller.KeyID, 1)
 	}
 	return verdict, err

@@ -21,24 +21,24 @@ func (v *Verifier) readable(text string) (credential, bool) {
 }
 
 // checkForeign is Check for what may be a foreign key. Such a key is looked for after all others, so that those pay nothing for it.
-func (v *Verifier) checkForeign(ctx context.Context, text string) (Verdict, error) {
+func (v *Verifier) checkForeign(ctx context.Context, text string, as look) (Verdict, error) {
 	about, ok := v.readable(text)
 	if !ok {
 		v.stats.malformed.Inc()
 		return Verdict{}, fault.BadCredential()
 	}
-	if known := v.recallForeign(&about); known != nil {
+	if known := v.recallForeign(&about, as); known != nil {
 		if known == refusal {
 			return Verdict{}, fault.BadCredential()
 		}
 		return v.remembered(known), nil
 	}
 	v.stats.misses.Inc()
-	return v.ask(ctx, about)
+	return v.ask(ctx, about, as)
 }
 
 // recallForeign returns what is remembered of a foreign text, or nil.
-func (v *Verifier) recallForeign(about *credential) *worth {
+func (v *Verifier) recallForeign(about *credential, as look) *worth {
 	now := v.now() // before the cache is read, as recall does
 	if !v.lease.trusted(now) || v.closed.Load() {
 		return nil
@@ -46,7 +46,7 @@ func (v *Verifier) recallForeign(about *credential) *worth {
 	h, elapsed := about.hash(), v.elapsed(now)
 	if p, known := recall(v.cache.good, h, &about.mark, elapsed); known != nil {
 		v.stats.hits.Inc()
-		if note(&p.footing, minuteOf(elapsed)) {
+		if as == used && note(&p.footing, minuteOf(elapsed)) {
 			v.uses.add(&known.caller, elapsed)
 		}
 		return known

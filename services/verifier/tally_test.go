@@ -1,9 +1,11 @@
 package verifier_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/spectron-hq/spectron/services/contract/fault"
 	"github.com/spectron-hq/spectron/services/verifier"
 )
 
@@ -71,6 +73,38 @@ func TestUsesAreCounted(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if got := r.counted(key.ID()); got != 15 {
 			t.Errorf("%d of 15 uses were counted", got)
+		}
+	})
+}
+
+func TestALookAgainIsNoUse(t *testing.T) {
+	t.Parallel()
+	bubble(t, "of a key that is remembered, and of one that is asked about", func(t *testing.T) {
+		r := newRegistry()
+		v := open(t, r, verifier.Config{})
+		settle()
+		key := r.mint(t)
+		again := func() error {
+			_, err := v.Recheck(t.Context(), key.Reveal(), "")
+			return err
+		}
+		if err := again(); err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			check(t, v, key)
+			if err := again(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.revoke(key)
+		settle()
+		if err := again(); !errors.Is(err, fault.Unauthenticated) {
+			t.Errorf("a revoked key: %v", err)
+		}
+		v.Close()
+		if got := r.counted(key.ID()); got != 10 {
+			t.Errorf("%d of 10 uses were counted", got)
 		}
 	})
 }

@@ -186,25 +186,46 @@ func (v *Verifier) Close() {
 // Verify returns the caller that key stands for, which may be a token. Errors: fault.Unauthenticated for every key that opens nothing,
 // fault.AuthorityUnavailable when that cannot be known, and ctx's error.
 func (v *Verifier) Verify(ctx context.Context, key string) (*caller.Caller, error) {
-	if known := v.recall(key); known != nil {
+	if known := v.recall(key, used); known != nil {
 		if known == refusal {
 			return nil, fault.BadCredential()
 		}
 		return &known.caller, nil
 	}
-	verdict, err := v.inquire(ctx, key)
+	verdict, err := v.inquire(ctx, key, used)
 	return verdict.Caller, err
 }
 
 // Check is Verify for those who want to know where the answer came from.
 func (v *Verifier) Check(ctx context.Context, key string) (Verdict, error) {
-	if known := v.recall(key); known != nil {
+	return v.check(ctx, key, used)
+}
+
+// Recheck is Check and, where there is a target, CheckOnBehalf, for a request that was accepted a while ago, such as one whose body
+// has taken its time: whether it would still be. It is no other use of the key.
+func (v *Verifier) Recheck(ctx context.Context, key, target string) (Verdict, error) {
+	if target == nobody {
+		return v.check(ctx, key, seen)
+	}
+	return v.checkOnBehalf(ctx, key, target, seen)
+}
+
+// look is why a key is looked at: because it is used, or once more for a use that has been counted.
+type look bool
+
+const (
+	used look = true
+	seen look = false
+)
+
+func (v *Verifier) check(ctx context.Context, key string, as look) (Verdict, error) {
+	if known := v.recall(key, as); known != nil {
 		if known == refusal {
 			return Verdict{}, fault.BadCredential()
 		}
 		return v.remembered(known), nil
 	}
-	return v.inquire(ctx, key)
+	return v.inquire(ctx, key, as)
 }
 
 // remembered is the verdict of a good key that is remembered.
@@ -218,7 +239,7 @@ func (v *Verifier) remembered(known *worth) Verdict {
 
 // recall returns what is remembered of key, or nil. It does not read what it returns, which is likely not in any cache of the
 // processor. Neither does it look at key's checksum: a key that has the mark of a good one is that one.
-func (v *Verifier) recall(key string) *worth {
+func (v *Verifier) recall(key string, as look) *worth {
 	id, isKey := apikey.PeekID(key)
 	h, mark, isToken := hashed(0), apikey.Digest{}, false
 	if isKey {
@@ -239,7 +260,7 @@ func (v *Verifier) recall(key string) *worth {
 	elapsed := v.elapsed(now)
 	if p, known := recall(v.cache.good, h, &mark, elapsed); known != nil {
 		v.stats.hits.Inc()
-		if note(&p.footing, minuteOf(elapsed)) {
+		if as == used && note(&p.footing, minuteOf(elapsed)) {
 			v.uses.add(&known.caller, elapsed)
 		}
 		return known
@@ -252,22 +273,22 @@ func (v *Verifier) recall(key string) *worth {
 }
 
 // inquire asks the authority about key, unless its form or its checksum shows that it is none.
-func (v *Verifier) inquire(ctx context.Context, key string) (Verdict, error) {
+func (v *Verifier) inquire(ctx context.Context, key string, as look) (Verdict, error) {
 	parsed, err := parse(key)
 	if err != nil {
-		return v.checkForeign(ctx, key)
+		return v.checkForeign(ctx, key, as)
 	}
 	v.stats.misses.Inc()
-	return v.ask(ctx, parsed)
+	return v.ask(ctx, parsed, as)
 }
 
-func (v *Verifier) ask(ctx context.Context, about credential) (Verdict, error) {
+func (v *Verifier) ask(ctx context.Context, about credential, as look) (Verdict, error) {
 	q, place, _, err := v.asker.join(ctx, about, nobody)
 	if err != nil {
 		return Verdict{}, err
 	}
 	verdict, err := v.await(ctx, q, place)
-	if err == nil {
+	if err == nil && as == used {
 		v.uses.count(verdict.Caller.KeyID, 1)
 	}
 	return verdict, err

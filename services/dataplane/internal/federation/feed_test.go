@@ -116,11 +116,14 @@ func TestTheFeed(t *testing.T) {
 	said = append(said, other)
 
 	var got []string
-	cursor, more := "", true
+	cursor, more := "0", true // as good as none
 	for more {
 		page := c.get("limit=2&since=" + cursor)
 		if page.Status != http.StatusOK {
 			t.Fatalf("%+v", page)
+		}
+		if page.More && len(page.Records) != 2 {
+			t.Errorf("a page of %d, and there are more: what is not for peers counts", len(page.Records))
 		}
 		for _, each := range page.Records {
 			got = append(got, each.ID)

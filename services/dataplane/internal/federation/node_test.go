@@ -68,6 +68,10 @@ func (t *tokens) Check(_ context.Context, token string) (verifier.Verdict, error
 	}}, nil
 }
 
+func (t *tokens) Recheck(ctx context.Context, token, _ string) (verifier.Verdict, error) {
+	return t.Check(ctx, token)
+}
+
 func (t *tokens) set(token string, live bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -32,6 +34,36 @@ func (p Parts) authenticate(c *gin.Context) {
 	}
 	ctx := caller.With(c.Request.Context(), verdict.Caller)
 	c.Request = c.Request.WithContext(context.WithValue(ctx, verdictKey{}, verdict))
+}
+
+// confirm looks at the caller again behind a body, which may have been sent so slowly that its key was revoked meanwhile, or has lost
+// what it was allowed.
+func (p Parts) confirm(c *gin.Context) {
+	if c.Request.ContentLength == 0 {
+		return
+	}
+	token, _ := web.Bearer(c.Request)
+	target, err := onBehalfOf(c.Request.Header)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	verdict, err := p.Verifier.Recheck(c.Request.Context(), token, target)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.Request = c.Request.WithContext(caller.With(c.Request.Context(), verdict.Caller))
+}
+
+// gather waits for all of a body that is read elsewhere, so that the caller is confirmed behind it.
+func gather(c *gin.Context) {
+	data, err := io.ReadAll(c.Request.Body)
+	if err != nil {
+		web.Fail(c, err)
+		return
+	}
+	c.Request.Body, c.Request.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
 }
 
 // admitted tells what token is worth on behalf of whom the request names, and refuses a request that the limits of its key do not let

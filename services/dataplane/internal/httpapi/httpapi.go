@@ -37,6 +37,8 @@ type Verifier interface {
 	// CheckOnBehalf does the same for a key that acts for another principal of its context; fault.Forbidden when there is no
 	// such principal.
 	CheckOnBehalf(ctx context.Context, key, target string) (verifier.Verdict, error)
+	// Recheck does either, as there is a target or not, once more for a request that was let pass: it is no other use of the key.
+	Recheck(ctx context.Context, key, target string) (verifier.Verdict, error)
 }
 
 // Parts is what the API is made of. Log and Metrics may be nil, as in web.Options.

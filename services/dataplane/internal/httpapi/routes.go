@@ -30,12 +30,12 @@ func (p Parts) routes(engine *gin.Engine, spec *openapi3.T) {
 	open.GET("/health", api.GetLiveness)
 	open.GET("/api/v1/health", api.GetHealth)
 
-	data := engine.Group("/api/v1/:context_id", p.authenticate, web.Validate(spec))
+	data := engine.Group("/api/v1/:context_id", p.authenticate, web.Validate(spec), p.confirm)
 	identityRoutes(data, api)
 	memoryRoutes(data, api)
 
 	// Not in the document: the Model Context Protocol has its own.
-	engine.Any("/mcp", p.authenticate, gin.WrapH(p.MCP))
+	engine.Any("/mcp", p.authenticate, gather, p.confirm, gin.WrapH(p.MCP))
 
 	if p.Management == nil {
 		return

@@ -13,14 +13,17 @@ import (
 
 const cursorTag = 6
 
+// beginning is what readers of other feeds say for the place before all.
+const beginning = "0"
+
 // Cursor returns the place behind the record with number seq of a space.
 func Cursor(space string, seq int64) string {
 	return base64.RawURLEncoding.EncodeToString(binary.AppendVarint(tagOf(space), seq))
 }
 
-// parseCursor is the inverse of Cursor. The empty cursor is the beginning.
+// parseCursor is the inverse of Cursor. The empty cursor is the beginning, and so is "0".
 func parseCursor(space, cursor string) (seq int64, err error) {
-	if cursor == "" {
+	if cursor == "" || cursor == beginning {
 		return 0, nil
 	}
 	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)

@@ -8,6 +8,7 @@ package record
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -92,10 +93,11 @@ const (
 	ServiceAccounts = "th_service_accounts"
 )
 
+// ReservedThreads returns all of them.
+func ReservedThreads() []string { return []string{EngineConfig, AuditTokens, ServiceAccounts} }
+
 // Reserved reports whether a thread has a meaning for the engine.
-func Reserved(thread string) bool {
-	return thread == EngineConfig || thread == AuditTokens || thread == ServiceAccounts
-}
+func Reserved(thread string) bool { return slices.Contains(ReservedThreads(), thread) }
 
 // System is the actor of the engine's own records.
 const System = "did:sync:system:engine"

@@ -83,6 +83,8 @@ type Selection struct {
 	Act           Act
 	// From and To bound the clock, both included.
 	From, To *int64
+	// Public leaves the records of reserved threads out.
+	Public bool
 }
 
 // Page is a part of the records of a space, in the order of their arrival.

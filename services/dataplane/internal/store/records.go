@@ -225,6 +225,9 @@ func (s *Store) RecordsSince(
 	if selection.To != nil {
 		f.and("r.clock <= ?", *selection.To)
 	}
+	if selection.Public {
+		f.and("r.thread NOT IN ?", record.ReservedThreads())
+	}
 	return s.somePage(ctx, limit, "SELECT r.* FROM records r WHERE "+f.conjunction()+" ORDER BY r.seq LIMIT ?", append(f.conditions, limit+1)...)
 }
 

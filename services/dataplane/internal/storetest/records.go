@@ -220,6 +220,12 @@ func testSelections(t *testing.T, f Fixture) {
 			t.Errorf("a cursor that is %s: %v", name, err)
 		}
 	}
+	if _, err := records.AppendSystem(t.Context(), in, record.AuditTokens, record.Learn, map[string]any{}); err != nil {
+		t.Fatal(err)
+	}
+	if all, public := len(feed(t, records, in, record.Selection{}, 2)), idsOf(feed(t, records, in, record.Selection{Public: true}, 2)); all != 5 || len(public) != 4 {
+		t.Errorf("of 4 records and one of the engine's own there are %d, %d of them public", all, len(public))
+	}
 }
 
 func testLargePages(t *testing.T, f Fixture) {

@@ -785,8 +785,10 @@ type Identity struct {
 	Actor string `json:"actor"`
 
 	// Did The server's own identity.
-	Did             *string    `json:"did"`
-	DisplayName     string     `json:"display_name"`
+	Did         *string `json:"did"`
+	DisplayName string  `json:"display_name"`
+
+	// ExpiresAt When the token ends, to the second; null for one that has no end, as most.
 	ExpiresAt       *time.Time `json:"expires_at"`
 	IsAuthenticated bool       `json:"is_authenticated"`
 	KeyFingerprint  *string    `json:"key_fingerprint"`
@@ -1461,7 +1463,7 @@ type ListRecordsParams struct {
 	ClockFrom *int64  `form:"clock_from,omitempty" json:"clock_from,omitempty"`
 	ClockTo   *int64  `form:"clock_to,omitempty" json:"clock_to,omitempty"`
 
-	// Since Goes on behind this cursor, as `next_cursor` of the answer before says.
+	// Since Goes on behind this cursor, as `next_cursor` of the answer before says; 0, as nothing, is the beginning.
 	Since *string `form:"since,omitempty" json:"since,omitempty"`
 	Limit *int32  `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1551,7 +1553,7 @@ type RevokeTokenParams struct {
 type ListChangesParams struct {
 	Thread *string `form:"thread,omitempty" json:"thread,omitempty"`
 
-	// Since `next_cursor` of the answer before.
+	// Since `next_cursor` of the answer before; 0, as nothing, is the beginning.
 	Since           *string                `form:"since,omitempty" json:"since,omitempty"`
 	Limit           *int32                 `form:"limit,omitempty" json:"limit,omitempty"`
 	Feed            *ListChangesParamsFeed `form:"feed,omitempty" json:"feed,omitempty"`

@@ -3,6 +3,7 @@ package spl
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/caller"
 	"github.com/spectron-hq/spectron/services/contract/grant"
@@ -21,6 +22,8 @@ type claim struct {
 	draft map[string]any
 	// identity is how the key manager is asked as this caller.
 	identity introspection.Identity
+	// ends is when the token ends; zero when it does not.
+	ends time.Time
 	// off says that authentication is off, so that nothing above was verified.
 	off bool
 }

@@ -3,6 +3,7 @@ package spl
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/spectron-hq/spectron/services/contract/grant"
 )
@@ -82,6 +83,11 @@ func (s server) GetIdentity(ctx context.Context, _ GetIdentityRequestObject) (Ge
 	}
 	if !who.off {
 		out.ServiceAccountID = &principal.ID
+	}
+	if !who.ends.IsZero() {
+		// Two readings of one clock apart, not the wall clock of when it was asked.
+		now := s.Now()
+		out.ExpiresAt = new(now.Add(who.ends.Sub(now)).UTC().Truncate(time.Second))
 	}
 	if s.Identity != nil {
 		out.Did, out.Method, out.KeyFingerprint = new(s.Identity.DID()), new("did:key"), new(s.Identity.Fingerprint())

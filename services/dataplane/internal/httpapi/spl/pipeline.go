@@ -22,6 +22,7 @@ import (
 	"github.com/spectron-hq/spectron/services/contract/introspection"
 	"github.com/spectron-hq/spectron/services/contract/scope"
 	"github.com/spectron-hq/spectron/services/dataplane/internal/engineconfig"
+	"github.com/spectron-hq/spectron/services/verifier"
 )
 
 // actorHeader names the identity that a request claims to come from.
@@ -46,7 +47,7 @@ func (s server) stages(r route) []gin.HandlerFunc {
 
 // authenticate finds out who calls.
 func (s server) authenticate(c *gin.Context) {
-	found, err := s.callerOf(c.Request)
+	found, err := s.callerOf(c.Request, s.Verifier.Check)
 	if err != nil {
 		refuse(c, err)
 		return
@@ -58,7 +59,10 @@ func setClaim(c *gin.Context, found claim) {
 	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), claimKey{}, found))
 }
 
-func (s server) callerOf(r *http.Request) (claim, error) {
+// check is how the verifier is asked.
+type check func(ctx context.Context, token string) (verifier.Verdict, error)
+
+func (s server) callerOf(r *http.Request, ask check) (claim, error) {
 	if s.AuthenticationOff {
 		if err := s.ofThisMachine(r); err != nil {
 			return claim{}, err
@@ -73,7 +77,7 @@ func (s server) callerOf(r *http.Request) (claim, error) {
 	if err != nil {
 		return claim{}, errBadToken.Because(err)
 	}
-	verdict, err := s.Verifier.Check(r.Context(), text)
+	verdict, err := ask(r.Context(), text)
 	if err != nil {
 		return claim{}, err
 	}
@@ -81,7 +85,7 @@ func (s server) callerOf(r *http.Request) (claim, error) {
 	if who.Context != s.Context || who.Principal.ServiceAccount == nil {
 		return claim{}, errBadToken
 	}
-	return claim{caller: who, space: who.Incarnation, identity: introspection.IdentityOf(who, token.Digest())}, nil
+	return claim{caller: who, space: who.Incarnation, identity: introspection.IdentityOf(who, token.Digest()), ends: verdict.Ends}, nil
 }
 
 // operator is who everybody is while authentication is off.
@@ -244,7 +248,9 @@ func (s server) confirm(verb grant.Verb) gin.HandlerFunc {
 
 // again goes through the stages before the permission rules once more, for a request that has passed them a while ago.
 func (s server) again(r *http.Request, verb grant.Verb, author string) (claim, error) {
-	found, err := s.callerOf(r)
+	found, err := s.callerOf(r, func(ctx context.Context, token string) (verifier.Verdict, error) {
+		return s.Verifier.Recheck(ctx, token, "")
+	})
 	switch {
 	case err != nil || found.off:
 		return found, err

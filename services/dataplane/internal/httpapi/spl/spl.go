@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -27,6 +28,8 @@ type Verifier interface {
 	// Check returns the caller that a token stands for; fault.Unauthenticated for every one that opens nothing, or
 	// fault.AuthorityUnavailable when that cannot be known.
 	Check(ctx context.Context, token string) (verifier.Verdict, error)
+	// Recheck does so once more for a request that was let pass: it is no other use of the token. The target is empty.
+	Recheck(ctx context.Context, token, target string) (verifier.Verdict, error)
 }
 
 // Accounts does what callers ask of service accounts, as those callers. Errors are the key manager's, meant for the caller;
@@ -75,6 +78,7 @@ type Parts struct {
 	BootstrapClosed bool
 	// Version is what the manifest tells.
 	Version string
+	Now     func() time.Time
 	Log     *slog.Logger
 }
 
