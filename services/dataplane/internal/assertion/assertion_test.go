@@ -202,6 +202,36 @@ func TestKeysAreRotatedUnnoticed(t *testing.T) {
 	}
 }
 
+// What a key signed at its very end can be checked until it expires by who fetches the set only then, and whose clock is slow.
+func TestAKeyIsPublishedWhileWhatItSignedIsTaken(t *testing.T) {
+	t.Parallel()
+	s := &table{at: begin}
+	signer := replica(t, s, 'a', 0, &bytes.Buffer{})
+	refresh := func(after time.Duration) map[string]ed25519.PublicKey {
+		s.pass(after)
+		if err := signer.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return published(t, signer)
+	}
+	refresh(lifetime - time.Hour) // the next key is made
+	refresh(time.Hour - time.Second)
+	token, last := sign(t, signer, assertion.Statement{})
+	const slow = time.Minute
+	for range 89 {
+		keys := refresh(time.Second)
+		if _, err := verify(token, keys, s.now().Add(-slow)); err != nil {
+			t.Fatalf("%s after the change of keys: %v", s.now().Sub(begin.Add(lifetime)), err)
+		}
+	}
+	if _, kid := sign(t, signer, assertion.Statement{}); kid == last {
+		t.Error("the keys did not change")
+	}
+	if keys := refresh(2 * time.Second); len(keys) != 1 {
+		t.Errorf("%d keys are published for longer than they are needed", len(keys))
+	}
+}
+
 func TestAfterALongStopTheOldKeySignsUntilTheNewOneIsKnown(t *testing.T) {
 	t.Parallel()
 	s := &table{at: begin}

@@ -69,6 +69,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`
 	start := newDevStart(version, environ) // what published instructions call the node
 	start.Hidden = true
 	root.AddCommand(start)
+	root.Version = version
+	root.SetVersionTemplate("spectrond {{.Version}}\n") // as `spectrond version` has it
 	return root
 }
 

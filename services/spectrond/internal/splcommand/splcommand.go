@@ -60,6 +60,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 already done before.`
 		a.showVersion(),
 	)
 	root.AddCommand(a.client()...)
+	root.Version = a.version
+	root.SetVersionTemplate("spl {{.Version}}\n") // as `spl version` has it
 	flags := root.PersistentFlags()
 	flags.VarP(&a.output, "output", "o", "text for people; json, or stream-json with one line per thing, for programs")
 	flags.BoolFunc("json", "the same as -o json", func(string) error { return a.output.Set(string(outputJSON)) })
