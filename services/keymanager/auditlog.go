@@ -99,7 +99,6 @@ func (l *AuditLog) Archive(
 	ctx context.Context, before time.Time, atOnce int64, keep func(archive Archive, entries iter.Seq2[auditchain.Record, error]) error,
 ) (bool, error) {
 	var archive Archive
-	var kept error // apart from what fails in the walk, which is the database's
 	err := l.store.WalkAudit(ctx, func(walk store.AuditWalk) error {
 		last, err := walk.Before(before, atOnce)
 		if err != nil {
@@ -116,12 +115,8 @@ func (l *AuditLog) Archive(
 		if archive.To = v.Head(); archive.To.Seq != last {
 			return &auditchain.DamageError{Kind: auditchain.Truncated, Seq: archive.To.Seq + 1, Reason: "it is missing"}
 		}
-		kept = keep(archive, until(walk.Entries(walk.Anchor.Seq), last))
-		return nil
+		return keep(archive, until(walk.Entries(walk.Anchor.Seq), last))
 	})
-	if err == nil {
-		err = kept
-	}
 	if err != nil || archive.To == archive.From {
 		return false, err
 	}

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -109,6 +111,12 @@ func sqliteMeaning(code int) error {
 }
 
 func lostConnection(err error) bool {
+	// What an operation on a file fails with looks like a net.Error, too: a transaction that writes a file has not lost its database.
+	var path *fs.PathError
+	var link *os.LinkError
+	if errors.As(err, &path) || errors.As(err, &link) {
+		return false
+	}
 	var network net.Error
 	var connect *pgconn.ConnectError
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||

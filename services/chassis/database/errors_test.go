@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,6 +45,9 @@ func TestTranslate(t *testing.T) {
 		"cut":           {io.ErrUnexpectedEOF, database.ErrUnavailable},
 		"deadline":      {context.DeadlineExceeded, database.ErrUnavailable},
 		"caller gone":   {context.Canceled, nil},
+		"socket":        {&net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.ENOENT)}, database.ErrUnavailable},
+		"file":          {fmt.Errorf("writing: %w", &fs.PathError{Op: "open", Path: "/archive", Err: syscall.ENOENT}), nil},
+		"rename":        {&os.LinkError{Op: "rename", Old: "/a", New: "/b", Err: syscall.EXDEV}, nil},
 		"already told":  {fmt.Errorf("storing: %w", database.ErrDuplicate), nil},
 	}
 	for name, test := range tests {
