@@ -66,12 +66,40 @@ func checkBody(r *http.Request, described *openapi3.RequestBody) error {
 		return err
 	}
 	if media.Schema != nil {
+		if r.Method != http.MethodPatch { // there null would remove what is (RFC 7396), which is not the same as leaving it
+			leaveOut(value, media.Schema.Value)
+		}
 		if err := media.Schema.Value.VisitJSON(value, openapi3.VisitAsRequest()); err != nil {
 			return bodyFault(err)
 		}
 	}
 	r.Body = validatedBody{r.Body, value}
 	return nil
+}
+
+// leaveOut removes the fields that are null from the objects in value where schema has no null for them, and does not require them:
+// many clients write null for what they do not set.
+func leaveOut(value any, schema *openapi3.Schema) {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, field := range schema.Properties {
+			given, ok := value[name]
+			switch {
+			case !ok:
+			case given != nil:
+				leaveOut(given, field.Value)
+			case !field.Value.PermitsNull() && !slices.Contains(schema.Required, name):
+				delete(value, name)
+			}
+		}
+	case []any:
+		if schema.Items == nil {
+			return
+		}
+		for _, item := range value {
+			leaveOut(item, schema.Items.Value)
+		}
+	}
 }
 
 func isJSON(contentType string) bool {

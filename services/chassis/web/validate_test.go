@@ -54,8 +54,23 @@ func boxes(tb testing.TB) http.Handler {
 		}
 		c.Data(http.StatusOK, "application/json", value)
 	})
+	engine.PATCH("/boxes/:box_id", func(c *gin.Context) { c.Status(http.StatusNoContent) })
 	engine.GET("/weights/:weight", func(c *gin.Context) { c.JSON(http.StatusOK, c.Param("weight")) })
 	return web.Handler(engine)
+}
+
+// What a change sets to null would be removed by it (RFC 7396), so that is refused where it cannot be.
+func TestNullInAChange(t *testing.T) {
+	t.Parallel()
+	h := boxes(t)
+	for body, want := range map[string]int{
+		`{"kind":null}`: http.StatusBadRequest, `{"config":{"names":null}}`: http.StatusBadRequest, `{"note":null}`: http.StatusNoContent,
+	} {
+		r := httptest.NewRequest(http.MethodPatch, "/boxes/a", strings.NewReader(body))
+		if status, _, message := answerTo(t, h, r); status != want {
+			t.Errorf("%s: %d %s", body, status, message)
+		}
+	}
 }
 
 // answerTo returns the status of the answer to a request and, of a problem, the field and the message.
@@ -116,6 +131,9 @@ func TestValidateBody(t *testing.T) {
 		"other case":         {`{"name":"a","Name":"b"}`, 400, "Name", `unknown field "Name"`},
 		"wrong type":         {`{"name":5}`, 400, "name", "name: must be a string"},
 		"null not allowed":   {`{"name":null}`, 400, "name", "name: must not be null"},
+		"null for nothing":   {`{"name":"a","kind":null,"count":null,"config":{"names":null}}`, 200, "", `{"name":"a"}`},
+		"null as an item":    {`{"name":"a","config":{"names":[null]}}`, 400, "config.names.0", "config.names.0: must not be null"},
+		"null under a label": {`{"name":"a","labels":{"x":null}}`, 400, "labels.x", "labels.x: must not be null"},
 		"too short":          {`{"name":""}`, 400, "name", "name: must not be empty"},
 		"too long":           {`{"name":"123456789"}`, 400, "name", "name: must have at most 8 characters"},
 		"number as text":     {`{"name":"a","config":{"max_token_ttl_seconds":"5"}}`, 400, "config.max_token_ttl_seconds", "config.max_token_ttl_seconds: must be an integer"},
@@ -223,7 +241,7 @@ func TestValidateMore(t *testing.T) {
 		"required in query":       {request("GET", "/weights/7", ``, "", ""), 400, "unit"},
 		"no body taken":           {request("GET", "/weights/7?unit=kg", `{"junk"`, "", ""), 200, ""},
 		"no such route":           {request("GET", "/nothing", ``, "", ""), 404, ""},
-		"no such method":          {request("PATCH", "/boxes/b", ``, "", ""), 405, ""},
+		"no such method":          {request("DELETE", "/boxes/b", ``, "", ""), 405, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

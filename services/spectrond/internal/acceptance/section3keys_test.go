@@ -17,6 +17,8 @@ var section3Keys = []story{
 		{"me/supervisor reads only", "<e>", "GET me", "", 200, `{"kind":"supervisor","effectiveGrants":{"memory:read":["/*"],"memory:write":"$absent","memory:forget":"$absent"}}`, ""},
 		{"POST keys name/201 grants", "operator", "POST " + contexts + "/keys/f", `{"grants":{"memory:read":["org/acme"]}}`, 201, "", "f=key"},
 		{"me/exactly the grants", "<f>", "GET me", "", 200, `{"effectiveGrants":{"memory:read":["org/acme"],"memory:write":"$absent"}}`, ""},
+		{"POST keys name/201 null is unsaid", "operator", "POST " + contexts + "/keys/n", `{"principal":null,"scope_floor":{"org":"acme","team":null,"agent":"n","user":null},"grants":null}`, 201, "", "n=key"},
+		{"me/the floor that was said", "<n>", "GET me", "", 200, `{"effectiveGrants":{"memory:read":["org/acme/agent/n/*"]}}`, ""},
 		{"POST keys name/400 a kind that is none", "operator", "POST " + contexts + "/keys/g", `{"principal":"management"}`, 400, "", ""},
 		{"POST keys name/400 grants and floor", "operator", "POST " + contexts + "/keys/g", `{"scope_floor":{"org":"o"},"grants":{}}`, 400, "", ""},
 		{"POST keys name/400 a flat verb", "operator", "POST " + contexts + "/keys/g", `{"grants":{"read":["/*"]}}`, 400, "", ""},

@@ -184,7 +184,8 @@ func (w *splWorld) lists(t *testing.T) {
 			}
 		}
 	}
-	without := w.must(t, as(w.admin, "", http.MethodPost, "/v1/service-accounts", `{"name":"mute"}`), http.StatusCreated)
+	const mute = `{"name":"mute","display_name":null,"actors":null,"scopes":null,"with_token":null,"env_tag":null,"namespace":null}`
+	without := w.must(t, as(w.admin, "", http.MethodPost, "/v1/service-accounts", mute), http.StatusCreated)
 	if without.text(t, "scopes") != "[records:read records:write]" || !strings.Contains(without.text(t, "warning"), "no actors") {
 		t.Errorf("an account of which only the name is said: %s", without.body)
 	}
