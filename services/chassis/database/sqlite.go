@@ -78,7 +78,11 @@ func createPrivately(path string) error {
 
 // mustExist fails when there is no file at path. It is not opened, as in createPrivately.
 func mustExist(path string) error {
-	if _, err := os.Stat(path); err != nil {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database at %s: is that the right path? A new one is made by spectrond migrate (%w)", path, fs.ErrNotExist)
+	}
+	if err != nil {
 		return fmt.Errorf("finding the SQLite file: %w", err)
 	}
 	return nil
