@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/spectron-hq/spectron/services/chassis/database"
 	"github.com/spectron-hq/spectron/services/chassis/database/dbtest"
 )
 
@@ -169,6 +171,11 @@ func TestRacingMigrationsAllSucceed(t *testing.T) {
 func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
+		if path, err := database.FilePath(url); err == nil { // an empty database, as the one on Postgres is
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		all := pending(t, url)
 		must(t, nil, "migrate", "--only", "control", "--connection-string", url)
 		if got := pending(t, url); got == 0 || got == all {
