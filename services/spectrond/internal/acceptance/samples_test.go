@@ -40,6 +40,7 @@ var bodies = map[string]string{
 	"spl queryRecords":              `{"thread":"th_t"}`,
 	"spl setRule":                   `{"name":"x"}`,
 	"spl switchPermissions":         `{"enabled":false}`,
+	"spl setCORSOrigins":            `{"origins":["https://app.example.org"]}`,
 	"spl pushRecords":               `{"ids":[]}`,
 	"spl createPair":                `{"peer_did":"did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK","peer_url":"http://127.0.0.1:1","thread_id":"th_t"}`,
 	"spl federationPair":            `{"did":"did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK","challenge":"0123456789abcdef","sig":"x"}`,
