@@ -168,6 +168,7 @@ func (l *Log) List(ctx context.Context, who *caller.Caller, f Filter) ([]Entry, 
 			f.Own.OnBehalfOf = who.OnBehalfOf.ID
 		}
 	}
+	l.writer.settle(ctx)
 	return l.cfg.Store.Traces(ctx, who.Incarnation, f)
 }
 
@@ -191,6 +192,7 @@ func (l *Log) Stats(ctx context.Context, who *caller.Caller) (Stats, error) {
 	if !seesAll(who) {
 		return Stats{}, nil
 	}
+	l.writer.settle(ctx)
 	return l.cfg.Store.TraceStats(ctx, who.Incarnation, l.cfg.Now().Add(-Window).UTC())
 }
 

@@ -38,8 +38,14 @@ func (d *database) AddTraces(ctx context.Context, rows []trace.Row) error {
 	return d.err
 }
 
-func (*database) Traces(context.Context, string, trace.Filter) ([]trace.Entry, error) {
-	return nil, nil
+func (d *database) Traces(context.Context, string, trace.Filter) ([]trace.Entry, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var found []trace.Entry
+	for _, row := range d.rows {
+		found = append(found, row.Entry)
+	}
+	return found, nil
 }
 
 func (*database) TraceStats(context.Context, string, time.Time) (trace.Stats, error) {
@@ -108,6 +114,24 @@ func TestADatabaseThatStandsStillHoldsNobodyUpForLong(t *testing.T) {
 		}
 		if !strings.Contains(out.String(), "dropped") {
 			t.Error("what was dropped is not in the log")
+		}
+	})
+}
+
+func TestAReaderFindsWhatTheDatabaseTookItsTimeFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := &database{open: make(chan struct{})}
+		l := log(db, &bytes.Buffer{})
+		defer l.Close()
+		l.Keep(t.Context(), who, trace.Entry{Kind: trace.Retrieval})
+		time.AfterFunc(2*time.Second, func() { close(db.open) })
+		if found, err := l.Get(t.Context(), who, "t"); err != nil || found.Kind != trace.Retrieval {
+			t.Errorf("%+v, %v", found, err)
+		}
+		began := time.Now()
+		if found, err := l.List(t.Context(), who, trace.Filter{}); err != nil || len(found) != 1 || time.Since(began) != 0 {
+			t.Errorf("nothing waits, and a reader waited %s: %v", time.Since(began), err)
 		}
 	})
 }

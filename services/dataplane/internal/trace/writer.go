@@ -32,9 +32,9 @@ type writer struct {
 	lost  atomic.Int64
 }
 
-// pending is a row that waits; done is closed when it has been stored or given up.
+// pending is a row that waits, or nil for a reader; done is closed when it has been stored or given up, and all before it.
 type pending struct {
-	row  Row
+	row  *Row
 	done chan struct{}
 }
 
@@ -45,21 +45,32 @@ func newWriter(store Store, log *slog.Logger) *writer {
 }
 
 func (w *writer) write(ctx context.Context, row Row) {
+	if !w.await(ctx, &row, patience) {
+		w.lost.Add(1)
+		w.log.WarnContext(ctx, "a trace was dropped: too many wait to be stored")
+	}
+}
+
+// settle waits for the rows that were brought before, for who is about to read: a request whose row the busy database took longer for
+// than patience has been answered, and its caller may look for it.
+func (w *writer) settle(ctx context.Context) { w.await(ctx, nil, writeTime) }
+
+// await waits until row, or all that is before a reader, is stored or given up, and no longer than that. It reports false when too many wait.
+func (w *writer) await(ctx context.Context, row *Row, atMost time.Duration) bool {
 	p := pending{row, make(chan struct{})}
 	select {
 	case w.rows <- p:
 	default:
-		w.lost.Add(1)
-		w.log.WarnContext(ctx, "a trace was dropped: too many wait to be stored")
-		return
+		return false
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
 	case <-p.done:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	return true
 }
 
 func (w *writer) run() {
@@ -76,13 +87,17 @@ func (w *writer) run() {
 func (w *writer) flush(batch []pending) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
 	defer cancel()
-	rows := make([]Row, len(batch))
-	for i, p := range batch {
-		rows[i] = p.row
+	rows := make([]Row, 0, len(batch))
+	for _, p := range batch {
+		if p.row != nil {
+			rows = append(rows, *p.row)
+		}
 	}
-	if err := w.store.AddTraces(ctx, rows); err != nil {
-		w.lost.Add(int64(len(rows)))
-		w.log.WarnContext(ctx, "traces could not be stored", slog.Int("rows", len(rows)), slog.Any("error", err))
+	if len(rows) > 0 {
+		if err := w.store.AddTraces(ctx, rows); err != nil {
+			w.lost.Add(int64(len(rows)))
+			w.log.WarnContext(ctx, "traces could not be stored", slog.Int("rows", len(rows)), slog.Any("error", err))
+		}
 	}
 	for _, p := range batch {
 		close(p.done)
